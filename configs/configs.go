@@ -1,0 +1,19 @@
+// Package configs embeds the data that the office edits: the first content of
+// the holiday calendar and the Word templates of its letters. README.md is the map.
+package configs
+
+import "embed"
+
+// Files holds holidays.yaml and templates/*.docx under these names.
+//
+//go:embed holidays.yaml templates
+var Files embed.FS
+
+// Holidays is the content of holidays.yaml, for workday.Parse.
+func Holidays() ([]byte, error) { return Files.ReadFile("holidays.yaml") }
+
+// Template is the Word template of a name without its ending: "bast",
+// "surat-balasan", "surat-keterangan-selesai".
+func Template(name string) ([]byte, error) {
+	return Files.ReadFile("templates/" + name + ".docx")
+}
