@@ -140,10 +140,11 @@ CREATE TABLE request_file (
     PRIMARY KEY (request_id, kind, submission, blob_id)
 );
 
--- The facts that together make a request registered, in any order.
+-- The facts that together make a request registered, in any order; and the
+-- Direktur's disposition, which Kasubdit KI confirms.
 CREATE TABLE request_fact (
     request_id uuid        NOT NULL REFERENCES request,
-    fact       text        NOT NULL CHECK (fact IN ('validated', 'letter_received', 'blanks_counted', 'compared')),
+    fact       text        NOT NULL CHECK (fact IN ('validated', 'letter_received', 'blanks_counted', 'compared', 'disposed')),
     detail     jsonb       NOT NULL,
     actor      text        NOT NULL,
     office_at  timestamptz NOT NULL,
