@@ -1,0 +1,211 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// marker is set in the environment of every service process and inherited by
+// its children, so that leftovers can be told from strangers after a crash.
+const marker = "SIFILMA_LOCAL_SERVICE"
+
+// Process identifies one process beyond its pid: by start time and boot, so that
+// a pid given to somebody else in the meantime does not match.
+type Process struct {
+	PID     int    `json:"pid"`
+	Started uint64 `json:"started"` // clock ticks after boot, /proc/PID/stat field 22
+	Boot    string `json:"boot"`    // kernel boot id
+}
+
+// Identify returns the identity of a living process, false when there is none.
+func Identify(pid int) (Process, bool) {
+	started, zombie, err := procStat(pid)
+	if err != nil || zombie {
+		return Process{}, false
+	}
+	return Process{PID: pid, Started: started, Boot: bootID()}, true
+}
+
+// Alive reports whether this very process still runs (a zombie does not).
+func (p Process) Alive() bool {
+	if p.PID == 0 {
+		return false
+	}
+	now, ok := Identify(p.PID)
+	return ok && now == p
+}
+
+// Signal sends sig to the process, and to its process group when group is set;
+// it does nothing when the process is gone.
+func (p Process) Signal(sig syscall.Signal, group bool) {
+	if !p.Alive() {
+		return
+	}
+	if group {
+		_ = syscall.Kill(-p.PID, sig)
+	}
+	_ = syscall.Kill(p.PID, sig)
+}
+
+func bootID() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// procStat reads the start time and zombie state of pid.
+func procStat(pid int) (started uint64, zombie bool, err error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat")) //nolint:gosec // a number below /proc
+	if err != nil {
+		return 0, false, err
+	}
+	// The command name, in parentheses, may itself hold spaces and parentheses.
+	_, rest, ok := strings.Cut(string(text[bytes.LastIndexByte(text, ')'):]), ") ")
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 20 {
+		return 0, false, fmt.Errorf("unexpected content of /proc/%d/stat", pid)
+	}
+	started, err = strconv.ParseUint(fields[19], 10, 64)
+	return started, fields[0] == "Z" || fields[0] == "X", err
+}
+
+// spawn starts a service in a session of its own, so that a Ctrl-C in the
+// terminal reaches only those who are meant to stop first. Its output goes to
+// logPath.
+func (s *Services) spawn(cmd *exec.Cmd, service, logPath string) (Process, error) {
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // below the run directory
+	if err != nil {
+		return Process{}, err
+	}
+	defer func() { _ = log.Close() }()
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(cmd.Env, s.mark(service))
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setsid = true
+	if err := cmd.Start(); err != nil {
+		return Process{}, err
+	}
+	p, ok := Identify(cmd.Process.Pid)
+	go func() { _ = cmd.Wait() }() // reap it if it ends while we live
+	if !ok {
+		return Process{}, fmt.Errorf("%s berhenti segera setelah dimulai; lihat %s", service, logPath)
+	}
+	return p, nil
+}
+
+func (s *Services) mark(service string) string { return marker + "=" + s.Dir + "#" + service }
+
+// baseEnv is the environment services start with: nothing of the caller's that
+// could point them to other instances.
+func baseEnv() []string {
+	path := os.Getenv("PATH")
+	if path == "" {
+		path = "/usr/bin:/bin"
+	}
+	return []string{"PATH=" + path + ":/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL=C.UTF-8", "TZ=UTC"}
+}
+
+// leftovers lists living processes of a service that no record names any more:
+// those that carry its marker, and those that work in the directory cwd
+// (PostgreSQL overwrites the environment of its backends with their titles).
+func (s *Services) leftovers(service, cwd string) []Process {
+	want := []byte(s.mark(service) + "\x00")
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var found []Process
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		env, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ")) //nolint:gosec // a number below /proc
+		ours := bytes.Contains(append(env, 0), want)
+		if !ours && cwd != "" {
+			at, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
+			ours = err == nil && at == cwd
+		}
+		if p, ok := Identify(pid); ours && ok {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// sweep kills the leftovers of a service and waits until they are gone.
+func (s *Services) sweep(ctx context.Context, service, cwd string) {
+	deadline := time.Now().Add(5 * time.Second)
+	for time.Now().Before(deadline) {
+		left := s.leftovers(service, cwd)
+		if len(left) == 0 {
+			return
+		}
+		for _, p := range left {
+			p.Signal(unix.SIGKILL, false)
+		}
+		if pause(ctx, 20*time.Millisecond) != nil {
+			return
+		}
+	}
+}
+
+// end asks a process to stop by the given signals in turn, waiting grace after
+// each, and kills it in the end. When ctx ends it kills at once.
+func end(ctx context.Context, p Process, grace time.Duration, signals ...syscall.Signal) {
+	for _, sig := range signals {
+		p.Signal(sig, false)
+		if waitGone(ctx, p, grace) {
+			return
+		}
+	}
+	p.Signal(unix.SIGKILL, true)
+	waitGone(context.WithoutCancel(ctx), p, 5*time.Second)
+}
+
+func waitGone(ctx context.Context, p Process, limit time.Duration) bool {
+	deadline := time.Now().Add(limit)
+	for p.Alive() {
+		if time.Now().After(deadline) || pause(ctx, 10*time.Millisecond) != nil {
+			return !p.Alive()
+		}
+	}
+	return true
+}
+
+// await polls ready until it answers nil, the process dies, or the limit passes.
+func await(ctx context.Context, p Process, limit time.Duration, ready func(context.Context) error) error {
+	deadline := time.Now().Add(limit)
+	for {
+		try, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := ready(try)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !p.Alive():
+			return fmt.Errorf("proses berhenti sebelum siap")
+		case time.Now().After(deadline):
+			return fmt.Errorf("belum siap setelah %s: %w", limit, err)
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
