@@ -1,0 +1,97 @@
+package card
+
+// Step names one kind of write, in the write log and in faults.
+type Step string
+
+// Steps of the write log. The first six can be given a fault.
+const (
+	StepMarker     Step = "marker"
+	StepPCID       Step = "pcid"
+	StepCONF       Step = "conf"
+	StepManifest   Step = "manifest"
+	StepPutKey     Step = "putkey"
+	StepStatus     Step = "status"
+	StepOpenSAM    Step = "open_sam"
+	StepAuthFailed Step = "auth_failed"
+)
+
+// Fate is what happens to the answer of a command.
+type Fate int
+
+// Fates of an answer.
+const (
+	Answered Fate = iota // goes out
+	Mute                 // never comes; the chip is dead until reset
+	Vanish               // the card is torn out of the slot
+)
+
+// Fault is what is wrong with a chip. The zero value is a good chip.
+type Fault struct {
+	// MemoryFailureAt answers 6581 at this step, every time, and writes nothing.
+	MemoryFailureAt Step `json:"memory_failure_at,omitempty"`
+	// MemoryFullAt answers 6A84 at this step, every time, and writes nothing.
+	MemoryFullAt Step `json:"memory_full_at,omitempty"`
+	// VanishAtAPDU and MuteAtAPDU count commands from the moment the fault is
+	// set, 1 is the next; they strike once.
+	VanishAtAPDU int `json:"vanish_at_apdu,omitempty"`
+	MuteAtAPDU   int `json:"mute_at_apdu,omitempty"`
+	// VanishAtStep and MuteAtStep strike once, at the first write of that step.
+	VanishAtStep Step `json:"vanish_at_step,omitempty"`
+	MuteAtStep   Step `json:"mute_at_step,omitempty"`
+	// Executed makes vanish and mute strike after the command has done its
+	// work: only the answer is lost.
+	Executed bool `json:"executed,omitempty"`
+	// WrongCryptogram spoils the card cryptogram of INITIALIZE UPDATE.
+	WrongCryptogram bool `json:"wrong_cryptogram,omitempty"`
+	// WrongKCV spoils the check values PUT KEY answers with; the keys are good.
+	WrongKCV bool `json:"wrong_kcv,omitempty"`
+	// SlowMS delays every answer.
+	SlowMS int `json:"slow_ms,omitempty"`
+}
+
+// SetFault replaces the chip's fault; counting of commands starts again.
+func (c *Chip) SetFault(f Fault) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fault = f
+}
+
+// count counts one command; before tells that it must not be executed.
+func (f *Fault) count() (fate Fate, before bool) {
+	strike := func(left *int) bool {
+		if *left == 0 {
+			return false
+		}
+		*left--
+		return *left == 0
+	}
+	if strike(&f.MuteAtAPDU) {
+		fate = Mute
+	}
+	if strike(&f.VanishAtAPDU) {
+		fate = Vanish
+	}
+	return fate, fate != Answered && !f.Executed
+}
+
+func (f *Fault) atStep(s Step) (fate Fate, before bool) {
+	switch s {
+	case f.VanishAtStep:
+		f.VanishAtStep = ""
+		fate = Vanish
+	case f.MuteAtStep:
+		f.MuteAtStep = ""
+		fate = Mute
+	}
+	return fate, fate != Answered && !f.Executed
+}
+
+func (f *Fault) refuse(s Step) uint16 {
+	switch s {
+	case f.MemoryFailureAt:
+		return swMemoryFailure
+	case f.MemoryFullAt:
+		return swMemoryFull
+	}
+	return swOK
+}
