@@ -1,0 +1,234 @@
+package capacity
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/outbox"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+// ErrNoOrder says that no released work order of the request has room for one
+// more card.
+var ErrNoOrder = errors.New("capacity: no released work order with room")
+
+// WorkOrder is a perintah kerja.
+type WorkOrder struct {
+	ID        string        `db:"id"`
+	RequestID string        `db:"request_id"`
+	Day       clock.Date    `db:"day"`
+	Quantity  int           `db:"quantity"`
+	Remaining int           `db:"remaining"`
+	Mode      string        `db:"mode"`
+	State     machine.State `db:"state"`
+	Version   int64         `db:"version"`
+}
+
+const selectOrder = `SELECT id, request_id, day, quantity, remaining, mode, state, version FROM work_order `
+
+// inHand counts the cards that stations hold under an order.
+const inHand = `(SELECT count(*) FROM card c WHERE c.work_order_id = work_order.id
+	AND c.state IN ('claimed','writing','written','verified'))`
+
+// ReleaseDay releases the orders planned for a day: stations may claim their
+// cards from now on, and the plan of that day is frozen.
+func ReleaseDay(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt time.Time) (int, error) {
+	if err := Lock(ctx, tx); err != nil {
+		return 0, err
+	}
+	var orders []WorkOrder
+	if err := tx.Select(ctx, &orders, selectOrder+`WHERE day = $1 AND state = 'planned' ORDER BY id FOR UPDATE`, day); err != nil {
+		return 0, fmt.Errorf("capacity: reading orders: %w", err)
+	}
+	for _, o := range orders {
+		if err := move(ctx, tx, o, verbRelease, scheduler, officeAt); err != nil {
+			return 0, err
+		}
+		r, err := request.Lock(ctx, tx, o.RequestID)
+		if err != nil {
+			return 0, err
+		}
+		if r.State == request.Scheduled {
+			if _, err := request.Take(ctx, tx, r, request.Start, request.Change{Actor: scheduler, OfficeAt: officeAt}); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(orders), nil
+}
+
+// CloseDays ends the released orders of all days up to day: no card can be
+// claimed any more. An order whose cards are still in a station's hands stays
+// closing and is settled by a later call. Cards that were not presented return
+// to the queue with their rank.
+func CloseDays(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt time.Time) (closed int, err error) {
+	if err := Lock(ctx, tx); err != nil {
+		return 0, err
+	}
+	var orders []WorkOrder
+	if err := tx.Select(ctx, &orders, selectOrder+`WHERE day <= $1 AND state = 'released' ORDER BY id FOR UPDATE`, day); err != nil {
+		return 0, fmt.Errorf("capacity: reading orders: %w", err)
+	}
+	for _, o := range orders {
+		if err := move(ctx, tx, o, verbClose, scheduler, officeAt); err != nil {
+			return 0, err
+		}
+	}
+	return Settle(ctx, tx, officeAt)
+}
+
+// Settle closes the orders in state closing of which no station holds a card.
+func Settle(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (closed int, err error) {
+	var orders []WorkOrder
+	if err := tx.Select(ctx, &orders, selectOrder+`WHERE state = 'closing' AND `+inHand+` = 0 ORDER BY id FOR UPDATE`); err != nil {
+		return 0, fmt.Errorf("capacity: reading closing orders: %w", err)
+	}
+	for _, o := range orders {
+		if err := move(ctx, tx, o, verbSettle, scheduler, officeAt); err != nil {
+			return 0, err
+		}
+	}
+	return len(orders), nil
+}
+
+// RevokeRequest takes back every order of a request that is cancelled,
+// rejected or held.
+func RevokeRequest(ctx context.Context, tx *postgres.Tx, requestID string, officeAt time.Time) error {
+	if err := Lock(ctx, tx); err != nil {
+		return err
+	}
+	var orders []WorkOrder
+	if err := tx.Select(ctx, &orders, selectOrder+`
+		WHERE request_id = $1 AND state IN ('planned','released') AND `+inHand+` = 0 ORDER BY id FOR UPDATE`, requestID); err != nil {
+		return fmt.Errorf("capacity: reading orders: %w", err)
+	}
+	for _, o := range orders {
+		if err := move(ctx, tx, o, verbRevoke, scheduler, officeAt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ClaimOrder finds and locks the released order under which one more card of
+// the request may be personalised. The lock lasts until the claim commits, so
+// that neither the day's close nor another claim can come between. It returns
+// ErrNoOrder if there is none.
+func ClaimOrder(ctx context.Context, tx *postgres.Tx, requestID string) (WorkOrder, error) {
+	var orders []WorkOrder
+	if err := tx.Select(ctx, &orders, selectOrder+`
+		WHERE request_id = $1 AND state = 'released' AND mode = 'station' AND remaining > 0
+		ORDER BY day, id FOR NO KEY UPDATE`, requestID); err != nil {
+		return WorkOrder{}, fmt.Errorf("capacity: locking orders: %w", err)
+	}
+	for _, o := range orders {
+		var held int // counted after the lock is held, so that no other claim is missed
+		if err := tx.Get(ctx, &held, `
+			SELECT count(*) FROM card WHERE work_order_id = $1 AND state IN ('claimed','writing','written','verified')`, o.ID); err != nil {
+			return WorkOrder{}, fmt.Errorf("capacity: counting claims: %w", err)
+		}
+		if held < o.Remaining {
+			return o, nil
+		}
+	}
+	return WorkOrder{}, ErrNoOrder
+}
+
+// CountDown takes one card off an order, in the transaction in which the card
+// leaves the line. The last card closes the order and rings
+// workorder.finished.
+func CountDown(ctx context.Context, tx *postgres.Tx, orderID string, by machine.Actor, officeAt time.Time) error {
+	if err := tx.ExecOne(ctx, `
+		UPDATE work_order SET remaining = remaining - 1
+		WHERE id = $1 AND state IN ('released','closing') AND remaining > 0`, orderID); err != nil {
+		return fmt.Errorf("capacity: counting down: %w", err)
+	}
+	var o WorkOrder
+	if err := tx.Get(ctx, &o, selectOrder+`WHERE id = $1`, orderID); err != nil {
+		return fmt.Errorf("capacity: reading order: %w", err)
+	}
+	if o.Remaining > 0 {
+		return nil
+	}
+	return move(ctx, tx, o, verbFinish, by, officeAt)
+}
+
+func move(ctx context.Context, tx *postgres.Tx, o WorkOrder, verb machine.Verb, by machine.Actor, officeAt time.Time) error {
+	step, err := Machine.Find(o.State, verb)
+	if err != nil {
+		return err
+	}
+	err = tx.ExecOne(ctx, `
+		UPDATE work_order SET state = $4, version = version + 1,
+		       released_at = CASE WHEN $4 = 'released' THEN $5 ELSE released_at END,
+		       closed_at = CASE WHEN $4 IN ('closed','revoked') THEN $5 ELSE closed_at END
+		WHERE id = $1 AND state = $2 AND version = $3`,
+		o.ID, string(o.State), o.Version, string(step.To), officeAt.UTC())
+	if err != nil {
+		return fmt.Errorf("capacity: %s order: %w", verb, err)
+	}
+	if err := Machine.Write(ctx, tx, machine.Record{
+		Subject: o.ID, Request: o.RequestID, Version: o.Version + 1, Step: step, Actor: by, OfficeAt: officeAt,
+		Detail: map[string]any{"day": o.Day, "quantity": o.Quantity, "remaining": o.Remaining},
+	}); err != nil {
+		return err
+	}
+	if step.Message == "" {
+		return nil
+	}
+	return outbox.Put(ctx, tx, outbox.Message{Type: step.Message, Subject: o.ID, Version: o.Version + 1, Request: o.RequestID})
+}
+
+// Estimate is when a request's personalisation starts and ends: as first
+// promised and as it stands.
+type Estimate struct {
+	FirstStart  clock.Date `db:"first_start" json:"first_start"`
+	FirstFinish clock.Date `db:"first_finish" json:"first_finish"`
+	Start       clock.Date `db:"start" json:"start"`
+	Finish      clock.Date `db:"finish" json:"finish"`
+	Cause       string     `db:"cause" json:"cause"`
+	MovedAt     time.Time  `db:"moved_at" json:"moved_at"`
+}
+
+// EstimateOf returns a request's estimate, or nil while it has none.
+func EstimateOf(ctx context.Context, rd postgres.Reader, requestID string) (*Estimate, error) {
+	var e Estimate
+	err := rd.Get(ctx, &e, `
+		SELECT first_start, first_finish, start, finish, cause, moved_at FROM estimate WHERE request_id = $1`, requestID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("capacity: reading estimate: %w", err)
+	}
+	return &e, nil
+}
+
+// BoardDay is a day on the board: what is planned and done on it.
+type BoardDay struct {
+	Day       clock.Date `db:"day" json:"day"`
+	Capacity  int        `db:"capacity" json:"capacity"`
+	Used      int        `db:"used" json:"used"`
+	Remaining int        `db:"remaining" json:"remaining"`
+	Orders    int        `db:"orders" json:"orders"`
+}
+
+// Board returns the days with orders, from..to inclusive.
+func Board(ctx context.Context, rd postgres.Reader, from, to clock.Date) ([]BoardDay, error) {
+	board := []BoardDay{}
+	err := rd.Select(ctx, &board, `
+		SELECT d.day, d.capacity, coalesce(sum(o.quantity), 0) AS used, coalesce(sum(o.remaining), 0) AS remaining,
+		       count(o.id) AS orders
+		FROM capacity_day d LEFT JOIN work_order o ON o.day = d.day AND o.state <> 'revoked'
+		WHERE d.day BETWEEN $1 AND $2 GROUP BY d.day, d.capacity ORDER BY d.day`, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("capacity: board: %w", err)
+	}
+	return board, nil
+}

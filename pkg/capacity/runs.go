@@ -1,0 +1,123 @@
+package capacity
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// Names of the scheduled jobs.
+const (
+	JobReplan  = "replan"
+	JobRelease = "release"
+	JobClose   = "close"
+)
+
+// Job is work that is due at the times of a cron expression on the office
+// clock. Do runs in the transaction that marks the window as run, so its
+// effects happen once per window, whoever runs it and however often.
+type Job struct {
+	Name     string
+	Schedule cron.Schedule
+	Do       func(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (effects any, err error)
+}
+
+// ParseSchedule reads a five-field cron expression in Asia/Jakarta.
+func ParseSchedule(expression string) (cron.Schedule, error) {
+	s, err := cron.ParseStandard("CRON_TZ=" + clock.Jakarta.String() + " " + expression)
+	if err != nil {
+		return nil, fmt.Errorf("capacity: cron expression %q: %w", expression, err)
+	}
+	return s, nil
+}
+
+// firstLook is how far back a job looks that has never run.
+const firstLook = 24 * time.Hour
+
+type due struct {
+	job    *Job
+	window time.Time
+}
+
+// RunDue runs every window that is due at officeAt and was not run before,
+// oldest first. It returns how many it ran.
+func RunDue(ctx context.Context, db *postgres.DB, jobs []Job, officeAt time.Time) (int, error) {
+	var list []due
+	for i := range jobs {
+		last, err := lastRun(ctx, db, jobs[i].Name)
+		if err != nil {
+			return 0, err
+		}
+		if last.IsZero() {
+			last = officeAt.Add(-firstLook)
+		}
+		for w := jobs[i].Schedule.Next(last); !w.IsZero() && !w.After(officeAt); w = jobs[i].Schedule.Next(w) {
+			list = append(list, due{&jobs[i], w.UTC()})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b due) int { return cmp.Compare(a.window.UnixNano(), b.window.UnixNano()) })
+	ran := 0
+	for _, d := range list {
+		mine, err := run(ctx, db, d, officeAt)
+		if err != nil {
+			return ran, err
+		}
+		if mine {
+			ran++
+		}
+	}
+	return ran, nil
+}
+
+// run does one window: its row, unique per window, goes in first, so a second
+// scheduler waits for the first and then finds it done.
+func run(ctx context.Context, db *postgres.DB, d due, officeAt time.Time) (mine bool, err error) {
+	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		n, err := tx.Exec(ctx, `
+			INSERT INTO schedule_run (job, window_start, effects) VALUES ($1, $2, '{}') ON CONFLICT DO NOTHING`,
+			d.job.Name, d.window)
+		if err != nil || n == 0 {
+			mine = false
+			return err
+		}
+		mine = true
+		effects, err := d.job.Do(ctx, tx, d.window, officeAt)
+		if err != nil {
+			return err
+		}
+		body, err := json.Marshal(effects)
+		if err != nil {
+			return err
+		}
+		return tx.ExecOne(ctx, `UPDATE schedule_run SET effects = $3 WHERE job = $1 AND window_start = $2`,
+			d.job.Name, d.window, string(body))
+	})
+	if err != nil {
+		return false, fmt.Errorf("capacity: job %s of %s: %w", d.job.Name, d.window.Format(time.RFC3339), err)
+	}
+	return mine, nil
+}
+
+func lastRun(ctx context.Context, rd postgres.Reader, job string) (time.Time, error) {
+	var last *time.Time
+	if err := rd.Get(ctx, &last, `SELECT max(window_start) FROM schedule_run WHERE job = $1`, job); err != nil {
+		return time.Time{}, fmt.Errorf("capacity: reading runs: %w", err)
+	}
+	if last == nil {
+		return time.Time{}, nil
+	}
+	return *last, nil
+}
+
+func ranSince(ctx context.Context, rd postgres.Reader, job string, since time.Time) (bool, error) {
+	last, err := lastRun(ctx, rd, job)
+	return err == nil && !last.IsZero() && !last.Before(since), err
+}
