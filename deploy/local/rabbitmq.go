@@ -68,6 +68,7 @@ func (r Rabbit) API(ctx context.Context, method, path string, body, answer any) 
 		return err
 	}
 	req.SetBasicAuth(r.User, password)
+	req.Close = true // rare calls; an idle connection would outlive a test
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
