@@ -1,0 +1,103 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// DecodeJSON reads the body as exactly one JSON value into dst. It refuses another
+// media type (415), keys that dst does not have, values of the wrong type and
+// anything after the value (400 with the pointer of the field), and a body over the
+// limit of the route (413).
+func DecodeJSON(r *http.Request, dst any) error {
+	mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mt != "application/json" {
+		return UnsupportedMedia("Kirim isi permintaan sebagai application/json.")
+	}
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(dst); err != nil {
+		return jsonProblem(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return TooLarge(tooLarge.Limit)
+		}
+		return BadRequest("Ada isi lain setelah nilai JSON.")
+	}
+	return nil
+}
+
+func jsonProblem(err error) error {
+	var (
+		tooLarge *http.MaxBytesError
+		wrong    *json.UnmarshalTypeError
+		syntax   *json.SyntaxError
+	)
+	switch {
+	case errors.As(err, &tooLarge):
+		return TooLarge(tooLarge.Limit)
+	case errors.As(err, &wrong):
+		return BadRequest("Ada isian dengan jenis yang salah.", FieldError{
+			Pointer: pointer(strings.Split(wrong.Field, ".")...), Code: "wrong_type",
+			Detail: "Jenis nilai " + wrong.Value + " tidak sesuai untuk isian ini.",
+		})
+	case errors.As(err, &syntax):
+		return BadRequest("Isi permintaan bukan JSON yang benar (bita ke-" + strconv.FormatInt(syntax.Offset, 10) + ").")
+	case errors.Is(err, io.EOF):
+		return BadRequest("Isi permintaan kosong.")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return BadRequest("Isi permintaan terpotong.")
+	}
+	// encoding/json has no type for an unknown key.
+	if quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		if name, uerr := strconv.Unquote(quoted); uerr == nil {
+			return BadRequest("Ada isian yang tidak dikenal.", FieldError{
+				Pointer: pointer(name), Code: "unknown_field", Detail: "Isian ini tidak dikenal.",
+			})
+		}
+	}
+	// A type's own UnmarshalJSON or UnmarshalText refused a value.
+	return BadRequest("Ada isian yang nilainya tidak dapat dibaca.")
+}
+
+var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
+
+// pointer writes an RFC 6901 JSON pointer; no parts point at the whole document.
+func pointer(parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		if p == "" {
+			continue
+		}
+		b.WriteByte('/')
+		b.WriteString(pointerEscape.Replace(p))
+	}
+	return b.String()
+}
+
+// SetVersion sets the ETag of a row to its version.
+func SetVersion(w http.ResponseWriter, version int64) {
+	w.Header().Set("ETag", `"`+strconv.FormatInt(version, 10)+`"`)
+}
+
+// MatchVersion reads the version in If-Match: 428 when it is missing, 412 when it
+// cannot be the version of a row.
+func MatchVersion(r *http.Request) (int64, error) {
+	h := strings.TrimSpace(r.Header.Get("If-Match"))
+	if h == "" {
+		return 0, PreconditionRequired()
+	}
+	if s, err := strconv.Unquote(h); err == nil {
+		if v, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return v, nil
+		}
+	}
+	return 0, PreconditionFailed("Versi pada kepala If-Match tidak dikenal.")
+}
