@@ -13,6 +13,11 @@ import (
 	"dukcapil.go.id/sifilma/deploy/local"
 )
 
+// tokenBatch is how many tokens are made at once: SoftHSM looks for tokens when it
+// is initialised, once per process, so that tokens made later are not seen until
+// the code under test looks anew.
+const tokenBatch = 8
+
 // Token is a SoftHSM token of one test.
 type Token struct {
 	Module  string // PKCS#11 library
@@ -22,15 +27,14 @@ type Token struct {
 	PINFile string
 }
 
-// HSM creates a fresh token. All tests of one process share one SoftHSM
+// HSM gives a fresh token. All tests of one process share one SoftHSM
 // configuration, since the library reads it once per process.
 func HSM(t testing.TB) Token {
 	t.Helper()
-	store := tokenStore(t)
-	store.Label = freshName()
-	pin := randomPIN()
-	if err := store.InitToken(context.Background(), randomPIN(), pin); err != nil {
-		t.Fatalf("creating a token for the test: %v", err)
+	s := Services(t)
+	store, pin, err := spareTokens.take(t.Context(), s.Data)
+	if err != nil {
+		t.Fatalf("a token for the test: %v", err)
 	}
 	pinFile := filepath.Join(t.TempDir(), "pin")
 	if err := os.WriteFile(pinFile, []byte(pin), 0o600); err != nil {
@@ -46,21 +50,39 @@ func HSM(t testing.TB) Token {
 	return Token{Module: store.Module, Config: store.Config, Label: store.Label, PIN: pin, PINFile: pinFile}
 }
 
-var (
-	tokenMutex sync.Mutex
-	tokens     local.HSM
-)
+// pool is the token directory of this process and the tokens in it that no test
+// has taken.
+type pool struct {
+	mu    sync.Mutex
+	store local.HSM
+	spare []spareToken
+}
 
-// tokenStore makes the token directory of this process and removes those of
-// processes that are gone.
-func tokenStore(t testing.TB) local.HSM {
-	t.Helper()
-	tokenMutex.Lock()
-	defer tokenMutex.Unlock()
-	if tokens.Config != "" {
-		return tokens
+type spareToken struct{ label, pin string }
+
+var spareTokens pool
+
+func (p *pool) take(ctx context.Context, runData string) (token local.HSM, pin string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.store.Config == "" {
+		if err := p.open(filepath.Join(runData, "test-hsm")); err != nil {
+			return local.HSM{}, "", err
+		}
 	}
-	base := filepath.Join(Services(t).Data, "test-hsm")
+	if len(p.spare) == 0 {
+		if err := p.fill(ctx); err != nil {
+			return local.HSM{}, "", err
+		}
+	}
+	token, pin = p.store, p.spare[0].pin
+	token.Label = p.spare[0].label
+	p.spare = p.spare[1:]
+	return token, pin, nil
+}
+
+// open makes the token directory and removes those of processes that are gone.
+func (p *pool) open(base string) error {
 	if entries, err := os.ReadDir(base); err == nil {
 		for _, e := range entries {
 			if orphan(e.Name()) {
@@ -69,14 +91,26 @@ func tokenStore(t testing.TB) local.HSM {
 		}
 	}
 	store, err := local.NewTokenStore(filepath.Join(base, "t_"+owner()))
-	if err == nil {
-		err = os.Setenv("SOFTHSM2_CONF", store.Config)
-	}
 	if err != nil {
-		t.Fatalf("SoftHSM for the test: %v", err)
+		return err
 	}
-	tokens = store
-	return tokens
+	if err := os.Setenv("SOFTHSM2_CONF", store.Config); err != nil {
+		return err
+	}
+	p.store = store
+	return nil
+}
+
+func (p *pool) fill(ctx context.Context) error {
+	for range tokenBatch {
+		next, made := p.store, spareToken{freshName(), randomPIN()}
+		next.Label = made.label
+		if err := next.InitToken(ctx, randomPIN(), made.pin); err != nil {
+			return err
+		}
+		p.spare = append(p.spare, made)
+	}
+	return nil
 }
 
 func randomPIN() string {
