@@ -1,0 +1,204 @@
+package rabbit
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// Reasons of shelf rows; the detail follows after a colon.
+const (
+	ReasonFailed     = "failed"      // failed by itself too often
+	ReasonInvalid    = "invalid"     // does not match its JSON Schema
+	ReasonDeadLetter = "dead_letter" // given up by the broker
+)
+
+// maxReason bounds the text kept of an error, in bytes.
+const maxReason = 2000
+
+// entry is what goes to the shelf.
+type entry struct {
+	consumer, kind, subject string
+	reason                  string
+	body                    []byte
+	attempts                int
+}
+
+// ShelfRow is a message that waits for a person.
+type ShelfRow struct {
+	ID       string          `db:"id"`
+	Consumer string          `db:"consumer"`
+	Type     string          `db:"type"`
+	Subject  string          `db:"subject"`
+	Reason   string          `db:"reason"`
+	Payload  json.RawMessage `db:"payload"`
+	Attempts int             `db:"attempts"`
+	OpenedAt time.Time       `db:"opened_at"`
+}
+
+// OpenShelf returns the open rows of the shelf, oldest first.
+func OpenShelf(ctx context.Context, r postgres.Reader) ([]ShelfRow, error) {
+	var rows []ShelfRow
+	err := r.Select(ctx, &rows, `
+		SELECT id, consumer, type, subject, reason, payload, attempts, opened_at
+		FROM shelf WHERE closed_at IS NULL ORDER BY opened_at, id`)
+	return rows, err
+}
+
+// CloseShelf closes an open row in the name of by and returns it;
+// postgres.ErrStale when somebody else closed it before.
+func CloseShelf(ctx context.Context, tx *postgres.Tx, id, by string) (ShelfRow, error) {
+	if err := tx.ExecOne(ctx, `
+		UPDATE shelf SET closed_at = now(), closed_by = $2 WHERE id = $1 AND closed_at IS NULL`, id, by); err != nil {
+		return ShelfRow{}, err
+	}
+	var row ShelfRow
+	err := tx.Get(ctx, &row, `
+		SELECT id, consumer, type, subject, reason, payload, attempts, opened_at FROM shelf WHERE id = $1`, id)
+	return row, err
+}
+
+// Event reads the shelved event; an error when the payload is no event, as with
+// ReasonInvalid.
+func (s ShelfRow) Event() (Event, error) { return decode(s.Type, s.Payload) }
+
+// classifyEvent is the classification of a working queue: what is no valid
+// event goes to the shelf at once, since trying again cannot mend it.
+func classifyEvent(queue string) func(amqp.Delivery) (Event, *entry) {
+	return func(d amqp.Delivery) (Event, *entry) {
+		e, err := received(d)
+		if err == nil {
+			return e, nil
+		}
+		return Event{}, misfit(d, queue, reason(ReasonInvalid, err.Error()))
+	}
+}
+
+// classifyDead is the classification of the dead-letter queue: all of it goes
+// to the shelf, in the name of the queue that gave it up.
+func classifyDead(d amqp.Delivery) (Event, *entry) {
+	text := func(header string) string { s, _ := d.Headers[header].(string); return s }
+	queue := text("x-first-death-queue")
+	if queue == "" {
+		queue = QueueShelf
+	}
+	return Event{}, misfit(d, queue, reason(ReasonDeadLetter, text("x-first-death-reason")))
+}
+
+func misfit(d amqp.Delivery, queue, why string) *entry {
+	var named struct {
+		Subject string `json:"subject"`
+	}
+	_ = json.Unmarshal(d.Body, &named) // what cannot be read is named by its content below
+	id, err := uuid.Parse(named.Subject)
+	if err != nil {
+		id = uuid.NewSHA1(uuid.Nil, d.Body)
+	}
+	return &entry{consumer: queue, kind: clean(d.RoutingKey), subject: id.String(), reason: why, body: d.Body}
+}
+
+func reason(code, detail string) string {
+	text := clean(code + ": " + detail)
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "")
+	}
+	return text
+}
+
+// clean makes text that Postgres can store.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// countFailure records one failure of an event and, with the last one, opens
+// its shelf row in the same transaction. It returns the true count.
+func (w *worker) countFailure(ctx context.Context, it item, cause error) (int, error) {
+	var attempts int
+	count := func(body []byte) error {
+		return w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			why := reason(ReasonFailed, cause.Error())
+			if err := tx.Get(ctx, &attempts, `
+				INSERT INTO delivery_attempt AS a (consumer, message_id, attempts, last_error, at)
+				VALUES ($1, $2, 1, $3, now())
+				ON CONFLICT (consumer, message_id)
+				DO UPDATE SET attempts = a.attempts + 1, last_error = excluded.last_error, at = excluded.at
+				RETURNING attempts`, w.queue, it.event.ID, why); err != nil {
+				return fmt.Errorf("counting a failure: %w", err)
+			}
+			if attempts < maxFailures {
+				return nil
+			}
+			return w.openRow(ctx, tx, entry{
+				consumer: w.queue, kind: it.event.Type, subject: it.event.Subject,
+				reason: why, body: body, attempts: attempts,
+			})
+		})
+	}
+	err := storable(it.delivery.Body, count)
+	return attempts, err
+}
+
+// shelve opens the shelf row of a message that is no event.
+func (w *worker) shelve(ctx context.Context, e entry) error {
+	return Hold(storable(e.body, func(body []byte) error {
+		e.body = body
+		return w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return w.openRow(ctx, tx, e) })
+	}))
+}
+
+// storable runs write with the payload as JSON, and once more with the payload
+// wrapped when Postgres would not have it: jsonb refuses some valid JSON, such
+// as \u0000.
+func storable(body []byte, write func([]byte) error) error {
+	wrapped := fmt.Appendf(nil, `{"base64": %q}`, base64.StdEncoding.EncodeToString(body))
+	if !json.Valid(body) || len(bytes.TrimSpace(body)) == 0 {
+		return write(wrapped)
+	}
+	err := write(body)
+	if err == nil || postgres.Foreign(err) {
+		return err
+	}
+	return write(wrapped)
+}
+
+func (w *worker) openRow(ctx context.Context, tx *postgres.Tx, e entry) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO shelf (id, consumer, type, subject, reason, payload, attempts, opened_at)
+		VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, now())
+		ON CONFLICT (consumer, type, subject) WHERE closed_at IS NULL
+		DO UPDATE SET reason = excluded.reason, payload = excluded.payload, attempts = excluded.attempts`,
+		id, e.consumer, e.kind, e.subject, e.reason, string(e.body), e.attempts); err != nil {
+		return fmt.Errorf("opening a shelf row: %w", err)
+	}
+	tx.OnCommit(func() {
+		handled.WithLabelValues(w.queue, "shelved").Inc()
+		w.note(func(s *ConsumerStatus) { s.Shelved++; s.LastError, s.ErrorAt = e.reason, time.Now() })
+		w.b.log.Error().Str("queue", e.consumer).Str("type", e.kind).Str("subject", e.subject).Str("reason", e.reason).
+			Msg("message put on the shelf")
+	})
+	return nil
+}
+
+// PruneAttempts forgets the failures recorded before olderThan ago.
+func PruneAttempts(ctx context.Context, db *postgres.DB, olderThan time.Duration) (int64, error) {
+	var gone int64
+	err := db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		var err error
+		gone, err = tx.Exec(ctx, `DELETE FROM delivery_attempt WHERE at < now() - make_interval(secs => $1)`, olderThan.Seconds())
+		return err
+	})
+	return gone, err
+}
