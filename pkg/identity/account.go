@@ -1,0 +1,213 @@
+// Package identity knows who is asking: people by user name and password in a
+// session, produsen's software by an API key. It writes the tables account,
+// session and api_key.
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+var (
+	// ErrRefused says that user name and password do not go together, or that
+	// the account is not active: which of them, a caller does not learn.
+	ErrRefused = errors.New("identity: refused")
+	// ErrLocked says that the account is locked for a while after too many
+	// wrong passwords.
+	ErrLocked = errors.New("identity: account locked")
+	// ErrNoSession says that a session does not exist or has ended.
+	ErrNoSession = errors.New("identity: no session")
+)
+
+// Bounds of a login (users.md D.3).
+const (
+	MaxFailures = 5                // wrong passwords before the account locks
+	LockFor     = 15 * time.Minute // how long it locks
+	SessionIdle = 30 * time.Minute // a session ends after so long without use
+	SessionMax  = 12 * time.Hour   // and after so long in any case
+)
+
+// Account is a person who can sign in.
+type Account struct {
+	ID            string       `db:"id"`
+	Username      string       `db:"username"`
+	Name          string       `db:"name"`
+	Role          machine.Role `db:"role"`
+	InstitutionID *string      `db:"institution_id"`
+	Institution   *string      `db:"institution"`
+}
+
+// Actor is the account as the timeline names it.
+func (a Account) Actor() machine.Actor { return machine.Actor{Name: a.Username, Role: a.Role} }
+
+// hashing holds the memory of concurrent password checks to what the machine
+// has cores for: argon2id takes 64 MiB each.
+var hashing = make(chan struct{}, max(1, runtime.NumCPU()))
+
+func hashed[T any](work func() (T, error)) (T, error) {
+	hashing <- struct{}{}
+	defer func() { <-hashing }()
+	return work()
+}
+
+// SetAccount creates an account, or gives an existing one of that user name a
+// new name, role, institution and password.
+func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string) error {
+	hash, err := hashed(func() (string, error) { return argon2id.CreateHash(password, argon2id.DefaultParams) })
+	if err != nil {
+		return fmt.Errorf("identity: hashing: %w", err)
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("identity: id: %w", err)
+	}
+	return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO account (id, username, name, role, institution_id, password_hash) VALUES ($1,$2,$3,$4,$5,$6)
+			ON CONFLICT (username) DO UPDATE SET name=excluded.name, role=excluded.role,
+			       institution_id=excluded.institution_id, password_hash=excluded.password_hash,
+			       failures=0, locked_until=NULL`,
+			id.String(), strings.ToLower(a.Username), a.Name, string(a.Role), a.InstitutionID, hash)
+		if err != nil {
+			return fmt.Errorf("identity: writing account: %w", err)
+		}
+		return nil
+	})
+}
+
+// dummyHash makes an unknown user name cost as much time as a known one.
+var dummyHash = "$argon2id$v=19$m=65536,t=1,p=2$c2lmaWxtYXNpZmlsbWEwMA$wZ3Zb1s7t8lq0Kq4L0f7mB2o0rKcQ1m7y2m3b4x5y6A"
+
+// Authenticate checks a password. now is machine time: locks are measured by it.
+// Errors: ErrRefused, ErrLocked.
+func Authenticate(ctx context.Context, db *postgres.DB, username, password string, now time.Time) (Account, error) {
+	var row struct {
+		Account
+		Hash        string     `db:"password_hash"`
+		Active      bool       `db:"active"`
+		LockedUntil *time.Time `db:"locked_until"`
+	}
+	err := db.Get(ctx, &row, `
+		SELECT a.id, a.username, a.name, a.role, a.institution_id, i.name AS institution, a.password_hash, a.active,
+		       a.locked_until
+		FROM account a LEFT JOIN institution i ON i.id = a.institution_id WHERE a.username = $1`, strings.ToLower(username))
+	known := err == nil
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return Account{}, fmt.Errorf("identity: reading account: %w", err)
+	}
+	if known && row.LockedUntil != nil && now.Before(*row.LockedUntil) {
+		return Account{}, ErrLocked
+	}
+	hash := row.Hash
+	if !known {
+		hash = dummyHash
+	}
+	match, err := hashed(func() (bool, error) { return argon2id.ComparePasswordAndHash(password, hash) })
+	if err != nil {
+		return Account{}, fmt.Errorf("identity: comparing: %w", err)
+	}
+	if !known || !row.Active {
+		return Account{}, ErrRefused
+	}
+	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		if match {
+			_, err := tx.Exec(ctx, `UPDATE account SET failures=0, locked_until=NULL WHERE id=$1 AND (failures > 0 OR locked_until IS NOT NULL)`, row.ID)
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			UPDATE account SET failures = failures + 1,
+			       locked_until = CASE WHEN (failures + 1) % $2 = 0 THEN $3::timestamptz ELSE locked_until END
+			WHERE id = $1`, row.ID, MaxFailures, now.Add(LockFor).UTC())
+		return err
+	})
+	if err != nil {
+		return Account{}, fmt.Errorf("identity: counting: %w", err)
+	}
+	if !match {
+		return Account{}, ErrRefused
+	}
+	return row.Account, nil
+}
+
+// StartSession opens a session and returns its token, which is stored only as a
+// hash.
+func StartSession(ctx context.Context, db *postgres.DB, a Account, now time.Time) (token string, err error) {
+	token, err = secret()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(token))
+	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO session (token_sha256, account_id, created_at, seen_at, expires_at) VALUES ($1,$2,$3,$3,$4)`,
+			sum[:], a.ID, now.UTC(), now.Add(SessionMax).UTC())
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("identity: starting session: %w", err)
+	}
+	return token, nil
+}
+
+// SessionAccount returns whose session a token opens, and keeps the session
+// alive: at most one write a minute. Error: ErrNoSession.
+func SessionAccount(ctx context.Context, db *postgres.DB, token string, now time.Time) (Account, error) {
+	sum := sha256.Sum256([]byte(token))
+	var row struct {
+		Account
+		SeenAt time.Time `db:"seen_at"`
+	}
+	err := db.Get(ctx, &row, `
+		SELECT a.id, a.username, a.name, a.role, a.institution_id, i.name AS institution, s.seen_at
+		FROM session s JOIN account a ON a.id = s.account_id LEFT JOIN institution i ON i.id = a.institution_id
+		WHERE s.token_sha256 = $1 AND a.active AND s.expires_at > $2 AND s.seen_at > $3`,
+		sum[:], now.UTC(), now.Add(-SessionIdle).UTC())
+	if errors.Is(err, sql.ErrNoRows) {
+		return Account{}, ErrNoSession
+	}
+	if err != nil {
+		return Account{}, fmt.Errorf("identity: reading session: %w", err)
+	}
+	if now.Sub(row.SeenAt) > time.Minute {
+		err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE session SET seen_at=$2 WHERE token_sha256=$1`, sum[:], now.UTC())
+			return err
+		})
+		if err != nil {
+			return Account{}, fmt.Errorf("identity: keeping session: %w", err)
+		}
+	}
+	return row.Account, nil
+}
+
+// EndSession ends a session; an unknown token is no error.
+func EndSession(ctx context.Context, db *postgres.DB, token string) error {
+	sum := sha256.Sum256([]byte(token))
+	return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM session WHERE token_sha256=$1`, sum[:])
+		return err
+	})
+}
+
+// secret returns 256 random bits as text.
+func secret() (string, error) {
+	b := make([]byte, 32)
+	if _, err := rand.Read(b); err != nil {
+		return "", fmt.Errorf("identity: random: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(b), nil
+}
