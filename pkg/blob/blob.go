@@ -1,0 +1,200 @@
+// Package blob keeps files in PostgreSQL: immutable, in chunks of 256 KiB, named by a
+// UUIDv7 and sealed by their SHA-256. Both ways stream: memory does not grow with the
+// file. A reader learns only at the end whether the content was whole, so whoever
+// passes it on must treat an error of the last Read as "the file is damaged".
+package blob
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// ChunkSize is the size in bytes of every chunk but the last.
+const ChunkSize = 256 << 10
+
+var (
+	// ErrNotFound says that there is no such file.
+	ErrNotFound = errors.New("blob: no such file")
+	// ErrDamaged says that the stored content is not what was put in.
+	ErrDamaged = errors.New("blob: the stored content is damaged")
+	// ErrTooLarge says that the input was longer than PutMax allows.
+	ErrTooLarge = errors.New("blob: the file is too large")
+)
+
+// Ref names a stored file.
+type Ref struct {
+	ID     uuid.UUID
+	SHA256 [sha256.Size]byte
+	Size   int64 // bytes
+}
+
+// Hash returns the SHA-256 in lower-case hex.
+func (r Ref) Hash() string { return hex.EncodeToString(r.SHA256[:]) }
+
+// Info describes a stored file.
+type Info struct {
+	Ref
+	Name      string
+	MediaType string
+	CreatedAt time.Time
+}
+
+// Put stores what r gives, to its end, in the caller's transaction. Spool slow input
+// such as an upload to a local file first: the transaction stays open meanwhile.
+func Put(ctx context.Context, tx *postgres.Tx, name, mediaType string, r io.Reader) (Ref, error) {
+	return PutMax(ctx, tx, name, mediaType, r, -1)
+}
+
+// PutMax is Put that gives up with ErrTooLarge beyond limit bytes; a negative limit is none.
+func PutMax(ctx context.Context, tx *postgres.Tx, name, mediaType string, r io.Reader, limit int64) (Ref, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Ref{}, fmt.Errorf("blob: %w", err)
+	}
+	ref := Ref{ID: id}
+	sum := sha256.New()
+	buf := make([]byte, ChunkSize)
+	seq := 0
+	for {
+		n, rerr := io.ReadFull(r, buf)
+		if rerr != nil && !errors.Is(rerr, io.EOF) && !errors.Is(rerr, io.ErrUnexpectedEOF) {
+			return Ref{}, fmt.Errorf("blob: read %q: %w", name, rerr)
+		}
+		if n > 0 {
+			ref.Size += int64(n)
+			if limit >= 0 && ref.Size > limit {
+				return Ref{}, ErrTooLarge
+			}
+			_, _ = sum.Write(buf[:n]) // a hash never fails
+			err := tx.ExecOne(ctx, `INSERT INTO blob_chunk (blob_id, seq, data) VALUES ($1, $2, $3)`, id, seq, buf[:n])
+			if err != nil {
+				return Ref{}, fmt.Errorf("blob: chunk %d: %w", seq, err)
+			}
+			seq++
+		}
+		if rerr != nil {
+			break
+		}
+	}
+	sum.Sum(ref.SHA256[:0])
+	// Rows never change, so the file's own row comes last; the chunks' foreign key is deferred.
+	err = tx.ExecOne(ctx, `INSERT INTO blob (id, sha256, size, media_type, name, chunks, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`, id, ref.SHA256[:], ref.Size, mediaType, name, seq, time.Now().UTC())
+	if err != nil {
+		return Ref{}, fmt.Errorf("blob: %w", err)
+	}
+	return ref, nil
+}
+
+// Stat describes the file without reading it; ErrNotFound when there is none.
+func Stat(ctx context.Context, r postgres.Reader, id uuid.UUID) (Info, error) {
+	row, err := stat(ctx, r, id)
+	return row.info(), err
+}
+
+type blobRow struct {
+	ID        uuid.UUID `db:"id"`
+	SHA256    []byte    `db:"sha256"`
+	Size      int64     `db:"size"`
+	MediaType string    `db:"media_type"`
+	Name      string    `db:"name"`
+	Chunks    int       `db:"chunks"`
+	CreatedAt time.Time `db:"created_at"`
+}
+
+func (b blobRow) info() Info {
+	i := Info{Ref: Ref{ID: b.ID, Size: b.Size}, Name: b.Name, MediaType: b.MediaType, CreatedAt: b.CreatedAt.UTC()}
+	copy(i.SHA256[:], b.SHA256)
+	return i
+}
+
+func stat(ctx context.Context, r postgres.Reader, id uuid.UUID) (blobRow, error) {
+	var row blobRow
+	err := r.Get(ctx, &row, `SELECT id, sha256, size, media_type, name, chunks, created_at FROM blob WHERE id = $1`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return row, ErrNotFound
+	}
+	if err != nil {
+		return row, fmt.Errorf("blob: %w", err)
+	}
+	return row, nil
+}
+
+// Open returns the content of the file from its beginning. Its Read fails with
+// ErrDamaged instead of io.EOF when size, chunk count or SHA-256 do not fit.
+func Open(ctx context.Context, r postgres.Reader, id uuid.UUID) (io.ReadCloser, Info, error) {
+	row, err := stat(ctx, r, id)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	return &reader{ctx: ctx, db: r, row: row, sum: sha256.New()}, row.info(), nil
+}
+
+// reader fetches one chunk at a time.
+type reader struct {
+	ctx  context.Context // of Open: io.Reader has no place for one
+	db   postgres.Reader
+	row  blobRow
+	sum  hash.Hash
+	next int    // the chunk to fetch
+	left []byte // what is not yet given out of the present chunk
+	read int64
+	err  error // sticky
+}
+
+// Read gives the next bytes of the file.
+func (r *reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for len(r.left) == 0 && r.err == nil {
+		r.fetch()
+	}
+	if len(r.left) == 0 {
+		return 0, r.err
+	}
+	n := copy(p, r.left)
+	r.left = r.left[n:]
+	return n, nil
+}
+
+func (r *reader) fetch() {
+	if r.next == r.row.Chunks {
+		r.err = io.EOF
+		if r.read != r.row.Size || subtle.ConstantTimeCompare(r.sum.Sum(nil), r.row.SHA256) != 1 {
+			r.err = fmt.Errorf("%w: %s", ErrDamaged, r.row.ID)
+		}
+		return
+	}
+	var data []byte
+	err := r.db.Get(r.ctx, &data, `SELECT data FROM blob_chunk WHERE blob_id = $1 AND seq = $2`, r.row.ID, r.next)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		r.err = fmt.Errorf("%w: %s lacks chunk %d", ErrDamaged, r.row.ID, r.next)
+	case err != nil:
+		r.err = fmt.Errorf("blob: %s: %w", r.row.ID, err)
+	default:
+		_, _ = r.sum.Write(data) // a hash never fails
+		r.read += int64(len(data))
+		r.left = data
+		r.next++
+	}
+}
+
+// Close ends the reading; it never fails.
+func (r *reader) Close() error {
+	r.left, r.err = nil, io.ErrClosedPipe
+	return nil
+}
