@@ -126,6 +126,7 @@ CREATE TABLE perso_attempt (
     proposal      text        NOT NULL DEFAULT '' CHECK (proposal IN ('', 'complete', 'resume', 'spoil')),
     observed      jsonb       NOT NULL DEFAULT '{}',
     outcome       text        NOT NULL DEFAULT '',
+    counted       bool        NOT NULL DEFAULT false, -- taken off its work order, once
     claimed_at    timestamptz NOT NULL DEFAULT now(),
     writing_at    timestamptz,
     ended_at      timestamptz,
@@ -137,6 +138,7 @@ CREATE TABLE card_resolution (
     id           uuid PRIMARY KEY,
     card_id      uuid        NOT NULL REFERENCES card,
     attempt      int         NOT NULL,
+    card_version bigint      NOT NULL, -- of the doubt it decides on; a later doubt wants a new decision
     decision     text        NOT NULL CHECK (decision IN ('complete', 'resume', 'spoil')),
     reason       text        NOT NULL CHECK (reason <> ''),
     decided_by   text        NOT NULL,

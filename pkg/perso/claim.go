@@ -1,0 +1,262 @@
+package perso
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/pkg/capacity"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+// Why says why a card is not taken.
+type Why string
+
+// Reasons of a refusal. Nothing was written, neither here nor on the card.
+const (
+	Unlisted       Why = "unlisted"         // no accepted list has this serial
+	NotScheduled   Why = "not_scheduled"    // no released work order has room for it
+	RequestHeld    Why = "request_held"     // its request is held, or not in production
+	AlreadyDone    Why = "already_done"     // personalised before
+	FailedEarlier  Why = "failed_earlier"   // waits for a replacement blank
+	SetAside       Why = "set_aside"        // spoiled or taken off the list
+	ChipTaken      Why = "chip_taken"       // the chip belongs to another serial
+	OtherChip      Why = "other_chip"       // the serial belongs to another chip
+	InOtherHands   Why = "in_other_hands"   // another reader or station has it
+	Undecided      Why = "undecided"        // in doubt, and not decided yet
+	WrongLifeCycle Why = "wrong_life_cycle" // the card is not a blank of ours
+)
+
+// WhyLabels are the reasons as the station shows them.
+var WhyLabels = map[Why]string{
+	Unlisted:       "Nomor seri tidak ada dalam daftar kartu mana pun",
+	NotScheduled:   "Tidak ada perintah kerja yang dilepas untuk kartu ini",
+	RequestHeld:    "Permohonan kartu ini sedang ditahan atau belum diproduksi",
+	AlreadyDone:    "Kartu ini sudah dipersonalisasi",
+	FailedEarlier:  "Kartu ini gagal sebelumnya; gunakan blangko pengganti",
+	SetAside:       "Kartu ini sudah dinyatakan rusak atau dikurangi",
+	ChipTaken:      "Chip ini terikat pada nomor seri lain",
+	OtherChip:      "Nomor seri ini terikat pada chip lain",
+	InOtherHands:   "Kartu ini sedang dikerjakan di tempat lain",
+	Undecided:      "Kartu ini meragukan dan menunggu keputusan",
+	WrongLifeCycle: "Isi kartu bukan blangko baru",
+}
+
+// Refusal is an error that says why a card is not taken.
+type Refusal struct {
+	Why Why
+	// CardID is the listed card concerned, when there is one.
+	CardID string
+}
+
+func (r *Refusal) Error() string { return "perso: card refused: " + string(r.Why) }
+
+// RefusedFor returns the reason inside err; ok is false when err is no refusal.
+func RefusedFor(err error) (why Why, ok bool) {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r.Why, true
+	}
+	return "", false
+}
+
+// Identity is what a card in a slot says it is.
+type Identity struct {
+	Serial string // printed serial, normalised as in the list
+	ChipID string // of the chip itself
+}
+
+// Find returns the card that an identity stands for, with its newest attempt. A
+// *Refusal says that there is none (Unlisted), or that serial and chip belong to
+// different cards (ChipTaken, OtherChip).
+func Find(ctx context.Context, r postgres.Reader, id Identity) (Hand, error) {
+	c, err := find(ctx, r, id, "")
+	if err != nil {
+		return Hand{}, err
+	}
+	return hand(ctx, r, c)
+}
+
+func find(ctx context.Context, r postgres.Reader, id Identity, lock string) (Card, error) {
+	c, err := getCard(ctx, r, `WHERE serial = $1 AND state <> 'reduced'`+lock, id.Serial)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Card{}, err
+	}
+	found := err == nil
+	if found && c.ChipID == id.ChipID {
+		return c, nil
+	}
+	if found && c.ChipID != "" {
+		return Card{}, &Refusal{Why: OtherChip, CardID: c.ID}
+	}
+	other, err := getCard(ctx, r, `WHERE chip_id = $1`, id.ChipID)
+	switch {
+	case err == nil:
+		return Card{}, &Refusal{Why: ChipTaken, CardID: other.ID}
+	case !errors.Is(err, ErrNotFound):
+		return Card{}, err
+	case !found:
+		return Card{}, &Refusal{Why: Unlisted}
+	}
+	return c, nil
+}
+
+// claimable says why a card in this state cannot be claimed; nil if it can.
+func claimable(c Card) error {
+	switch c.State {
+	case Listed, Bound, Numbered:
+		return nil
+	case Clear:
+		return &Refusal{Why: AlreadyDone, CardID: c.ID}
+	case Failed:
+		return &Refusal{Why: FailedEarlier, CardID: c.ID}
+	case Spoiled, Reduced:
+		return &Refusal{Why: SetAside, CardID: c.ID}
+	case InDoubt:
+		return &Refusal{Why: Undecided, CardID: c.ID}
+	}
+	return &Refusal{Why: InOtherHands, CardID: c.ID}
+}
+
+// Place is where and how a card is to be written.
+type Place struct {
+	Station       string
+	Reader        string
+	Profile       string
+	ProfileSHA256 []byte
+	Numbers       Numbers
+}
+
+// Claim takes a presented card for a station: under lock it ties the chip to
+// the listed serial, gives the card its numbers, finds a released work order
+// with room and opens a new attempt, all in the caller's one transaction. A
+// *Refusal changes nothing as long as the caller returns it from InTx.
+func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change) (Hand, error) {
+	c, err := find(ctx, tx, id, ` FOR UPDATE`)
+	if err != nil {
+		return Hand{}, err
+	}
+	if err := claimable(c); err != nil {
+		return Hand{}, err
+	}
+	r, err := request.Get(ctx, tx, c.RequestID)
+	if err != nil {
+		return Hand{}, err
+	}
+	switch r.State {
+	case request.InProgress:
+	case request.Accepted, request.Scheduled:
+		return Hand{}, &Refusal{Why: NotScheduled, CardID: c.ID}
+	default:
+		return Hand{}, &Refusal{Why: RequestHeld, CardID: c.ID}
+	}
+	order, err := capacity.ClaimOrder(ctx, tx, c.RequestID)
+	if errors.Is(err, capacity.ErrNoOrder) {
+		return Hand{}, &Refusal{Why: NotScheduled, CardID: c.ID}
+	}
+	if err != nil {
+		return Hand{}, err
+	}
+	w := &walk{tx: tx, card: c, change: ch}
+	if err := w.prepare(ctx, id, p); err != nil {
+		return Hand{}, err
+	}
+	attemptID, err := uuid.NewV7()
+	if err != nil {
+		return Hand{}, fmt.Errorf("perso: attempt id: %w", err)
+	}
+	a := Attempt{
+		ID: attemptID.String(), CardID: c.ID, Number: c.Attempt + 1, WorkOrderID: order.ID, Station: p.Station, Reader: p.Reader,
+		ChipID: id.ChipID, Profile: p.Profile, ProfileSHA256: p.ProfileSHA256,
+	}
+	detail := map[string]any{"station": p.Station, "reader": p.Reader, "attempt": a.Number, "work_order": order.ID}
+	if err := w.take(ctx, ClaimVerb, detail, `, work_order_id=$6, attempt=attempt+1, reason=''`, order.ID); err != nil {
+		return Hand{}, err
+	}
+	w.card.WorkOrderID, w.card.Attempt, w.card.Reason = order.ID, a.Number, ""
+	if err := tx.ExecOne(ctx, `
+		INSERT INTO perso_attempt (id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
+		a.ID, a.CardID, a.Number, a.WorkOrderID, a.Station, a.Reader, a.ChipID, a.Profile, a.ProfileSHA256); err != nil {
+		return Hand{}, fmt.Errorf("perso: opening attempt: %w", err)
+	}
+	return Hand{Card: w.card, Attempt: a}, w.done(ctx)
+}
+
+// prepare binds the chip and numbers the card, as far as an earlier claim has
+// not done so.
+func (w *walk) prepare(ctx context.Context, id Identity, p Place) error {
+	if w.card.State == Listed {
+		err := w.take(ctx, BindVerb, map[string]any{"chip": id.ChipID}, `, chip_id=$6`, id.ChipID)
+		if postgres.IsUnique(err, "card_chip_id_key") {
+			return &Refusal{Why: ChipTaken, CardID: w.card.ID}
+		}
+		if err != nil {
+			return err
+		}
+		w.card.ChipID = id.ChipID
+	}
+	if w.card.State != Bound {
+		return nil
+	}
+	year := clock.DateOf(w.change.OfficeAt).Year
+	pcid, err := allocate(ctx, w.tx, kindPCID, p.Numbers.PCID, w.card.ID, year)
+	if err != nil {
+		return err
+	}
+	manifest, err := allocate(ctx, w.tx, kindManifest, p.Numbers.Manifest, w.card.ID, year)
+	if err != nil {
+		return err
+	}
+	w.card.PCID, w.card.ManifestNo = pcid, manifest
+	return w.take(ctx, NumberVerb, map[string]any{"manifest_no": manifest}, `, pcid=$6, manifest_no=$7`, pcid, manifest)
+}
+
+// ReleaseClaim gives a claimed card back that nothing was written to; it keeps
+// its chip and numbers. The reason goes into the timeline.
+func ReleaseClaim(ctx context.Context, tx *postgres.Tx, h Hand, ch Change) (Hand, error) {
+	w := &walk{tx: tx, card: h.Card, change: ch}
+	if err := w.take(ctx, ReleaseVerb, nil, ``); err != nil {
+		return Hand{}, err
+	}
+	if err := endAttempt(ctx, tx, h.Attempt.ID, "released"); err != nil {
+		return Hand{}, err
+	}
+	return Hand{Card: w.card, Attempt: h.Attempt}, w.done(ctx)
+}
+
+// Unfinished returns the cards that a station holds by the database: claimed or
+// writing, oldest first. After its start these are what a crash left.
+func Unfinished(ctx context.Context, r postgres.Reader, stationName string) ([]Hand, error) {
+	var ids []string
+	if err := r.Select(ctx, &ids, `
+		SELECT c.id FROM card c JOIN perso_attempt a ON a.card_id = c.id AND a.attempt = c.attempt
+		WHERE a.station = $1 AND c.state = ANY ('{claimed,writing}') ORDER BY a.id`, stationName); err != nil {
+		return nil, fmt.Errorf("perso: unfinished cards: %w", err)
+	}
+	hands := make([]Hand, 0, len(ids))
+	for _, id := range ids {
+		h, err := Reload(ctx, r, id)
+		if err != nil {
+			return nil, err
+		}
+		hands = append(hands, h)
+	}
+	return hands, nil
+}
+
+func endAttempt(ctx context.Context, tx *postgres.Tx, attemptID, outcome string) error {
+	if err := tx.ExecOne(ctx, `
+		UPDATE perso_attempt SET outcome=$2, ended_at=now() WHERE id=$1`, attemptID, outcome); err != nil {
+		return fmt.Errorf("perso: ending attempt: %w", err)
+	}
+	return nil
+}
+
+// StationActor is a station as the taker of a step.
+func StationActor(name string) machine.Actor { return machine.Actor{Name: name, Role: request.Station} }

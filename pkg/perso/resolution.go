@@ -1,0 +1,246 @@
+package perso
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// Decision settles a card in doubt.
+type Decision string
+
+// Decisions. A station proposes one by reading the card.
+const (
+	DecideComplete Decision = "complete" // the card is finished: accept it
+	DecideResume   Decision = "resume"   // write the rest, same content
+	DecideSpoil    Decision = "spoil"    // set the card aside for good
+)
+
+// DecisionLabels are the Indonesian names of the decisions.
+var DecisionLabels = map[Decision]string{
+	DecideComplete: "Terima sebagai selesai", DecideResume: "Lanjutkan penulisan", DecideSpoil: "Nyatakan rusak",
+}
+
+var (
+	// ErrNotInDoubt says that there is nothing to decide on the card.
+	ErrNotInDoubt = errors.New("perso: card is not in doubt")
+	// ErrUnknownDecision says that a decision is none of the three.
+	ErrUnknownDecision = errors.New("perso: unknown decision")
+	// ErrNotObserved says that the station has not found the card to allow the
+	// decision: only what was read from the card can be completed or resumed,
+	// anything else can only be spoiled.
+	ErrNotObserved = errors.New("perso: the card was not found to allow this decision")
+	// ErrReasonMissing says that a decision wants a reason.
+	ErrReasonMissing = errors.New("perso: reason missing")
+	// ErrResolutionOpen says that another decision waits for its second person.
+	ErrResolutionOpen = errors.New("perso: a decision waits for confirmation")
+	// ErrNoResolution says that there is no decision to confirm.
+	ErrNoResolution = errors.New("perso: no decision to confirm")
+	// ErrSamePerson says that whoever decided cannot confirm.
+	ErrSamePerson = errors.New("perso: the second person must be another one")
+	// ErrNotResolved says that two people have not decided this.
+	ErrNotResolved = errors.New("perso: not decided by two people")
+)
+
+// Resolution is a decision on a card in doubt. It takes effect when a second
+// person confirms it.
+type Resolution struct {
+	ID          string     `db:"id" json:"-"`
+	CardID      string     `db:"card_id" json:"-"`
+	CardVersion int64      `db:"card_version" json:"-"`
+	Decision    Decision   `db:"decision" json:"decision"`
+	Reason      string     `db:"reason" json:"reason"`
+	DecidedBy   string     `db:"decided_by" json:"decided_by"`
+	ConfirmedBy *string    `db:"confirmed_by" json:"confirmed_by"`
+	DecidedAt   time.Time  `db:"decided_at" json:"decided_at"`
+	ConfirmedAt *time.Time `db:"confirmed_at" json:"confirmed_at"`
+}
+
+const selectResolution = `
+	SELECT id, card_id, card_version, decision, reason, decided_by, confirmed_by, decided_at, confirmed_at
+	FROM card_resolution `
+
+// ProposeResolution records the first person's decision on a card in doubt. It
+// changes nothing on the card. The same decision by the same person again is no
+// error.
+func ProposeResolution(ctx context.Context, tx *postgres.Tx, cardID string, d Decision, ch Change) (Resolution, error) {
+	h, err := doubtful(ctx, tx, cardID, ch)
+	if err != nil {
+		return Resolution{}, err
+	}
+	switch d {
+	case DecideSpoil:
+	case DecideComplete, DecideResume:
+		if h.Attempt.Proposal != d {
+			return Resolution{}, ErrNotObserved
+		}
+	default:
+		return Resolution{}, ErrUnknownDecision
+	}
+	if ch.Reason == "" {
+		return Resolution{}, ErrReasonMissing
+	}
+	open, err := openResolution(ctx, tx, cardID)
+	switch {
+	case err == nil && open.Decision == d && open.DecidedBy == ch.Actor.Name:
+		return open, nil
+	case err == nil:
+		return Resolution{}, ErrResolutionOpen
+	case !errors.Is(err, ErrNoResolution):
+		return Resolution{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Resolution{}, fmt.Errorf("perso: resolution id: %w", err)
+	}
+	r := Resolution{
+		ID: id.String(), CardID: cardID, CardVersion: h.Card.Version, Decision: d, Reason: ch.Reason,
+		DecidedBy: ch.Actor.Name, DecidedAt: ch.OfficeAt.UTC(),
+	}
+	if err := tx.ExecOne(ctx, `
+		INSERT INTO card_resolution (id, card_id, attempt, card_version, decision, reason, decided_by, decided_at)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8)`,
+		r.ID, cardID, h.Card.Attempt, r.CardVersion, string(d), r.Reason, r.DecidedBy, r.DecidedAt); err != nil {
+		return Resolution{}, fmt.Errorf("perso: decision: %w", err)
+	}
+	w := &walk{tx: tx, card: h.Card, change: ch}
+	return r, w.note(ctx, "card.resolution.propose", map[string]any{"decision": d, "reason": ch.Reason, "attempt": h.Attempt.Number})
+}
+
+// WithdrawResolution takes back a decision that was not confirmed. Whoever may
+// decide may do so, so that a wrong decision cannot block a card.
+func WithdrawResolution(ctx context.Context, tx *postgres.Tx, cardID string, ch Change) error {
+	h, err := doubtful(ctx, tx, cardID, ch)
+	if err != nil {
+		return err
+	}
+	open, err := openResolution(ctx, tx, cardID)
+	if err != nil {
+		return err
+	}
+	if err := tx.ExecOne(ctx, `DELETE FROM card_resolution WHERE id=$1 AND confirmed_by IS NULL`, open.ID); err != nil {
+		return fmt.Errorf("perso: withdrawing: %w", err)
+	}
+	w := &walk{tx: tx, card: h.Card, change: ch}
+	return w.note(ctx, "card.resolution.withdraw", map[string]any{"decision": open.Decision, "decided_by": open.DecidedBy})
+}
+
+// ConfirmResolution is the second person's word: complete and spoil move the
+// card now; resume leaves it in doubt for the station that has the card in a
+// slot. Each rings card.resolved, so that stations and scheduler look.
+func ConfirmResolution(ctx context.Context, tx *postgres.Tx, cardID string, ch Change) (Card, error) {
+	h, err := doubtful(ctx, tx, cardID, ch)
+	if err != nil {
+		return Card{}, err
+	}
+	open, err := openResolution(ctx, tx, cardID)
+	if err != nil {
+		return Card{}, err
+	}
+	if open.DecidedBy == ch.Actor.Name {
+		return Card{}, ErrSamePerson
+	}
+	if open.CardVersion != h.Card.Version || open.Decision != DecideSpoil && h.Attempt.Proposal != open.Decision {
+		return Card{}, ErrNotObserved // the card was read again since, and is not as it was
+	}
+	if err := tx.ExecOne(ctx, `
+		UPDATE card_resolution SET confirmed_by=$2, confirmed_at=$3 WHERE id=$1 AND confirmed_by IS NULL`,
+		open.ID, ch.Actor.Name, ch.OfficeAt.UTC()); err != nil {
+		return Card{}, fmt.Errorf("perso: confirming: %w", err)
+	}
+	if ch.Reason == "" {
+		ch.Reason = open.Reason
+	}
+	w := &walk{tx: tx, card: h.Card, change: ch}
+	detail := map[string]any{"decision": open.Decision, "decided_by": open.DecidedBy}
+	switch open.Decision {
+	case DecideComplete:
+		err = w.take(ctx, CompleteVerb, detail, ``)
+	case DecideSpoil:
+		if err = w.take(ctx, SpoilVerb, detail, `, finished_at=$6`, ch.OfficeAt.UTC()); err == nil {
+			err = endAttempt(ctx, tx, h.Attempt.ID, "spoiled")
+		}
+	case DecideResume:
+		// Not a step yet; the message is what the station waits for.
+		w.ring(resolvedMessage)
+	}
+	if err != nil {
+		return Card{}, err
+	}
+	if err := w.note(ctx, "card.resolution.confirm", map[string]any{
+		"decision": open.Decision, "decided_by": open.DecidedBy, "reason": ch.Reason, "attempt": h.Attempt.Number,
+	}); err != nil {
+		return Card{}, err
+	}
+	return w.card, w.done(ctx)
+}
+
+// Resolved returns what two people decided about the present doubt of a card,
+// the newest decision if there are several; empty if nothing.
+func Resolved(ctx context.Context, r postgres.Reader, c Card) (Decision, error) {
+	var d Decision
+	err := r.Get(ctx, &d, `
+		SELECT decision FROM card_resolution
+		WHERE card_id = $1 AND card_version = $2 AND confirmed_by IS NOT NULL ORDER BY id DESC LIMIT 1`, c.ID, c.Version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("perso: decision: %w", err)
+	}
+	return d, nil
+}
+
+// doubtful locks a card in doubt for a person who may decide on it.
+func doubtful(ctx context.Context, tx *postgres.Tx, cardID string, ch Change) (Hand, error) {
+	if !slices.Contains(resolvers, ch.Actor.Role) {
+		return Hand{}, &machine.RoleError{Machine: Machine.Name, Verb: SpoilVerb, Role: ch.Actor.Role}
+	}
+	c, err := getCard(ctx, tx, `WHERE id = $1 FOR UPDATE`, cardID)
+	if err != nil {
+		return Hand{}, err
+	}
+	if c.State != InDoubt {
+		return Hand{}, ErrNotInDoubt
+	}
+	return hand(ctx, tx, c)
+}
+
+func openResolution(ctx context.Context, r postgres.Reader, cardID string) (Resolution, error) {
+	var one Resolution
+	err := r.Get(ctx, &one, selectResolution+`WHERE card_id = $1 AND confirmed_by IS NULL`, cardID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Resolution{}, ErrNoResolution
+	}
+	if err != nil {
+		return Resolution{}, fmt.Errorf("perso: decision: %w", err)
+	}
+	return one, nil
+}
+
+// presentResolutions are the newest decisions on the cards of a request that
+// are in doubt, about the doubt they are in.
+func presentResolutions(ctx context.Context, r postgres.Reader, requestID string) (map[string]Resolution, error) {
+	var all []Resolution
+	err := r.Select(ctx, &all, `
+		SELECT DISTINCT ON (s.card_id) s.id, s.card_id, s.card_version, s.decision, s.reason, s.decided_by, s.confirmed_by,
+		       s.decided_at, s.confirmed_at
+		FROM card_resolution s JOIN card c ON c.id = s.card_id AND c.version = s.card_version
+		WHERE c.request_id = $1 ORDER BY s.card_id, s.id DESC`, requestID)
+	if err != nil {
+		return nil, fmt.Errorf("perso: decisions: %w", err)
+	}
+	out := make(map[string]Resolution, len(all))
+	for _, one := range all {
+		out[one.CardID] = one
+	}
+	return out, nil
+}
