@@ -109,6 +109,31 @@ func (s *Services) spawn(cmd *exec.Cmd, service, logPath string) (Process, error
 
 func (s *Services) mark(service string) string { return marker + "=" + s.Dir + "#" + service }
 
+// Mark is the environment entry for a program that works on these services, such
+// as a daemon. Stop and EndPrograms find the program and its children by it, also
+// when whoever started them was killed.
+func (s *Services) Mark(program string) string { return s.mark("program/" + program) }
+
+// EndPrograms ends all programs started with Mark: politely, and after grace by
+// force. It returns how many there were.
+func (s *Services) EndPrograms(ctx context.Context, grace time.Duration) int {
+	prefix := []byte(s.mark("program/"))
+	programs := func() []Process {
+		return find(func(pid string) bool { return bytes.Contains(environ(pid), prefix) })
+	}
+	first := programs()
+	for _, p := range first {
+		p.Signal(unix.SIGTERM, false)
+	}
+	for _, p := range first {
+		began := time.Now()
+		waitGone(ctx, p, grace)
+		grace -= min(grace, time.Since(began))
+	}
+	killAll(context.WithoutCancel(ctx), programs)
+	return len(first)
+}
+
 // baseEnv is the environment services start with: nothing of the caller's that
 // could point them to other instances.
 func baseEnv() []string {
@@ -119,39 +144,27 @@ func baseEnv() []string {
 	return []string{"PATH=" + path + ":/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL=C.UTF-8", "TZ=UTC"}
 }
 
-// leftovers lists living processes of a service that no record names any more:
-// those that carry its marker, and those that work in the directory cwd
-// (PostgreSQL overwrites the environment of its backends with their titles).
-func (s *Services) leftovers(service, cwd string) []Process {
+// sweep kills the processes of a service that no record names any more: those
+// that carry its marker, and those that work in the directory cwd (PostgreSQL
+// overwrites the environment of its backends with their titles).
+func (s *Services) sweep(ctx context.Context, service, cwd string) {
 	want := []byte(s.mark(service) + "\x00")
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	var found []Process
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		env, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ")) //nolint:gosec // a number below /proc
-		ours := bytes.Contains(append(env, 0), want)
-		if !ours && cwd != "" {
-			at, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
-			ours = err == nil && at == cwd
-		}
-		if p, ok := Identify(pid); ours && ok {
-			found = append(found, p)
-		}
-	}
-	return found
+	killAll(ctx, func() []Process {
+		return find(func(pid string) bool {
+			if bytes.Contains(environ(pid), want) {
+				return true
+			}
+			at, err := os.Readlink(filepath.Join("/proc", pid, "cwd"))
+			return cwd != "" && err == nil && at == cwd
+		})
+	})
 }
 
-// sweep kills the leftovers of a service and waits until they are gone.
-func (s *Services) sweep(ctx context.Context, service, cwd string) {
+// killAll kills what list finds until it finds nothing.
+func killAll(ctx context.Context, list func() []Process) {
 	deadline := time.Now().Add(5 * time.Second)
 	for time.Now().Before(deadline) {
-		left := s.leftovers(service, cwd)
+		left := list()
 		if len(left) == 0 {
 			return
 		}
@@ -162,6 +175,35 @@ func (s *Services) sweep(ctx context.Context, service, cwd string) {
 			return
 		}
 	}
+}
+
+// find lists the living processes, other than this one, that match.
+func find(match func(pid string) bool) []Process {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var found []Process
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() || !match(e.Name()) {
+			continue
+		}
+		if p, ok := Identify(pid); ok {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// environ is the environment a process was started with, each entry ended by a
+// zero byte; empty where it is not ours to read.
+func environ(pid string) []byte {
+	env, err := os.ReadFile(filepath.Join("/proc", pid, "environ")) //nolint:gosec // a number below /proc
+	if err != nil {
+		return nil
+	}
+	return append(env, 0)
 }
 
 // end asks a process to stop by the given signals in turn, waiting grace after

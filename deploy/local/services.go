@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -111,8 +112,9 @@ func (s *Services) Running() bool {
 	return s.Postgres.running() && s.Rabbit.running() && s.PCSC.running() && s.HSM.Ready
 }
 
-// Stop ends all services and leaves no process behind: politely first, then by
-// force. It returns within about 20 seconds, sooner when ctx ends.
+// Stop ends all programs started with Mark, then all services, and leaves no
+// process behind: politely first, then by force. It returns within about 30
+// seconds, sooner when ctx ends.
 func (s *Services) Stop(ctx context.Context) error {
 	unlock, err := lockDir(ctx, s.Dir)
 	if err != nil {
@@ -130,7 +132,10 @@ func (s *Services) Stop(ctx context.Context) error {
 	return now.stop(ctx)
 }
 
+const programGrace = 15 * time.Second
+
 func (s *Services) stop(ctx context.Context) error {
+	s.EndPrograms(ctx, programGrace)
 	var all sync.WaitGroup
 	all.Go(func() { s.stopPostgres(ctx) })
 	all.Go(func() { s.stopRabbit(ctx) })
