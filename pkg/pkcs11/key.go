@@ -103,6 +103,9 @@ func search(m *p11.Ctx, s p11.SessionHandle, label string) ([]p11.ObjectHandle, 
 // GenerateAES makes a key of 128, 192 or 256 bits that never leaves the token
 // (sensitive, not extractable). ErrKeyExists when the label is taken.
 func (t *Token) GenerateAES(ctx context.Context, label string, bits int, usage Usage) (*Key, error) {
+	if bits%8 != 0 {
+		return nil, fmt.Errorf("%w: AES key of %d bits", ErrKeyUse, bits)
+	}
 	return t.store(ctx, label, bits/8, usage, func(m *p11.Ctx, s p11.SessionHandle, attributes []*p11.Attribute) (p11.ObjectHandle, error) {
 		return m.GenerateKey(s, []*p11.Mechanism{p11.NewMechanism(p11.CKM_AES_KEY_GEN, nil)},
 			append(attributes, p11.NewAttribute(p11.CKA_VALUE_LEN, bits/8)))

@@ -12,20 +12,28 @@ import (
 	"dukcapil.go.id/sifilma/test/vectors"
 )
 
-func token(t *testing.T) *pkcs11.Token {
-	t.Helper()
+// TestInToken gives its parts one token together.
+func TestInToken(t *testing.T) {
+	t.Parallel()
 	h := harness.HSM(t)
-	token, err := pkcs11.Open(pkcs11.Config{Module: h.Module, TokenLabel: h.Label, PINFile: h.PINFile})
+	hsm, err := pkcs11.Open(pkcs11.Config{Module: h.Module, TokenLabel: h.Label, PINFile: h.PINFile})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, token.Close()) })
-	return token
+	t.Cleanup(func() { require.NoError(t, hsm.Close()) })
+	for name, part := range map[string]func(*testing.T, *pkcs11.Token){
+		"PublishedSCP03": publishedSCP03InToken,
+		"DiversifiedKeysetHasPublishedCheckValues": diversifiedKeysetHasPublishedCheckValues,
+		"WrapAgreesWithKeysInMemory":               wrapAgreesWithKeysInMemory,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			part(t, hsm)
+		})
+	}
 }
 
 // The published exchanges with the static keys in the token: the path the
 // station takes.
-func TestPublishedSCP03InToken(t *testing.T) {
-	t.Parallel()
-	hsm := token(t)
+func publishedSCP03InToken(t *testing.T, hsm *pkcs11.Token) {
 	for _, v := range vectors.Load[vectors.SCP03](t, "scp03.json") {
 		keys, err := hsmkeys.Load(t.Context(), hsm, v.StaticKeys.ENC, v.StaticKeys.MAC, v.StaticKeys.DEK)
 		require.NoError(t, err)
@@ -34,9 +42,7 @@ func TestPublishedSCP03InToken(t *testing.T) {
 	}
 }
 
-func TestDiversifiedKeysetHasPublishedCheckValues(t *testing.T) {
-	t.Parallel()
-	hsm := token(t)
+func diversifiedKeysetHasPublishedCheckValues(t *testing.T, hsm *pkcs11.Token) {
 	for _, v := range vectors.Load[vectors.KDF3](t, "kdf3.json") {
 		master, err := hsm.ImportAES(t.Context(), v.ID, v.Master, pkcs11.UseMAC)
 		require.NoError(t, err)
@@ -53,9 +59,7 @@ func TestDiversifiedKeysetHasPublishedCheckValues(t *testing.T) {
 
 // A wrapped key must be what the card decrypts: the same bytes as the same
 // keys in memory give.
-func TestWrapAgreesWithKeysInMemory(t *testing.T) {
-	t.Parallel()
-	hsm := token(t)
+func wrapAgreesWithKeysInMemory(t *testing.T, hsm *pkcs11.Token) {
 	for _, v := range vectors.Load[vectors.SCP03](t, "scp03.json") {
 		inside, err := hsmkeys.Load(t.Context(), hsm, v.StaticKeys.ENC, v.StaticKeys.MAC, v.StaticKeys.DEK)
 		require.NoError(t, err)
