@@ -78,7 +78,7 @@ func (c *conn) IsValid() bool { return !c.stale() && c.pqConn.IsValid() }
 func (c *conn) bound(ctx context.Context) error {
 	var until time.Time
 	if d, ok := ctx.Deadline(); ok {
-		until = d.Add(cancelGrace)
+		until = d.Add(c.owner.grace)
 	}
 	return c.net.SetReadDeadline(until)
 }

@@ -67,6 +67,7 @@ type connector struct {
 	cfg      Config
 	readOnly bool // the session default; InTx says READ WRITE
 	gen      atomic.Uint64
+	grace    time.Duration // see cancelGrace
 }
 
 func newConnector(cfg Config, readOnly bool) (*connector, error) {
@@ -76,7 +77,7 @@ func newConnector(cfg Config, readOnly bool) (*connector, error) {
 	if cfg.ApplicationName == "" {
 		cfg.ApplicationName = filepath.Base(os.Args[0])
 	}
-	return &connector{cfg: cfg, readOnly: readOnly}, nil
+	return &connector{cfg: cfg, readOnly: readOnly, grace: cancelGrace}, nil
 }
 
 // Connect dials one connection, within dialTimeout per host.

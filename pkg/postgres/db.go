@@ -30,11 +30,12 @@ type Reader interface {
 
 // DB is a pool of connections to one database.
 type DB struct {
-	x         *sqlx.DB
-	connector *connector
-	txTimeout time.Duration
-	bells     sync.Map // name -> *Bell
-	expected  atomic.Int64
+	x              *sqlx.DB
+	connector      *connector
+	txTimeout      time.Duration
+	resolveTimeout time.Duration // see resolve
+	bells          sync.Map      // name -> *Bell
+	expected       atomic.Int64
 }
 
 // Open makes the pool without dialling: it works while the server is away.
@@ -52,7 +53,7 @@ func Open(cfg Config) (*DB, error) {
 	raw.SetMaxIdleConns(maxOpen)
 	raw.SetConnMaxLifetime(connMaxLifetime)
 	raw.SetConnMaxIdleTime(connMaxIdleTime)
-	db := &DB{x: sqlx.NewDb(raw, "postgres"), connector: c, txTimeout: cfg.TxTimeout}
+	db := &DB{x: sqlx.NewDb(raw, "postgres"), connector: c, txTimeout: cfg.TxTimeout, resolveTimeout: resolveTimeout}
 	if db.txTimeout <= 0 {
 		db.txTimeout = defaultTxTimeout
 	}
@@ -97,6 +98,22 @@ func (db *DB) read(ctx context.Context, dest any, do func(context.Context) error
 		v.Elem().SetZero() // rows read before the loss
 	}
 	return do(ctx)
+}
+
+// View runs fn on one unchanging snapshot of the database (REPEATABLE READ, READ
+// ONLY), for reports and exports of several queries. It does not run fn again.
+func (db *DB) View(ctx context.Context, fn func(ctx context.Context, r Reader) error) error {
+	cn, err := db.x.Connx(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = cn.Close() }()
+	x, err := cn.BeginTxx(context.WithoutCancel(ctx), &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = x.Rollback() }() // there is nothing to commit
+	return fn(ctx, &Tx{db: db, x: x, writes: true})
 }
 
 // Expect sets the schema version that Check and WaitReady demand. Without it they

@@ -42,7 +42,7 @@ var errStillRunning = errors.New("the transaction is still in progress")
 func (db *DB) resolve(ctx context.Context, m mark) (committed bool, err error) {
 	// The answer is worth waiting for even when the caller's time is over: he must
 	// not take a committed change for a failed one.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.resolveTimeout)
 	defer cancel()
 	var final error
 	err = waitFor(ctx, func(ctx context.Context) error {
