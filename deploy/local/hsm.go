@@ -97,7 +97,7 @@ func (h HSM) InitToken(ctx context.Context, soPIN, pin string) error {
 		return err
 	}
 	defer func() { _ = host.Close() }()
-	cmd := exec.CommandContext(ctx, "softhsm2-util", "--init-token", "--free", "--label", h.Label) //nolint:gosec // fixed program
+	cmd := exec.CommandContext(ctx, "softhsm2-util", "--init-token", "--free", "--label", h.Label)
 	cmd.Env = append(baseEnv(), "SOFTHSM2_CONF="+h.Config)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -145,7 +145,7 @@ func openTerminal() (host, terminal *os.File, err error) {
 		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
 	}
 	if err == nil {
-		terminal, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0) //nolint:gosec // a number below /dev/pts
+		terminal, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0)
 	}
 	if err != nil {
 		_ = host.Close()

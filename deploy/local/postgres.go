@@ -115,7 +115,7 @@ func (s *Services) spawnPostgres(ctx context.Context, bin string, account *sysca
 	if err := writeOwned(filepath.Join(data, "pg_hba.conf"), hba, account); err != nil {
 		return err
 	}
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data) //nolint:gosec // binary of the distribution
+	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data)
 	cmd.Dir = data
 	cmd.Env = baseEnv()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account}
@@ -148,7 +148,7 @@ func (s *Services) initPostgres(ctx context.Context, bin string, account *syscal
 		return err
 	}
 	next := filepath.Join(home, "new")
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", next, "-U", "postgres", "-E", "UTF8", //nolint:gosec // binary of the distribution
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", next, "-U", "postgres", "-E", "UTF8",
 		"--locale=C.UTF-8", "--auth=scram-sha-256", "--pwfile="+pwfile)
 	cmd.Dir = home
 	cmd.Env = append(baseEnv(), s.mark("postgres"))
@@ -231,7 +231,7 @@ func postgresBin(versionFile string) (string, error) {
 		return n
 	}
 	sort.Slice(found, func(i, j int) bool { return version(found[i]) > version(found[j]) })
-	text, err := os.ReadFile(versionFile) //nolint:gosec // below the run directory
+	text, err := os.ReadFile(versionFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return filepath.Dir(found[0]), nil
 	}

@@ -67,7 +67,7 @@ func bootID() string {
 
 // procStat reads the start time and zombie state of pid.
 func procStat(pid int) (started uint64, zombie bool, err error) {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat")) //nolint:gosec // a number below /proc
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
 		return 0, false, err
 	}
@@ -85,7 +85,7 @@ func procStat(pid int) (started uint64, zombie bool, err error) {
 // terminal reaches only those who are meant to stop first. Its output goes to
 // logPath.
 func (s *Services) spawn(cmd *exec.Cmd, service, logPath string) (Process, error) {
-	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // below the run directory
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return Process{}, err
 	}
@@ -199,7 +199,7 @@ func find(match func(pid string) bool) []Process {
 // environ is the environment a process was started with, each entry ended by a
 // zero byte; empty where it is not ours to read.
 func environ(pid string) []byte {
-	env, err := os.ReadFile(filepath.Join("/proc", pid, "environ")) //nolint:gosec // a number below /proc
+	env, err := os.ReadFile(filepath.Join("/proc", pid, "environ"))
 	if err != nil {
 		return nil
 	}

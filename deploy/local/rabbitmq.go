@@ -140,7 +140,7 @@ func (s *Services) spawnRabbit(ctx context.Context, password string) error {
 	}
 	env := s.rabbitEnv()
 	// epmd otherwise starts itself as a daemon of unknown pid.
-	epmd := exec.Command("epmd", "-port", strconv.Itoa(s.Rabbit.EpmdPort), "-address", "127.0.0.1") //nolint:gosec // fixed program
+	epmd := exec.Command("epmd", "-port", strconv.Itoa(s.Rabbit.EpmdPort), "-address", "127.0.0.1")
 	epmd.Env, epmd.Dir = append([]string{}, env...), s.rabbitPath("")
 	e, err := s.spawn(epmd, "rabbitmq", s.logFile("epmd"))
 	if err != nil {

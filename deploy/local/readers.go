@@ -132,7 +132,7 @@ func (s *Services) spawnPCSC(ctx context.Context) error {
 		args = append(args, "--user", "--map-root-user")
 	}
 	args = append(args, "--", "/bin/sh", "-c", namespaceScript, "pcscd", readersDir)
-	cmd := exec.Command("unshare", args...) //nolint:gosec // fixed program
+	cmd := exec.Command("unshare", args...)
 	cmd.Dir, cmd.Env = socketDir, baseEnv()
 	p, err := s.spawn(cmd, "pcscd", s.logFile("pcscd"))
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *Services) writeReaders(home, readersDir string) error {
 	if err != nil {
 		return err
 	}
-	code, err := os.ReadFile(library) //nolint:gosec // library of the distribution
+	code, err := os.ReadFile(library)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (s *Services) pingPCSC(ctx context.Context) error {
 		return err
 	}
 	_ = c.Close()
-	table, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.PCSC.Process.PID), "net/tcp")) //nolint:gosec // a number below /proc
+	table, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.PCSC.Process.PID), "net/tcp"))
 	if err != nil {
 		return err
 	}

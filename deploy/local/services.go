@@ -64,7 +64,7 @@ func Start(ctx context.Context, o Options) (*Services, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the user postgres passes through
 		return nil, fmt.Errorf("membuat folder kerja: %w", err)
 	}
 	unlock, err := lockDir(ctx, dir)

@@ -19,7 +19,7 @@ func (s *Services) file() string { return filepath.Join(s.Dir, stateName) }
 // load reads services.json; a missing file is an empty, stopped Services.
 func load(dir string) (*Services, error) {
 	s := &Services{Dir: dir}
-	text, err := os.ReadFile(s.file()) //nolint:gosec // the run directory is the caller's own choice
+	text, err := os.ReadFile(s.file())
 	if errors.Is(err, os.ErrNotExist) {
 		return s, nil
 	}
@@ -62,7 +62,7 @@ func (s *Services) writeLocked() error {
 // lockDir serialises start and stop over all processes of this machine. The
 // kernel drops the lock when its holder dies.
 func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "services.lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the run directory is the caller's own choice
+	f, err := os.OpenFile(filepath.Join(dir, "services.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("mengunci folder kerja: %w", err)
 	}

@@ -136,7 +136,7 @@ func (d *Database) allowLogin(role string) (passwordFile string, err error) {
 	_, _ = mac.Write([]byte(role))
 	password := hex.EncodeToString(mac.Sum(nil)[:16])
 	file := filepath.Join(filepath.Dir(d.postgres.PasswordFile), "role-"+role)
-	if text, err := os.ReadFile(file); err != nil || string(text) != password { //nolint:gosec // below the run directory
+	if text, err := os.ReadFile(file); err != nil || string(text) != password {
 		if err := replaceFile(file, password); err != nil {
 			return "", err
 		}

@@ -14,7 +14,7 @@ type Relay struct {
 	target   string
 	listener net.Listener
 	stop     context.CancelFunc
-	ctx      context.Context //nolint:containedctx // the life of the relay's goroutines
+	ctx      context.Context // the life of the relay's goroutines
 	work     sync.WaitGroup
 
 	mu      sync.Mutex

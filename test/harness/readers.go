@@ -73,7 +73,7 @@ func Readers(t testing.TB, n int) Lease {
 // the readers: it runs where their ports are.
 func (l Lease) Command(ctx context.Context, t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // a program of the test
+	cmd := exec.CommandContext(ctx, name, args...)
 	if err := l.s.InReaderNamespace(cmd); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func (l Lease) Command(ctx context.Context, t testing.TB, name string, args ...s
 
 func openLock(t testing.TB, dir, name string) *os.File {
 	t.Helper()
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // below the run directory
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}

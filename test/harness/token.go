@@ -41,7 +41,7 @@ func HSM(t testing.TB) Token {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd := exec.Command("softhsm2-util", "--delete-token", "--token", store.Label) //nolint:gosec // fixed program
+		cmd := exec.Command("softhsm2-util", "--delete-token", "--token", store.Label)
 		cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+store.Config)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("removing the token of the test: %v: %s", err, out)
