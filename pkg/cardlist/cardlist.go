@@ -1,0 +1,220 @@
+// Package cardlist keeps the card list of a request: the rows that a produsen
+// sent and the replacements that came later. It writes the tables listed_card
+// and live_serial; the latter holds each serial number in one live request at
+// most, and for ever in the request that personalised it.
+package cardlist
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+var (
+	// ErrSerialLive says that the serial number belongs to a live request, this
+	// one included, or to a card that was personalised.
+	ErrSerialLive = errors.New("cardlist: serial number is in use")
+	// ErrSerialForm says that the serial number does not have the form that the
+	// request's machine type demands.
+	ErrSerialForm = errors.New("cardlist: serial number has the wrong form")
+	// ErrReplaced says that the row has a replacement already.
+	ErrReplaced = errors.New("cardlist: row is replaced already")
+	// ErrNotFound says that the request has no such row.
+	ErrNotFound = errors.New("cardlist: no such row")
+)
+
+// Row is one row of the list as it was sent. Serials are normalised.
+type Row struct {
+	Row          int    // 1 for the first card
+	Serial       string // No. Seri Kartu SAM
+	ReaderSerial string // No. Seri Reader; empty for rekam-cetak
+	Kind         string // Jenis
+	Remarks      string // Keterangan
+	Line         int    // the request's line that the card is for
+}
+
+// Card is a row as it is stored.
+type Card struct {
+	ID           string  `db:"id" json:"id"`
+	Row          int     `db:"row" json:"row"`
+	Serial       string  `db:"serial" json:"serial"`
+	ReaderSerial string  `db:"reader_serial" json:"reader_serial"`
+	Remarks      string  `db:"remarks" json:"remarks"`
+	Line         int     `db:"line" json:"line"`
+	Replaces     *string `db:"replaces" json:"replaces"` // id of the card it stands in for
+}
+
+// List returns the rows of a request in their order; replacements come last.
+func List(ctx context.Context, r postgres.Reader, requestID string) ([]Card, error) {
+	var cards []Card
+	err := r.Select(ctx, &cards, `
+		SELECT id, row, serial, reader_serial, remarks, line, replaces
+		FROM listed_card WHERE request_id = $1 ORDER BY row`, requestID)
+	if err != nil {
+		return nil, fmt.Errorf("cardlist: reading: %w", err)
+	}
+	return cards, nil
+}
+
+// Taken is a serial number that cannot be asked for again.
+type Taken struct {
+	Serial       string `db:"serial"`
+	Personalised bool   `db:"personalised"` // false: it is in a live request
+}
+
+// InUse returns which of the serials live requests other than this one have, or
+// had when they were personalised. Whose they are is not told.
+func InUse(ctx context.Context, r postgres.Reader, requestID string, serials []string) ([]Taken, error) {
+	var taken []Taken
+	err := r.Select(ctx, &taken, `
+		SELECT l.serial, coalesce(c.state = 'clear', false) AS personalised
+		FROM live_serial l LEFT JOIN card c ON c.id = l.card_id
+		WHERE l.serial = ANY ($2) AND l.request_id <> $1`, requestID, pq.Array(serials))
+	if err != nil {
+		return nil, fmt.Errorf("cardlist: comparing serials: %w", err)
+	}
+	return taken, nil
+}
+
+// Store replaces the list of a request whose cards are not on the line yet, and
+// takes its serials. The serials of rows that others have are returned: the
+// caller then returns the request and calls Free. Rows must not repeat a serial.
+func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (duplicates []string, err error) {
+	if _, err := tx.Exec(ctx, `
+		DELETE FROM listed_card l
+		WHERE l.request_id = $1 AND NOT EXISTS (SELECT FROM card c WHERE c.id = l.id)`, requestID); err != nil {
+		return nil, fmt.Errorf("cardlist: removing the earlier list: %w", err)
+	}
+	n := len(rows)
+	ids, serials, readers, remarks := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	numbers, lines := make([]int64, n), make([]int64, n)
+	for i, row := range rows {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, fmt.Errorf("cardlist: id: %w", err)
+		}
+		ids[i], serials[i], readers[i], remarks[i] = id.String(), row.Serial, row.ReaderSerial, row.Remarks
+		numbers[i], lines[i] = int64(row.Row), int64(row.Line)
+	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO listed_card (id, request_id, row, serial, reader_serial, remarks, line)
+		SELECT id, $1, row, serial, reader_serial, remarks, line
+		FROM unnest($2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::int[])
+		     AS r (id, row, serial, reader_serial, remarks, line)`,
+		requestID, pq.Array(ids), pq.Array(numbers), pq.Array(serials), pq.Array(readers), pq.Array(remarks),
+		pq.Array(lines)); err != nil {
+		return nil, fmt.Errorf("cardlist: writing: %w", err)
+	}
+	// In the order of the serials, so that two lists that overlap wait for each
+	// other instead of deadlocking.
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO live_serial (serial, request_id, card_id)
+		SELECT serial, request_id, id FROM listed_card WHERE request_id = $1 ORDER BY serial
+		ON CONFLICT (serial) DO NOTHING`, requestID); err != nil {
+		return nil, fmt.Errorf("cardlist: taking serials: %w", err)
+	}
+	if err := tx.Select(ctx, &duplicates, `
+		SELECT l.serial FROM listed_card l LEFT JOIN live_serial s ON s.card_id = l.id
+		WHERE l.request_id = $1 AND s.serial IS NULL ORDER BY l.row`, requestID); err != nil {
+		return nil, fmt.Errorf("cardlist: looking for duplicates: %w", err)
+	}
+	return duplicates, nil
+}
+
+// Free gives back the serials of a request that was returned, rejected or
+// cancelled; the list itself stays to be read. Cards that reached the line keep
+// theirs. It can be called again.
+func Free(ctx context.Context, tx *postgres.Tx, requestID string) error {
+	if _, err := tx.Exec(ctx, `
+		DELETE FROM live_serial s
+		WHERE s.request_id = $1 AND NOT EXISTS (SELECT FROM card c WHERE c.id = s.card_id)`, requestID); err != nil {
+		return fmt.Errorf("cardlist: giving serials back: %w", err)
+	}
+	return nil
+}
+
+// AddReplacement puts a new blank at the end of the list in the place of a card
+// that failed (features.md N36), on the same line of the request, and returns
+// its id. The serial is normalised here. Errors: ErrNotFound, ErrReplaced,
+// ErrSerialForm, ErrSerialLive; none of them aborts the transaction.
+func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, serial, readerSerial string) (newID string, err error) {
+	serial = Normalise(serial)
+	// One at a time per request: each takes the next row number.
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('cardlist:' || $1, 0))`, requestID); err != nil {
+		return "", fmt.Errorf("cardlist: replacement: %w", err)
+	}
+	var old struct {
+		Line     int    `db:"line"`
+		Pattern  string `db:"sam_pattern"`
+		Next     int    `db:"next"`
+		Replaced bool   `db:"replaced"`
+	}
+	err = tx.Get(ctx, &old, `
+		SELECT l.line, m.sam_pattern, (SELECT max(row) + 1 FROM listed_card WHERE request_id = $1) AS next,
+		       EXISTS (SELECT FROM listed_card new WHERE new.replaces = l.id) AS replaced
+		FROM listed_card l JOIN request r ON r.id = l.request_id JOIN machine_type m ON m.code = r.machine_type
+		WHERE l.request_id = $1 AND l.id = $2`, requestID, oldID)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", ErrNotFound
+	case err != nil:
+		return "", fmt.Errorf("cardlist: replacement: %w", err)
+	case old.Replaced:
+		return "", ErrReplaced
+	}
+	form, err := WholeMatch(old.Pattern)
+	if err != nil {
+		return "", err
+	}
+	if serial == "" || !form.MatchString(serial) {
+		return "", ErrSerialForm
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("cardlist: id: %w", err)
+	}
+	n, err := tx.Exec(ctx, `
+		INSERT INTO listed_card (id, request_id, row, serial, reader_serial, line, replaces)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (request_id, serial) DO NOTHING`,
+		id.String(), requestID, old.Next, serial, strings.TrimSpace(readerSerial), old.Line, oldID)
+	if err != nil {
+		return "", fmt.Errorf("cardlist: writing replacement: %w", err)
+	}
+	if n == 0 {
+		return "", ErrSerialLive
+	}
+	n, err = tx.Exec(ctx, `
+		INSERT INTO live_serial (serial, request_id, card_id) VALUES ($1, $2, $3) ON CONFLICT (serial) DO NOTHING`,
+		serial, requestID, id.String())
+	if err != nil {
+		return "", fmt.Errorf("cardlist: taking serial: %w", err)
+	}
+	if n == 0 {
+		if err := tx.ExecOne(ctx, `DELETE FROM listed_card WHERE id = $1`, id.String()); err != nil {
+			return "", fmt.Errorf("cardlist: withdrawing replacement: %w", err)
+		}
+		return "", ErrSerialLive
+	}
+	return id.String(), nil
+}
+
+// WholeMatch compiles the pattern of a machine type so that it matches a whole
+// serial only; an empty pattern matches anything.
+func WholeMatch(pattern string) (*regexp.Regexp, error) {
+	if pattern == "" {
+		pattern = `.*`
+	}
+	re, err := regexp.Compile(`^(?:` + pattern + `)$`)
+	if err != nil {
+		return nil, fmt.Errorf("cardlist: pattern of the machine type: %w", err)
+	}
+	return re, nil
+}

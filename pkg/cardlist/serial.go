@@ -1,0 +1,22 @@
+package cardlist
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Normalise brings a serial number into the one form in which it is stored and
+// compared (users.md F.3): NFC, upper case, without the spaces around it and
+// without the characters that nobody sees: no-break spaces, zero-width
+// characters, soft hyphens, control characters.
+func Normalise(serial string) string {
+	serial = strings.Map(func(r rune) rune {
+		if r == '\u00a0' || r == '\u202f' || unicode.In(r, unicode.Cc, unicode.Cf) {
+			return -1
+		}
+		return r
+	}, norm.NFC.String(serial))
+	return strings.ToUpper(strings.TrimSpace(serial))
+}
