@@ -4,9 +4,10 @@ package configs
 
 import "embed"
 
-// Files holds holidays.yaml and templates/*.docx under these names.
+// Files holds holidays.yaml, the daemons' configurations (<daemon>.yaml) and
+// templates/*.docx under these names.
 //
-//go:embed holidays.yaml templates
+//go:embed *.yaml templates
 var Files embed.FS
 
 // Holidays is the content of holidays.yaml, for workday.Parse.
@@ -17,3 +18,7 @@ func Holidays() ([]byte, error) { return Files.ReadFile("holidays.yaml") }
 func Template(name string) ([]byte, error) {
 	return Files.ReadFile("templates/" + name + ".docx")
 }
+
+// Profile is the personalisation profile of a name without its ending, such as
+// "gp-scp03-sam".
+func Profile(name string) ([]byte, error) { return Files.ReadFile("profiles/" + name + ".json") }

@@ -1,0 +1,251 @@
+// Package planner is what the scheduler does: on a doorbell it plans anew and
+// looks whether a request is done; on the ticks of a cron clock it runs the
+// windows that are due on the office clock.
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/robfig/cron/v3"
+	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/pkg/capacity"
+	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+// Config says when the jobs are due, in cron expressions on the office clock
+// (Asia/Jakarta), and how many cards a day has.
+type Config struct {
+	// Capacity is the number of cards of a hari kerja without a value of its
+	// own (features.md I13).
+	Capacity int `yaml:"capacity"`
+	// Replan, Release and Close are five-field cron expressions.
+	Replan  string `yaml:"replan"`
+	Release string `yaml:"release"`
+	Close   string `yaml:"close"`
+	// Tick is how often the office clock is looked at; at least one second.
+	Tick time.Duration `yaml:"tick"`
+	// KeepSent is how long sent messages stay in the outbox.
+	KeepSent time.Duration `yaml:"keep_sent"`
+}
+
+// Defaults are the office's usual times (users.md B.1: work starts at 07.30).
+func Defaults() Config {
+	return Config{
+		Capacity: capacity.DefaultCapacity, Replan: "0 1 * * *", Release: "30 7 * * *", Close: "0 16 * * *",
+		Tick: time.Second, KeepSent: 7 * 24 * time.Hour,
+	}
+}
+
+// Validate checks the section.
+func (c Config) Validate() error {
+	var errs []error
+	for name, expression := range map[string]string{"replan": c.Replan, "release": c.Release, "close": c.Close} {
+		if _, err := capacity.ParseSchedule(expression); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	if c.Capacity <= 0 {
+		errs = append(errs, errors.New("capacity must be at least 1"))
+	}
+	if c.Tick < time.Second {
+		errs = append(errs, errors.New("tick must be at least 1s"))
+	}
+	if c.KeepSent < time.Hour {
+		errs = append(errs, errors.New("keep_sent must be at least 1h"))
+	}
+	return errors.Join(errs...)
+}
+
+// Planner is the scheduler's work.
+type Planner struct {
+	cfg    Config
+	db     *postgres.DB
+	office clock.Office
+	log    zerolog.Logger
+	status *daemon.Status
+	jobs   []capacity.Job
+	ticked atomic.Int64 // Unix time of the last tick that ended well
+}
+
+var self = machine.Actor{Name: "scheduler", Role: request.Scheduler}
+
+// New makes a planner.
+func New(cfg Config, db *postgres.DB, office clock.Office, log zerolog.Logger, status *daemon.Status) (*Planner, error) {
+	p := &Planner{cfg: cfg, db: db, office: office, log: log, status: status}
+	for _, j := range []struct {
+		name, expression string
+		do               func(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (any, error)
+	}{{capacity.JobReplan, cfg.Replan, p.replan}, {capacity.JobRelease, cfg.Release, p.release}, {capacity.JobClose, cfg.Close, p.closeDay}} {
+		schedule, err := capacity.ParseSchedule(j.expression)
+		if err != nil {
+			return nil, err
+		}
+		p.jobs = append(p.jobs, capacity.Job{Name: j.name, Schedule: schedule, Do: j.do})
+	}
+	return p, nil
+}
+
+// Tick looks at the office clock until ctx ends. cron is only the tick: what is
+// due comes from the windows on the office clock, and a window's row makes its
+// effects happen once.
+func (p *Planner) Tick(ctx context.Context) error {
+	// Recover is innermost: outside SkipIfStillRunning a panic would leave the
+	// job marked as running for ever (reliability.md E8).
+	logger := cron.PrintfLogger(&p.log)
+	c := cron.New(cron.WithLocation(clock.Jakarta), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger), cron.Recover(logger)))
+	c.Schedule(cron.Every(p.cfg.Tick), cron.FuncJob(func() { p.once(ctx) }))
+	p.once(ctx)
+	c.Start()
+	<-ctx.Done()
+	<-c.Stop().Done()
+	return nil
+}
+
+func (p *Planner) once(ctx context.Context) {
+	ran, err := capacity.RunDue(ctx, p.db, p.jobs, p.office.Now())
+	if err == nil {
+		err = p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return p.settle(ctx, tx) })
+	}
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
+		p.status.Error(err)
+		p.log.Error().Err(err).Msg("scheduled work failed; it is tried again at the next tick")
+		return
+	case ran > 0:
+		p.log.Info().Int("windows", ran).Time("office", p.office.Now()).Msg("ran scheduled work")
+	}
+	p.ticked.Store(time.Now().Unix())
+	p.status.Doing("waiting; office clock %s", p.office.Now().In(clock.Jakarta).Format("2006-01-02 15:04"))
+}
+
+// Check is the readyz check of the ticks: they came to their end lately.
+func (p *Planner) Check(context.Context) error {
+	if age := time.Since(time.Unix(p.ticked.Load(), 0)); age > 10*time.Second+3*p.cfg.Tick {
+		return fmt.Errorf("no tick has succeeded for %s", age.Round(time.Second))
+	}
+	return nil
+}
+
+// settle closes the orders of ended days once the stations' hands are empty;
+// cards that were not presented are planned again.
+func (p *Planner) settle(ctx context.Context, tx *postgres.Tx) error {
+	closed, err := capacity.Settle(ctx, tx, p.office.Now())
+	if err != nil || closed == 0 {
+		return err
+	}
+	_, err = p.plan(ctx, tx, p.office.Now(), "kartu yang tidak dipresentasikan dipindahkan")
+	return err
+}
+
+func (p *Planner) replan(ctx context.Context, tx *postgres.Tx, _, officeAt time.Time) (any, error) {
+	return p.plan(ctx, tx, officeAt, "perencanaan ulang malam")
+}
+
+// release opens the day's work orders. A window of a day that is over releases
+// nothing: its orders are planned anew.
+func (p *Planner) release(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (any, error) {
+	day := clock.DateOf(window)
+	if day != clock.DateOf(officeAt) {
+		return p.plan(ctx, tx, officeAt, "hari terlewat tanpa pelepasan")
+	}
+	released, err := capacity.ReleaseDay(ctx, tx, day, officeAt)
+	return map[string]any{"released": released}, err
+}
+
+func (p *Planner) closeDay(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (any, error) {
+	closed, err := capacity.CloseDays(ctx, tx, clock.DateOf(window), officeAt)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := p.plan(ctx, tx, officeAt, "penutupan hari")
+	return map[string]any{"closed": closed, "plan": changes}, err
+}
+
+func (p *Planner) plan(ctx context.Context, tx *postgres.Tx, officeAt time.Time, cause string) (capacity.Changes, error) {
+	calendar, err := capacity.Calendar(ctx, tx)
+	if err != nil {
+		return capacity.Changes{}, err
+	}
+	return capacity.Replan(ctx, tx, capacity.PlanInput{Calendar: calendar, OfficeAt: officeAt, Default: p.cfg.Capacity, Cause: cause})
+}
+
+// causes say in Indonesian why a doorbell may move an estimate.
+var causes = map[string]string{
+	"request.accepted":         "permohonan baru diterima",
+	"request.cancelled":        "permohonan batal atau ditolak",
+	"request.held":             "permohonan ditahan",
+	"request.released":         "permohonan dilanjutkan",
+	"calendar.changed":         "kalender berubah",
+	"capacity.changed":         "kapasitas berubah",
+	"station.downtime_changed": "jadwal henti stasiun berubah",
+	"replacement.registered":   "kartu pengganti didaftarkan",
+	"card.resolved":            "kartu ragu diputuskan",
+	"workorder.finished":       "perintah kerja selesai",
+}
+
+// Hear answers doorbells. It looks at the rows as they are now, so a bell may
+// ring twice or late.
+func (p *Planner) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event) error {
+	officeAt := p.office.Now()
+	if err := capacity.Lock(ctx, tx); err != nil { // before any row, always: no deadlock with the ticks
+		return err
+	}
+	cause := ""
+	seen := make(map[string]bool)
+	for _, e := range events {
+		if cause == "" {
+			cause = causes[e.Type]
+		}
+		if e.Request == "" || seen[e.Request] {
+			continue
+		}
+		seen[e.Request] = true
+		if err := p.look(ctx, tx, e.Request, officeAt); err != nil {
+			return err
+		}
+	}
+	_, err := p.plan(ctx, tx, officeAt, cause)
+	return err
+}
+
+// look does for one request what its state asks for.
+func (p *Planner) look(ctx context.Context, tx *postgres.Tx, requestID string, officeAt time.Time) error {
+	r, err := request.Lock(ctx, tx, requestID)
+	if errors.Is(err, request.ErrNotFound) {
+		return nil // another office's database: nothing to do here
+	}
+	if err != nil {
+		return err
+	}
+	switch r.State {
+	case request.Cancelled, request.Rejected:
+		if err := capacity.RevokeRequest(ctx, tx, r.ID, officeAt); err != nil {
+			return err
+		}
+		return cardlist.Free(ctx, tx, r.ID)
+	case request.Held:
+		return capacity.RevokeRequest(ctx, tx, r.ID, officeAt)
+	case request.InProgress:
+		done, err := perso.Complete(ctx, tx, r.ID)
+		if err != nil || !done {
+			return err
+		}
+		_, err = request.Take(ctx, tx, r, request.Finish, request.Change{Actor: self, OfficeAt: officeAt})
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+// Package fleet runs the office's daemons as processes of one machine: it
+// writes their configurations, starts them, starts a dead one again as systemd
+// would, and stops them all.
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"dukcapil.go.id/sifilma/deploy/local"
+)
+
+// Member is one process of the fleet.
+type Member struct {
+	Name string
+	Argv []string // Argv[0] is the path of the program
+	Env  []string // added to this process's environment
+	// Adjust changes the command before each start, for a process that must
+	// run in another namespace.
+	Adjust func(*exec.Cmd) error
+}
+
+// Bounds of a process's life.
+const (
+	restartAfter = 200 * time.Millisecond // before a dead process is started again
+	restartMost  = 5 * time.Second        // the longest wait, after many deaths
+	stopWithin   = 15 * time.Second       // then a process is killed
+	settledAfter = 10 * time.Second       // a process that lived so long starts with a short wait again
+)
+
+// Fleet is a set of running members.
+type Fleet struct {
+	dir string // logs in dir/log, process ids in dir/fleet.json
+	log func(string)
+
+	mu    sync.Mutex
+	now   map[string]local.Process
+	order []*runner
+
+	start chan startCall
+}
+
+type runner struct {
+	member Member
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+type startCall struct {
+	cmd *exec.Cmd
+	err chan error
+}
+
+// New makes an empty fleet that keeps its logs and process list in dir. Lines
+// for people go to log.
+func New(dir string, log func(string)) (*Fleet, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "log"), 0o750); err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	f := &Fleet{dir: dir, log: log, now: map[string]local.Process{}, start: make(chan startCall)}
+	go f.parent()
+	return f, nil
+}
+
+// parent starts all processes from one thread that lives as long as this
+// process: the kernel sends the parent-death signal when the starting thread
+// ends, not the process.
+func (f *Fleet) parent() {
+	runtime.LockOSThread()
+	for call := range f.start {
+		call.err <- call.cmd.Start()
+	}
+}
+
+// Start adds a member and keeps it running until Stop.
+func (f *Fleet) Start(m Member) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &runner{member: m, cancel: cancel, done: make(chan struct{})}
+	f.mu.Lock()
+	f.order = append(f.order, r)
+	f.mu.Unlock()
+	go f.keep(ctx, r)
+}
+
+func (f *Fleet) keep(ctx context.Context, r *runner) {
+	defer close(r.done)
+	wait := restartAfter
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := f.once(ctx, r.member)
+		if ctx.Err() != nil {
+			return
+		}
+		f.log(fmt.Sprintf("%s berhenti (%v); dijalankan lagi", r.member.Name, err))
+		if time.Since(began) > settledAfter {
+			wait = restartAfter
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, restartMost)
+	}
+}
+
+func (f *Fleet) once(ctx context.Context, m Member) error {
+	path := filepath.Join(f.dir, "log", m.Name+".log")
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = out.Close() }()
+	cmd := exec.Command(m.Argv[0], m.Argv[1:]...) //nolint:gosec // the programs are our own, beside this one
+	cmd.Env = append(os.Environ(), m.Env...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if m.Adjust != nil {
+		if err := m.Adjust(cmd); err != nil {
+			return err
+		}
+	}
+	// A group of its own: Ctrl-C in a terminal reaches this process only, which
+	// stops the fleet in order. Should this process be killed, the kernel asks
+	// the daemons to stop.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	call := startCall{cmd: cmd, err: make(chan error, 1)}
+	f.start <- call
+	if err := <-call.err; err != nil {
+		return err
+	}
+	f.note(m.Name, cmd.Process.Pid)
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	defer f.note(m.Name, 0)
+	select {
+	case err := <-exited:
+		return err
+	case <-ctx.Done():
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err = <-exited:
+	case <-time.After(stopWithin):
+		err = fmt.Errorf("killed after %s", stopWithin)
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-exited
+	}
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // whatever it left behind
+	return err
+}
+
+// note writes the process list, for a person and for the next start.
+func (f *Fleet) note(name string, pid int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.now, name)
+	if pid != 0 {
+		if p, ok := local.Identify(pid); ok {
+			f.now[name] = p
+		}
+	}
+	body, err := json.MarshalIndent(f.now, "", "  ")
+	if err != nil {
+		return
+	}
+	path := ListPath(f.dir)
+	if err := os.WriteFile(path+".new", body, 0o600); err == nil {
+		_ = os.Rename(path+".new", path)
+	}
+}
+
+// ListPath is the file with the processes of the fleet that runs in dir.
+func ListPath(dir string) string { return filepath.Join(dir, "fleet.json") }
+
+// Running reads the process list of a run directory.
+func Running(dir string) (map[string]local.Process, error) {
+	body, err := os.ReadFile(ListPath(dir))
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := map[string]local.Process{}
+	return list, json.Unmarshal(body, &list)
+}
+
+// Sweep ends the processes that an earlier fleet left behind in dir, politely
+// first.
+func Sweep(dir string) error {
+	list, err := Running(dir)
+	if err != nil {
+		return err
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		deadline := time.Now().Add(stopWithin)
+		for _, p := range list {
+			p.Signal(sig, true)
+		}
+		for time.Now().Before(deadline) && anyAlive(list) {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	if err := os.Remove(ListPath(dir)); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}
+
+func anyAlive(list map[string]local.Process) bool {
+	for _, p := range list {
+		if p.Alive() {
+			return true
+		}
+	}
+	return false
+}
+
+// Stop ends the members, the last started first, and returns when none is left.
+func (f *Fleet) Stop() {
+	f.mu.Lock()
+	order := f.order
+	f.order = nil
+	f.mu.Unlock()
+	for i := len(order) - 1; i >= 0; i-- {
+		order[i].cancel()
+		<-order[i].done
+	}
+}
