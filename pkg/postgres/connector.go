@@ -107,8 +107,8 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	setDefault(pc.Runtime, "idle_in_transaction_session_timeout", idleInTransaction)
 	if c.readOnly {
 		// lib/pq's read-write check looks at the session default, which is read-only
-		// here; "primary" asks the server itself.
-		if pc.TargetSessionAttrs == pq.TargetSessionAttrsReadWrite {
+		// here; "primary" asks the server itself. It is also what a host list is for.
+		if pc.TargetSessionAttrs == pq.TargetSessionAttrsReadWrite || len(pc.Multi) > 0 && pc.TargetSessionAttrs == "" {
 			pc.TargetSessionAttrs = pq.TargetSessionAttrsPrimary
 		}
 		pc.Runtime["default_transaction_read_only"] = "on"

@@ -100,8 +100,8 @@ func connectionLost(err error) bool {
 func readOnlyServer(err error) bool {
 	pe := serverError(err)
 	return pe != nil && (pe.Code == pqerror.ReadOnlySQLTransaction ||
-		pe.Code == pqerror.FeatureNotSupported && pe.Routine == "check_XactReadOnly" ||
-		pe.Code == pqerror.FeatureNotSupported && pe.Routine == "check_transaction_read_only")
+		// "cannot set transaction read-write mode during recovery", said by BEGIN on a standby
+		pe.Code == pqerror.FeatureNotSupported && pe.Routine == "call_bool_check_hook")
 }
 
 // rerunnable reports whether a transaction that certainly was not committed may
