@@ -5,9 +5,9 @@ package configs
 import "embed"
 
 // Files holds holidays.yaml, the daemons' configurations (<daemon>.yaml) and
-// templates/*.docx under these names.
+// templates/*.docx and profiles/*.json under these names.
 //
-//go:embed *.yaml templates
+//go:embed *.yaml templates profiles
 var Files embed.FS
 
 // Holidays is the content of holidays.yaml, for workday.Parse.
