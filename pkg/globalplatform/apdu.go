@@ -147,6 +147,10 @@ func rest(ctx context.Context, t Transmitter, command Command, r Response) (Resp
 			return r, nil
 		}
 		more, err := once(ctx, t, Command{Name: command.title() + " (GET RESPONSE)", CLA: 0x00, INS: 0xC0, Ne: le(r.SW.SW2())})
+		if err != nil && !errors.Is(err, ErrOutcomeUnknown) {
+			// The command itself has run; only its answer was not fetched.
+			err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+		}
 		if err != nil {
 			return Response{}, err
 		}
