@@ -110,6 +110,7 @@ func (b *Broker) serveConsuming(ctx, work context.Context, s *session) error {
 			return fmt.Errorf("consuming %s: %w", c.queue, err)
 		}
 	}
+	s.ready()
 	<-ctx.Done()
 	finished := make(chan struct{})
 	go func() { workers.Wait(); close(finished) }()

@@ -52,6 +52,8 @@ type session struct {
 	dead <-chan struct{}
 	// end ends the session from inside.
 	end context.CancelCauseFunc
+	// ready is called when the session can do its work.
+	ready func()
 }
 
 func (l *link) init(b *Broker, purpose string) {
@@ -106,8 +108,7 @@ func (l *link) once(ctx context.Context, attempt int, serve func(context.Context
 	defer end(nil)
 	dead := make(chan struct{})
 	go l.watch(conn, dead, end)
-	l.up(conn)
-	return serve(ctx, &session{conn: conn, dead: dead, end: end})
+	return serve(ctx, &session{conn: conn, dead: dead, end: end, ready: func() { l.up(conn) }})
 }
 
 // watch follows the connection until it is closed.
@@ -152,22 +153,24 @@ func (l *link) up(conn *amqp.Connection) {
 }
 
 // down notes and logs that the session is gone, or could not be had: once per
-// cause, not per attempt.
+// cause, not per attempt. Telling it twice does no harm.
 func (l *link) down(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	lost := l.conn != nil
 	l.conn, l.fault, l.blocked = nil, err, ""
 	sessionUp.WithLabelValues(l.purpose).Set(0)
+	l.change()
+	if errors.Is(err, context.Canceled) { // the process ends
+		if lost {
+			l.log.Info().Msg("broker session ended")
+		}
+		return
+	}
 	if lost {
 		sessionsLost.WithLabelValues(l.purpose).Inc()
 	}
-	l.change()
-	cause := causeOf(err)
-	switch {
-	case errors.Is(err, context.Canceled):
-		l.log.Info().Msg("broker session ended")
-	case lost || cause != l.told:
+	if cause := causeOf(err); lost || cause != l.told {
 		l.told = cause
 		l.log.Warn().Err(err).Msg("broker session is down; trying until it is back")
 	}

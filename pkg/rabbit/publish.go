@@ -74,7 +74,7 @@ type pending struct {
 func (b *Broker) WaitPublish(ctx context.Context) error {
 	for {
 		err, changed := b.publish.state()
-		if err == nil && b.publishing() != nil {
+		if err == nil {
 			return nil
 		}
 		select {
@@ -146,11 +146,8 @@ func (b *Broker) publishing() *publishSession {
 
 func (b *Broker) setPublishing(s *publishSession) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.session = s
-	b.mu.Unlock()
-	b.publish.mu.Lock()
-	b.publish.change()
-	b.publish.mu.Unlock()
 }
 
 // servePublishing opens the confirm channel and collects confirms until the
@@ -174,6 +171,7 @@ func (b *Broker) servePublishing(ctx context.Context, from *session) error {
 	collected := make(chan struct{})
 	go func() { defer close(collected); s.collect() }()
 	b.setPublishing(s)
+	from.ready()
 
 	select {
 	case <-ctx.Done():
@@ -184,6 +182,7 @@ func (b *Broker) servePublishing(ctx context.Context, from *session) error {
 		}
 		from.end(err)
 	}
+	b.publish.down(context.Cause(ctx)) // at once: nobody is to try to publish
 	b.setPublishing(nil)
 	s.close()
 	drained := b.clock.NewTimer(drainLimit)
