@@ -14,7 +14,7 @@ var Files embed.FS
 func Holidays() ([]byte, error) { return Files.ReadFile("holidays.yaml") }
 
 // Template is the Word template of a name without its ending: "bast",
-// "surat-balasan", "surat-keterangan-selesai".
+// "surat-balasan", "surat-keterangan-selesai", "surat-balasan-aktivasi".
 func Template(name string) ([]byte, error) {
 	return Files.ReadFile("templates/" + name + ".docx")
 }
