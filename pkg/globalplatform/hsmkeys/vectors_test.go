@@ -23,6 +23,7 @@ func TestInToken(t *testing.T) {
 		"PublishedSCP03": publishedSCP03InToken,
 		"DiversifiedKeysetHasPublishedCheckValues": diversifiedKeysetHasPublishedCheckValues,
 		"WrapAgreesWithKeysInMemory":               wrapAgreesWithKeysInMemory,
+		"PersonalisesVirtualSAM":                   personalisesVirtualSAM,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
