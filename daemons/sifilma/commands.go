@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"dukcapil.go.id/sifilma/daemons/sifilma/internal/ceremony"
+	"dukcapil.go.id/sifilma/daemons/sifilma/internal/fleet"
+	"dukcapil.go.id/sifilma/daemons/sifilma/internal/setup"
+	"dukcapil.go.id/sifilma/daemons/sifilma/internal/up"
+	"dukcapil.go.id/sifilma/deploy/local"
+	"dukcapil.go.id/sifilma/pkg/config"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/institution"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/schema"
+)
+
+func runUp(ctx context.Context, args []string) error {
+	var o up.Options
+	fs := flag.NewFlagSet("up", flag.ContinueOnError)
+	fs.StringVar(&o.Dir, "dir", "", "folder kerja (bawaan: SIFILMA_RUN_DIR, lalu .run)")
+	fs.IntVar(&o.Readers, "readers", 2, "jumlah pembaca kartu maya")
+	fs.StringVar(&o.Play, "play", "", "`program` yang memerankan orang-orang kantor setelah semua siap")
+	fs.BoolVar(&o.Once, "once", false, "berhenti setelah program -play selesai, dengan kodenya")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	code, err := up.Run(ctx, o)
+	if err == nil && code != 0 {
+		return exitError{code}
+	}
+	return err
+}
+
+func owner(fs *flag.FlagSet) *postgres.Config {
+	c := &postgres.Config{}
+	fs.StringVar(&c.URL, "url", "", "alamat PostgreSQL pemilik skema")
+	fs.StringVar(&c.PasswordFile, "password-file", "", "berkas kata sandi pemilik")
+	return c
+}
+
+func runMigrate(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("migrate", flag.ContinueOnError)
+	db := owner(fs)
+	secrets := fs.String("secrets", "", "`folder` berkas postgres-<daemon> berisi kata sandi peran masing-masing")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if err := setup.Migrate(ctx, *db); err != nil {
+		return err
+	}
+	fmt.Printf("Skema versi %d siap.\n", schema.Version())
+	if *secrets == "" {
+		return nil
+	}
+	for daemon, role := range setup.Roles {
+		password, err := config.Secret(*secrets + "/postgres-" + daemon)
+		if err != nil {
+			return err
+		}
+		if err := setup.AllowLogin(ctx, *db, role, password); err != nil {
+			return err
+		}
+	}
+	fmt.Println("Peran daemon boleh masuk.")
+	return nil
+}
+
+func runKeys(ctx context.Context, args []string) error {
+	var c pkcs11.Config
+	fs := flag.NewFlagSet("keys", flag.ContinueOnError)
+	fs.StringVar(&c.Module, "module", "", "pustaka PKCS#11")
+	fs.StringVar(&c.TokenLabel, "token", "", "label token")
+	fs.StringVar(&c.PINFile, "pin-file", "", "berkas PIN")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	token, err := pkcs11.Open(c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = token.Close() }()
+	record, err := ceremony.Generate(ctx, token)
+	if err != nil {
+		return err
+	}
+	for _, k := range record {
+		note := "sudah ada"
+		if k.Made {
+			note = "dibuat"
+		}
+		fmt.Printf("%-24s KCV %s  %s\n", k.Label, k.KCV, note)
+	}
+	return nil
+}
+
+func runUser(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("user", flag.ContinueOnError)
+	dbc := owner(fs)
+	var a identity.Account
+	fs.StringVar(&a.Username, "username", "", "nama pengguna")
+	fs.StringVar(&a.Name, "name", "", "nama atau jabatan yang ditampilkan")
+	role := fs.String("role", "", "peran: produsen, lembaga, dinas, persuratan, dirjen, direktur, kasubdit, operator")
+	org := fs.String("institution", "", "nama lembaga, untuk peran produsen, lembaga, dan dinas")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if a.Username == "" || *role == "" {
+		return errors.New("-username dan -role wajib diisi")
+	}
+	a.Role = machine.Role(*role)
+	fmt.Fprintln(os.Stderr, "Ketik kata sandi baru, lalu Enter:")
+	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	password := strings.TrimRight(line, "\r\n")
+	if len(password) < 12 {
+		return errors.New("kata sandi sekurangnya 12 karakter")
+	}
+	db, err := postgres.Open(*dbc)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	if *org != "" {
+		in, err := institution.ByName(ctx, db, *org)
+		if err != nil {
+			return fmt.Errorf("lembaga %q: %w", *org, err)
+		}
+		a.InstitutionID = &in.ID
+	}
+	return identity.SetAccount(ctx, db, a, password)
+}
+
+func runStates(_ context.Context, _ []string) error {
+	for _, m := range setup.Machines() {
+		fmt.Printf("### %s\n\n```mermaid\n%s```\n\n", m.Name, m.Mermaid())
+	}
+	return nil
+}
+
+// runSweep waits until its parent, which holds the other end of standard
+// input, is gone, and then ends whatever the parent left running. The parent
+// says "done" when it has stopped everything by itself.
+func runSweep(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("sweep", flag.ContinueOnError)
+	dir := fs.String("dir", "", "folder kerja")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	word, _ := io.ReadAll(os.Stdin)
+	if strings.TrimSpace(string(word)) == "done" {
+		return nil
+	}
+	return errors.Join(fleet.Sweep(*dir), local.StopDir(context.WithoutCancel(ctx), *dir))
+}
+

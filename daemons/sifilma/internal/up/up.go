@@ -1,0 +1,200 @@
+// Package up runs the whole office on one machine: private services, a migrated
+// database, keys, accounts, and every daemon as a process of its own. It can
+// then run a program that plays the people of the office.
+package up
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dukcapil.go.id/sifilma/daemons/sifilma/internal/fleet"
+	"dukcapil.go.id/sifilma/deploy/local"
+)
+
+// Options of a run.
+type Options struct {
+	Dir     string // run directory
+	Readers int    // virtual readers
+	Play    string // program that plays the people; empty for none
+	Once    bool   // stop when Play ends, with its exit code
+}
+
+const (
+	readyWithin = 90 * time.Second
+	stopWithin  = 60 * time.Second
+)
+
+type office struct {
+	Options
+	bin      string // directory of the programs
+	began    time.Time
+	services *local.Services
+	fleet    *fleet.Fleet
+	ports    ports
+	secrets  map[string]string // password files by database role's daemon
+	cast     Cast
+}
+
+func say(line string) { fmt.Println(line) }
+
+// Run brings the office up, and down again when ctx ends or, with Once, when the
+// play is over. It returns the exit code of the play.
+func Run(ctx context.Context, o Options) (code int, err error) {
+	dir, err := local.RunDir(o.Dir)
+	if err != nil {
+		return 1, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the database server's user must pass through
+		return 1, err
+	}
+	unlock, err := alone(dir)
+	if err != nil {
+		return 1, err
+	}
+	defer unlock()
+	self, err := os.Executable()
+	if err != nil {
+		return 1, err
+	}
+	o.Dir = dir
+	of := &office{Options: o, bin: filepath.Dir(self), began: time.Now(), secrets: map[string]string{}}
+	released, err := of.guard(self)
+	if err != nil {
+		return 1, err
+	}
+	defer func() {
+		down := context.WithoutCancel(ctx)
+		if e := of.down(down); e != nil {
+			err = errors.Join(err, e)
+			return
+		}
+		released()
+	}()
+	if err := fleet.Sweep(dir); err != nil {
+		return 1, fmt.Errorf("membereskan sisa kantor sebelumnya: %w", err)
+	}
+	if err := of.up(ctx); err != nil {
+		if ctx.Err() != nil {
+			return 130, nil
+		}
+		return 1, err
+	}
+	if o.Play != "" {
+		if code, err = of.play(ctx); err != nil {
+			return 1, err
+		}
+	} else {
+		of.tell()
+	}
+	if o.Once || ctx.Err() != nil {
+		return code, nil
+	}
+	say("\nKantor tetap berjalan. Tekan Ctrl-C untuk menghentikan semuanya.")
+	<-ctx.Done()
+	return code, nil
+}
+
+// alone takes the run directory for this process.
+func alone(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "up.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("kantor di %s sudah berjalan; hentikan dulu (Ctrl-C atau make stop)", dir)
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// guard starts the sweeper: a process that ends everything if this one is
+// killed. The returned function tells it that all is stopped.
+func (of *office) guard(self string) (released func(), err error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, "sweep", "-dir", of.Dir) //nolint:gosec // this very program
+	cmd.Stdin = read
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	_ = read.Close()
+	unix.CloseOnExec(int(write.Fd()))
+	return func() {
+		_, _ = io.WriteString(write, "done")
+		_ = write.Close()
+		_ = cmd.Wait()
+	}, nil
+}
+
+func (of *office) up(ctx context.Context) error {
+	say("Menyiapkan layanan di " + of.Dir)
+	services, err := local.Start(ctx, local.Options{Dir: of.Dir, Readers: of.Readers, Log: func(m string) { say("  " + m) }})
+	if err != nil {
+		return err
+	}
+	of.services = services
+	if err := of.prepare(ctx); err != nil {
+		return err
+	}
+	if of.fleet, err = fleet.New(of.Dir, func(m string) { say("  " + m) }); err != nil {
+		return err
+	}
+	if err := of.startDaemons(); err != nil {
+		return err
+	}
+	if err := of.waitReady(ctx); err != nil {
+		return err
+	}
+	say(fmt.Sprintf("Semua daemon siap (%.1f detik).", time.Since(of.began).Seconds()))
+	return nil
+}
+
+func (of *office) down(ctx context.Context) error {
+	say("\nMenghentikan kantor ...")
+	ctx, cancel := context.WithTimeout(ctx, stopWithin)
+	defer cancel()
+	if of.fleet != nil {
+		of.fleet.Stop()
+	}
+	if of.services == nil {
+		return local.StopDir(ctx, of.Dir)
+	}
+	return of.services.Stop(ctx)
+}
+
+// play runs the program that plays the people. It gets what it needs to know
+// on standard input: nothing secret is written to a file.
+func (of *office) play(ctx context.Context) (code int, err error) {
+	cmd := exec.CommandContext(ctx, of.Play) //nolint:gosec // named by who runs this command
+	cmd.Env = append(os.Environ(), of.cardEnv()...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	script, err := of.script()
+	if err != nil {
+		return 1, err
+	}
+	cmd.Stdin = script
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	if err != nil && ctx.Err() == nil {
+		return 1, fmt.Errorf("%s: %w", of.Play, err)
+	}
+	return 0, nil
+}

@@ -1,0 +1,66 @@
+// Command sifilma is the operator's command of SI-FILMA.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+type command struct {
+	name, summary string
+	run           func(ctx context.Context, args []string) error
+}
+
+// exitError carries the exit code of a program that was run.
+type exitError struct{ code int }
+
+func (e exitError) Error() string { return fmt.Sprintf("berakhir dengan kode %d", e.code) }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	os.Exit(dispatch(ctx, os.Args[1:]))
+}
+
+func dispatch(ctx context.Context, args []string) int {
+	commands := []command{
+		{"up", "menjalankan seluruh kantor di komputer ini", runUp},
+		{"migrate", "menyiapkan basis data: skema, data induk, hak masuk daemon", runMigrate},
+		{"keys", "membuat kunci personalisasi di dalam token HSM", runKeys},
+		{"user", "membuat akun atau mengganti kata sandinya", runUser},
+		{"states", "menggambar diagram keadaan dari tabel (Mermaid)", runStates},
+		{"sweep", "", runSweep},
+	}
+	if len(args) > 0 {
+		for _, c := range commands {
+			if c.name != args[0] {
+				continue
+			}
+			err := c.run(ctx, args[1:])
+			var exit exitError
+			switch {
+			case err == nil, errors.Is(err, flag.ErrHelp):
+				return 0
+			case errors.As(err, &exit):
+				return exit.code
+			}
+			_, _ = fmt.Fprintf(os.Stderr, "sifilma %s: %v\n", c.name, err)
+			return 1
+		}
+	}
+	fmt.Println("Pemakaian: sifilma PERINTAH [pilihan]   (sifilma PERINTAH -h menjelaskan pilihannya)")
+	for _, c := range commands {
+		if c.summary != "" {
+			fmt.Printf("  %-8s %s\n", c.name, c.summary)
+		}
+	}
+	if len(args) == 0 {
+		return 0
+	}
+	return 2
+}
