@@ -155,15 +155,19 @@ func (db *DB) WaitReady(ctx context.Context) error {
 
 // waitFor calls try until it succeeds, with growing pauses up to a second.
 func waitFor(ctx context.Context, try func(context.Context) error) error {
+	var last error
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := try(ctx)
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil { // the end of ctx itself is no finding
+			last = err
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
+			return errors.Join(ctx.Err(), last)
 		}
 	}
 }

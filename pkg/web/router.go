@@ -51,9 +51,20 @@ func NewRouter(o Options) chi.Router {
 		WriteProblem(w, r, *NotFound("Tidak ada apa pun pada alamat ini."))
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		allow(w, r)
 		WriteProblem(w, r, *MethodNotAllowed())
 	})
 	return r
+}
+
+// allow names the methods of the address, as RFC 9110 section 15.5.6 demands.
+func allow(w http.ResponseWriter, r *http.Request) {
+	routes := chi.RouteContext(r.Context()).Routes
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		if routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
+			w.Header().Add("Allow", m)
+		}
+	}
 }
 
 // NewServer returns a server for h with the timeouts of the house; a route may
