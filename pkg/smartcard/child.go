@@ -153,12 +153,13 @@ func (c *child) connect() message {
 		return message{Class: classCardGone, Detail: "slot is empty"}
 	}
 	l := &link{seq: seq}
+	c.link = l
 	var status *scard.CardStatus
 	err := guard(func() (err error) {
 		if l.pcsc, err = c.manager.establish(); err != nil {
 			return err
 		}
-		if l.card, err = l.pcsc.connect(c.name); err != nil {
+		if l.card, err = l.pcsc.connect(c.name, scard.ShareExclusive, scard.ProtocolAny); err != nil {
 			return err
 		}
 		if err = l.card.BeginTransaction(); err != nil {
@@ -167,20 +168,19 @@ func (c *child) connect() message {
 		status, err = l.card.Status()
 		return err
 	})
-	c.link = l
 	if err != nil {
 		c.drop(scard.LeaveCard)
 		return message{Class: connectClass(err), Detail: err.Error()}
 	}
 	if p := l.card.ActiveProtocol(); p != scard.ProtocolT0 && p != scard.ProtocolT1 {
-		c.drop(scard.ResetCard)
+		c.drop(scard.LeaveCard)
 		return message{Class: classUnusable, Detail: fmt.Sprintf("protocol %d", p)}
 	}
 	// The upper half of the state counts insertions and removals. When it is
 	// ahead of the watcher, this is a card that has not been announced yet.
 	now, count := c.slot.current()
 	if n := uint32(status.State) >> 16; now != seq || (n != 0 && n != count) {
-		c.drop(scard.ResetCard)
+		c.drop(scard.LeaveCard)
 		return message{Class: classCardGone, Detail: "card was changed while connecting"}
 	}
 	c.sessions++

@@ -21,7 +21,7 @@ type pcscContext interface {
 	GetStatusChange(states []scard.ReaderState, timeout time.Duration) error
 	Cancel() error
 	Release() error
-	connect(reader string) (pcscCard, error)
+	connect(reader string, mode scard.ShareMode, protocol scard.Protocol) (pcscCard, error)
 }
 
 // pcscCard is one card handle.
@@ -47,8 +47,8 @@ func (pcscd) establish() (pcscContext, error) {
 
 type pcscdContext struct{ *scard.Context }
 
-func (c pcscdContext) connect(reader string) (pcscCard, error) {
-	card, err := c.Connect(reader, scard.ShareExclusive, scard.ProtocolAny)
+func (c pcscdContext) connect(reader string, mode scard.ShareMode, protocol scard.Protocol) (pcscCard, error) {
+	card, err := c.Connect(reader, mode, protocol)
 	if err != nil {
 		return nil, err
 	}

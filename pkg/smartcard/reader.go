@@ -17,6 +17,7 @@ import (
 const (
 	DefaultTransmitTimeout = 30 * time.Second
 	DefaultConnectTimeout  = 10 * time.Second
+	DefaultBusyTimeout     = 5 * time.Second
 	DefaultBackoffMin      = 500 * time.Millisecond
 	DefaultBackoffMax      = 30 * time.Second
 )
@@ -40,8 +41,12 @@ type Options struct {
 	Env []string
 	// TransmitTimeout bounds one APDU; 0 means DefaultTransmitTimeout.
 	TransmitTimeout time.Duration
-	// ConnectTimeout bounds Connect and Close; 0 means DefaultConnectTimeout.
+	// ConnectTimeout bounds one try to connect, and Close; after it the child
+	// is killed. 0 means DefaultConnectTimeout.
 	ConnectTimeout time.Duration
+	// BusyTimeout is how long Connect waits for a reader that somebody else
+	// holds; 0 means DefaultBusyTimeout.
+	BusyTimeout time.Duration
 	// BackoffMin and BackoffMax bound the pause before a new child. It
 	// doubles with each child that did not stay for BackoffMax.
 	BackoffMin, BackoffMax time.Duration
@@ -76,6 +81,7 @@ func StartReader(ctx context.Context, opts Options) (*Reader, error) {
 	}
 	setDefault(&opts.TransmitTimeout, DefaultTransmitTimeout)
 	setDefault(&opts.ConnectTimeout, DefaultConnectTimeout)
+	setDefault(&opts.BusyTimeout, DefaultBusyTimeout)
 	setDefault(&opts.BackoffMin, DefaultBackoffMin)
 	setDefault(&opts.BackoffMax, DefaultBackoffMax)
 	opts.BackoffMax = max(opts.BackoffMax, opts.BackoffMin)
@@ -189,12 +195,14 @@ func (r *Reader) cardLost() {
 	}
 }
 
-// Connect opens the card in the slot exclusively. While somebody else holds
-// the reader it waits, up to ConnectTimeout. The errors are ErrCardGone (slot
-// empty, or the card was just changed), ErrReaderGone, ErrReaderBusy,
-// ErrCardUnusable and the error of ctx.
+// Connect opens the card in the slot exclusively. Which card it is must be read
+// from it each time: one that was changed within the half second between two
+// looks of pcscd may go unnoticed. While somebody else holds the reader, Connect
+// waits, up to BusyTimeout. The errors are ErrCardGone (slot empty, or the card
+// was just changed), ErrReaderGone, ErrReaderBusy, ErrCardUnusable and the error
+// of ctx.
 func (r *Reader) Connect(ctx context.Context) (*Card, error) {
-	limit := time.NewTimer(r.opts.ConnectTimeout)
+	limit := time.NewTimer(r.opts.BusyTimeout)
 	defer limit.Stop()
 	for {
 		r.mu.Lock()

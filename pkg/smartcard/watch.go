@@ -10,15 +10,17 @@ import (
 )
 
 const (
-	// statusWait bounds one wait for a change, so that a lost cancel or a
-	// pcscd that forgot us delays nothing for ever.
-	statusWait = 10 * time.Second
+	// statusWait bounds one wait for a change: pcscd does not wake its clients
+	// when a reset shows that the card is gone, and a cancel may get lost.
+	statusWait = time.Second
 	// Pause between tries to find pcscd and the reader again.
 	watchPauseMin = 100 * time.Millisecond
 	watchPauseMax = 2 * time.Second
 	// cancelEvery repeats SCardCancel at the end: one that arrives just
 	// before the wait starts is lost.
 	cancelEvery = 50 * time.Millisecond
+	// maxRouse bounds the tries to make pcscd see a card it overlooks.
+	maxRouse = 5
 )
 
 var errReaderUnavailable = errors.New("smartcard: reader is not available")
@@ -34,6 +36,8 @@ type slot struct {
 	last  uint64 // last insertion number given
 	count uint32 // pcscd's event counter at the last look
 	mute  bool
+	// rouse counts down the tries to wake pcscd; see overlooked.
+	rouse int
 }
 
 // current gives the insertion now in the slot (0: none) and pcscd's counter.
@@ -59,6 +63,12 @@ func (s *slot) observe(state scard.StateFlag, atr []byte) error {
 	// A card that left and came back between two looks shows only in the
 	// counter. The ATR is no witness: the one after a warm reset may differ.
 	same := present == (s.seq != 0) && (!present || count == s.count && mute == s.mute)
+	switch {
+	case present || count != s.count:
+		s.rouse = 0
+	case s.seq != 0:
+		s.rouse = maxRouse
+	}
 	s.count = count
 	if same {
 		return err
@@ -73,6 +83,21 @@ func (s *slot) observe(state scard.StateFlag, atr []byte) error {
 		err = errors.Join(err, s.report(message{Event: Inserted, Seq: s.seq, ATR: atr, Mute: mute}))
 	}
 	return err
+}
+
+// overlooked tells, a limited number of times, that pcscd may be blind to the
+// slot. When a card cannot be reset, as after a bad contact or a fast swap,
+// pcscd calls the slot empty without counting a removal. If it does not count
+// one at its next look either, then a card is there, and pcscd will not report
+// it before the slot was empty once.
+func (s *slot) overlooked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rouse == 0 {
+		return false
+	}
+	s.rouse--
+	return true
 }
 
 // leave reports the removal of the card, if there is one. Callers hold mu.
@@ -144,6 +169,9 @@ func (c *child) watchSession(ctx context.Context) (seen bool, err error) {
 		states[0].Atr = nil // or the ATR of a removed card stays in it
 		err := guard(func() error { return pcsc.GetStatusChange(states, statusWait) })
 		if errors.Is(err, scard.ErrTimeout) {
+			if c.slot.overlooked() {
+				c.rouse(pcsc)
+			}
 			continue
 		}
 		if err != nil {
@@ -160,6 +188,18 @@ func (c *child) watchSession(ctx context.Context) (seen bool, err error) {
 		}
 	}
 	return seen, nil
+}
+
+// rouse resets whatever is in the slot, so that pcscd looks at it again. Whether
+// it helped shows in the next state.
+func (c *child) rouse(pcsc pcscContext) {
+	_ = guard(func() error {
+		card, err := pcsc.connect(c.name, scard.ShareDirect, scard.ProtocolUndefined)
+		if err != nil {
+			return err
+		}
+		return card.Disconnect(scard.ResetCard)
+	})
 }
 
 // cancelUntil breaks the wait on pcsc once ctx is done, until it has ended.
