@@ -164,4 +164,3 @@ func runSweep(ctx context.Context, args []string) error {
 	}
 	return errors.Join(fleet.Sweep(*dir), local.StopDir(context.WithoutCancel(ctx), *dir))
 }
-

@@ -1,0 +1,269 @@
+// Package handover keeps the serah terima of personalised cards to the
+// produsen's representative: which cards, how many were received, and where it
+// stands (features.md G01-G12, I19-I21, N25, N26). It writes the tables handover
+// and handover_card.
+package handover
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/outbox"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+// States of a handover.
+const (
+	Prepared    machine.State = "prepared"
+	BASTDrafted machine.State = "bast_drafted"
+	Delivered   machine.State = "delivered"
+	Received    machine.State = "received"
+	Closed      machine.State = "closed"
+)
+
+// Verbs of a handover.
+const (
+	VerbPrepare machine.Verb = "prepare"
+	VerbDraft   machine.Verb = "draft_bast"
+	VerbDeliver machine.Verb = "deliver"
+	VerbReceive machine.Verb = "receive"
+	VerbClose   machine.Verb = "close"
+)
+
+// Machine is the life of a handover.
+var Machine = &machine.Table{
+	Name: "handover",
+	Steps: []machine.Step{
+		{From: "", Verb: VerbPrepare, Roles: []machine.Role{request.Operator}, Guard: "personalisasi selesai", To: Prepared, Message: "handover.opened"},
+		{From: Prepared, Verb: VerbDraft, Roles: []machine.Role{request.Generator}, To: BASTDrafted, System: true},
+		{From: BASTDrafted, Verb: VerbDeliver, Roles: []machine.Role{request.Operator}, Guard: "BAST ditandatangani kedua pihak", To: Delivered},
+		{From: Delivered, Verb: VerbReceive, Roles: []machine.Role{request.Produsen, request.Dinas}, To: Received},
+		{From: Received, Verb: VerbClose, Roles: []machine.Role{request.Kasubdit}, To: Closed},
+	},
+	Labels: map[machine.State]string{
+		Prepared: "Disiapkan", BASTDrafted: "BAST siap ditandatangani", Delivered: "Diserahkan", Received: "Diterima produsen", Closed: "Selesai",
+	},
+	Verbs: map[machine.Verb]string{
+		VerbPrepare: "Siapkan serah terima", VerbDraft: "Susun BAST", VerbDeliver: "Serahkan", VerbReceive: "Catat penerimaan", VerbClose: "Tutup",
+	},
+}
+
+var (
+	// ErrNotFound says that there is no such handover.
+	ErrNotFound = errors.New("handover: not found")
+	// ErrNotDone says that the request's personalisation is not finished.
+	ErrNotDone = errors.New("handover: request is not done")
+	// ErrTooMany says that fewer cards than asked for are ready.
+	ErrTooMany = errors.New("handover: more than is ready")
+	// ErrNobody says that the representative's name or post is missing.
+	ErrNobody = errors.New("handover: representative missing")
+)
+
+// Handover is one serah terima.
+type Handover struct {
+	ID                 string        `db:"id"`
+	RequestID          string        `db:"request_id"`
+	Ordinal            int           `db:"ordinal"`
+	State              machine.State `db:"state"`
+	Version            int64         `db:"version"`
+	Quantity           int           `db:"quantity"`
+	Representative     string        `db:"representative"`
+	RepresentativePost string        `db:"representative_post"`
+	DeliveredOn        *clock.Date   `db:"delivered_on"`
+	Received           *int          `db:"received"`
+	ReceivedOn         *clock.Date   `db:"received_on"`
+	CreatedAt          time.Time     `db:"created_at"`
+}
+
+const selectHandover = `SELECT id, request_id, ordinal, state, version, quantity, representative, representative_post, delivered_on,
+	received, received_on, created_at FROM handover `
+
+// Get returns a handover.
+func Get(ctx context.Context, rd postgres.Reader, id string) (Handover, error) {
+	var h Handover
+	err := rd.Get(ctx, &h, selectHandover+`WHERE id = $1`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return h, ErrNotFound
+	}
+	if err != nil {
+		return h, fmt.Errorf("handover: reading: %w", err)
+	}
+	return h, nil
+}
+
+// List returns the handovers of a request in their order.
+func List(ctx context.Context, rd postgres.Reader, requestID string) ([]Handover, error) {
+	var list []Handover
+	if err := rd.Select(ctx, &list, selectHandover+`WHERE request_id = $1 ORDER BY ordinal`, requestID); err != nil {
+		return nil, fmt.Errorf("handover: list: %w", err)
+	}
+	return list, nil
+}
+
+// Card is a card of a handover as the BAST lists it.
+type Card struct {
+	Serial     string `db:"serial"` // nomor asal (features.md G24)
+	PCID       string `db:"pcid"`
+	ManifestNo string `db:"manifest_no"`
+}
+
+// Cards returns the cards of a handover in the order of the card list.
+func Cards(ctx context.Context, rd postgres.Reader, handoverID string) ([]Card, error) {
+	var cards []Card
+	if err := rd.Select(ctx, &cards, `
+		SELECT c.serial, c.pcid, c.manifest_no FROM handover_card h JOIN card c ON c.id = h.card_id
+		JOIN listed_card l ON l.id = c.id WHERE h.handover_id = $1 ORDER BY l.row`, handoverID); err != nil {
+		return nil, fmt.Errorf("handover: cards: %w", err)
+	}
+	return cards, nil
+}
+
+// Open prepares the handover of the first quantity cards that are clear and not
+// handed over yet; 0 takes all of them. The rest stays for another handover. It
+// rings handover.opened. Errors: ErrNotDone, ErrTooMany, *machine.RoleError.
+func Open(ctx context.Context, tx *postgres.Tx, requestID string, quantity int, c request.Change) (Handover, error) {
+	if err := Machine.May("", VerbPrepare, c.Actor.Role); err != nil {
+		return Handover{}, err
+	}
+	r, err := request.Lock(ctx, tx, requestID) // one handover of a request is opened at a time
+	if err != nil {
+		return Handover{}, err
+	}
+	if r.State != request.Done {
+		return Handover{}, ErrNotDone
+	}
+	var ready int
+	if err := tx.Get(ctx, &ready, `SELECT count(*) `+readyCards, requestID); err != nil {
+		return Handover{}, fmt.Errorf("handover: counting: %w", err)
+	}
+	if quantity == 0 {
+		quantity = ready
+	}
+	if quantity > ready || quantity < 1 {
+		return Handover{}, fmt.Errorf("%w: %d ready", ErrTooMany, ready)
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Handover{}, fmt.Errorf("handover: id: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO handover (id, request_id, ordinal, state, quantity, created_at)
+		SELECT $1, $2, count(*) + 1, 'prepared', $3, $4 FROM handover WHERE request_id = $2`,
+		id.String(), requestID, quantity, c.OfficeAt.UTC()); err != nil {
+		return Handover{}, fmt.Errorf("handover: preparing: %w", err)
+	}
+	taken, err := tx.Exec(ctx, `
+		INSERT INTO handover_card (card_id, handover_id) SELECT c.id, $2 `+readyCards+` ORDER BY l.row LIMIT $3`,
+		requestID, id.String(), quantity)
+	if err != nil {
+		return Handover{}, fmt.Errorf("handover: taking cards: %w", err)
+	}
+	if int(taken) != quantity {
+		return Handover{}, fmt.Errorf("%w: %d ready", ErrTooMany, taken)
+	}
+	h, err := Get(ctx, tx, id.String())
+	if err != nil {
+		return h, err
+	}
+	step, err := Machine.Find("", VerbPrepare)
+	if err != nil {
+		return h, err
+	}
+	return h, record(ctx, tx, h, step, c)
+}
+
+const readyCards = `FROM card c JOIN listed_card l ON l.id = c.id
+	WHERE c.request_id = $1 AND c.state = 'clear' AND NOT EXISTS (SELECT FROM handover_card h WHERE h.card_id = c.id)`
+
+// DraftBAST notes that the berita acara is ready to be signed.
+func DraftBAST(ctx context.Context, tx *postgres.Tx, h Handover, c request.Change) (Handover, error) {
+	return move(ctx, tx, h, VerbDraft, c, `quantity = quantity`)
+}
+
+// Delivery is who took the cards and when.
+type Delivery struct {
+	Representative string
+	Post           string
+	On             clock.Date
+	ScanBlob       string // the BAST with both signatures
+}
+
+// Deliver records that the cards and the signed BAST went to the produsen's
+// representative; the BAST is issued in the same transaction. The
+// representative is the produsen's own: resellers and lembaga pengguna may not
+// collect (features.md I20).
+func Deliver(ctx context.Context, tx *postgres.Tx, h Handover, d Delivery, c request.Change) (Handover, error) {
+	if d.Representative == "" || d.Post == "" {
+		return h, ErrNobody
+	}
+	next, err := move(ctx, tx, h, VerbDeliver, c, `representative = $5, representative_post = $6, delivered_on = $7`,
+		d.Representative, d.Post, d.On)
+	if err != nil {
+		return h, err
+	}
+	bast, err := letter.Living(ctx, tx, letter.BAST, h.ID)
+	if err != nil {
+		return h, err
+	}
+	if _, err := letter.Issue(ctx, tx, bast, d.ScanBlob, d.On, c); err != nil {
+		return h, err
+	}
+	return next, nil
+}
+
+// Receive records how many cards the produsen counted. It may be fewer than
+// were handed over (features.md G08): the difference stays visible.
+func Receive(ctx context.Context, tx *postgres.Tx, h Handover, received int, on clock.Date, c request.Change) (Handover, error) {
+	if received < 0 || received > h.Quantity {
+		return h, fmt.Errorf("%w: %d handed over", ErrTooMany, h.Quantity)
+	}
+	return move(ctx, tx, h, VerbReceive, c, `received = $5, received_on = $6`, received, on)
+}
+
+// Close ends a handover.
+func Close(ctx context.Context, tx *postgres.Tx, h Handover, c request.Change) (Handover, error) {
+	return move(ctx, tx, h, VerbClose, c, `quantity = quantity`)
+}
+
+func move(ctx context.Context, tx *postgres.Tx, h Handover, verb machine.Verb, c request.Change, set string, args ...any) (Handover, error) {
+	if err := Machine.May(h.State, verb, c.Actor.Role); err != nil {
+		return h, err
+	}
+	step, err := Machine.Find(h.State, verb)
+	if err != nil {
+		return h, err
+	}
+	all := append([]any{h.ID, string(h.State), h.Version, string(step.To)}, args...)
+	if err := tx.ExecOne(ctx, `UPDATE handover SET state = $4, version = version + 1, `+set+`
+		WHERE id = $1 AND state = $2 AND version = $3`, all...); err != nil {
+		return h, fmt.Errorf("handover: %s: %w", verb, err)
+	}
+	next, err := Get(ctx, tx, h.ID)
+	if err != nil {
+		return h, err
+	}
+	return next, record(ctx, tx, next, step, c)
+}
+
+func record(ctx context.Context, tx *postgres.Tx, h Handover, step machine.Step, c request.Change) error {
+	detail := map[string]any{"ordinal": h.Ordinal, "quantity": h.Quantity}
+	if h.Received != nil {
+		detail["received"] = *h.Received
+	}
+	if err := Machine.Write(ctx, tx, machine.Record{
+		Subject: h.ID, Request: h.RequestID, Version: h.Version, Step: step, Actor: c.Actor, Reason: c.Reason,
+		Detail: detail, OfficeAt: c.OfficeAt,
+	}); err != nil || step.Message == "" {
+		return err
+	}
+	return outbox.Put(ctx, tx, outbox.Message{Type: step.Message, Subject: h.ID, Version: h.Version, Request: h.RequestID})
+}

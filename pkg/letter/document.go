@@ -1,0 +1,258 @@
+// Package letter keeps the office's papers: which exist, their numbers, who
+// signs them, their files and whether they are issued. It writes the tables
+// document, document_counter and signatory.
+package letter
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+var (
+	// ErrNotFound says that there is no such paper.
+	ErrNotFound = errors.New("letter: not found")
+	// ErrNoSignatory says that nobody holds the post on that day.
+	ErrNoSignatory = errors.New("letter: no signatory for the post")
+	// ErrReasonMissing says that a verb wants a reason.
+	ErrReasonMissing = errors.New("letter: reason missing")
+)
+
+// Document is a paper.
+type Document struct {
+	ID        string          `db:"id"`
+	Kind      string          `db:"kind"`
+	SubjectID string          `db:"subject_id"` // the request, or the handover for a BAST
+	RequestID string          `db:"request_id"`
+	State     machine.State   `db:"state"`
+	Version   int64           `db:"version"`
+	Number    *string         `db:"number"`
+	Dated     *clock.Date     `db:"dated"`
+	Signatory json.RawMessage `db:"signatory"`
+	DOCX      *string         `db:"docx_blob"`
+	PDF       *string         `db:"pdf_blob"`
+	XLSX      *string         `db:"xlsx_blob"`
+	Scan      *string         `db:"scan_blob"`
+	SignedOn  *clock.Date     `db:"signed_on"`
+	CreatedAt time.Time       `db:"created_at"`
+}
+
+// File returns the blob of one of the paper's files: docx, pdf, xlsx or scan.
+func (d Document) File(format string) (blobID string, ok bool) {
+	p := map[string]*string{"docx": d.DOCX, "pdf": d.PDF, "xlsx": d.XLSX, "scan": d.Scan}[format]
+	if p == nil {
+		return "", false
+	}
+	return *p, true
+}
+
+// Formats lists the files that the paper has.
+func (d Document) Formats() []string {
+	var have []string
+	for _, f := range []string{"docx", "pdf", "xlsx", "scan"} {
+		if _, ok := d.File(f); ok {
+			have = append(have, f)
+		}
+	}
+	return have
+}
+
+// Signer is the official whose name the paper carries, as it was when drafted.
+func (d Document) Signer() (Signatory, error) {
+	var s Signatory
+	err := json.Unmarshal(d.Signatory, &s)
+	return s, err
+}
+
+const selectDocument = `SELECT id, kind, subject_id, request_id, state, version, number, dated, signatory, docx_blob, pdf_blob,
+	xlsx_blob, scan_blob, signed_on, created_at FROM document `
+
+func one(ctx context.Context, rd postgres.Reader, query string, args ...any) (Document, error) {
+	var d Document
+	err := rd.Get(ctx, &d, query, args...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return d, ErrNotFound
+	}
+	if err != nil {
+		return d, fmt.Errorf("letter: reading: %w", err)
+	}
+	return d, nil
+}
+
+// Get returns a paper.
+func Get(ctx context.Context, rd postgres.Reader, id string) (Document, error) {
+	return one(ctx, rd, selectDocument+`WHERE id = $1`, id)
+}
+
+// Living returns the paper of a kind that is neither void nor replaced.
+func Living(ctx context.Context, rd postgres.Reader, kind, subjectID string) (Document, error) {
+	return one(ctx, rd, selectDocument+`WHERE kind = $1 AND subject_id = $2 AND state NOT IN ('void','replaced')`, kind, subjectID)
+}
+
+// List returns the papers of a request, oldest first.
+func List(ctx context.Context, rd postgres.Reader, requestID string) ([]Document, error) {
+	var list []Document
+	if err := rd.Select(ctx, &list, selectDocument+`WHERE request_id = $1 ORDER BY id`, requestID); err != nil {
+		return nil, fmt.Errorf("letter: list: %w", err)
+	}
+	return list, nil
+}
+
+// Waiting returns the papers whose files are still to be made, oldest first.
+func Waiting(ctx context.Context, rd postgres.Reader, limit int) ([]Document, error) {
+	var list []Document
+	if err := rd.Select(ctx, &list, selectDocument+`WHERE state IN ('drafted','numbered') ORDER BY id LIMIT $1`, limit); err != nil {
+		return nil, fmt.Errorf("letter: waiting: %w", err)
+	}
+	return list, nil
+}
+
+// Draft is a paper to be made.
+type Draft struct {
+	Kind      string
+	SubjectID string
+	RequestID string
+	Dated     clock.Date
+	// Numbering is the number's template, in which {urut} is the counter and
+	// {tahun} the year; empty for a paper without a number. Papers with one
+	// template share its counter, so that numbers are unique and gap-free.
+	Numbering string
+}
+
+// Make drafts a paper and numbers it. Asked again for the same subject it
+// returns the paper that lives already.
+func Make(ctx context.Context, tx *postgres.Tx, n Draft, c request.Change) (Document, error) {
+	d, err := Living(ctx, tx, n.Kind, n.SubjectID)
+	if !errors.Is(err, ErrNotFound) {
+		return d, err
+	}
+	signatory := []byte("{}")
+	if post, ok := Signers[n.Kind]; ok {
+		s, err := SignatoryOn(ctx, tx, post, n.Dated)
+		if err != nil {
+			return d, err
+		}
+		if signatory, err = json.Marshal(s); err != nil {
+			return d, fmt.Errorf("letter: signatory: %w", err)
+		}
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return d, fmt.Errorf("letter: id: %w", err)
+	}
+	rows, err := tx.Exec(ctx, `
+		INSERT INTO document (id, kind, subject_id, request_id, state, dated, signatory, created_at)
+		VALUES ($1,$2,$3,$4,'drafted',$5,$6,$7)
+		ON CONFLICT (kind, subject_id) WHERE state NOT IN ('void','replaced') DO NOTHING`,
+		id.String(), n.Kind, n.SubjectID, n.RequestID, n.Dated, string(signatory), c.OfficeAt.UTC())
+	if err != nil {
+		return d, fmt.Errorf("letter: drafting: %w", err)
+	}
+	if rows == 0 { // somebody else drafted it meanwhile
+		return Living(ctx, tx, n.Kind, n.SubjectID)
+	}
+	if d, err = Get(ctx, tx, id.String()); err != nil {
+		return d, err
+	}
+	step, err := Machine.Find("", verbDraft)
+	if err != nil {
+		return d, err
+	}
+	if err := record(ctx, tx, d, step, c); err != nil || n.Numbering == "" {
+		return d, err
+	}
+	return number(ctx, tx, d, n.Numbering, c)
+}
+
+// number gives the next number of the template: the counter's row stays locked
+// until this transaction ends, so no number is skipped or given twice.
+func number(ctx context.Context, tx *postgres.Tx, d Document, template string, c request.Change) (Document, error) {
+	year := d.Dated.Year
+	var last int
+	if err := tx.Get(ctx, &last, `
+		INSERT INTO document_counter (kind, year, last) VALUES ($1, $2, 1)
+		ON CONFLICT (kind, year) DO UPDATE SET last = document_counter.last + 1 RETURNING last`, template, year); err != nil {
+		return d, fmt.Errorf("letter: counting: %w", err)
+	}
+	text := strings.NewReplacer("{urut}", strconv.Itoa(last), "{tahun}", strconv.Itoa(year)).Replace(template)
+	return move(ctx, tx, d, verbNumber, c, `number = $5`, text)
+}
+
+// Files are the blobs of a paper that has been made.
+type Files struct {
+	DOCX, PDF, XLSX string
+	TemplateSHA256  []byte
+}
+
+// Attach adds the files of a numbered paper, which then waits for its
+// signature; a result list is issued at once. postgres.ErrStale says that the
+// paper has moved meanwhile: its files are not needed any more.
+func Attach(ctx context.Context, tx *postgres.Tx, d Document, f Files, c request.Change) (Document, error) {
+	verb := verbAwait
+	if d.Kind == ResultList {
+		verb = VerbIssue
+	}
+	return move(ctx, tx, d, verb, c, `docx_blob = nullif($5, '')::uuid, pdf_blob = nullif($6, '')::uuid,
+		xlsx_blob = nullif($7, '')::uuid, template_sha256 = $8`, f.DOCX, f.PDF, f.XLSX, f.TemplateSHA256)
+}
+
+// Issue records the signed scan of a paper: it is in force from then on.
+func Issue(ctx context.Context, tx *postgres.Tx, d Document, scanBlob string, signedOn clock.Date, c request.Change) (Document, error) {
+	if err := Machine.May(d.State, VerbIssue, c.Actor.Role); err != nil {
+		return d, err
+	}
+	return move(ctx, tx, d, VerbIssue, c, `scan_blob = $5, signed_on = $6`, scanBlob, signedOn)
+}
+
+// Cancel voids a paper that is not issued. Its number stays used.
+func Cancel(ctx context.Context, tx *postgres.Tx, d Document, c request.Change) (Document, error) {
+	if err := Machine.May(d.State, VerbVoid, c.Actor.Role); err != nil {
+		return d, err
+	}
+	if c.Reason == "" {
+		return d, ErrReasonMissing
+	}
+	return move(ctx, tx, d, VerbVoid, c, `signed_on = NULL`)
+}
+
+// move takes one step by compare-and-set; set adds columns, its arguments count
+// from $5.
+func move(ctx context.Context, tx *postgres.Tx, d Document, verb machine.Verb, c request.Change, set string, args ...any) (Document, error) {
+	step, err := Machine.Find(d.State, verb)
+	if err != nil {
+		return d, err
+	}
+	all := append([]any{d.ID, string(d.State), d.Version, string(step.To)}, args...)
+	if err := tx.ExecOne(ctx, `UPDATE document SET state = $4, version = version + 1, `+set+`
+		WHERE id = $1 AND state = $2 AND version = $3`, all...); err != nil {
+		return d, fmt.Errorf("letter: %s: %w", verb, err)
+	}
+	moved, err := Get(ctx, tx, d.ID)
+	if err != nil {
+		return d, err
+	}
+	return moved, record(ctx, tx, moved, step, c)
+}
+
+func record(ctx context.Context, tx *postgres.Tx, d Document, step machine.Step, c request.Change) error {
+	detail := map[string]any{"kind": d.Kind, "label": KindLabels[d.Kind]}
+	if d.Number != nil {
+		detail["number"] = *d.Number
+	}
+	return Machine.Write(ctx, tx, machine.Record{
+		Subject: d.ID, Request: d.RequestID, Version: d.Version, Step: step, Actor: c.Actor, Reason: c.Reason,
+		Detail: detail, OfficeAt: c.OfficeAt,
+	})
+}
