@@ -1,36 +1,28 @@
-package journal_test
+package journal
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
-
-	"dukcapil.go.id/sifilma/pkg/journal"
+	"time"
 )
 
-// FuzzOpen feeds arbitrary bytes as a journal: it is refused with a line
-// number, or it opens, and then it can be extended and opens again with the
+// FuzzScan feeds arbitrary bytes as a journal: it is refused with a line number,
+// or every byte of it is accounted for, and then it can be extended and has the
 // same lines and one more.
-func FuzzOpen(f *testing.F) {
-	dir := f.TempDir()
-	seed := filepath.Join(dir, "seed")
-	j, err := journal.Open(seed)
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, e := range entries {
-		if err := j.Append(e); err != nil {
+func FuzzScan(f *testing.F) {
+	var whole []byte
+	var head Head
+	for i, data := range []string{`{"pcid":"0001"}`, "", `["a", null]`} {
+		line, hash, err := encode(Entry{
+			Seq: uint64(i + 1), At: time.Unix(int64(i), 0).UTC(), Kind: "k", Card: "c", Data: json.RawMessage(data),
+		}, head)
+		if err != nil {
 			f.Fatal(err)
 		}
-	}
-	if err := j.Close(); err != nil {
-		f.Fatal(err)
-	}
-	whole, err := os.ReadFile(seed)
-	if err != nil {
-		f.Fatal(err)
+		whole = append(whole, line...)
+		head = Head{Seq: uint64(i + 1), Hash: hash}
 	}
 	f.Add(whole)
 	f.Add(whole[:len(whole)-1])
@@ -39,44 +31,27 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte("\n"))
 	f.Add(append(bytes.Clone(whole), make([]byte, 40)...))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		path := filepath.Join(t.TempDir(), "j")
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		j, err := journal.Open(path)
+		lines := uint64(0)
+		count := func(Entry) error { lines++; return nil }
+		s, err := scan(bytes.NewReader(text), count)
 		if err != nil {
-			var corrupt *journal.CorruptError
-			if !errors.As(err, &corrupt) || corrupt.Line == 0 {
-				t.Fatalf("refused without a line: %v", err)
+			var corrupt *CorruptError
+			if !errors.As(err, &corrupt) || corrupt.Line != lines+1 {
+				t.Fatalf("refused after %d lines: %v", lines, err)
 			}
 			return
 		}
-		before := count(t, j)
-		if uint64(before) != j.Head().Seq {
-			t.Fatalf("%d lines, head %d", before, j.Head().Seq)
+		if s.head.Seq != lines || s.size+int64(len(s.torn)) != int64(len(text)) {
+			t.Fatalf("%d lines, %d bytes: %+v", lines, len(text), s)
 		}
-		if err := j.Append(journal.Entry{Kind: "fuzz"}); err != nil {
+		line, _, err := encode(Entry{Seq: lines + 1, Kind: "more"}, s.head)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if err := j.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if j, err = journal.Open(path); err != nil {
-			t.Fatal(err)
-		}
-		if j.Torn() != 0 || count(t, j) != before+1 {
-			t.Fatalf("torn %d, %d lines after %d", j.Torn(), count(t, j), before)
-		}
-		if err := j.Close(); err != nil {
-			t.Fatal(err)
+		lines = 0
+		longer, err := scan(bytes.NewReader(append(bytes.Clone(text[:s.size]), line...)), count)
+		if err != nil || lines != s.head.Seq+1 || len(longer.torn) != 0 {
+			t.Fatalf("%d lines after %d: %v", lines, s.head.Seq, err)
 		}
 	})
-}
-
-func count(t *testing.T, j *journal.Journal) int {
-	n := 0
-	if err := j.Replay(func(journal.Entry) error { n++; return nil }); err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
