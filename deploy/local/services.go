@@ -142,9 +142,6 @@ func (s *Services) stop(ctx context.Context) error {
 	all.Go(func() { s.stopPCSC(ctx) })
 	all.Wait()
 	s.HSM.Ready = false
-	if _, err := os.Stat(s.file()); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
 	return s.write()
 }
 
@@ -155,7 +152,7 @@ func StopDir(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, stateName)); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	return (&Services{Dir: dir}).Stop(ctx)
@@ -177,7 +174,7 @@ func CleanDir(ctx context.Context, dir string) error {
 	}
 	ours := len(entries) == 0
 	for _, e := range entries {
-		if e.Name() == stateName {
+		if e.Name() == stateName || e.Name() == lockName {
 			ours = true
 			continue
 		}
@@ -198,8 +195,10 @@ func CleanDir(ctx context.Context, dir string) error {
 	if err := s.owned(); err != nil {
 		return err
 	}
-	if err := s.stop(ctx); err != nil {
-		return err
+	if s.Data != "" {
+		if err := s.stop(ctx); err != nil {
+			return err
+		}
 	}
 	if s.Data != "" && s.Data != dir {
 		if err := os.RemoveAll(s.Data); err != nil {

@@ -12,7 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const stateName = "services.json"
+const (
+	stateName = "services.json"
+	lockName  = "services.lock"
+)
 
 func (s *Services) file() string { return filepath.Join(s.Dir, stateName) }
 
@@ -62,7 +65,7 @@ func (s *Services) writeLocked() error {
 // lockDir serialises start and stop over all processes of this machine. The
 // kernel drops the lock when its holder dies.
 func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "services.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("mengunci folder kerja: %w", err)
 	}
