@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -134,6 +136,11 @@ func TestLostCommit(t *testing.T) {
 			})
 			require.False(t, proxy.armed.Load(), "the COMMIT went through the proxy")
 			require.Equal(t, c.runs, runs)
+			outcome := "learnt"
+			if c.err != nil {
+				outcome = "unknown"
+			}
+			require.Contains(t, lostCommits(t, db), outcome+":1")
 			if c.err != nil {
 				require.ErrorIs(t, err, c.err)
 				require.True(t, postgres.Foreign(err))
@@ -146,6 +153,24 @@ func TestLostCommit(t *testing.T) {
 			require.Equal(t, 1, number(t, direct, `SELECT count(*) FROM item WHERE id = 11`))
 		})
 	}
+}
+
+// lostCommits lists the counters of lost commits as outcome:count.
+func lostCommits(t *testing.T, db *postgres.DB) (list []string) {
+	t.Helper()
+	reg := prometheus.NewPedanticRegistry()
+	require.NoError(t, reg.Register(db))
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() != "sifilma_postgres_lost_commits_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			list = append(list, fmt.Sprintf("%s:%.0f", m.GetLabel()[0].GetValue(), m.GetCounter().GetValue()))
+		}
+	}
+	return list
 }
 
 func TestLostCommitOfAReadingTransaction(t *testing.T) {

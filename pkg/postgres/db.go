@@ -36,6 +36,7 @@ type DB struct {
 	resolveTimeout time.Duration // see resolve
 	bells          sync.Map      // name -> *Bell
 	expected       atomic.Int64
+	counted        counters
 }
 
 // Open makes the pool without dialling: it works while the server is away.

@@ -84,12 +84,15 @@ func TestMigrationNames(t *testing.T) {
 
 func TestWaitingForAnAbsentServerEnds(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
+	soon := func() context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
 	const nowhere = "postgres://nobody@127.0.0.1:1/none?sslmode=disable"
-	require.ErrorIs(t, postgres.Migrate(ctx, nowhere, files("0001_a.sql", first)), context.DeadlineExceeded)
+	require.ErrorIs(t, postgres.Migrate(soon(), nowhere, files("0001_a.sql", first)), context.DeadlineExceeded)
 	db := open(t, postgres.Config{URL: nowhere})
-	err := db.WaitReady(ctx)
+	err := db.WaitReady(soon())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "refused", "the last finding is in the error")
 	require.True(t, postgres.Foreign(db.Check(t.Context())))

@@ -226,7 +226,7 @@ func TestContextEndsAStatement(t *testing.T) {
 	})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.True(t, postgres.Foreign(err))
-	require.Less(t, time.Since(start), 10*time.Second)
+	require.Less(t, time.Since(start), 25*time.Second)
 	for range 20 { // a late cancel must not hit the next statement
 		require.Equal(t, 10, number(t, db, `SELECT count(*) FROM item`))
 	}
@@ -246,7 +246,7 @@ func TestFrozenServerDoesNotHoldForEver(t *testing.T) {
 	var n int
 	err := db.Get(ctx, &n, `SELECT 1`)
 	require.True(t, postgres.Foreign(err), "%v", err)
-	require.Less(t, time.Since(start), 8*time.Second)
+	require.Less(t, time.Since(start), 25*time.Second)
 	relay.Resume()
 	require.Equal(t, 1, number(t, db, `SELECT 1`))
 }

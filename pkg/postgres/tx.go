@@ -58,6 +58,7 @@ func (db *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 		case !rerunnable(err) || attempt == maxAttempts:
 			return err
 		}
+		db.counted.reruns.Add(1)
 		wait := time.NewTimer(pause/2 + rand.N(pause))
 		select {
 		case <-wait.C:
@@ -145,6 +146,11 @@ func (db *DB) afterCommitError(ctx context.Context, err error, m mark) error {
 		return &finalError{err} // nothing was written through tx
 	}
 	committed, rerr := db.resolve(ctx, m)
+	if rerr != nil {
+		db.counted.unknown.Add(1)
+	} else {
+		db.counted.resolved.Add(1)
+	}
 	switch {
 	case rerr != nil:
 		return &finalError{fmt.Errorf("%w: %w; %w", ErrCommitUnknown, err, rerr)}
