@@ -113,7 +113,9 @@ func TestReplayRingsAgain(t *testing.T) {
 		return err == nil && len(open) == 1
 	}, soon, tick)
 	close(mended)
-	replay := func(ctx context.Context, tx *postgres.Tx) error { return outbox.Replay(ctx, tx, open[0].ID, "Operator KI") }
+	replay := func(ctx context.Context, tx *postgres.Tx) error {
+		return outbox.Replay(ctx, tx, open[0].ID, "Operator KI")
+	}
 	require.NoError(t, db.InTx(context.Background(), replay))
 	work.settled(t, 1)
 	open2, err := rabbit.OpenShelf(context.Background(), db)

@@ -97,23 +97,27 @@ func decode(key string, body []byte) (Event, error) {
 	if err := rule.Validate(document); err != nil {
 		return Event{}, fmt.Errorf("against the schema of %s: %w", key, flat(err))
 	}
-	var env envelope
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber() // a version does not fit a float
-	if err := decoder.Decode(&env); err != nil {
-		return Event{}, fmt.Errorf("reading the envelope: %w", err)
-	}
-	e := Event{ID: env.ID, Type: env.Type, Subject: env.Subject, Time: env.Time, Data: env.Data}
-	number, ok := e.Data["version"].(json.Number)
-	if !ok {
-		return Event{}, errors.New("version is not a number")
-	}
+	object, _ := document.(map[string]any) // the schema says that it is one
+	return read(object)
+}
+
+// read takes an event out of a document that matches its schema. Numbers come
+// as json.Number, since a version does not fit a float.
+func read(document map[string]any) (Event, error) {
+	text := func(field string) string { s, _ := document[field].(string); return s }
+	e := Event{ID: text("id"), Type: text("type"), Subject: text("subject")}
+	e.Data, _ = document["data"].(map[string]any)
+	e.Request, _ = e.Data["request"].(string)
+	number, _ := e.Data["version"].(json.Number)
+	delete(e.Data, "version")
+	delete(e.Data, "request")
+	var err error
 	if e.Version, err = number.Int64(); err != nil {
 		return Event{}, fmt.Errorf("version: %w", err)
 	}
-	e.Request, _ = e.Data["request"].(string)
-	delete(e.Data, "version")
-	delete(e.Data, "request")
+	if e.Time, err = time.Parse(time.RFC3339, text("time")); err != nil {
+		return Event{}, fmt.Errorf("time: %w", err)
+	}
 	for name, value := range e.Data {
 		if n, ok := value.(json.Number); ok {
 			if e.Data[name], err = n.Float64(); err != nil {
