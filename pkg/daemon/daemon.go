@@ -37,6 +37,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -171,13 +172,18 @@ func Run[C any, P Settings[C]](name string, args []string, stdout, stderr io.Wri
 	return env.run(signals, func(ctx context.Context) error { return wire(ctx, env, &cfg) })
 }
 
+// logTimesInUTC sets how zerolog writes times; that is global to the process.
+var logTimesInUTC = sync.OnceFunc(func() {
+	zerolog.TimeFieldFormat = time.RFC3339Nano
+	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
+})
+
 func newLog(name string, c *Common, w io.Writer) zerolog.Logger {
 	level, err := zerolog.ParseLevel(c.LogLevel)
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	zerolog.TimeFieldFormat = time.RFC3339Nano
-	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
+	logTimesInUTC()
 	return zerolog.New(w).Level(level).With().Timestamp().Str("service", name).Str("build", BuildID()).Logger()
 }
 
