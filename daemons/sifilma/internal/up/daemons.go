@@ -145,3 +145,16 @@ func (of *office) tell() {
 		say(fmt.Sprintf("  %-14s %-28s %s", l.Username, l.Password, l.Name))
 	}
 }
+
+// special are the values of one daemon only.
+func (of *office) special(daemon string) fleet.Values {
+	switch daemon {
+	case "perso-station":
+		return fleet.Values{
+			"token":   fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},
+			"journal": filepath.Join(of.Dir, "station", "journal.jsonl"),
+		}
+	default:
+		return nil
+	}
+}

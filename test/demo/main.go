@@ -1,0 +1,36 @@
+// Command demo plays the people around SI-FILMA: a produsen's software that
+// drops a request, the staff who register, decide and sign, and the hand that
+// puts cards into the readers. It uses nothing that they would not use: the
+// intake endpoint, the portal's API, the readers.
+//
+// It reads its script, a JSON object that `sifilma up` writes, from standard
+// input.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"dukcapil.go.id/sifilma/test/demo/story"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "peragaan:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	var script story.Script
+	if err := json.NewDecoder(os.Stdin).Decode(&script); err != nil {
+		return fmt.Errorf("membaca naskah: %w", err)
+	}
+	return story.Play(ctx, script, os.Stdout)
+}

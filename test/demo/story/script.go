@@ -1,0 +1,180 @@
+// Package story is the course of the demo: one request from its drop to its
+// handover. It is driven by the state that the office shows, not by a list of
+// steps, so it goes on from wherever an interrupted run left a request.
+package story
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/test/demo/hand"
+	"dukcapil.go.id/sifilma/test/demo/people"
+	"dukcapil.go.id/sifilma/test/demo/screen"
+	"dukcapil.go.id/sifilma/test/virtualsam/control/client"
+)
+
+// Script is what the demo needs to know of the office that runs.
+type Script struct {
+	Dir         string    `json:"dir"`
+	Began       time.Time `json:"began"`
+	Once        bool      `json:"once"`
+	OfficeClock string    `json:"office_clock"`
+	Portal      string    `json:"portal"`
+	Intake      string    `json:"intake"`
+	Station     string    `json:"station"`
+	VirtualSAM  string    `json:"virtual_sam"`
+	Readers     []string  `json:"readers"`
+	Token       struct {
+		Module  string `json:"module"`
+		Label   string `json:"label"`
+		PINFile string `json:"pin_file"`
+	} `json:"token"`
+	Cast struct {
+		Produsen string `json:"produsen"`
+		Lembaga  string `json:"lembaga"`
+		PKS      string `json:"pks"`
+		APIKey   string `json:"api_key"`
+		Logins   []struct {
+			Username string `json:"username"`
+			Name     string `json:"name"`
+			Role     string `json:"role"`
+			Password string `json:"password"`
+		} `json:"logins"`
+	} `json:"cast"`
+}
+
+// Requests that a demo drops.
+const (
+	cards       = 25
+	faulty      = 2
+	stuckAfter  = 3 * time.Minute        // without any change
+	lookEvery   = 100 * time.Millisecond // while waiting for a daemon
+	sampleTitle = "Personalisasi kartu SAM contoh"
+)
+
+type play struct {
+	Script
+	out    *screen.Screen
+	client *people.Client            // the produsen's software
+	staff  map[string]*people.Client // by role
+	sam    *client.Client
+	maker  *hand.ChipMaker
+	office clock.Office
+}
+
+// Play plays until a request is handed over and its papers are signed.
+func Play(ctx context.Context, s Script, w io.Writer) error {
+	p := &play{Script: s, out: screen.New(w, s.Began), client: people.NewProgram(s.Intake, s.Cast.APIKey), staff: map[string]*people.Client{}}
+	for _, l := range s.Cast.Logins {
+		p.staff[l.Role] = people.NewPerson(s.Portal, l.Username, l.Password)
+	}
+	var err error
+	if p.office, err = clock.OpenOffice("file:" + s.OfficeClock); err != nil {
+		return err
+	}
+	if p.sam, err = dial(ctx, s.VirtualSAM); err != nil {
+		return err
+	}
+	defer func() { _ = p.sam.Close() }()
+	token, err := pkcs11.Open(pkcs11.Config{Module: s.Token.Module, TokenLabel: s.Token.Label, PINFile: s.Token.PINFile})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = token.Close() }()
+	if p.maker, err = hand.NewChipMaker(ctx, p.sam, token); err != nil {
+		return err
+	}
+	ticket, err := p.unfinished(ctx)
+	if err != nil {
+		return err
+	}
+	if ticket != "" {
+		p.out.Say("\nMelanjutkan permohonan %s dari keadaan terakhirnya.", ticket)
+	} else {
+		p.stepTo(p.workday(p.office.Now(), 0).At(9, 0))
+		if ticket, err = p.drop(ctx); err != nil {
+			return err
+		}
+	}
+	view, err := p.follow(ctx, ticket)
+	if err != nil {
+		return fmt.Errorf("permohonan %s: %w", ticket, err)
+	}
+	return p.summary(ctx, view)
+}
+
+// dial waits for the virtual cards' socket.
+func dial(ctx context.Context, path string) (*client.Client, error) {
+	for {
+		c, err := client.Dial(ctx, path)
+		if err == nil {
+			return c, nil
+		}
+		if _, missing := os.Stat(path); missing == nil && ctx.Err() == nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// unfinished returns the ticket of a sample request that an earlier run did not
+// bring to its end.
+func (p *play) unfinished(ctx context.Context) (string, error) {
+	var list struct {
+		Requests []view `json:"requests"`
+	}
+	_, err := p.staff["operator"].Do(ctx, people.Call{Method: http.MethodGet, Path: "/api/v1/requests?limit=50"}, &list)
+	if err != nil {
+		return "", err
+	}
+	for i := len(list.Requests) - 1; i >= 0; i-- {
+		r := list.Requests[i]
+		if r.State == "returned" || r.State == "rejected" || r.State == "cancelled" {
+			continue
+		}
+		if r.State != "done" {
+			return r.Ticket, nil
+		}
+		full, err := p.see(ctx, r.Ticket)
+		if err != nil {
+			return "", err
+		}
+		if !full.over() {
+			return r.Ticket, nil
+		}
+	}
+	return "", nil
+}
+
+// stepTo sets the office clock forward; it never goes back.
+func (p *play) stepTo(t time.Time) {
+	if t.After(p.office.Now()) {
+		if err := clock.StepOffice(p.OfficeClock, t); err != nil {
+			p.out.Say("jam kantor: %v", err)
+		}
+	}
+}
+
+// later lets an hour of office time pass, within office hours.
+func (p *play) later() {
+	now := p.office.Now().In(clock.Jakarta)
+	if now.Hour() >= 14 {
+		p.nextDay(9, 0)
+		return
+	}
+	p.stepTo(now.Add(time.Hour))
+}
+
+func (p *play) nextDay(hour, minute int) {
+	p.stepTo(p.workday(p.office.Now(), 1).At(hour, minute))
+}
