@@ -329,23 +329,30 @@ type Filter struct {
 	Limit, Offset int    // Limit 0 means 50
 }
 
+// whereFilter narrows by the arguments that args gives, in $1 to $3.
+const whereFilter = `
+	WHERE ($1 = '' OR r.institution_id::text = $1)
+	  AND (cardinality($2::text[]) = 0 OR r.state = ANY ($2))
+	  AND ($3 = '' OR strpos(lower(r.ticket || ' ' || r.reference || ' ' || r.title), lower($3)) > 0)`
+
+func (f Filter) args() (institution string, states []string, search string) {
+	states = make([]string, len(f.States))
+	for i, s := range f.States {
+		states[i] = string(s)
+	}
+	return f.InstitutionID, states, f.Search
+}
+
 // List returns requests, newest first.
 func List(ctx context.Context, rd postgres.Reader, f Filter) ([]Request, error) {
 	limit := f.Limit
 	if limit <= 0 {
 		limit = 50
 	}
-	states := make([]string, len(f.States))
-	for i, s := range f.States {
-		states[i] = string(s)
-	}
+	institution, states, search := f.args()
 	var list []Request
-	err := rd.Select(ctx, &list, selectRequest+`
-		WHERE ($1 = '' OR r.institution_id::text = $1)
-		  AND (cardinality($2::text[]) = 0 OR r.state = ANY ($2))
-		  AND ($3 = '' OR strpos(lower(r.ticket || ' ' || r.reference || ' ' || r.title), lower($3)) > 0)
-		ORDER BY r.id DESC LIMIT $4 OFFSET $5`,
-		f.InstitutionID, pq.Array(states), f.Search, limit, f.Offset)
+	err := rd.Select(ctx, &list, selectRequest+whereFilter+` ORDER BY r.id DESC LIMIT $4 OFFSET $5`,
+		institution, pq.Array(states), search, limit, f.Offset)
 	if err != nil {
 		return nil, fmt.Errorf("request: list: %w", err)
 	}

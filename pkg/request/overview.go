@@ -1,0 +1,69 @@
+package request
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/lib/pq"
+
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// factOrder is the order in which people are shown what is to be stated.
+var factOrder = []string{FactValidated, FactLetterReceived, FactBlanksCounted, FactCompared, FactDisposed}
+
+// FactRoles returns who may state a fact.
+func FactRoles(name string) []machine.Role { return slices.Clone(factRoles[name]) }
+
+// FactOffers returns the facts that role can state in a state, also those that
+// were stated before: stating one again corrects it.
+func FactOffers(state machine.State, role machine.Role) []string {
+	var offers []string
+	for _, name := range factOrder {
+		if slices.Contains(factStates[name], state) && slices.Contains(factRoles[name], role) {
+			offers = append(offers, name)
+		}
+	}
+	return offers
+}
+
+// MissingFacts returns the facts that a request waits for in its state, given
+// those that it has.
+func MissingFacts(state machine.State, have []Fact) []string {
+	var wanted []string
+	switch state {
+	case Submitted, Resubmitted, Validated:
+		wanted = registering
+	case Approved:
+		wanted = []string{FactDisposed}
+	}
+	var missing []string
+	for _, name := range wanted {
+		if !slices.ContainsFunc(have, func(f Fact) bool { return f.Fact == name }) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// Count returns how many requests List would find in each state without its
+// limit; the filter's own states do not narrow it.
+func Count(ctx context.Context, rd postgres.Reader, f Filter) (map[machine.State]int, error) {
+	var rows []struct {
+		State machine.State `db:"state"`
+		N     int           `db:"n"`
+	}
+	f.States = nil
+	institution, states, search := f.args()
+	if err := rd.Select(ctx, &rows, `SELECT r.state, count(*) AS n FROM request r `+whereFilter+` GROUP BY r.state`,
+		institution, pq.Array(states), search); err != nil {
+		return nil, fmt.Errorf("request: counting: %w", err)
+	}
+	counts := map[machine.State]int{}
+	for _, row := range rows {
+		counts[row.State] = row.N
+	}
+	return counts, nil
+}
