@@ -57,3 +57,14 @@ func AuthenticationFailures(ctx context.Context, r postgres.Reader, chipID strin
 	}
 	return n, nil
 }
+
+// UncountAuthentication takes back one count of a try that was given up before
+// EXTERNAL AUTHENTICATE went to the chip, because the HSM did not answer for
+// instance: the chip has not counted it either.
+func UncountAuthentication(ctx context.Context, tx *postgres.Tx, chipID string) error {
+	if _, err := tx.Exec(ctx, `
+		UPDATE chip_authentication SET failures = failures - 1 WHERE chip_id = $1 AND failures > 0`, chipID); err != nil {
+		return fmt.Errorf("perso: taking back an authentication: %w", err)
+	}
+	return nil
+}

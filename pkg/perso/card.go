@@ -71,6 +71,12 @@ const selectAttempt = `
 	       coalesce(sealed, '') AS sealed, intent, proposal, observed, outcome, counted
 	FROM perso_attempt `
 
+// selectPublicAttempt leaves out what only stations may read.
+const selectPublicAttempt = `
+	SELECT id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256,
+	       '\x'::bytea AS sealed, intent, proposal, observed, outcome
+	FROM perso_attempt `
+
 func getCard(ctx context.Context, r postgres.Reader, where string, args ...any) (Card, error) {
 	var c Card
 	err := r.Get(ctx, &c, selectCard+where, args...)
@@ -94,13 +100,14 @@ func CardRequest(ctx context.Context, r postgres.Reader, cardID string) (request
 	return c.RequestID, err
 }
 
-// hand adds the newest attempt to a card; a card never claimed has none.
-func hand(ctx context.Context, r postgres.Reader, c Card) (Hand, error) {
+// hand adds the newest attempt to a card; a card never claimed has none. For
+// people, query is selectPublicAttempt.
+func hand(ctx context.Context, r postgres.Reader, c Card, query string) (Hand, error) {
 	h := Hand{Card: c}
 	if c.Attempt == 0 {
 		return h, nil
 	}
-	if err := r.Get(ctx, &h.Attempt, selectAttempt+`WHERE card_id = $1 AND attempt = $2`, c.ID, c.Attempt); err != nil {
+	if err := r.Get(ctx, &h.Attempt, query+`WHERE card_id = $1 AND attempt = $2`, c.ID, c.Attempt); err != nil {
 		return Hand{}, fmt.Errorf("perso: reading attempt: %w", err)
 	}
 	return h, nil
@@ -112,7 +119,7 @@ func Reload(ctx context.Context, r postgres.Reader, cardID string) (Hand, error)
 	if err != nil {
 		return Hand{}, err
 	}
-	return hand(ctx, r, c)
+	return hand(ctx, r, c, selectAttempt)
 }
 
 // walk takes steps with one card inside one transaction: each a

@@ -79,7 +79,7 @@ func Find(ctx context.Context, r postgres.Reader, id Identity) (Hand, error) {
 	if err != nil {
 		return Hand{}, err
 	}
-	return hand(ctx, r, c)
+	return hand(ctx, r, c, selectAttempt)
 }
 
 func find(ctx context.Context, r postgres.Reader, id Identity, lock string) (Card, error) {
@@ -106,8 +106,9 @@ func find(ctx context.Context, r postgres.Reader, id Identity, lock string) (Car
 	return c, nil
 }
 
-// claimable says why a card in this state cannot be claimed; nil if it can.
-func claimable(c Card) error {
+// Claimable says why a card in this state cannot be claimed, as a *Refusal; nil
+// if it can.
+func Claimable(c Card) error {
 	switch c.State {
 	case Listed, Bound, Numbered:
 		return nil
@@ -141,7 +142,7 @@ func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change
 	if err != nil {
 		return Hand{}, err
 	}
-	if err := claimable(c); err != nil {
+	if err := Claimable(c); err != nil {
 		return Hand{}, err
 	}
 	r, err := request.Get(ctx, tx, c.RequestID)

@@ -211,7 +211,7 @@ func doubtful(ctx context.Context, tx *postgres.Tx, cardID string, ch Change) (H
 	if c.State != InDoubt {
 		return Hand{}, ErrNotInDoubt
 	}
-	return hand(ctx, tx, c)
+	return hand(ctx, tx, c, selectPublicAttempt)
 }
 
 func openResolution(ctx context.Context, r postgres.Reader, cardID string) (Resolution, error) {

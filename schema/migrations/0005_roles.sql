@@ -52,7 +52,7 @@ GRANT INSERT, DELETE ON finding TO sifilma_validator;
 GRANT INSERT, UPDATE, DELETE ON listed_card, live_serial TO sifilma_validator, sifilma_portal;
 
 GRANT INSERT, UPDATE ON card TO sifilma_portal, sifilma_perso_station;
-GRANT INSERT, UPDATE ON card_resolution TO sifilma_portal;
+GRANT INSERT, UPDATE, DELETE ON card_resolution TO sifilma_portal;
 GRANT UPDATE (proposal, outcome, ended_at) ON perso_attempt TO sifilma_portal;
 
 GRANT INSERT, UPDATE, DELETE ON holiday, capacity_day, work_order, estimate TO sifilma_scheduler;

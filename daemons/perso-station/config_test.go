@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/pkg/daemon"
+)
+
+func checkConfig(t *testing.T, path string) (code int, says string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = daemon.Run("perso-station", []string{"-check-config", "-config", path}, &out, &errs, nil, defaults,
+		func(context.Context, *daemon.Env, *Config) error { panic("must not be wired") })
+	return code, out.String() + errs.String()
+}
+
+func TestShippedConfigurationIsValid(t *testing.T) {
+	t.Parallel()
+	code, says := checkConfig(t, "../../configs/perso-station.yaml")
+	require.Equal(t, 0, code, says)
+}
+
+func TestConfigurationFaultsAreFound(t *testing.T) {
+	t.Parallel()
+	shipped, err := os.ReadFile("../../configs/perso-station.yaml")
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ old, new, says string }{
+		"softhsm in production": {"allow_softhsm: true", "allow_softhsm: false", "allow_softhsm"},
+		"station name":          {"name: perso-1\n", "name: Perso 1\n", "station"},
+		"no such profile":       {"profile: gp-scp03-sam", "profile: gp-scp02-sam", "not built in"},
+		"profile file":          {"profile: gp-scp03-sam", "profile: ./nowhere.json", "no such file"},
+		"numbers without epoch": {`"M-{year}-{epoch:2}{counter:6}"`, `"M-{year}-{counter:6}"`, "epoch"},
+		"short PCID":            {`"3671{epoch:4}{counter:24}"`, `"3671{epoch:4}{counter:20}"`, "32 hexadecimal"},
+		"reader pattern":        {"only: []", "only: ['[']", "only"},
+		"no broker":             {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit.url"},
+		"unknown key":           {"look: 2s", "lok: 2s", "lok"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, string(shipped), c.old)
+			path := filepath.Join(t.TempDir(), "station.yaml")
+			require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(shipped), c.old, c.new, 1)), 0o600))
+			code, says := checkConfig(t, path)
+			require.Equal(t, 2, code)
+			require.Contains(t, says, c.says)
+		})
+	}
+}

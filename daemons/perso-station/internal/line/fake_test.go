@@ -1,0 +1,250 @@
+package line_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/configs"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/journal"
+	"dukcapil.go.id/sifilma/pkg/perso/persotest"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/pkg/smartcard"
+	"dukcapil.go.id/sifilma/test/harness"
+	"dukcapil.go.id/sifilma/test/virtualsam/card"
+	"dukcapil.go.id/sifilma/test/virtualsam/writelog"
+)
+
+const keyUse = pkcs11.UseMAC | pkcs11.UseEncrypt | pkcs11.UseWrap
+
+// bench is a station with one slot and an office around it.
+type bench struct {
+	*persotest.Office
+	t        testing.TB
+	token    *pkcs11.Token
+	profile  *profile.Profile
+	journal  string
+	line     *line.Line
+	reader   *fakeReader
+	writes   *writelog.Log
+	stop     func()
+	bookOpen *journal.Journal
+}
+
+// newBench makes an office with n cards and starts a station.
+func newBench(t testing.TB, n int) *bench {
+	t.Helper()
+	file, err := configs.Profile("gp-scp03-sam")
+	require.NoError(t, err)
+	p, err := profile.Parse(file)
+	require.NoError(t, err)
+	h := harness.HSM(t)
+	token, err := pkcs11.Open(pkcs11.Config{Module: h.Module, TokenLabel: h.Label, PINFile: h.PINFile})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = token.Close() })
+	for _, label := range []string{p.Keys.Transport.Master, p.Keys.Final.Master, p.Keys.SecretWrap} {
+		value := make([]byte, 32)
+		_, _ = rand.Read(value)
+		_, err := token.ImportAES(t.Context(), label, value, keyUse)
+		require.NoError(t, err)
+	}
+	writes, err := writelog.Open("")
+	require.NoError(t, err)
+	b := &bench{
+		Office: persotest.New(t, n, n), t: t, token: token, profile: p,
+		journal: filepath.Join(t.TempDir(), "station.journal"), writes: writes,
+	}
+	b.start()
+	t.Cleanup(func() { b.stop() })
+	return b
+}
+
+// start starts the station; what an earlier one left is settled first.
+func (b *bench) start() {
+	b.t.Helper()
+	book, err := journal.Open(b.journal)
+	require.NoError(b.t, err)
+	b.bookOpen = book
+	b.line = line.New(line.Parts{
+		Station: "uji-1", DB: b.DB, Profile: b.profile, Ring: keyring.New(b.token, b.profile), Journal: book,
+		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)),
+		Look: 20 * time.Millisecond,
+	})
+	require.NoError(b.t, b.line.Reconcile(b.t.Context()))
+	b.reader = newFakeReader("Pembaca Uji 00 00")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.line.Serve(ctx, b.reader)
+	}()
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		<-done
+		_ = book.Close()
+	})
+}
+
+// keys is the keyset of a chip under one of the masters.
+func (b *bench) keys(master string, kdd []byte) card.Keys {
+	b.t.Helper()
+	key, err := b.token.FindKey(b.t.Context(), master)
+	require.NoError(b.t, err)
+	var out [3][]byte
+	for i, purpose := range []byte{pkcs11.PurposeENC, pkcs11.PurposeMAC, pkcs11.PurposeDEK} {
+		out[i], err = key.KDF3(b.t.Context(), purpose, kdd, b.profile.Keys.Bytes)
+		require.NoError(b.t, err)
+	}
+	return card.Keys{ENC: out[0], MAC: out[1], DEK: out[2]}
+}
+
+// chip makes a blank with a printed serial.
+func (b *bench) chip(serial string, adjust ...func(*card.Config)) *card.Chip {
+	b.t.Helper()
+	id := card.SeedChipID(serial)
+	cfg := card.Config{ChipID: id, Serial: serial, KVN: 0x30, Keys: b.keys(b.profile.Keys.Transport.Master, id)}
+	for _, f := range adjust {
+		f(&cfg)
+	}
+	c, err := card.New(cfg, b.writes)
+	require.NoError(b.t, err)
+	return c
+}
+
+// waitFor waits until the slot shows something.
+func (b *bench) waitFor(what string, good func(line.ReaderStatus) bool) line.ReaderStatus {
+	b.t.Helper()
+	var last line.ReaderStatus
+	require.Eventually(b.t, func() bool {
+		all := b.line.Readers()
+		if len(all) != 1 {
+			return false
+		}
+		last = all[0]
+		return good(last)
+	}, 20*time.Second, 2*time.Millisecond, "waiting for %s", what)
+	return last
+}
+
+// outcome inserts a chip and waits for what the station says of it.
+func (b *bench) outcome(c *card.Chip) line.ReaderStatus {
+	b.t.Helper()
+	b.reader.insert(c)
+	return b.waitFor("an outcome", func(s line.ReaderStatus) bool { return s.Outcome != "" })
+}
+
+func (b *bench) removeCard() {
+	b.t.Helper()
+	b.reader.remove()
+	b.waitFor("an empty slot", func(s line.ReaderStatus) bool { return s.State == "empty" })
+}
+
+// fakeReader is a reader with a virtual chip in it, without PC/SC.
+type fakeReader struct {
+	name   string
+	events chan smartcard.Event
+
+	mu    sync.Mutex
+	seq   uint64
+	chip  *card.Chip
+	apdus int // commands since the insertion
+}
+
+func newFakeReader(name string) *fakeReader {
+	r := &fakeReader{name: name, events: make(chan smartcard.Event, 1024)}
+	r.events <- smartcard.Event{Kind: smartcard.ReaderReady}
+	return r
+}
+
+func (r *fakeReader) Name() string                   { return r.name }
+func (r *fakeReader) Events() <-chan smartcard.Event { return r.events }
+
+func (r *fakeReader) insert(c *card.Chip) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.Reset()
+	r.seq++
+	r.chip, r.apdus = c, 0
+	r.events <- smartcard.Event{Kind: smartcard.Inserted, Seq: r.seq, ATR: []byte{0x3B, 0x80, 0x01, 0x81}}
+}
+
+func (r *fakeReader) remove() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone()
+}
+
+func (r *fakeReader) gone() {
+	if r.chip == nil {
+		return
+	}
+	r.chip.Reset()
+	r.chip = nil
+	r.events <- smartcard.Event{Kind: smartcard.Removed, Seq: r.seq}
+}
+
+// commands is how many commands the present insertion has had.
+func (r *fakeReader) commands() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.apdus
+}
+
+func (r *fakeReader) Connect(context.Context) (line.Card, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.chip == nil {
+		return nil, smartcard.ErrCardGone
+	}
+	return &fakeCard{reader: r, seq: r.seq}, nil
+}
+
+type fakeCard struct {
+	reader *fakeReader
+	seq    uint64
+	dead   bool
+}
+
+func (c *fakeCard) Close(reset bool) error { return nil }
+
+func (c *fakeCard) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	r := c.reader
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.dead || r.chip == nil || r.seq != c.seq {
+		return nil, smartcard.ErrCardGone
+	}
+	r.apdus++
+	answer := r.chip.Transmit(command)
+	switch answer.Fate {
+	case card.Answered:
+		return answer.Data, nil
+	case card.Vanish:
+		r.gone()
+	case card.Mute:
+		// The child is killed and a new one finds the card again.
+		chip := r.chip
+		r.gone()
+		r.events <- smartcard.Event{Kind: smartcard.Quarantined}
+		r.events <- smartcard.Event{Kind: smartcard.ReaderReady}
+		r.seq++
+		r.chip, r.apdus = chip, 0
+		r.events <- smartcard.Event{Kind: smartcard.Inserted, Seq: r.seq}
+	}
+	c.dead = true
+	return nil, fmt.Errorf("%w: answer of 0 bytes", smartcard.ErrOutcomeUnknown)
+}

@@ -1,0 +1,273 @@
+// Package line is the personalisation line of a station: one runner per reader
+// takes whatever card comes into its slot from identification to a recorded
+// outcome, without hands.
+//
+// The rules it keeps (design section 6, reliability.md section 7):
+//
+//   - Before the first write the intent is committed and in the journal.
+//   - A command whose outcome is unknown is never repeated: the card is in doubt.
+//   - A card in doubt is read when it is seen again. What reading proves is
+//     accepted; the rest is decided by two people.
+//   - While database or HSM are away the runner holds; nothing about the card is
+//     concluded from their absence.
+package line
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/journal"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/smartcard"
+)
+
+// Card is a connected card, as smartcard.Card is.
+type Card interface {
+	smartcard.Transmitter
+	Close(reset bool) error
+}
+
+// Reader is a reader as smartcard.Reader is.
+type Reader interface {
+	Name() string
+	Events() <-chan smartcard.Event
+	Connect(ctx context.Context) (Card, error)
+}
+
+// Parts are what a line is made of.
+type Parts struct {
+	Station string // unique name of the station
+	DB      *postgres.DB
+	Profile *profile.Profile
+	Ring    *keyring.Ring
+	Journal *journal.Journal
+	Numbers perso.Numbers
+	Office  clock.Office
+	Machine clock.Machine
+	Log     zerolog.Logger
+	// Look is how often a slot with a waiting card is looked at without a bell.
+	Look time.Duration
+}
+
+// DefaultLook is the safety net under the bells.
+const DefaultLook = 2 * time.Second
+
+// Line runs the slots of a station.
+type Line struct {
+	Parts
+
+	mu    sync.Mutex
+	slots []*slot
+	busy  map[string]bool // card ids in the hands of a runner
+	bell  chan struct{}   // closed and replaced by Wake
+}
+
+// New returns a line with no readers.
+func New(p Parts) *Line {
+	if p.Look <= 0 {
+		p.Look = DefaultLook
+	}
+	if p.Machine == nil {
+		p.Machine = clock.Real()
+	}
+	return &Line{Parts: p, busy: map[string]bool{}, bell: make(chan struct{})}
+}
+
+// Wake has every runner look again at the card in its slot: something in the
+// office has changed.
+func (l *Line) Wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.bell)
+	l.bell = make(chan struct{})
+}
+
+func (l *Line) ringing() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bell
+}
+
+// hold marks a card as worked on by this process; false if it is already.
+func (l *Line) hold(cardID string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy[cardID] {
+		return false
+	}
+	l.busy[cardID] = true
+	return true
+}
+
+func (l *Line) letGo(cardID string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.busy, cardID)
+}
+
+// change is a step taken by the station now.
+func (l *Line) change(reason string) perso.Change {
+	return perso.Change{Actor: l.actor(), Reason: reason, OfficeAt: l.Office.Now()}
+}
+
+func (l *Line) actor() machine.Actor { return perso.StationActor(l.Station) }
+
+// Serve runs one reader until its events end or ctx is done; the card in hand is
+// finished first.
+func (l *Line) Serve(ctx context.Context, r Reader) {
+	s := l.slot(r.Name())
+	defer l.remove(s)
+	run := &runner{line: l, reader: r, slot: s, log: l.Log.With().Str("reader", r.Name()).Logger()}
+	defer run.drop()
+	for {
+		bell := l.ringing()
+		look := l.Machine.NewTimer(l.Look)
+		select {
+		case <-ctx.Done():
+			look.Stop()
+			return
+		case e, ok := <-r.Events():
+			look.Stop()
+			if !ok {
+				return
+			}
+			run.event(ctx, e)
+		case <-bell:
+			look.Stop()
+			run.again(ctx)
+		case <-look.C():
+			run.again(ctx)
+		}
+	}
+}
+
+// runner is the work at one slot.
+type runner struct {
+	line   *Line
+	reader Reader
+	slot   *slot
+	log    zerolog.Logger
+
+	card Card // connected; nil while there is none
+	// look tells whether to look at the card again on a bell, and seen what the
+	// database said of it when it was last looked at.
+	look bool
+	seen sight
+}
+
+// sight is what decides whether a card in doubt is worth another look.
+type sight struct {
+	cardID   string
+	version  int64
+	decision perso.Decision
+}
+
+// drop gives up the connection.
+func (r *runner) drop() {
+	if r.card != nil {
+		if err := r.card.Close(true); err != nil {
+			r.log.Debug().Err(err).Msg("closing the card")
+		}
+	}
+	r.card, r.look, r.seen = nil, false, sight{}
+}
+
+func (r *runner) event(ctx context.Context, e smartcard.Event) {
+	switch e.Kind {
+	case smartcard.Inserted:
+		r.drop()
+		if e.Mute {
+			r.slot.show(view{State: setAside, Outcome: outcomeRefused, Reason: "Kartu tidak menjawab; periksa arah kartu"})
+			return
+		}
+		r.start(ctx)
+	case smartcard.Removed, smartcard.ReaderReady:
+		r.drop()
+		r.slot.show(view{State: empty})
+	case smartcard.ReaderAway:
+		r.drop()
+		r.slot.show(view{State: wait, Reason: "Pembaca kartu tidak terhubung"})
+	case smartcard.Quarantined:
+		r.drop()
+		r.slot.show(view{State: wait, Reason: "Pembaca kartu dimulai ulang"})
+	}
+}
+
+// start connects to the card in the slot and serves it.
+func (r *runner) start(ctx context.Context) {
+	r.slot.show(view{State: working})
+	card, err := r.reader.Connect(ctx)
+	if err != nil {
+		r.log.Warn().Err(err).Msg("card cannot be connected")
+		v := view{State: wait, Reason: "Kartu tidak dapat dihubungi"}
+		if errors.Is(err, smartcard.ErrCardUnusable) {
+			v = view{State: setAside, Outcome: outcomeRefused, Reason: "Kartu tidak dapat dihidupkan"}
+		}
+		r.slot.show(v)
+		// A card that is there but held by somebody else is tried again.
+		r.look = errors.Is(err, smartcard.ErrReaderBusy)
+		return
+	}
+	r.card = card
+	r.finish(r.serve(ctx))
+}
+
+// again looks once more at a card that waits for the office.
+func (r *runner) again(ctx context.Context) {
+	switch {
+	case !r.look:
+	case r.card == nil:
+		r.start(ctx)
+	case r.seen.cardID != "":
+		if r.changed(ctx) {
+			r.finish(r.serve(ctx))
+		}
+	default:
+		r.finish(r.serve(ctx))
+	}
+}
+
+// changed asks whether the office has decided something about the card in doubt.
+func (r *runner) changed(ctx context.Context) bool {
+	now, err := r.sight(ctx, r.seen.cardID)
+	if err != nil {
+		r.log.Debug().Err(err).Msg("looking at the card in doubt")
+		return false
+	}
+	return now != r.seen
+}
+
+func (r *runner) sight(ctx context.Context, cardID string) (sight, error) {
+	c, err := perso.Get(ctx, r.line.DB, cardID)
+	if err != nil {
+		return sight{}, err
+	}
+	d, err := perso.Resolved(ctx, r.line.DB, c)
+	return sight{cardID: cardID, version: c.Version, decision: d}, err
+}
+
+func (r *runner) finish(v verdict) {
+	if v.reconnect {
+		r.drop()
+	}
+	r.look = v.again
+	r.seen = v.sight
+	r.slot.show(v.view)
+}
+
+// Hear is the handler of the station's queue: whatever it says, the truth is
+// looked up at each slot.
+func (l *Line) Hear(_ context.Context, tx *postgres.Tx, _ []rabbit.Event) error {
+	tx.OnCommit(l.Wake)
+	return nil
+}

@@ -1,0 +1,160 @@
+package line
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"dukcapil.go.id/sifilma/pkg/journal"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// recover looks at a card whose writing was begun and not finished by this
+// insertion. It writes nothing unless two people decided to resume.
+func (t *task) recover(ctx context.Context) verdict {
+	found := t.finding(t.look)
+	if found.Proposal == perso.DecideComplete {
+		proven, v := t.prove(ctx, &found)
+		if proven {
+			return t.clear(ctx)
+		}
+		if v != nil {
+			return *v
+		}
+	}
+	if t.hand.Card.State != perso.InDoubt {
+		text := "Penulisan terputus"
+		if t.hand.Card.State == perso.Written {
+			text = "Kartu tidak terbukti selesai"
+		}
+		return t.doubt(ctx, found, text, false)
+	}
+	decision, err := perso.Resolved(context.WithoutCancel(ctx), t.line.DB, t.hand.Card)
+	if err != nil {
+		return t.away(err)
+	}
+	if decision == perso.DecideResume && found.Proposal == perso.DecideResume {
+		return t.resume(ctx)
+	}
+	if found.Proposal != t.hand.Attempt.Proposal {
+		err := t.record(ctx, perso.InDoubt, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
+			return perso.Observe(ctx, tx, t.hand, found)
+		})
+		if err != nil {
+			return t.unrecorded(err)
+		}
+	}
+	v := t.inDoubt(t.hand.Card.Reason, false)
+	// Reading it once is enough, until somebody decides something.
+	v.sight = sight{cardID: t.hand.Card.ID, version: t.hand.Card.Version, decision: decision}
+	return v
+}
+
+// unseal fetches the card's CONF as the attempt sealed it.
+func (t *task) unseal(ctx context.Context) (err error) {
+	t.secret, err = t.line.Ring.Unseal(context.WithoutCancel(ctx), t.hand.Attempt.Sealed, t.hand.Card.ID, t.hand.Attempt.ID)
+	return err
+}
+
+// prove shows by the card itself that it is finished. A verdict means that it
+// could not be tried now; a finding that is not proven becomes spoil.
+func (t *task) prove(ctx context.Context, found *perso.Finding) (proven bool, v *verdict) {
+	err := t.unseal(ctx)
+	if err == nil {
+		card, cancel := t.cardTime(ctx)
+		err = t.dialogue.Prove(card, t.job(), t.guard.sam())
+		cancel()
+	}
+	if err == nil {
+		return true, nil
+	}
+	t.log.Warn().Err(err).Str("card", t.hand.Card.ID).Msg("card looks finished and is not proven")
+	switch classify(t.line.Profile, err) {
+	case faultAway:
+		if t.guard.pending {
+			_ = t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) error {
+				return t.guard.settle(ctx, tx, true) // counting one too many is the safe side
+			})
+		}
+		away := t.away(err)
+		return false, &away
+	case faultUnknown:
+		return false, &verdict{view: t.show(view{State: wait, Reason: "Kartu terputus saat diperiksa"}), again: true, reconnect: true}
+	}
+	found.Proposal = perso.DecideSpoil
+	found.Observed["proof"] = stepOf(err)
+	return false, nil
+}
+
+// resume takes the writing up again: same attempt, same numbers, same CONF, and
+// only what the card does not show yet.
+func (t *task) resume(ctx context.Context) verdict {
+	if err := t.unseal(ctx); err != nil {
+		if errors.Is(err, pkcs11.ErrSealed) {
+			return t.inDoubt("Rahasia kartu tidak dapat dibuka; hanya dapat dinyatakan rusak", false)
+		}
+		return t.away(err)
+	}
+	err := t.record(ctx, perso.Writing, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
+		return perso.Resume(ctx, tx, t.hand, t.line.change("keputusan dua orang"))
+	})
+	if err != nil {
+		return t.unrecorded(err)
+	}
+	if err := t.note(entryResumed, nil); err != nil {
+		return t.broken(ctx, err, faultUnknown)
+	}
+	return t.write(ctx)
+}
+
+// Reconcile settles, before any slot is served, what an earlier run of this
+// station left behind: claims under which nothing was written are given back; a
+// result that the journal knows is recorded; any other begun writing is in
+// doubt until its card is seen again. It waits for the database.
+func (l *Line) Reconcile(ctx context.Context) error {
+	last := map[string]journal.Entry{} // by attempt
+	if err := l.Journal.Replay(func(e journal.Entry) error {
+		if e.Attempt != "" {
+			last[e.Attempt] = e
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("line: reading the journal: %w", err)
+	}
+	hands, err := perso.Unfinished(ctx, l.DB, l.Station)
+	if err != nil {
+		return err
+	}
+	for _, h := range hands {
+		if err := l.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			return l.settle(ctx, tx, h, last[h.Attempt.ID])
+		}); err != nil {
+			return fmt.Errorf("line: settling card %s: %w", h.Card.ID, err)
+		}
+		l.Log.Info().Str("card", h.Card.ID).Str("state", string(h.Card.State)).Msg("card left by an earlier run settled")
+	}
+	return nil
+}
+
+func (l *Line) settle(ctx context.Context, tx *postgres.Tx, h perso.Hand, last journal.Entry) (err error) {
+	switch {
+	case h.Card.State == perso.Claimed:
+		_, err = perso.ReleaseClaim(ctx, tx, h, l.change("stasiun dimulai ulang"))
+	case last.Kind == entryProven:
+		_, err = perso.Finish(ctx, tx, h, map[string]any{"journal": last.Seq}, l.change(""))
+	case last.Kind == entryFailed:
+		var data struct {
+			Reason string `json:"reason"`
+		}
+		if err = json.Unmarshal(last.Data, &data); err != nil {
+			return err
+		}
+		_, err = perso.Fail(ctx, tx, h, l.change(data.Reason))
+	default:
+		_, err = perso.Doubt(ctx, tx, h, perso.Finding{}, l.change("Stasiun berhenti saat menulis; kartu belum dibaca kembali"))
+	}
+	return err
+}

@@ -1,0 +1,204 @@
+package line
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// verdict is what a look at a card came to.
+type verdict struct {
+	view
+	sight
+	again     bool // look again on a bell
+	reconnect bool // the connection is of no more use
+}
+
+// task is the work on one card in one insertion.
+type task struct {
+	*runner
+	dialogue *sam.Card
+	look     sam.Look
+	hand     perso.Hand
+	guard    *guard
+	secret   []byte // CONF in clear; cleared at the end
+}
+
+// serve identifies the card and does what its state asks for.
+func (r *runner) serve(ctx context.Context) verdict {
+	l := r.line
+	t := &task{runner: r, dialogue: sam.Open(r.card, l.Profile, l.Ring)}
+	defer t.end()
+	card, cancel := t.cardTime(ctx)
+	look, err := t.dialogue.Look(card)
+	cancel()
+	if err != nil {
+		return t.unreadable(err)
+	}
+	t.look = look
+	t.guard = &guard{line: l, chip: look.ChipID}
+	r.slot.amend(func(v *view) { *v = view{State: working, Serial: look.Serial, Chip: look.ChipID} })
+	work := context.WithoutCancel(ctx)
+	t.hand, err = perso.Find(work, l.DB, perso.Identity{Serial: look.Serial, ChipID: look.ChipID})
+	if err != nil {
+		return t.refusedBy(err)
+	}
+	if !l.hold(t.hand.Card.ID) {
+		return t.refuse(perso.InOtherHands)
+	}
+	defer l.letGo(t.hand.Card.ID)
+	r.slot.amend(func(v *view) { v.CardID = t.hand.Card.ID })
+	own := t.hand.Attempt.Station == l.Station
+	switch c := t.hand.Card; c.State {
+	case perso.Claimed:
+		if !own {
+			return t.refuse(perso.InOtherHands)
+		}
+		// Nothing was written: the intent would have been committed.
+		if v, ok := t.release(ctx, "klaim lama dilepas"); !ok {
+			return v
+		}
+		return t.personalise(ctx)
+	case perso.Writing:
+		if !own {
+			return t.refuse(perso.InOtherHands)
+		}
+		return t.recover(ctx)
+	case perso.Written, perso.Verified, perso.InDoubt:
+		return t.recover(ctx)
+	default:
+		if err := perso.Claimable(c); err != nil {
+			return t.refusedBy(err)
+		}
+		return t.personalise(ctx)
+	}
+}
+
+// end forgets the keys and the secret of the card.
+func (t *task) end() {
+	clear(t.secret)
+	t.dialogue.Close()
+}
+
+// cardTime bounds a stretch of talking to the card. It does not end when the
+// station is asked to stop: the card in hand is finished.
+func (t *task) cardTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), t.line.Profile.Timeouts.Card.Duration())
+}
+
+// show completes a view with what is known of the card.
+func (t *task) show(v view) view {
+	v.Serial, v.Chip, v.CardID = t.look.Serial, t.look.ChipID, t.hand.Card.ID
+	return v
+}
+
+// unreadable is the verdict on a card that could not even be looked at: nothing
+// was written to it now.
+func (t *task) unreadable(err error) verdict {
+	t.log.Warn().Err(err).Msg("card cannot be identified")
+	if classify(t.line.Profile, err) == faultRefused {
+		return verdict{view: view{State: refused, Outcome: outcomeRefused, Reason: reason("Bukan kartu SAM yang dikenal", err)}}
+	}
+	return verdict{view: view{State: wait, Reason: "Kartu tidak terbaca"}, again: true, reconnect: true}
+}
+
+// refusedBy turns a *perso.Refusal, or a fault of the database, into a verdict.
+func (t *task) refusedBy(err error) verdict {
+	var refusal *perso.Refusal
+	if !errors.As(err, &refusal) {
+		return t.away(err)
+	}
+	v := t.refuse(refusal.Why)
+	if v.CardID == "" {
+		v.CardID = refusal.CardID
+	}
+	return v
+}
+
+func (t *task) refuse(why perso.Why) verdict {
+	v := verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: perso.WhyLabels[why]})}
+	switch why {
+	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands:
+		v.again = true // the office may think otherwise in a moment
+	case perso.AlreadyDone:
+		v.State = take // it is a good card
+	}
+	t.log.Info().Str("serial", v.Serial).Str("why", string(why)).Msg("card refused")
+	return v
+}
+
+// away is the verdict while something of ours does not answer; the card waits.
+func (t *task) away(err error) verdict {
+	t.log.Warn().Err(err).Msg("holding: a part of the station does not answer")
+	text := "Sistem sedang tidak tersedia; kartu menunggu"
+	if !postgres.Foreign(err) && classify(t.line.Profile, err) != faultAway {
+		text = "Kesalahan sistem; hubungi petugas"
+	}
+	return verdict{view: t.show(view{State: wait, Reason: text}), again: true}
+}
+
+// guard keeps the failure counter of one chip around each authentication.
+type guard struct {
+	line    *Line
+	chip    string
+	prepaid bool // the next try was counted in the claim already
+	pending bool // counted, and not known to have succeeded
+	passed  bool // succeeded; the next record clears the counter
+}
+
+func (g *guard) sam() sam.Guard { return sam.Guard{Before: g.before, After: g.after} }
+
+func (g *guard) before(ctx context.Context) error {
+	if g.prepaid {
+		g.prepaid = false
+		return nil
+	}
+	err := g.line.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		return perso.CountAuthentication(ctx, tx, g.chip, g.line.Office.Now())
+	})
+	switch {
+	case err == nil:
+		g.pending = true
+	case !errors.Is(err, perso.ErrAuthenticationStopped):
+		return errors.Join(errAway, err)
+	}
+	return err
+}
+
+func (g *guard) after(context.Context) error {
+	g.pending, g.passed = false, true
+	return nil
+}
+
+// settle brings the counter up to date in the transaction of the next record.
+// giveUp says that the HSM did not answer during a try.
+func (g *guard) settle(ctx context.Context, tx *postgres.Tx, giveUp bool) error {
+	switch {
+	case g.passed:
+		return perso.ClearAuthentications(ctx, tx, g.chip, g.line.Office.Now())
+	case g.pending && giveUp:
+		return perso.UncountAuthentication(ctx, tx, g.chip)
+	}
+	return nil
+}
+
+// pause shows that the card waits, until a bell or for a moment. It fails when
+// the station is asked to stop.
+func (r *runner) pause(ctx context.Context, text string) error {
+	bell := r.line.ringing()
+	r.slot.amend(func(v *view) { v.State, v.Reason = wait, text })
+	timer := r.line.Machine.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-bell:
+	case <-timer.C():
+	}
+	r.slot.amend(func(v *view) { v.State, v.Reason = working, "" })
+	return nil
+}

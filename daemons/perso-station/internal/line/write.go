@@ -1,0 +1,368 @@
+package line
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
+	"dukcapil.go.id/sifilma/pkg/journal"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// Kinds of journal entries.
+const (
+	entryIntent  = "intent"
+	entryResumed = "resumed"
+	entryStep    = "step"
+	entryProven  = "proven"
+	entryFailed  = "failed"
+	entryDoubt   = "in_doubt"
+)
+
+// personalise takes a blank from claim to outcome.
+func (t *task) personalise(ctx context.Context) verdict {
+	l := t.line
+	if !t.look.Fresh(l.Profile) {
+		return t.refuse(perso.WrongLifeCycle)
+	}
+	work := context.WithoutCancel(ctx)
+	if err := l.Ring.Check(work); err != nil {
+		return t.away(err)
+	}
+	place := perso.Place{
+		Station: l.Station, Reader: t.reader.Name(), Profile: l.Profile.Label(), ProfileSHA256: l.Profile.SHA256, Numbers: l.Numbers,
+	}
+	id := perso.Identity{Serial: t.look.Serial, ChipID: t.look.ChipID}
+	var claimed perso.Hand
+	err := l.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if claimed, err = perso.Claim(ctx, tx, id, place, l.change("")); err != nil {
+			return err
+		}
+		return perso.CountAuthentication(ctx, tx, id.ChipID, l.Office.Now())
+	})
+	if errors.Is(err, perso.ErrAuthenticationStopped) {
+		return verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: stoppedText})}
+	}
+	if err != nil {
+		return t.refusedBy(err)
+	}
+	t.hand = claimed
+	t.guard.prepaid, t.guard.pending = true, true
+	card, cancel := t.cardTime(ctx)
+	err = t.dialogue.Authenticate(card, l.Profile.Keys.Transport.Version, t.guard.sam())
+	cancel()
+	if err != nil {
+		return t.unclaim(ctx, err)
+	}
+	sealed, err := t.makeSecret(work)
+	if err != nil {
+		return t.unclaim(ctx, err)
+	}
+	if v, ok := t.begin(ctx, sealed); !ok {
+		return v
+	}
+	return t.write(ctx)
+}
+
+const stoppedText = "Autentikasi kartu gagal berulang; chip tidak boleh dicoba lagi"
+
+// makeSecret draws and seals the card's CONF.
+func (t *task) makeSecret(ctx context.Context) (sealed []byte, err error) {
+	if t.secret, err = t.line.Ring.NewSecret(ctx); err != nil {
+		return nil, err
+	}
+	return t.line.Ring.Seal(ctx, t.secret, t.hand.Card.ID, t.hand.Attempt.ID)
+}
+
+// begin commits the intent and puts it into the journal: only then may the card
+// be written.
+func (t *task) begin(ctx context.Context, sealed []byte) (verdict, bool) {
+	digest := sha256.Sum256(sealed)
+	intent := perso.Intent{Sealed: sealed, Public: map[string]any{
+		"profile": t.line.Profile.Label(), "profile_sha256": hex.EncodeToString(t.line.Profile.SHA256),
+		"sealed_sha256": hex.EncodeToString(digest[:]), "manifest_no": t.hand.Card.ManifestNo,
+	}}
+	err := t.record(ctx, perso.Writing, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
+		return perso.BeginWriting(ctx, tx, t.hand, intent, t.line.change(""))
+	})
+	if err != nil {
+		return t.unrecorded(err), false
+	}
+	if err := t.note(entryIntent, map[string]any{"sealed_sha256": hex.EncodeToString(digest[:])}); err != nil {
+		// The journal could not promise; nothing was written to the card.
+		return t.broken(ctx, &sam.StepError{Step: profile.Marker, Err: err}, faultUnknown), false
+	}
+	return verdict{}, true
+}
+
+// unclaim gives up a claimed card to which nothing was written.
+func (t *task) unclaim(ctx context.Context, err error) verdict {
+	t.log.Warn().Err(err).Str("card", t.hand.Card.ID).Msg("card given back before anything was written")
+	switch kind := classify(t.line.Profile, err); kind {
+	case faultAway:
+		if v, ok := t.giveBack(ctx, "sistem tidak tersedia", true); !ok {
+			return v
+		}
+		return t.away(err)
+	case faultKeys, faultStopped:
+		n, ferr := perso.AuthenticationFailures(context.WithoutCancel(ctx), t.line.DB, t.look.ChipID)
+		if ferr == nil && n >= perso.MaxAuthentications {
+			return t.fail(ctx, stoppedText)
+		}
+		if v, ok := t.release(ctx, "kunci kartu tidak cocok"); !ok {
+			return v
+		}
+		return verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: "Kunci kartu tidak cocok"})}
+	case faultRefused:
+		if v, ok := t.release(ctx, reason("kartu menolak", err)); !ok {
+			return v
+		}
+		return verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: reason("Kartu menolak", err)})}
+	}
+	if v, ok := t.release(ctx, "kartu terputus sebelum ditulis"); !ok {
+		return v
+	}
+	return verdict{view: t.show(view{State: wait, Reason: "Kartu terputus sebelum ditulis"}), again: true, reconnect: true}
+}
+
+func (t *task) release(ctx context.Context, why string) (verdict, bool) {
+	return t.giveBack(ctx, why, false)
+}
+
+func (t *task) giveBack(ctx context.Context, why string, giveUp bool) (verdict, bool) {
+	err := t.recordWith(ctx, perso.Numbered, giveUp, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
+		return perso.ReleaseClaim(ctx, tx, t.hand, t.line.change(why))
+	})
+	if err != nil {
+		return t.unrecorded(err), false
+	}
+	return verdict{}, true
+}
+
+// job is what is to be on the card.
+func (t *task) job() sam.Job {
+	return sam.Job{
+		Marker: strings.ToUpper(strings.ReplaceAll(t.hand.Attempt.ID, "-", "")),
+		PCID:   t.hand.Card.PCID, Manifest: t.hand.Card.ManifestNo, Secret: t.secret,
+	}
+}
+
+// write does the steps that the card does not show yet, and records the outcome.
+func (t *task) write(ctx context.Context) verdict {
+	before := func(s profile.Step) error {
+		t.slot.amend(func(v *view) { v.Step = string(s) })
+		return nil
+	}
+	after := func(s profile.Step) error {
+		if err := t.note(entryStep, map[string]any{"step": s}); err != nil {
+			// The database has the intent; the card decides the rest.
+			t.log.Error().Err(err).Msg("journal does not take the step")
+		}
+		return nil
+	}
+	for {
+		card, cancel := t.cardTime(ctx)
+		err := t.dialogue.Write(card, t.job(), t.look, t.guard.sam(), before, after)
+		cancel()
+		if err == nil {
+			return t.clear(ctx)
+		}
+		kind := classify(t.line.Profile, err)
+		if kind != faultAway {
+			return t.broken(ctx, err, kind)
+		}
+		// Each command so far was answered, and the one that was not sent needs
+		// something of ours. The card has not moved: look and go on.
+		t.log.Warn().Err(err).Msg("holding in the middle of a card")
+		if err := t.hold(ctx); err != nil {
+			return t.stopped()
+		}
+		card, cancel = t.cardTime(ctx)
+		look, err := t.dialogue.Look(card)
+		cancel()
+		if err != nil || look.ChipID != t.look.ChipID || look.Judge(t.line.Profile, t.job()) == sam.Foreign {
+			return t.broken(ctx, errors.Join(errors.New("line: card changed while holding"), err), faultUnknown)
+		}
+		t.look = look
+	}
+}
+
+// hold waits until HSM and database answer again.
+func (t *task) hold(ctx context.Context) error {
+	for {
+		if err := t.pause(ctx, "Sistem sedang tidak tersedia; jangan ambil kartu"); err != nil {
+			return err
+		}
+		work := context.WithoutCancel(ctx)
+		if t.line.Ring.Check(work) != nil || t.line.DB.Check(work) != nil {
+			continue
+		}
+		err := t.line.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) error { return t.guard.settle(ctx, tx, true) })
+		if err == nil {
+			t.guard.pending, t.guard.passed = false, false
+			return nil
+		}
+	}
+}
+
+// clear records a proven card.
+func (t *task) clear(ctx context.Context) verdict {
+	if err := t.note(entryProven, nil); err != nil {
+		t.log.Error().Err(err).Msg("journal does not take the result")
+	}
+	err := t.record(ctx, perso.Clear, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
+		return perso.Finish(ctx, tx, t.hand, map[string]any{"read_back": true, "open_sam": true, "life_cycle": "SECURED"}, t.line.change(""))
+	})
+	if err != nil {
+		return t.unrecorded(err)
+	}
+	t.log.Info().Str("card", t.hand.Card.ID).Str("serial", t.look.Serial).Msg("card is clear")
+	return verdict{view: t.show(view{State: take, Outcome: outcomeClear})}
+}
+
+// broken records that the dialogue ended before the card was proven.
+func (t *task) broken(ctx context.Context, cause error, kind fault) verdict {
+	t.log.Warn().Err(cause).Str("card", t.hand.Card.ID).Msg("card not finished")
+	if kind == faultRefused {
+		return t.fail(ctx, reason("Kartu menolak", cause))
+	}
+	// What can be read now is read now; a card that is gone is read when it is
+	// seen again.
+	found := perso.Finding{Observed: map[string]any{"step": stepOf(cause)}}
+	card, cancel := t.cardTime(ctx)
+	look, err := t.dialogue.Look(card)
+	cancel()
+	gone := err != nil || look.ChipID != t.look.ChipID
+	if !gone {
+		found = t.finding(look)
+		found.Observed["step"] = stepOf(cause)
+		if kind != faultUnknown {
+			found.Proposal = perso.DecideSpoil // the keys on it are not ours to use
+		}
+	}
+	text := reason("Hasil tidak diketahui", cause)
+	if err := t.note(entryDoubt, found.Observed); err != nil {
+		t.log.Error().Err(err).Msg("journal does not take the doubt")
+	}
+	return t.doubt(ctx, found, text, gone)
+}
+
+// finding is what a look at an unfinished card allows.
+func (t *task) finding(look sam.Look) perso.Finding {
+	f := perso.Finding{Observed: look.Detail(), Proposal: perso.DecideSpoil}
+	switch look.Judge(t.line.Profile, t.job()) {
+	case sam.Finished:
+		f.Proposal = perso.DecideComplete
+	case sam.Partial:
+		f.Proposal = perso.DecideResume
+	}
+	return f
+}
+
+func (t *task) doubt(ctx context.Context, f perso.Finding, text string, gone bool) verdict {
+	err := t.record(ctx, perso.InDoubt, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
+		return perso.Doubt(ctx, tx, t.hand, f, t.line.change(text))
+	})
+	if err != nil {
+		return t.unrecorded(err)
+	}
+	return t.inDoubt(text, gone)
+}
+
+func (t *task) inDoubt(text string, gone bool) verdict {
+	return verdict{
+		view: t.show(view{State: setAside, Outcome: outcomeInDoubt, Reason: text}), again: true, reconnect: gone,
+	}
+}
+
+func (t *task) fail(ctx context.Context, text string) verdict {
+	if err := t.note(entryFailed, map[string]any{"reason": text}); err != nil {
+		t.log.Error().Err(err).Msg("journal does not take the failure")
+	}
+	err := t.record(ctx, perso.Failed, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
+		return perso.Fail(ctx, tx, t.hand, t.line.change(text))
+	})
+	if err != nil {
+		return t.unrecorded(err)
+	}
+	return verdict{view: t.show(view{State: setAside, Outcome: outcomeFailed, Reason: text})}
+}
+
+// record takes steps in the database, waiting for it as long as it is away. A
+// commit of unknown outcome is looked up before it is tried again; want is the
+// state that shows it was done.
+func (t *task) record(ctx context.Context, want machine.State, fn func(context.Context, *postgres.Tx) (perso.Hand, error)) error {
+	return t.recordWith(ctx, want, false, fn)
+}
+
+func (t *task) recordWith(ctx context.Context, want machine.State, giveUp bool, fn func(context.Context, *postgres.Tx) (perso.Hand, error)) error {
+	work := context.WithoutCancel(ctx)
+	for {
+		var next perso.Hand
+		err := t.line.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			if next, err = fn(ctx, tx); err != nil {
+				return err
+			}
+			return t.guard.settle(ctx, tx, giveUp)
+		})
+		if err == nil {
+			t.hand = next
+			if t.guard.passed || giveUp {
+				t.guard.pending, t.guard.passed = false, false
+			}
+			return nil
+		}
+		if !postgres.Foreign(err) && !errors.Is(err, postgres.ErrStale) {
+			return err
+		}
+		t.log.Warn().Err(err).Msg("waiting for the database to record a card")
+		if postgres.Foreign(err) {
+			if perr := t.pause(ctx, "Basis data tidak tersedia; jangan ambil kartu"); perr != nil {
+				return errors.Join(perr, err)
+			}
+		}
+		fresh, rerr := perso.Reload(work, t.line.DB, t.hand.Card.ID)
+		switch {
+		case rerr != nil:
+			continue
+		case fresh.Card.State == want && fresh.Attempt.ID == t.hand.Attempt.ID && fresh.Card.Version > t.hand.Card.Version:
+			t.hand = fresh
+			return nil
+		case errors.Is(err, postgres.ErrStale):
+			return err
+		}
+	}
+}
+
+// unrecorded is the verdict when a step could not be recorded: the station is
+// stopping, or somebody else has moved the card.
+func (t *task) unrecorded(err error) verdict {
+	t.log.Error().Err(err).Str("card", t.hand.Card.ID).Msg("card not recorded; it is read and settled later")
+	return verdict{view: t.show(view{State: wait, Reason: "Hasil kartu belum tercatat"}), again: true}
+}
+
+// stopped is the verdict when the station stops in the middle of a card: its
+// state in the database says so to whoever starts next.
+func (t *task) stopped() verdict {
+	return verdict{view: t.show(view{State: wait, Reason: "Stasiun berhenti"})}
+}
+
+// note appends to the journal: ids, names of steps, hashes.
+func (t *task) note(kind string, data map[string]any) error {
+	entry := journal.Entry{Kind: kind, Card: t.look.ChipID, Attempt: t.hand.Attempt.ID}
+	if data != nil {
+		body, err := json.Marshal(data)
+		if err != nil {
+			return err
+		}
+		entry.Data = body
+	}
+	return t.line.Journal.Append(entry)
+}

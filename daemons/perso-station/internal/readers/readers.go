@@ -1,0 +1,180 @@
+// Package readers keeps one runner on each card reader that is plugged in:
+// readers come and go, and a stuck one is its own child process's trouble, not
+// the station's.
+package readers
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
+	"dukcapil.go.id/sifilma/pkg/smartcard"
+)
+
+// Config says which readers a station uses.
+type Config struct {
+	// Only limits the station to readers whose name matches one of these
+	// patterns (path.Match); empty means every reader.
+	Only []string `yaml:"only"`
+	// AllowVirtual lets a production station use virtual readers, into which
+	// anyone on the network can plug a card.
+	AllowVirtual bool `yaml:"allow_virtual"`
+}
+
+// Validate checks the patterns.
+func (c Config) Validate() error {
+	for _, p := range c.Only {
+		if _, err := path.Match(p, ""); err != nil {
+			return errors.New("only: " + p + ": " + err.Error())
+		}
+	}
+	return nil
+}
+
+// wanted tells whether a reader is the station's; why is set for one that is
+// refused.
+func (c Config) wanted(name string, production bool) (ok bool, why string) {
+	if len(c.Only) > 0 && !slices.ContainsFunc(c.Only, func(p string) bool {
+		match, _ := path.Match(p, name) // checked by Validate
+		return match
+	}) {
+		return false, ""
+	}
+	if production && !c.AllowVirtual && smartcard.IsVirtual(name) {
+		return false, "virtual readers are refused in production"
+	}
+	return true, ""
+}
+
+// Supervisor starts and ends runners as readers come and go.
+type Supervisor struct {
+	Config     Config
+	Production bool
+	Line       *line.Line
+	Command    time.Duration // longest time for one APDU
+	Log        zerolog.Logger
+
+	mu      sync.Mutex
+	refused []string
+}
+
+// Run works until ctx is done; then each runner finishes the card in its hand.
+func (s *Supervisor) Run(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	running := map[string]*running{}
+	var all sync.WaitGroup
+	smartcard.WatchReaders(ctx, func(names []string) {
+		for name, one := range running {
+			if !slices.Contains(names, name) || one.over() {
+				one.stop()
+				delete(running, name)
+			}
+		}
+		var refused []string
+		for _, name := range names {
+			ok, why := s.Config.wanted(name, s.Production)
+			if why != "" {
+				refused = append(refused, name)
+				s.Log.Error().Str("reader", name).Msg(why)
+			}
+			if !ok || running[name] != nil {
+				continue
+			}
+			one, err := s.start(ctx, self, name, &all)
+			if err != nil {
+				s.Log.Error().Err(err).Str("reader", name).Msg("reader cannot be served")
+				continue
+			}
+			running[name] = one
+		}
+		s.mu.Lock()
+		s.refused = refused
+		s.mu.Unlock()
+	})
+	for _, one := range running {
+		one.stop()
+	}
+	all.Wait()
+	return nil
+}
+
+// Refused returns the readers that are not used because they are virtual.
+func (s *Supervisor) Refused() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.refused)
+}
+
+// running is one reader under a runner.
+type running struct {
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+func (r *running) over() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// start runs a reader: its child process lives until its runner has finished.
+func (s *Supervisor) start(ctx context.Context, self, name string, all *sync.WaitGroup) (*running, error) {
+	child, endChild := context.WithCancel(context.WithoutCancel(ctx))
+	reader, err := smartcard.StartReader(child, smartcard.Options{
+		Name: name, Command: []string{self, ChildFlag, name}, TransmitTimeout: s.Command, Log: s.Log,
+	})
+	if err != nil {
+		endChild()
+		return nil, err
+	}
+	serve, stop := context.WithCancel(ctx)
+	one := &running{stop: stop, done: make(chan struct{})}
+	all.Go(func() {
+		defer close(one.done)
+		s.Line.Serve(serve, adapter{reader})
+		endChild()
+		<-reader.Done()
+	})
+	return one, nil
+}
+
+// adapter gives a smartcard.Reader the shape that a line wants.
+type adapter struct{ *smartcard.Reader }
+
+// Connect implements line.Reader.
+func (a adapter) Connect(ctx context.Context) (line.Card, error) {
+	card, err := a.Reader.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return card, nil
+}
+
+// ChildFlag makes the station's program the child process of one reader.
+const ChildFlag = "-reader"
+
+// Child runs the child process of a reader if the arguments ask for it: then it
+// returns true and the exit code.
+func Child(ctx context.Context, args []string) (code int, child bool) {
+	if len(args) != 3 || args[1] != ChildFlag {
+		return 0, false
+	}
+	if err := smartcard.ServeReader(ctx, args[2], os.Stdin, os.Stdout); err != nil {
+		_, _ = os.Stderr.WriteString(err.Error() + "\n")
+		return 1, true
+	}
+	return 0, true
+}

@@ -1,0 +1,215 @@
+// Package sam is the dialogue with one card in one insertion: say who you are,
+// show what is on you, take this, prove it. It knows GlobalPlatform and the
+// profile; it knows no database and decides nothing about the card's fate.
+//
+// Nothing here repeats a command whose outcome is unknown.
+package sam
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
+	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/globalplatform"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
+)
+
+// Look is what a card shows without any key. Nothing in it is secret.
+type Look struct {
+	ChipID    string
+	Serial    string // printed serial, normalised
+	LifeCycle globalplatform.LifeCycle
+	Keys      []byte // key versions
+	Marker    string // attempt id in hexadecimal, empty if none
+	PCID      string // hexadecimal, empty if none
+	Manifest  string
+}
+
+// Detail is the look as it is kept with a finding.
+func (l Look) Detail() map[string]any {
+	return map[string]any{
+		"life_cycle": l.LifeCycle.String(), "key_versions": strings.ToUpper(hex.EncodeToString(l.Keys)),
+		"marker": l.Marker, "pcid": l.PCID != "", "manifest_no": l.Manifest,
+	}
+}
+
+// Job is what is to be on a card.
+type Job struct {
+	Marker   string // attempt id, 32 hexadecimal digits
+	PCID     string // 32 hexadecimal digits
+	Manifest string
+	Secret   []byte // CONF
+}
+
+// Guard brackets an authentication: Before commits the failure counter, After
+// clears it.
+type Guard struct {
+	Before, After func(ctx context.Context) error
+}
+
+// Card is the card in the slot.
+type Card struct {
+	t       globalplatform.Transmitter
+	profile *profile.Profile
+	ring    *keyring.Ring
+
+	session *globalplatform.Session
+	source  *keyring.Source
+	version profile.Byte // of the keys the session was opened with
+}
+
+// Open begins the dialogue. Nothing is sent.
+func Open(t globalplatform.Transmitter, p *profile.Profile, ring *keyring.Ring) *Card {
+	return &Card{t: t, profile: p, ring: ring}
+}
+
+// Close forgets the session and destroys its keys in the HSM.
+func (c *Card) Close() {
+	if c.session != nil {
+		c.session.Close()
+	}
+	if c.source != nil {
+		c.source.Close()
+	}
+	c.session, c.source, c.version = nil, nil, 0
+}
+
+// Look selects the security domain and reads everything that needs no key. It
+// ends a session that is open.
+func (c *Card) Look(ctx context.Context) (Look, error) {
+	c.Close()
+	var l Look
+	if _, err := globalplatform.Select(ctx, c.t, c.profile.Domain); err != nil {
+		return l, err
+	}
+	plain := globalplatform.Plain(c.t)
+	cplc, err := globalplatform.ReadCPLC(ctx, plain)
+	if err != nil {
+		return l, err
+	}
+	l.ChipID = cplc.ChipID()
+	cin, err := globalplatform.ReadCIN(ctx, plain)
+	if err != nil {
+		return l, err
+	}
+	if l.Serial = cardlist.Normalise(string(cin)); l.Serial == "" {
+		return l, fmt.Errorf("%w: empty CIN", globalplatform.ErrMalformed)
+	}
+	keys, err := globalplatform.ReadKeyInformation(ctx, plain)
+	if err != nil {
+		return l, err
+	}
+	l.Keys = keys.Versions()
+	status, err := globalplatform.GetStatus(ctx, plain)
+	if err != nil {
+		return l, err
+	}
+	l.LifeCycle = status.LifeCycle
+	marker, pcid, manifest, err := c.content(ctx, plain)
+	l.Marker, l.PCID, l.Manifest = marker, pcid, manifest
+	return l, err
+}
+
+// content reads the three readable data objects over a channel.
+func (c *Card) content(ctx context.Context, ch globalplatform.Channel) (marker, pcid, manifest string, err error) {
+	d := c.profile.Data
+	var values [3][]byte
+	for i, tag := range []profile.Tag{d.Marker, d.PCID, d.Manifest} {
+		values[i], err = globalplatform.GetValue(ctx, ch, uint16(tag))
+		if err != nil && !globalplatform.IsNotFound(err) {
+			return "", "", "", err
+		}
+	}
+	upper := func(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) }
+	return upper(values[0]), upper(values[1]), string(values[2]), nil
+}
+
+// Has tells whether a key version is on the card.
+func (l Look) Has(version profile.Byte) bool {
+	for _, v := range l.Keys {
+		if v == byte(version) {
+			return true
+		}
+	}
+	return false
+}
+
+// Fresh tells whether the card is a blank of the profile: transport keys and
+// nothing else.
+func (l Look) Fresh(p *profile.Profile) bool {
+	return l.LifeCycle == globalplatform.OPReady && l.Marker == "" && l.PCID == "" && l.Manifest == "" &&
+		len(l.Keys) == 1 && l.Has(p.Keys.Transport.Version)
+}
+
+// Verdict is what a look says about a card that a job was begun on.
+type Verdict int
+
+// Verdicts.
+const (
+	Foreign  Verdict = iota // not as any prefix of the job leaves it
+	Partial                 // a prefix of the job is on it; the rest can be written
+	Finished                // everything that can be seen without keys is there
+)
+
+// Judge compares a look with a job. The steps are in one order, so what is on
+// the card must be a beginning of it.
+func (l Look) Judge(p *profile.Profile, job Job) Verdict {
+	transport, final := l.Has(p.Keys.Transport.Version), l.Has(p.Keys.Final.Version)
+	if len(l.Keys) != 1 || transport == final {
+		return Foreign
+	}
+	ours := func(have, want string) bool { return have == "" || have == want }
+	if !ours(l.Marker, job.Marker) || !ours(l.PCID, job.PCID) || !ours(l.Manifest, job.Manifest) {
+		return Foreign
+	}
+	all := l.Marker != "" && l.PCID != "" && l.Manifest != ""
+	switch {
+	case l.Marker == "":
+		// Not even the marker: the intent was committed and nothing came of it.
+		if l.Fresh(p) {
+			return Partial
+		}
+		return Foreign
+	case final && all && l.LifeCycle == globalplatform.Secured:
+		return Finished
+	case final && all && l.LifeCycle == globalplatform.Initialized:
+		return Partial
+	case final:
+		return Foreign // the keys go on after all content
+	case l.LifeCycle == globalplatform.OPReady && l.PCID == "" && l.Manifest == "",
+		l.LifeCycle == globalplatform.Initialized:
+		return Partial
+	}
+	return Foreign
+}
+
+// Authenticate opens a session with the keys of a version, once. A session that
+// is open with these keys is kept.
+func (c *Card) Authenticate(ctx context.Context, version profile.Byte, g Guard) error {
+	if c.session != nil && c.version == version {
+		return nil
+	}
+	c.Close()
+	// A session of other keys may be open on the card.
+	if _, err := globalplatform.Select(ctx, c.t, c.profile.Domain); err != nil {
+		return err
+	}
+	source := c.ring.Source()
+	session, err := globalplatform.OpenSession(ctx, c.t, source, globalplatform.OpenOptions{
+		KeyVersion: byte(version), SecurityLevel: globalplatform.SecurityLevel(c.profile.SecurityLevel), AID: c.profile.Domain,
+		BeforeAuthenticate: func() error { return g.Before(ctx) },
+		Authenticated:      func() error { return g.After(ctx) },
+	})
+	if err != nil {
+		source.Close()
+		return err
+	}
+	c.session, c.source, c.version = session, source, version
+	return nil
+}
+
+var errNoSession = errors.New("sam: no session")

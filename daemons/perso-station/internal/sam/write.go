@@ -1,0 +1,184 @@
+package sam
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"dukcapil.go.id/sifilma/pkg/globalplatform"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
+)
+
+// ErrMismatch says that the card holds something else than was written to it.
+var ErrMismatch = errors.New("sam: the card does not hold what was written")
+
+// StepError says at which step a dialogue ended.
+type StepError struct {
+	Step profile.Step
+	Err  error
+}
+
+func (e *StepError) Error() string { return fmt.Sprintf("sam: step %s: %v", e.Step, e.Err) }
+
+// Unwrap returns the cause.
+func (e *StepError) Unwrap() error { return e.Err }
+
+// Write does the profile's steps that are not on the card yet, as look shows
+// it, and proves the result. before is called before each step that may change
+// the card, after when the step is done; their errors end the dialogue with
+// nothing sent in between. The first error ends it, as a *StepError.
+func (c *Card) Write(ctx context.Context, job Job, look Look, g Guard, before, after func(profile.Step) error) error {
+	final := look.Has(c.profile.Keys.Final.Version)
+	for _, step := range c.profile.Steps {
+		if final && preliminary(step.Do) {
+			continue // PUT KEY comes after all of these
+		}
+		if step.Do == profile.Marker && look.Marker == job.Marker {
+			continue
+		}
+		err := before(step.Do)
+		if err == nil {
+			err = c.do(ctx, step.Do, job, g)
+		}
+		if err == nil {
+			err = after(step.Do)
+		}
+		if err != nil {
+			return &StepError{Step: step.Do, Err: err}
+		}
+	}
+	return nil
+}
+
+// preliminary are the steps whose work is on a card that has its final keys.
+func preliminary(s profile.Step) bool {
+	switch s {
+	case profile.Marker, profile.Initialize, profile.Numbers, profile.Secret, profile.Keys:
+		return true
+	}
+	return false
+}
+
+// Prove checks a card that looks finished, and changes nothing on it: the final
+// keys, the content, one OPEN SAM, the life cycle. The first error ends it, as a
+// *StepError.
+func (c *Card) Prove(ctx context.Context, job Job, g Guard) error {
+	for _, step := range []profile.Step{profile.Authenticate, profile.ReadBack, profile.OpenSAM, profile.Confirm} {
+		if err := c.do(ctx, step, job, g); err != nil {
+			return &StepError{Step: step, Err: err}
+		}
+	}
+	return nil
+}
+
+func (c *Card) do(ctx context.Context, step profile.Step, job Job, g Guard) error {
+	transport, final := c.profile.Keys.Transport.Version, c.profile.Keys.Final.Version
+	if preliminary(step) {
+		if err := c.Authenticate(ctx, transport, g); err != nil {
+			return err
+		}
+	}
+	if step == profile.Authenticate {
+		return c.Authenticate(ctx, final, g)
+	}
+	if c.session == nil {
+		return errNoSession
+	}
+	switch step {
+	case profile.Marker:
+		return c.store(ctx, hexGroup{c.profile.Data.Marker, job.Marker})
+	case profile.Initialize:
+		_, err := globalplatform.SetStatus(ctx, c.session, globalplatform.Initialized)
+		return err
+	case profile.Numbers:
+		return c.store(ctx, hexGroup{c.profile.Data.PCID, job.PCID},
+			hexGroup{c.profile.Data.Manifest, hex.EncodeToString([]byte(job.Manifest))})
+	case profile.Secret:
+		return c.session.StoreData(ctx, globalplatform.DGI{ID: uint16(c.profile.Data.Secret), Value: job.Secret, Encrypt: true})
+	case profile.Keys:
+		return c.putKeys(ctx, transport, final)
+	case profile.ReadBack:
+		return c.readBack(ctx, job)
+	case profile.OpenSAM:
+		return c.openSAM(ctx, job)
+	case profile.Secure:
+		_, err := globalplatform.SetStatus(ctx, c.session, globalplatform.Secured)
+		return err
+	case profile.Confirm:
+		status, err := globalplatform.GetStatus(ctx, c.session)
+		if err == nil && status.LifeCycle != globalplatform.Secured {
+			err = fmt.Errorf("%w: life cycle %s", ErrMismatch, status.LifeCycle)
+		}
+		return err
+	}
+	return fmt.Errorf("sam: unknown step %q", step)
+}
+
+type hexGroup struct {
+	tag   profile.Tag
+	value string
+}
+
+// store sends groups as one STORE DATA sequence from block 00.
+func (c *Card) store(ctx context.Context, groups ...hexGroup) error {
+	out := make([]globalplatform.DGI, len(groups))
+	for i, g := range groups {
+		value, err := hex.DecodeString(g.value)
+		if err != nil {
+			return fmt.Errorf("sam: value of %04X: %w", uint16(g.tag), err)
+		}
+		out[i] = globalplatform.DGI{ID: uint16(g.tag), Value: value}
+	}
+	return c.session.StoreData(ctx, out...)
+}
+
+func (c *Card) putKeys(ctx context.Context, transport, final profile.Byte) error {
+	keys, err := c.source.KeysFor(ctx, c.session.Card().Diversification, byte(final))
+	if err != nil {
+		return err
+	}
+	_, err = c.session.PutKeys(ctx, byte(transport), byte(final), keys)
+	return err
+}
+
+// readBack compares what is readable over the secure channel with the job.
+func (c *Card) readBack(ctx context.Context, job Job) error {
+	marker, pcid, manifest, err := c.content(ctx, c.session)
+	if err != nil {
+		return err
+	}
+	keys, err := globalplatform.ReadKeyInformation(ctx, c.session)
+	if err != nil {
+		return err
+	}
+	versions := keys.Versions()
+	switch {
+	case marker != job.Marker:
+		return fmt.Errorf("%w: marker", ErrMismatch)
+	case pcid != job.PCID:
+		return fmt.Errorf("%w: PCID", ErrMismatch)
+	case manifest != job.Manifest:
+		return fmt.Errorf("%w: manifest number", ErrMismatch)
+	case len(versions) != 1 || versions[0] != byte(c.profile.Keys.Final.Version):
+		return fmt.Errorf("%w: key versions", ErrMismatch)
+	}
+	return nil
+}
+
+// openSAM is the command a reader uses: (PCID xor CONF[0:16]) followed by
+// (PCID xor CONF[16:32]) (card-perso.md A4). It is sent once; a card may count
+// wrong ones.
+func (c *Card) openSAM(ctx context.Context, job Job) error {
+	pcid, err := hex.DecodeString(job.PCID)
+	if err != nil || len(pcid) != 16 || len(job.Secret) != 32 {
+		return errors.New("sam: PCID or CONF of another length")
+	}
+	data := make([]byte, 32)
+	defer clear(data)
+	subtle.XORBytes(data[:16], pcid, job.Secret[:16])
+	subtle.XORBytes(data[16:], pcid, job.Secret[16:])
+	_, err = globalplatform.Plain(c.t).Send(ctx, globalplatform.Command{Name: "OPEN SAM", INS: 0xF0, Data: data})
+	return err
+}

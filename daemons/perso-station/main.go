@@ -1,0 +1,98 @@
+// Command perso-station personalises SAM cards without hands: whatever card of a
+// released work order comes into one of its readers is identified, written,
+// verified and recorded. With "-reader NAME" it is the child process of one
+// reader and nothing else.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
+	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/journal"
+	"dukcapil.go.id/sifilma/pkg/outbox"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/schema"
+)
+
+func main() {
+	if code, child := readers.Child(context.Background(), os.Args); child {
+		os.Exit(code)
+	}
+	daemon.Main("perso-station", defaults, wire)
+}
+
+func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
+	profile, err := cfg.Station.profile()
+	if err != nil {
+		return err
+	}
+	db, err := postgres.Open(cfg.Postgres)
+	if err != nil {
+		return err
+	}
+	env.OnStop(db.Close)
+	db.Expect(schema.Version())
+	book, err := journal.Open(cfg.Station.Journal)
+	if err != nil {
+		return err
+	}
+	env.OnStop(book.Close)
+	token, err := pkcs11.Open(cfg.HSM.Config)
+	if err != nil {
+		return err
+	}
+	env.OnStop(token.Close)
+	ring := keyring.New(token, profile)
+	broker := rabbit.New(cfg.Rabbit, env.Log)
+	work := line.New(line.Parts{
+		Station: cfg.Station.Name, DB: db, Profile: profile, Ring: ring, Journal: book, Numbers: cfg.Numbers,
+		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Station.Look,
+	})
+	hands := &readers.Supervisor{
+		Config: cfg.Readers, Production: cfg.Station.Production, Line: work,
+		Command: profile.Timeouts.Command.Duration(), Log: env.Log,
+	}
+	env.AddCheck("postgres", db.Check)
+	env.AddCheck("rabbitmq", broker.Check)
+	env.AddCheck("hsm", ring.Check)
+	env.AddCheck("readers", func(context.Context) error {
+		if refused := hands.Refused(); len(refused) > 0 {
+			return errors.New("virtual readers are refused in production")
+		}
+		return nil
+	})
+	env.Status.Set("station", cfg.Station.Name)
+	env.Status.Set("profile", profile.Label())
+	env.Status.Func("readers", func(context.Context) (any, error) { return work.Readers(), nil })
+	broker.Consume(db, rabbit.StationQueue(cfg.Station.Name), work.Hear)
+	env.Go("broker", broker.Run)
+	env.Go("relay", outbox.NewRelay(db, broker, env.Log).Run)
+	env.Go("line", func(ctx context.Context) error { return run(ctx, db, work, hands, *zerolog.Ctx(ctx)) })
+	return nil
+}
+
+// run settles what an earlier run left behind, then serves the readers.
+func run(ctx context.Context, db *postgres.DB, work *line.Line, hands *readers.Supervisor, log zerolog.Logger) error {
+	for {
+		if err := db.WaitReady(ctx); err != nil {
+			return err
+		}
+		err := work.Reconcile(ctx)
+		if err == nil {
+			return hands.Run(ctx)
+		}
+		if !postgres.Foreign(err) {
+			return err
+		}
+		log.Warn().Err(err).Msg("the database went away while settling earlier cards; trying again")
+	}
+}
