@@ -33,9 +33,6 @@ func (s *Services) startHSM(ctx context.Context) error {
 }
 
 func (s *Services) runHSM(ctx context.Context) error {
-	if s.HSM.Ready {
-		return nil
-	}
 	home := filepath.Join(s.Data, "softhsm")
 	pin, pinFile, err := s.secret("hsm-pin", digits, 12)
 	if err != nil {

@@ -109,6 +109,21 @@ install_packages() {
     apt_get install -y --no-install-recommends "$@"
 }
 
+# What was installed just now shall not start at the next boot either: RabbitMQ
+# would listen on all interfaces. What was there before is left as it is.
+keep_off_at_boot() {
+    command -v systemctl >/dev/null 2>&1 || return 0
+    local package
+    for package in "$@"; do
+        case $package in
+            postgresql) as_root systemctl --quiet disable postgresql.service || true ;;
+            rabbitmq-server) as_root systemctl --quiet disable rabbitmq-server.service || true ;;
+            epmd) as_root systemctl --quiet disable epmd.service epmd.socket || true ;;
+            pcscd) as_root systemctl --quiet disable pcscd.socket || true ;;
+        esac
+    done 2>/dev/null
+}
+
 main() {
     check_go
     local -a missing
@@ -126,11 +141,14 @@ main() {
     fi
     say "Paket itu akan dipasang dengan apt-get. Layanan bawaan sistem tidak dinyalakan atau diubah."
     forbid_starts
-    install_packages "${missing[@]}" || fail "pemasangan paket tidak berhasil; lihat pesan apt-get di atas."
+    local -a wanted=("${missing[@]}") new=("${missing[@]}")
+    present /usr/bin/epmd || new+=(epmd) # comes with the broker, has its own unit
+    install_packages "${wanted[@]}" || fail "pemasangan paket tidak berhasil; lihat pesan apt-get di atas."
     mapfile -t missing < <(missing_packages)
     if [ "${#missing[@]}" -ne 0 ]; then
         fail "setelah pemasangan masih belum ada: ${missing[*]}"
     fi
+    keep_off_at_boot "${new[@]}"
     say "Pemasangan selesai."
 }
 

@@ -50,6 +50,9 @@ func TestServicesLiveThroughAHardKill(t *testing.T) {
 	for _, p := range first {
 		require.NoError(t, syscall.Kill(p.PID, syscall.SIGKILL))
 	}
+	for _, p := range first {
+		require.True(t, waitGone(ctx, p, time.Minute))
+	}
 	s, err = Start(ctx, Options{Dir: dir})
 	require.NoError(t, err, "start after every service was killed")
 	var n int

@@ -54,9 +54,6 @@ func (p Postgres) RoleURL(database, role, password string) string {
 }
 
 func (s *Services) startPostgres(ctx context.Context) error {
-	if s.Postgres.running() {
-		return nil
-	}
 	if err := s.runPostgres(ctx); err != nil {
 		return fmt.Errorf("PostgreSQL: %w (lihat %s)", err, s.logFile("postgres"))
 	}

@@ -85,9 +85,6 @@ func (r Rabbit) API(ctx context.Context, method, path string, body, answer any) 
 }
 
 func (s *Services) startRabbit(ctx context.Context) error {
-	if s.Rabbit.running() {
-		return nil
-	}
 	if err := s.runRabbit(ctx); err != nil {
 		return fmt.Errorf("RabbitMQ: %w (lihat %s)", err, s.logFile("rabbitmq"))
 	}

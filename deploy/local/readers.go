@@ -75,9 +75,6 @@ func (p *PCSC) plan(drivers int) error {
 }
 
 func (s *Services) startPCSC(ctx context.Context) error {
-	if s.PCSC.running() {
-		return nil
-	}
 	if err := s.runPCSC(ctx); err != nil {
 		return fmt.Errorf("pcscd: %w (lihat %s)", err, s.logFile("pcscd"))
 	}

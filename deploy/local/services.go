@@ -85,16 +85,43 @@ func Start(ctx context.Context, o Options) (*Services, error) {
 	if err := s.prepare(o); err != nil {
 		return nil, err
 	}
-	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { return s.startPostgres(ctx) })
-	all.Go(func() error { return s.startRabbit(ctx) })
-	all.Go(func() error { return s.startPCSC(ctx) })
-	all.Go(func() error { return s.startHSM(ctx) })
-	if err := all.Wait(); err != nil {
+	if err := s.start(ctx); err != nil {
 		return nil, err
 	}
 	s.logf("Layanan lokal siap.")
 	return s, nil
+}
+
+// start runs what does not run, side by side. When one fails, those that this
+// call started are stopped again.
+func (s *Services) start(ctx context.Context) error {
+	all, each := errgroup.WithContext(ctx)
+	var undo []func(context.Context)
+	for _, service := range []struct {
+		running bool
+		start   func(context.Context) error
+		stop    func(context.Context)
+	}{
+		{s.Postgres.running(), s.startPostgres, s.stopPostgres},
+		{s.Rabbit.running(), s.startRabbit, s.stopRabbit},
+		{s.PCSC.running(), s.startPCSC, s.stopPCSC},
+		{s.HSM.Ready, s.startHSM, func(context.Context) {}},
+	} {
+		if !service.running {
+			all.Go(func() error { return service.start(each) })
+			undo = append(undo, service.stop)
+		}
+	}
+	failed := all.Wait()
+	if failed == nil {
+		return nil
+	}
+	var stopping sync.WaitGroup
+	for _, stop := range undo {
+		stopping.Go(func() { stop(context.WithoutCancel(ctx)) })
+	}
+	stopping.Wait()
+	return errors.Join(failed, s.write())
 }
 
 // Load reads what runs in dir without starting anything. The caller checks
