@@ -105,6 +105,14 @@ type Backlog struct {
 	Oldest time.Duration // age of the oldest, 0 when there is none
 }
 
+// MarshalJSON shows the age in seconds, for status pages.
+func (b Backlog) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Count   int     `json:"count"`
+		Seconds float64 `json:"oldest_seconds"`
+	}{b.Count, b.Oldest.Seconds()})
+}
+
 // Pending returns the backlog of the whole office, by the database's clock.
 func Pending(ctx context.Context, r postgres.Reader) (Backlog, error) {
 	var row struct {

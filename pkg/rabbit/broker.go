@@ -154,8 +154,8 @@ func (b *Broker) Check(context.Context) error {
 
 // Depth is what waits in a queue.
 type Depth struct {
-	Messages  int // ready, without those in hand of consumers
-	Consumers int
+	Messages  int `json:"messages"` // ready, without those in hand of consumers
+	Consumers int `json:"consumers"`
 }
 
 // Depth asks the broker for the depth of a queue.

@@ -156,6 +156,28 @@ func TestCutLeavesOutcomeUnknown(t *testing.T) {
 	require.Equal(t, []rabbit.Outcome{rabbit.Sent}, publish(t, b, event(rabbit.RequestDone)))
 }
 
+// A path that swallows everything: no error ever comes, so the limits must.
+func TestSilentBrokerIsGivenUp(t *testing.T) {
+	t.Parallel()
+	db, v := harness.DB(t), harness.NewVhost(t)
+	proxy := harness.Proxy(t, v.Address())
+	b := rabbit.New(v.ConfigVia("portal", proxy.Address()), zerolog.Nop())
+	b.Consume(db, rabbit.QueueValidator, newEffects(t, db).once)
+	stop := running(t, b)
+	ready(t, b)
+	proxy.Blackhole()
+	require.Equal(t, []rabbit.Outcome{rabbit.Unknown}, publish(t, b, event(rabbit.RequestDone)))
+	require.Eventually(t, func() bool { return errors.Is(b.Check(context.Background()), rabbit.ErrDown) }, soon, tick)
+	asked, cancel := context.WithTimeout(context.Background(), tick)
+	defer cancel()
+	_, err := b.Depth(asked, rabbit.QueueValidator)
+	require.ErrorIs(t, err, context.DeadlineExceeded, "a question has its own end")
+	proxy.Resume()
+	ready(t, b)
+	proxy.Blackhole()
+	stop() // in bounded time
+}
+
 func TestBlockedBrokerPausesPublishing(t *testing.T) {
 	t.Parallel()
 	v := harness.NewVhost(t)

@@ -76,7 +76,7 @@ func (l *link) run(ctx context.Context, serve func(context.Context, *session) er
 		if l.b.clock.Now().Sub(began) > lasting {
 			wait = firstWait
 		}
-		pause := wait/2 + rand.N(wait/2)
+		pause := jittered(wait)
 		var mismatch *MismatchError
 		if errors.As(err, &mismatch) {
 			pause = mismatchWait
@@ -201,21 +201,21 @@ func (l *link) change() {
 
 // check says why the link cannot be used now, or nil.
 func (l *link) check() error {
-	err, _ := l.state()
+	_, err := l.state()
 	return err
 }
 
 // state is check, and a channel that closes at the next change.
-func (l *link) state() (error, <-chan struct{}) { //nolint:revive // the error is the state, not a failure
+func (l *link) state() (<-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.conn == nil:
-		return fmt.Errorf("%w (%s): %w", ErrDown, l.purpose, l.fault), l.changed
+		return l.changed, fmt.Errorf("%w (%s): %w", ErrDown, l.purpose, l.fault)
 	case l.blocked != "":
-		return fmt.Errorf("%w: %s", ErrBlocked, l.blocked), l.changed
+		return l.changed, fmt.Errorf("%w: %s", ErrBlocked, l.blocked)
 	}
-	return nil, l.changed
+	return l.changed, nil
 }
 
 func (l *link) connection() *amqp.Connection {
@@ -235,4 +235,9 @@ func causeOf(err error) string {
 	}
 	text := err.Error()
 	return text[strings.LastIndex(text, ": ")+1:]
+}
+
+// jittered spreads the waits of many, so that they do not all come at once.
+func jittered(d time.Duration) time.Duration {
+	return d/2 + rand.N(d/2) //nolint:gosec // a spread, no secret
 }

@@ -73,7 +73,7 @@ type pending struct {
 // WaitPublish waits until messages can be published, or ctx ends.
 func (b *Broker) WaitPublish(ctx context.Context) error {
 	for {
-		err, changed := b.publish.state()
+		changed, err := b.publish.state()
 		if err == nil {
 			return nil
 		}

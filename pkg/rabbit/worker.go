@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -220,7 +219,7 @@ func (w *worker) attempt(items []item) error {
 }
 
 // handleSafely turns a panic of the handler into a fault of its events.
-func (w *worker) handleSafely(ctx context.Context, tx *postgres.Tx, events []Event) (err error) { //nolint:nonamedreturns // set by recover
+func (w *worker) handleSafely(ctx context.Context, tx *postgres.Tx, events []Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.b.log.Error().Str("queue", w.queue).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("handler panicked")
@@ -246,7 +245,7 @@ func (w *worker) hold(do func() error) error {
 			return errSessionOver // the process ends
 		}
 		w.holding(err, !held)
-		if clock.Sleep(w.ctx, w.b.clock, wait/2+rand.N(wait/2)) != nil {
+		if clock.Sleep(w.ctx, w.b.clock, jittered(wait)) != nil {
 			w.released() // by the end of the session
 			return errSessionOver
 		}
