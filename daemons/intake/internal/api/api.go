@@ -1,0 +1,138 @@
+// Package api is the HTTP surface of the intake: produsen's software drops
+// requests here and reads what became of them.
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
+	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// Config of the intake's surface.
+type Config struct {
+	// PublicURL is how clients reach the intake, such as
+	// https://sifilma.example/intake, without a slash at the end; empty keeps
+	// addresses relative.
+	PublicURL string `yaml:"public_url"`
+	// RatePerSecond and RateBurst bound the requests of one API key.
+	RatePerSecond float64 `yaml:"rate_per_second"`
+	RateBurst     int     `yaml:"rate_burst"`
+	// Uploads is how many drops are taken in at the same time.
+	Uploads int `yaml:"uploads"`
+	// UploadTime bounds the reading of one drop.
+	UploadTime time.Duration `yaml:"upload_time"`
+	// KeepAnswers is how long an answer can be asked for again by its
+	// Idempotency-Key.
+	KeepAnswers time.Duration `yaml:"keep_answers"`
+}
+
+// Defaults are the values of the configuration as delivered.
+func Defaults() Config {
+	return Config{RatePerSecond: 5, RateBurst: 20, Uploads: 16, UploadTime: 2 * time.Minute, KeepAnswers: 7 * 24 * time.Hour}
+}
+
+// Validate checks the section.
+func (c Config) Validate() error {
+	switch {
+	case c.RatePerSecond <= 0 || c.RateBurst < 1:
+		return errors.New("rate_per_second and rate_burst must be above 0")
+	case c.Uploads < 1:
+		return errors.New("uploads must be above 0")
+	case c.UploadTime < time.Second:
+		return errors.New("upload_time is under 1s")
+	case c.KeepAnswers < time.Hour:
+		return errors.New("keep_answers is under 1h")
+	}
+	return nil
+}
+
+// API serves the intake.
+type API struct {
+	cfg      Config
+	limits   drop.Limits
+	db       *postgres.DB
+	drops    *drop.Reader
+	office   clock.Office
+	machine  clock.Machine
+	template []byte
+	slots    chan struct{}
+	limiters limiters
+	counted  *prometheus.CounterVec
+}
+
+// New makes the surface; registry may be nil.
+func New(cfg Config, limits drop.Limits, db *postgres.DB, spool *drop.Spool, office clock.Office, machine clock.Machine,
+	registry prometheus.Registerer) (*API, error) {
+	var template bytes.Buffer
+	if err := cardlist.WriteSheet(&template, nil); err != nil {
+		return nil, err
+	}
+	a := &API{
+		cfg: cfg, limits: limits, db: db, drops: drop.NewReader(spool, limits), office: office, machine: machine,
+		template: template.Bytes(), slots: make(chan struct{}, cfg.Uploads), limiters: newLimiters(cfg),
+		counted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sifilma_intake_drops_total", Help: "Drops by their result.",
+		}, []string{"result"}),
+	}
+	if registry != nil {
+		registry.MustRegister(a.counted)
+	}
+	return a, nil
+}
+
+// Mount puts the routes on r.
+func (a *API) Mount(r chi.Router) {
+	r.With(web.Pages).Get("/", web.Handle(a.page))
+	r.Get("/intake.css", a.style)
+	r.Get("/api/v1/templates/card-list.xlsx", a.cardList)
+	r.Group(func(r chi.Router) {
+		r.Use(a.authenticate(identity.ScopeRequestRead))
+		r.Get("/api/v1/requests/{ticket}", web.Handle(a.show))
+	})
+	r.Group(func(r chi.Router) {
+		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.authenticate(identity.ScopeRequestWrite), a.slot)
+		r.Post("/api/v1/requests", web.Handle(a.submit))
+		r.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
+	})
+}
+
+// slotWait is how long a drop waits for a place before it is sent away.
+const slotWait = 5 * time.Second
+
+// slot bounds the drops in hand, and with them disk, memory and connections.
+func (a *API) slot(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), slotWait)
+		defer cancel()
+		select {
+		case a.slots <- struct{}{}:
+		case <-ctx.Done():
+			a.counted.WithLabelValues("busy").Inc()
+			web.WriteProblem(w, r, *web.Unavailable(slotWait))
+			return
+		}
+		defer func() { <-a.slots }()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (a *API) cardList(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	h.Set("Content-Disposition", `attachment; filename="Template_Card.xlsx"`)
+	h.Set("Content-Length", strconv.Itoa(len(a.template)))
+	_, _ = w.Write(a.template) // the client may be gone
+}

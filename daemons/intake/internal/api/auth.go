@@ -1,0 +1,98 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/time/rate"
+
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+type clientKey struct{}
+
+// client returns who asks; authenticate has put it there.
+func client(ctx context.Context) identity.Client {
+	c, _ := ctx.Value(clientKey{}).(identity.Client)
+	return c
+}
+
+// longestKey bounds what is looked up; a key of ours is under 90 bytes.
+const longestKey = 200
+
+// authenticate lets in API keys with a scope, each at its rate.
+func (a *API) authenticate(scope string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, err := a.check(r, scope)
+			if err != nil {
+				web.WriteError(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, c)))
+		})
+	}
+}
+
+func (a *API) check(r *http.Request, scope string) (identity.Client, error) {
+	kind, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(kind, "Bearer") {
+		return identity.Client{}, web.Unauthorized("Sertakan kunci API pada kepala Authorization: Bearer filma_…").WithCode("no-api-key")
+	}
+	key = strings.TrimSpace(key)
+	refused := web.Unauthorized("Kunci API tidak dikenal, sudah kedaluwarsa, atau sudah dicabut.").WithCode("bad-api-key")
+	if len(key) > longestKey || !utf8.ValidString(key) {
+		return identity.Client{}, refused
+	}
+	c, err := identity.CheckAPIKey(r.Context(), a.db, key, a.machine.Now())
+	if errors.Is(err, identity.ErrBadKey) {
+		return identity.Client{}, refused
+	}
+	if err != nil {
+		return identity.Client{}, err
+	}
+	if wait := a.limiters.wait(c.KeyID, a.machine.Now()); wait > 0 {
+		return identity.Client{}, web.TooMany(wait)
+	}
+	if !c.May(scope) {
+		return identity.Client{}, web.Forbidden("Kunci API ini tidak memiliki cakupan " + scope + ".").WithCode("scope")
+	}
+	return c, nil
+}
+
+// limiters hold one token bucket per API key. Only keys that are known get one,
+// so their number is bounded.
+type limiters struct {
+	limit rate.Limit
+	burst int
+
+	mu  *sync.Mutex
+	all map[string]*rate.Limiter
+}
+
+func newLimiters(cfg Config) limiters {
+	return limiters{limit: rate.Limit(cfg.RatePerSecond), burst: cfg.RateBurst, mu: &sync.Mutex{}, all: map[string]*rate.Limiter{}}
+}
+
+// wait takes a token; when there is none it returns how long until there is.
+func (l *limiters) wait(key string, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bucket := l.all[key]
+	if bucket == nil {
+		bucket = rate.NewLimiter(l.limit, l.burst)
+		l.all[key] = bucket
+	}
+	taken := bucket.ReserveN(now, 1)
+	delay := taken.DelayFrom(now)
+	if delay > 0 {
+		taken.CancelAt(now)
+	}
+	return delay
+}

@@ -1,0 +1,144 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// answer is what a client is told, and told again under the same key.
+type answer struct {
+	Status   int             `db:"status"`
+	Location string          `db:"location"`
+	Body     json.RawMessage `db:"body"`
+	replayed bool
+}
+
+func (a answer) write(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Location", a.Location)
+	if a.replayed {
+		w.Header().Set("Idempotency-Replayed", "true")
+	}
+	web.WriteJSON(w, r, a.Status, a.Body)
+}
+
+const longestIdempotencyKey = 255
+
+// idempotencyKey reads the header, plain or as the quoted string of the
+// Internet-Draft (draft-ietf-httpapi-idempotency-key-header).
+func idempotencyKey(r *http.Request) (string, error) {
+	all := r.Header.Values("Idempotency-Key")
+	if len(all) != 1 {
+		return "", web.BadRequest("Kepala Idempotency-Key wajib ada, satu kali. Pakai nilai baru untuk tiap permohonan, misalnya UUID, " +
+			"dan nilai yang sama saat mengulang kiriman yang sama.").WithCode("idempotency-key-missing")
+	}
+	key := strings.TrimSpace(all[0])
+	if len(key) >= 2 && strings.HasPrefix(key, `"`) && strings.HasSuffix(key, `"`) {
+		key = key[1 : len(key)-1]
+	}
+	bad := strings.ContainsFunc(key, func(r rune) bool { return r < 0x21 || r > 0x7e })
+	if key == "" || len(key) > longestIdempotencyKey || bad {
+		return "", web.BadRequest("Idempotency-Key harus 1 sampai 255 karakter ASCII tanpa spasi.").WithCode("idempotency-key-malformed")
+	}
+	return key, nil
+}
+
+// fingerprint is the hash of what a drop says: what is asked, the form in its
+// stored form, and the files' hashes in their order. The boundary of the
+// multipart, the order of the keys and the names of files do not count.
+func fingerprint(target string, d *drop.Drop) ([]byte, error) {
+	form, err := json.Marshal(d.Form)
+	if err != nil {
+		return nil, fmt.Errorf("intake: fingerprint: %w", err)
+	}
+	sum := sha256.New()
+	put := func(b []byte) {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
+		_, _ = sum.Write(n[:]) // a hash never fails
+		_, _ = sum.Write(b)
+	}
+	put([]byte(target))
+	put(form)
+	for _, kind := range fileKinds {
+		for _, f := range d.Files {
+			if f.Kind == kind {
+				put([]byte(kind))
+				put(f.SHA256[:])
+			}
+		}
+	}
+	return sum.Sum(nil), nil
+}
+
+// once runs work in tx unless the client was answered under this key before.
+// Clients are told apart by their institution, so that a key may be rotated
+// between a try and its repetition. Two tries at once wait for each other.
+func once(ctx context.Context, tx *postgres.Tx, client, key string, print []byte,
+	work func(ctx context.Context, tx *postgres.Tx) (answer, error)) (answer, error) {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "idempotency:"+client+":"+key); err != nil {
+		return answer{}, fmt.Errorf("intake: idempotency lock: %w", err)
+	}
+	var before struct {
+		answer
+		Fingerprint []byte `db:"fingerprint"`
+	}
+	err := tx.Get(ctx, &before, `
+		SELECT status, location, body, fingerprint FROM idempotency WHERE client = $1 AND key = $2`, client, key)
+	switch {
+	case err == nil && string(before.Fingerprint) == string(print):
+		before.replayed = true
+		return before.answer, nil
+	case err == nil:
+		return answer{}, web.Unprocessable("Idempotency-Key ini sudah dipakai untuk kiriman lain. Pakai nilai baru untuk isi yang berbeda.").
+			WithCode("idempotency-key-reused")
+	case !errors.Is(err, sql.ErrNoRows):
+		return answer{}, fmt.Errorf("intake: reading idempotency: %w", err)
+	}
+	done, err := work(ctx, tx)
+	if err != nil {
+		return answer{}, err
+	}
+	// The body is read back, so that the first answer and its repetitions are
+	// the same to the byte.
+	err = tx.Get(ctx, &done.Body, `
+		INSERT INTO idempotency (client, key, fingerprint, status, location, body) VALUES ($1, $2, $3, $4, $5, $6)
+		RETURNING body`, client, key, print, done.Status, done.Location, string(done.Body))
+	if err != nil {
+		return answer{}, fmt.Errorf("intake: writing idempotency: %w", err)
+	}
+	return done, nil
+}
+
+// pruneEvery is how often answers that are too old are forgotten.
+const pruneEvery = time.Hour
+
+// Prune forgets answers past their time, until ctx ends.
+func (a *API) Prune(ctx context.Context) error {
+	for {
+		err := a.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := tx.Exec(ctx, `DELETE FROM idempotency WHERE created_at < $1`, a.machine.Now().Add(-a.cfg.KeepAnswers).UTC())
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("old answers are not forgotten yet")
+		}
+		if clock.Sleep(ctx, a.machine, pruneEvery) != nil {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package api
+
+import (
+	_ "embed"
+	"html/template"
+	"net/http"
+	"strings"
+)
+
+//go:embed page.html
+var pageText string
+
+//go:embed page.css
+var styleText string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageText))
+
+// page explains the endpoint to the people who build against it.
+func (a *API) page(w http.ResponseWriter, r *http.Request) error {
+	base := a.cfg.PublicURL
+	if base == "" {
+		scheme := "http"
+		if r.TLS != nil {
+			scheme = "https"
+		}
+		base = scheme + "://" + r.Host
+	}
+	var b strings.Builder
+	err := pageTemplate.Execute(&b, map[string]any{
+		"Base": base, "ScanMB": a.limits.Scan >> 20, "ListMB": a.limits.CardList >> 20, "Cards": a.limits.Cards,
+	})
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write([]byte(b.String())) // the client may be gone
+	return nil
+}
+
+func (a *API) style(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "max-age=3600")
+	_, _ = w.Write([]byte(styleText)) // the client may be gone
+}

@@ -1,0 +1,332 @@
+// Package drop reads what a client drops at the intake: a multipart body with
+// the form as JSON and the files beside it. Each file goes to a private spool
+// file while it arrives and is looked at there, before any transaction: a drop
+// is whole and is what it claims, or its faults are all named in one answer.
+package drop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// Limits bound a drop; sizes are in bytes.
+type Limits struct {
+	Form     int64 `yaml:"form"`      // the JSON part
+	Scan     int64 `yaml:"scan"`      // a PDF, JPG or PNG (features.md N37: 3 MB)
+	CardList int64 `yaml:"card_list"` // the XLSX (features.md N37: 5 MB)
+	Whole    int64 `yaml:"whole"`     // the whole body
+	Orders   int   `yaml:"orders"`    // copies of purchase orders
+	Cards    int   `yaml:"cards"`     // cards of one request
+}
+
+// DefaultLimits are the limits of the configuration as delivered.
+func DefaultLimits() Limits {
+	return Limits{Form: 256 << 10, Scan: 3 << 20, CardList: 5 << 20, Whole: 32 << 20, Orders: 6, Cards: 5000}
+}
+
+// Validate checks the section.
+func (l Limits) Validate() error {
+	if l.Form <= 0 || l.Scan <= 0 || l.CardList <= 0 || l.Whole <= 0 || l.Orders <= 0 || l.Cards <= 0 {
+		return errors.New("every limit must be above 0")
+	}
+	if l.Whole < l.Form+l.Scan+l.CardList {
+		return errors.New("whole is smaller than its parts")
+	}
+	return nil
+}
+
+// Drop is a body that was read and found whole. Close it.
+type Drop struct {
+	Form  request.Form
+	Files []*File
+}
+
+// Close gives the spool space back.
+func (d *Drop) Close() {
+	for _, f := range d.Files {
+		f.close()
+	}
+}
+
+// Reader reads drops.
+type Reader struct {
+	spool  *Spool
+	limits Limits
+	checks chan struct{} // bounds the memory of archive directories
+}
+
+// NewReader returns a reader that spools to s.
+func NewReader(s *Spool, l Limits) *Reader {
+	return &Reader{spool: s, limits: l, checks: make(chan struct{}, 2)}
+}
+
+// partNames says which parts a drop may have, in the order of the files' kinds.
+var fileLabels = map[string]string{
+	request.FileLetter: "surat permohonan", request.FilePurchaseOrder: "salinan PO",
+	request.FilePKS: "salinan PKS", request.FileCardList: "daftar kartu",
+}
+
+const formPart = "request"
+
+// Read takes a drop in. today is the office's day; fixedReference, when not
+// empty, is the No. Pengajuan that the form must keep (a correction). The error
+// is a *web.Problem that names every fault found, or a fault of this machine.
+func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, error) {
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
+		return nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data: bagian \"request\" berisi JSON, berkas pada bagian lain.")
+	}
+	if r.ContentLength > rd.limits.Whole {
+		return nil, web.TooLarge(rd.limits.Whole)
+	}
+	in := &intake{Reader: rd, faults: &faults{}, drop: &Drop{}, seen: map[string]int{}}
+	if err := in.parts(multipart.NewReader(r.Body, params["boundary"])); err != nil {
+		in.drop.Close()
+		return nil, unreadable(err)
+	}
+	if err := in.complete(ctx, today, fixedReference); err != nil {
+		in.drop.Close()
+		return nil, err
+	}
+	if p := in.faults.problem(); p != nil {
+		in.drop.Close()
+		return nil, p
+	}
+	return in.drop, nil
+}
+
+// intake is a drop being read.
+type intake struct {
+	*Reader
+	faults   *faults
+	drop     *Drop
+	seen     map[string]int
+	form     []byte
+	formGone bool // the form part was there but could not be kept
+}
+
+func (in *intake) parts(mr *multipart.Reader) error {
+	for {
+		part, err := mr.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := in.part(part); err != nil {
+			return err
+		}
+		if err := part.Close(); err != nil {
+			return err
+		}
+	}
+}
+
+// maxParts bounds what is read of a body that holds nothing but part headers.
+const maxParts = 64
+
+func (in *intake) part(part *multipart.Part) error {
+	name := part.FormName()
+	in.seen[name]++
+	in.seen[""]++
+	if in.seen[""] > maxParts {
+		return web.BadRequest("Terlalu banyak bagian dalam isi permintaan.")
+	}
+	pointer := "/" + name
+	if name == request.FilePurchaseOrder {
+		pointer += "/" + strconv.Itoa(in.seen[name]-1)
+	}
+	if !plainEncoding(part.Header.Get("Content-Transfer-Encoding")) {
+		in.faults.add(pointer, "transfer_encoding", "Kirim bagian ini apa adanya, tanpa Content-Transfer-Encoding.")
+		return nil
+	}
+	_, isFile := fileLabels[name]
+	switch {
+	case name == formPart && in.seen[name] == 1:
+		return in.readForm(part)
+	case isFile && (in.seen[name] == 1 || name == request.FilePurchaseOrder && in.seen[name] <= in.limits.Orders):
+		return in.readFile(part, name, pointer)
+	case isFile && name == request.FilePurchaseOrder:
+		in.faults.add(pointer, "too_many", "Salinan PO paling banyak "+strconv.Itoa(in.limits.Orders)+".")
+	case isFile || name == formPart:
+		in.faults.add(pointer, "repeated", "Bagian ini hanya boleh dikirim satu kali.")
+	default:
+		in.faults.add("/"+printable(name, 60), "unknown_part", "Bagian ini tidak dikenal.")
+	}
+	return nil
+}
+
+func (in *intake) readForm(part *multipart.Part) error {
+	var b bytes.Buffer
+	n, err := io.Copy(&b, io.LimitReader(part, in.limits.Form+1))
+	if err != nil {
+		return err
+	}
+	if n > in.limits.Form {
+		in.formGone = true
+		in.faults.large("/"+formPart, "Bagian \"request\"", in.limits.Form)
+		return nil
+	}
+	in.form = b.Bytes()
+	return nil
+}
+
+func (in *intake) readFile(part *multipart.Part, kind, pointer string) error {
+	limit := in.limits.Scan
+	if kind == request.FileCardList {
+		limit = in.limits.CardList
+	}
+	f, err := in.spool.take(part, kind, limit)
+	var full *tooLargeError
+	if errors.As(err, &full) {
+		in.faults.large(pointer, "Berkas "+fileLabels[kind], limit)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.Pointer = pointer
+	f.Name = fileName(part.FileName(), kind)
+	in.drop.Files = append(in.drop.Files, f)
+	return nil
+}
+
+// complete looks at the whole after all parts are in.
+func (in *intake) complete(ctx context.Context, today clock.Date, fixedReference string) error {
+	switch {
+	case in.form != nil:
+		in.drop.Form = decodeForm(in.form, in.faults)
+		checkForm(&in.drop.Form, in.faults, in.limits, today, fixedReference)
+	case !in.formGone:
+		in.faults.add("/"+formPart, "missing", "Bagian \"request\" berisi isian permohonan (JSON) wajib ada.")
+	}
+	required := []string{request.FileLetter, request.FileCardList}
+	if in.drop.Form.Kind == request.KindReader {
+		required = append(required, request.FilePurchaseOrder, request.FilePKS)
+	}
+	for _, kind := range required {
+		if in.seen[kind] == 0 {
+			in.faults.add("/"+kind, "missing", "Berkas "+fileLabels[kind]+" wajib dilampirkan.")
+		}
+	}
+	select {
+	case in.checks <- struct{}{}:
+		defer func() { <-in.checks }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for _, f := range in.drop.Files {
+		if err := in.checkFile(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unreadable is the answer to a body that ends early or is no multipart.
+func unreadable(err error) error {
+	var p *web.Problem
+	var large *http.MaxBytesError
+	var disk *spoolError
+	switch {
+	case errors.As(err, &p), errors.As(err, &large), errors.As(err, &disk):
+		return err
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return web.BadRequest("Isi permintaan terpotong: akhir multipart tidak ditemukan.")
+	}
+	return web.BadRequest("Isi permintaan bukan multipart/form-data yang benar.")
+}
+
+// faults collects what is wrong with a drop.
+type faults struct {
+	list     []web.FieldError
+	tooLarge bool
+	broken   bool // the form cannot be read as JSON at all
+}
+
+// maxFaults bounds an answer.
+const maxFaults = 200
+
+func (f *faults) add(pointer, code, detail string) {
+	if len(f.list) < maxFaults {
+		f.list = append(f.list, web.FieldError{Pointer: pointer, Code: code, Detail: detail})
+	}
+}
+
+func (f *faults) large(pointer, what string, limit int64) {
+	f.tooLarge = true
+	f.add(pointer, "too_large", what+" paling besar "+sizeText(limit)+".")
+}
+
+func (f *faults) problem() *web.Problem {
+	if len(f.list) == 0 {
+		return nil
+	}
+	detail := "Ada " + strconv.Itoa(len(f.list)) + " hal yang perlu diperbaiki; semuanya disebut pada \"errors\"."
+	switch {
+	case f.tooLarge:
+		p := web.NewProblem(http.StatusRequestEntityTooLarge, detail)
+		p.Errors = f.list
+		return p
+	case f.broken:
+		return web.BadRequest(detail, f.list...)
+	}
+	return web.Unprocessable(detail, f.list...)
+}
+
+func sizeText(n int64) string {
+	if n >= 1<<20 && n%(1<<20) == 0 {
+		return strconv.FormatInt(n>>20, 10) + " MB"
+	}
+	return strconv.FormatInt((n+1023)>>10, 10) + " KB"
+}
+
+// fileName keeps what is useful of the name that a client gave a file.
+func fileName(given, kind string) string {
+	name := printable(path.Base(strings.ReplaceAll(given, `\`, "/")), 120)
+	if name == "" || name == "." || name == "/" {
+		return kind
+	}
+	return name
+}
+
+// printable drops what cannot be shown or stored and cuts after n characters.
+func printable(s string, n int) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			continue
+		}
+		if n--; n < 0 {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// plainEncoding says whether the bytes of a part are its content.
+func plainEncoding(encoding string) bool {
+	switch strings.ToLower(encoding) {
+	case "", "binary", "8bit", "7bit":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,82 @@
+package validation
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"dukcapil.go.id/sifilma/pkg/xlsx"
+)
+
+// grouped gathers equal faults of many cells of a column into one finding: 500
+// serials typed as numbers are one mistake, and one finding.
+type grouped struct {
+	order []faultKey
+	cells map[faultKey][]int // rows
+}
+
+type faultKey struct{ code, column, detail string }
+
+func newGrouped() *grouped { return &grouped{cells: map[faultKey][]int{}} }
+
+// cell notes a fault of a cell. detail goes on after the name of the cell: it
+// is the same for all cells with the same fault.
+func (g *grouped) cell(code string, c xlsx.Cell, detail string) {
+	g.at(code, xlsx.ColumnName(c.Col), c.Row, detail)
+}
+
+func (g *grouped) at(code, column string, row int, detail string) {
+	key := faultKey{code, column, detail}
+	if len(g.cells[key]) == 0 {
+		g.order = append(g.order, key)
+	}
+	g.cells[key] = append(g.cells[key], row)
+}
+
+// findings returns one finding per group, in the order of their first cells.
+func (g *grouped) findings() []Finding {
+	keys := slices.Clone(g.order)
+	slices.SortStableFunc(keys, func(a, b faultKey) int { return g.cells[a][0] - g.cells[b][0] })
+	var out []Finding
+	for _, key := range keys {
+		rows := g.cells[key]
+		slices.Sort(rows)
+		f := Finding{Code: key.code, Severity: Error}
+		first, last := rows[0], rows[len(rows)-1]
+		switch {
+		case first == last:
+			f.Pointer = where(key.column + strconv.Itoa(first))
+			f.Detail = "Sel " + key.column + strconv.Itoa(first) + ": " + key.detail
+		default:
+			f.Pointer = where(key.column + strconv.Itoa(first) + ":" + key.column + strconv.Itoa(last))
+			f.Detail = fmt.Sprintf("%d sel (%s): %s", len(rows), ranges(key.column, rows), key.detail)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// mostRanges bounds the ranges that a sentence names.
+const mostRanges = 8
+
+// ranges writes sorted rows of a column as "B7:B20, B25".
+func ranges(column string, rows []int) string {
+	var parts []string
+	for i := 0; i < len(rows); {
+		j := i
+		for j+1 < len(rows) && rows[j+1] <= rows[j]+1 {
+			j++
+		}
+		part := column + strconv.Itoa(rows[i])
+		if rows[j] != rows[i] {
+			part += ":" + column + strconv.Itoa(rows[j])
+		}
+		parts = append(parts, part)
+		i = j + 1
+	}
+	if n := len(parts) - mostRanges; n > 0 {
+		return strings.Join(parts[:mostRanges], ", ") + fmt.Sprintf(" dan %d rentang lain", n)
+	}
+	return strings.Join(parts, ", ")
+}

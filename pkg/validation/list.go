@@ -1,0 +1,222 @@
+package validation
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/xlsx"
+)
+
+// ListLimits bound the workbook of a card list (features.md N37, users.md F.3).
+var ListLimits = xlsx.Limits{FileBytes: 5 << 20, UnzippedBytes: 32 << 20, PartBytes: 16 << 20, Rows: MaxRows + headerWithin}
+
+const (
+	// MaxRows is the most cards of one list.
+	MaxRows      = 5000
+	headerWithin = 20   // rows in which the header is looked for
+	maxSerial    = 64   // characters
+	maxRemarks   = 1000 // characters
+)
+
+// List is a card list as it was read, without judgement on its content.
+type List struct {
+	Rows []ListRow
+	// Faults are what cannot be read or accepted, whatever the request.
+	Faults []Finding
+	// Unreadable says that the rows are not known, so nothing can be said of
+	// their number.
+	Unreadable bool
+
+	columns map[string]string // letters of the columns, by header
+	refused map[cellAt]bool   // serials that were refused for how they stand in their cells
+}
+
+type cellAt struct {
+	column string
+	row    int
+}
+
+// ListRow is a card of the list and the row of the sheet that it stands in.
+type ListRow struct {
+	cardlist.Row
+	At int
+}
+
+// where points at cells of the list.
+func where(cells string) string { return "daftar!" + cardlist.Sheet + "!" + cells }
+
+const wholeList = "/card_list"
+
+// ReadList reads a card list of size bytes. The error is a fault of the
+// reading machine; what is wrong with the list is in its Faults.
+func ReadList(r io.ReaderAt, size int64) (List, error) {
+	book, err := xlsx.Open(r, size, ListLimits)
+	if err != nil {
+		return unreadable(err)
+	}
+	sheet := ""
+	for _, s := range book.Sheets() {
+		if strings.EqualFold(strings.TrimSpace(s.Name), cardlist.Sheet) {
+			sheet = s.Name
+			break
+		}
+	}
+	if sheet == "" {
+		return unreadable(&xlsx.Error{Code: xlsx.NoSheet})
+	}
+	header, err := book.FindHeader(sheet, headerWithin, cardlist.HeaderSerial, cardlist.HeaderReaderSerial)
+	var lacking *xlsx.HeaderError
+	if errors.As(err, &lacking) && len(lacking.Twice) == 0 { // rekam-cetak needs no column of readers
+		header, err = book.FindHeader(sheet, headerWithin, cardlist.HeaderSerial)
+	}
+	if err != nil {
+		return unreadable(err)
+	}
+	in := &listReader{header: header, faults: newGrouped()}
+	in.list.columns, in.list.refused = map[string]string{}, map[cellAt]bool{}
+	for _, name := range []string{cardlist.HeaderSerial, cardlist.HeaderReaderSerial, cardlist.HeaderKind, cardlist.HeaderRemarks} {
+		if column := header.Column(name); column > 0 {
+			in.list.columns[name] = xlsx.ColumnName(column)
+		}
+	}
+	for row, err := range book.Rows(sheet) {
+		if err != nil {
+			return unreadable(err)
+		}
+		if row.Number <= header.Row {
+			continue
+		}
+		in.row(row)
+		if len(in.list.Rows) > MaxRows {
+			return unreadable(&xlsx.Error{Code: xlsx.TooLarge})
+		}
+	}
+	in.list.Faults = in.faults.findings()
+	return in.list, nil
+}
+
+// unreadable makes a finding of a file that cannot be read; other errors stay
+// errors.
+func unreadable(err error) (List, error) {
+	f := Finding{Severity: Error, Pointer: wholeList}
+	var refused *xlsx.Error
+	var header *xlsx.HeaderError
+	switch {
+	case errors.As(err, &header):
+		f.Code, f.Detail = "header_missing", "Kepala kolom \""+cardlist.HeaderSerial+"\" tidak ditemukan pada lembar \""+cardlist.Sheet+"\". Gunakan templat."
+		if len(header.Twice) > 0 {
+			f.Code, f.Detail = "header_twice", "Kepala kolom \""+strings.Join(header.Twice, "\", \"")+"\" ada lebih dari satu."
+		}
+	case errors.As(err, &refused):
+		f.Code, f.Detail = "list_"+string(refused.Code), Refusal(refused)
+	default:
+		return List{}, fmt.Errorf("validation: reading the card list: %w", err)
+	}
+	return List{Faults: []Finding{f}, Unreadable: true}, nil
+}
+
+// Refusal says in Indonesian why a workbook is refused as a card list.
+func Refusal(e *xlsx.Error) string {
+	switch e.Code {
+	case xlsx.OldExcel:
+		return "Daftar kartu berformat Excel 97-2003 (.xls). Simpan sebagai buku kerja Excel (.xlsx)."
+	case xlsx.Binary:
+		return "Daftar kartu berformat Excel biner (.xlsb). Simpan sebagai buku kerja Excel (.xlsx)."
+	case xlsx.OpenDocument:
+		return "Daftar kartu berformat OpenDocument (.ods). Simpan sebagai buku kerja Excel (.xlsx)."
+	case xlsx.PlainText:
+		return "Daftar kartu berupa teks atau CSV, bukan buku kerja Excel (.xlsx)."
+	case xlsx.Encrypted:
+		return "Daftar kartu dilindungi kata sandi. Simpan tanpa kata sandi."
+	case xlsx.Macro:
+		return "Daftar kartu berisi makro. Simpan sebagai buku kerja Excel (.xlsx) tanpa makro."
+	case xlsx.TooLarge:
+		return fmt.Sprintf("Daftar kartu terlalu besar, atau terlalu besar setelah dibuka. Paling banyak %d kartu.", MaxRows)
+	case xlsx.NoSheet:
+		return "Lembar \"" + cardlist.Sheet + "\" tidak ada dalam daftar kartu. Gunakan templat."
+	case xlsx.Damaged:
+		return "Daftar kartu rusak atau tidak utuh sehingga tidak dapat dibuka."
+	}
+	return "Daftar kartu bukan buku kerja Excel (.xlsx)."
+}
+
+// listReader collects the rows of a sheet.
+type listReader struct {
+	header xlsx.Header
+	list   List
+	faults *grouped
+}
+
+func (in *listReader) row(row xlsx.Row) {
+	serial := in.header.Cell(row, cardlist.HeaderSerial)
+	reader := in.header.Cell(row, cardlist.HeaderReaderSerial)
+	kind := in.header.Cell(row, cardlist.HeaderKind)
+	remarks := in.header.Cell(row, cardlist.HeaderRemarks)
+	out := ListRow{At: row.Number, Row: cardlist.Row{
+		Row: len(in.list.Rows) + 1, Serial: cardlist.Normalise(serial.Text), ReaderSerial: cardlist.Normalise(reader.Text),
+		Kind: clean(kind.Text), Remarks: clean(remarks.Text),
+	}}
+	formula := serial.Formula || reader.Formula || kind.Formula || remarks.Formula
+	if out.Serial == "" && out.ReaderSerial == "" && out.Kind == "" && out.Remarks == "" && !formula {
+		return // numbered beforehand, or looks empty
+	}
+	in.serial(serial, row.Number, cardlist.HeaderSerial, &out.Serial)
+	in.serial(reader, row.Number, cardlist.HeaderReaderSerial, &out.ReaderSerial)
+	for _, c := range []xlsx.Cell{kind, remarks} {
+		switch {
+		case c.Formula:
+			in.formula(c)
+		case c.Kind == xlsx.Fault:
+			in.faults.cell("cell_error", c, "berisi galat Excel ("+c.Text+").")
+		case utf8.RuneCountInString(c.Text) > maxRemarks:
+			in.faults.cell("too_long", c, fmt.Sprintf("berisi lebih dari %d huruf.", maxRemarks))
+		}
+	}
+	in.list.Rows = append(in.list.Rows, out)
+}
+
+func (in *listReader) formula(c xlsx.Cell) {
+	in.faults.cell("formula", c, "berisi rumus. Tempelkan sebagai nilai.")
+}
+
+// serial checks how a serial stands in its cell. A serial at fault is emptied,
+// so that nothing else is said of it.
+func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) {
+	switch {
+	case c.Formula:
+		in.formula(c)
+	case c.Kind == xlsx.Number && (c.Lossy || strings.ContainsFunc(c.Text, func(r rune) bool { return r < '0' || r > '9' })):
+		in.faults.cell("serial_numeric", c, name+" diketik sebagai angka sehingga sebagian digitnya hilang. "+
+			"Ubah format sel menjadi Teks, lalu ketik ulang.")
+	case c.Kind == xlsx.Date:
+		in.faults.cell("serial_date", c, name+" terbaca sebagai tanggal. Ubah format sel menjadi Teks, lalu ketik ulang.")
+	case c.Kind == xlsx.Bool || c.Kind == xlsx.Fault:
+		in.faults.cell("cell_error", c, name+" berisi nilai yang bukan nomor seri.")
+	case utf8.RuneCountInString(*serial) > maxSerial:
+		in.faults.cell("too_long", c, fmt.Sprintf("%s lebih dari %d huruf.", name, maxSerial))
+	case *serial == "" && name == cardlist.HeaderSerial:
+		in.faults.at("serial_missing", in.list.columns[name], row, name+" kosong.")
+	default:
+		return
+	}
+	*serial = ""
+	in.list.refused[cellAt{in.list.columns[name], row}] = true
+}
+
+// clean drops what cannot be shown or stored.
+func clean(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, s))
+}

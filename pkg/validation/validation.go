@@ -1,0 +1,226 @@
+// Package validation judges a submission before any person spends time on it:
+// the card list against its rules, the form against the list, the purchase
+// orders and the PKS (features.md I03-I08, N20, N21). It writes the table
+// finding.
+package validation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/institution"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+// Check judges a submission by its form and its card list. r has its lines and
+// orders; today is the office's day. The error is the database's.
+func Check(ctx context.Context, rd postgres.Reader, r request.Request, list List, today clock.Date) ([]Finding, error) {
+	c := &check{ctx: ctx, rd: rd, r: r, list: list, today: today, cells: newGrouped()}
+	c.found = append(c.found, list.Faults...)
+	for _, rule := range []func() error{c.serials, c.inUse, c.counts, c.purchaseOrders, c.agreement} {
+		if err := rule(); err != nil {
+			return nil, err
+		}
+	}
+	return c.found, nil
+}
+
+// Cards are the rows of a list as they are stored: each is given to the line of
+// its lembaga by the quantities of the lines, in their order.
+func Cards(r request.Request, list List) []cardlist.Row {
+	rows := make([]cardlist.Row, len(list.Rows))
+	line, left := 0, 0
+	for i, row := range list.Rows {
+		for left == 0 && line < len(r.Lines) {
+			left = r.Lines[line].Quantity
+			line++
+		}
+		left--
+		rows[i] = row.Row
+		rows[i].Line = max(line, 1)
+	}
+	return rows
+}
+
+// Taken makes findings of serials that another request took first.
+func Taken(list List, serials []string) []Finding {
+	taken := map[string]bool{}
+	for _, s := range serials {
+		taken[s] = true
+	}
+	cells := newGrouped()
+	for _, row := range list.Rows {
+		if taken[row.Serial] {
+			cells.at("serial_in_use", list.columns[cardlist.HeaderSerial], row.At, inUseText)
+		}
+	}
+	return cells.findings()
+}
+
+// Summary is the reason that a returned request bears, in one sentence or two.
+func Summary(found []Finding) string {
+	faults := Errors(found)
+	if len(faults) == 0 {
+		return ""
+	}
+	if len(faults) == 1 {
+		return "Pemeriksaan berkas menemukan 1 kesalahan. " + faults[0].Detail
+	}
+	return fmt.Sprintf("Pemeriksaan berkas menemukan %d kesalahan. Yang pertama: %s", len(faults), faults[0].Detail)
+}
+
+// check is one judgement.
+type check struct {
+	ctx   context.Context
+	rd    postgres.Reader
+	r     request.Request
+	list  List
+	today clock.Date
+	cells *grouped
+	found []Finding
+}
+
+func (c *check) fault(code, pointer, detail string, args ...any) {
+	c.found = append(c.found, Finding{Code: code, Severity: Error, Pointer: pointer, Detail: fmt.Sprintf(detail, args...)})
+}
+
+func (c *check) warn(code, pointer, detail string, args ...any) {
+	c.found = append(c.found, Finding{Code: code, Severity: Warning, Pointer: pointer, Detail: fmt.Sprintf(detail, args...)})
+}
+
+// serials checks forms, the presence of reader serials and repetitions.
+func (c *check) serials() error {
+	m, err := institution.MachineTypeByCode(c.ctx, c.rd, c.r.MachineType)
+	if errors.Is(err, institution.ErrNotFound) {
+		c.fault("machine_type_unknown", "/machine_type", "Jenis Mesin \"%s\" tidak ada dalam data induk.", c.r.MachineType)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if m.UsesReader != (c.r.Kind == request.KindReader) {
+		c.fault("machine_type_kind", "/machine_type", "Jenis Mesin \"%s\" tidak sesuai dengan jenis permohonan %s.",
+			m.Name, request.KindLabels[c.r.Kind])
+	}
+	serialForm, err := cardlist.WholeMatch(m.SAMPattern)
+	if err != nil {
+		return err
+	}
+	readerForm, err := cardlist.WholeMatch(m.ReaderPattern)
+	if err != nil {
+		return err
+	}
+	readerColumn := c.list.columns[cardlist.HeaderReaderSerial]
+	if m.UsesReader && readerColumn == "" && !c.list.Unreadable {
+		c.fault("header_missing", wholeList, "Kepala kolom \"%s\" tidak ditemukan pada lembar \"%s\". Gunakan templat.",
+			cardlist.HeaderReaderSerial, cardlist.Sheet)
+	}
+	serialColumn := c.list.columns[cardlist.HeaderSerial]
+	for _, row := range c.list.Rows {
+		if row.Serial != "" && !serialForm.MatchString(row.Serial) {
+			c.cells.at("serial_form", serialColumn, row.At, "bentuk No. Seri Kartu SAM tidak sesuai dengan Jenis Mesin "+m.Name+".")
+		}
+		switch {
+		case m.UsesReader && readerColumn == "":
+		case m.UsesReader && row.ReaderSerial == "":
+			if !c.faulty(readerColumn, row.At) {
+				c.cells.at("reader_serial_missing", readerColumn, row.At, "No. Seri Reader kosong.")
+			}
+		case m.UsesReader && !readerForm.MatchString(row.ReaderSerial):
+			c.cells.at("reader_serial_form", readerColumn, row.At, "bentuk No. Seri Reader tidak sesuai dengan Jenis Mesin "+m.Name+".")
+		case !m.UsesReader && row.ReaderSerial != "":
+			c.cells.at("reader_serial_unexpected", readerColumn, row.At, "No. Seri Reader harus kosong untuk "+m.Name+".")
+		}
+	}
+	c.repeated(serialColumn, cardlist.HeaderSerial, "serial_repeated", func(r ListRow) string { return r.Serial })
+	if m.UsesReader {
+		c.repeated(readerColumn, cardlist.HeaderReaderSerial, "reader_serial_repeated", func(r ListRow) string { return r.ReaderSerial })
+	}
+	c.found = append(c.found, c.cells.findings()...)
+	return nil
+}
+
+// faulty says whether the reading of the list has refused a cell already.
+func (c *check) faulty(column string, row int) bool { return c.list.refused[cellAt{column, row}] }
+
+// mostNamed is how many repeated values are named one by one.
+const mostNamed = 5
+
+// repeated finds values that stand in the list more than once.
+func (c *check) repeated(column, name, code string, value func(ListRow) string) {
+	first := map[string]int{}
+	var again []ListRow
+	for _, row := range c.list.Rows {
+		v := value(row)
+		if v == "" {
+			continue
+		}
+		if _, ok := first[v]; ok {
+			again = append(again, row)
+			continue
+		}
+		first[v] = row.At
+	}
+	for _, row := range again {
+		detail := name + " sudah ada pada baris sebelumnya."
+		if len(again) <= mostNamed {
+			detail = fmt.Sprintf("%s %s sudah ada di sel %s%d.", name, value(row), column, first[value(row)])
+		}
+		c.cells.at(code, column, row.At, detail)
+	}
+}
+
+const inUseText = "No. Seri Kartu SAM sudah tercatat pada permohonan lain yang masih berjalan."
+
+// inUse finds serials of other requests. Whose they are is not told.
+func (c *check) inUse() error {
+	var serials []string
+	for _, row := range c.list.Rows {
+		if row.Serial != "" {
+			serials = append(serials, row.Serial)
+		}
+	}
+	if len(serials) == 0 {
+		return nil
+	}
+	taken, err := cardlist.InUse(c.ctx, c.rd, c.r.ID, serials)
+	if err != nil {
+		return err
+	}
+	personalised := map[string]bool{}
+	for _, t := range taken {
+		personalised[t.Serial] = t.Personalised
+	}
+	cells := newGrouped()
+	for _, row := range c.list.Rows {
+		done, ok := personalised[row.Serial]
+		switch {
+		case ok && done:
+			cells.at("serial_personalised", c.list.columns[cardlist.HeaderSerial], row.At, "kartu dengan nomor seri ini sudah pernah dipersonalisasi.")
+		case ok:
+			cells.at("serial_in_use", c.list.columns[cardlist.HeaderSerial], row.At, inUseText)
+		}
+	}
+	c.found = append(c.found, cells.findings()...)
+	return nil
+}
+
+// counts compares the stated count with the list and the lines (features.md
+// N21).
+func (c *check) counts() error {
+	if n := len(c.list.Rows); !c.list.Unreadable && n != c.r.CardCount {
+		c.fault("card_count", "/card_count", "Jumlah Kartu SAM yang diajukan %d, sedangkan daftar kartu berisi %d.", c.r.CardCount, n)
+	}
+	sum := 0
+	for _, l := range c.r.Lines {
+		sum += l.Quantity
+	}
+	if len(c.r.Lines) > 0 && sum != c.r.CardCount {
+		c.fault("lines_count", "/lines", "Jumlah kartu seluruh lembaga pengguna %d, sedangkan Jumlah Kartu SAM yang diajukan %d.", sum, c.r.CardCount)
+	}
+	return nil
+}
