@@ -28,7 +28,6 @@ type pcscContext interface {
 type pcscCard interface {
 	ActiveProtocol() scard.Protocol
 	BeginTransaction() error
-	EndTransaction(d scard.Disposition) error
 	Status() (*scard.CardStatus, error)
 	Transmit(command []byte) ([]byte, error)
 	Disconnect(d scard.Disposition) error

@@ -189,12 +189,12 @@ func (p *process) call(ctx context.Context, m message, limit time.Duration) (mes
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return message{}, fmt.Errorf("%w: %s", ErrOutcomeUnknown, p.cause)
+	return message{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, p.cause)
 }
 
 // gone is the error for a command that was not given to a dead child.
 func (p *process) gone() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return fmt.Errorf("%w: %s", ErrReaderGone, p.cause)
+	return fmt.Errorf("%w: %w", ErrReaderGone, p.cause)
 }

@@ -171,7 +171,11 @@ func TestStubbornChildIsKilled(t *testing.T) {
 	require.NoError(t, err)
 	await(t, r, ReaderReady)
 	cancel()
-	<-r.Done()
+	select {
+	case <-r.Done():
+	case <-time.After(2 * stopGrace):
+		require.FailNow(t, "something that the child has started is still there")
+	}
 	_, open := <-r.Events()
 	require.False(t, open)
 	require.NoError(t, holder.Close())
