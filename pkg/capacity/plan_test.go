@@ -1,0 +1,180 @@
+package capacity_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"dukcapil.go.id/sifilma/configs"
+	"dukcapil.go.id/sifilma/pkg/capacity"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/workday"
+)
+
+func shipped(t require.TestingT) *workday.Calendar {
+	body, err := configs.Holidays()
+	require.NoError(t, err)
+	data, err := workday.Parse(body)
+	require.NoError(t, err)
+	return data.Calendar()
+}
+
+func demands(first clock.Date, cards ...int) []capacity.Demand {
+	var list []capacity.Demand
+	for i, n := range cards {
+		list = append(list, capacity.Demand{RequestID: fmt.Sprint("r", i), Disposition: first, Ticket: fmt.Sprintf("%04d", i), Cards: n})
+	}
+	return list
+}
+
+// perDay sums the cards of each day in order of days.
+func perDay(spans []capacity.Span) (days []clock.Date, cards []int) {
+	for _, s := range spans {
+		if len(days) == 0 || days[len(days)-1] != s.Day {
+			days, cards = append(days, s.Day), append(cards, 0)
+		}
+		cards[len(cards)-1] += s.To - s.From
+	}
+	return days, cards
+}
+
+// TestPlanExamples are the examples of the procedure and its FAQ (features.md
+// I14, K03, K06, N5).
+func TestPlanExamples(t *testing.T) {
+	t.Parallel()
+	monday := clock.MustParseDate("2026-11-23")
+	for name, c := range map[string]struct {
+		cards []int
+		want  []int
+	}{
+		"250 fit one day":                         {[]int{250}, []int{250}},
+		"the 251st moves on":                      {[]int{251}, []int{250, 1}},
+		"929 take four days":                      {[]int{929}, []int{250, 250, 250, 179}},
+		"100, 200 and 300 share and spill":        {[]int{100, 200, 300}, []int{250, 250, 100}},
+		"500 queued, 250 asked: on the third day": {[]int{500, 250}, []int{250, 250, 250}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spans := capacity.Plan(demands(monday, c.cards...), capacity.Days{Calendar: shipped(t), First: monday})
+			_, got := perDay(spans)
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestPlanSkipsHolidays(t *testing.T) {
+	t.Parallel()
+	eve := clock.MustParseDate("2026-12-23") // 24 cuti bersama, 25 Natal, then a weekend
+	spans := capacity.Plan(demands(eve, 300), capacity.Days{Calendar: shipped(t), First: eve})
+	days, cards := perDay(spans)
+	require.Equal(t, []clock.Date{eve, clock.MustParseDate("2026-12-28")}, days)
+	require.Equal(t, []int{250, 50}, cards)
+}
+
+func TestPlanLeavesFrozenSlotsAlone(t *testing.T) {
+	t.Parallel()
+	monday := clock.MustParseDate("2026-11-23")
+	spans := capacity.Plan(demands(monday, 200), capacity.Days{Calendar: shipped(t), First: monday, Taken: map[clock.Date]int{monday: 101}})
+	require.Equal(t, []capacity.Span{
+		{RequestID: "r0", Day: monday, From: 101, To: 251},
+		{RequestID: "r0", Day: clock.MustParseDate("2026-11-24"), From: 1, To: 51},
+	}, spans)
+}
+
+// TestPlanProperties holds the planner's promises for random queues, days and
+// capacities.
+func TestPlanProperties(t *testing.T) {
+	t.Parallel()
+	calendar := shipped(t)
+	rapid.Check(t, func(t *rapid.T) {
+		first := clock.MustParseDate("2026-01-01").AddDays(rapid.IntRange(0, 500).Draw(t, "first"))
+		queue := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) capacity.Demand {
+			n := rapid.IntRange(0, 1_000_000).Draw(t, "ticket")
+			return capacity.Demand{
+				RequestID: fmt.Sprint(n), Ticket: fmt.Sprintf("%07d", n), Cards: rapid.IntRange(1, 700).Draw(t, "cards"),
+				Disposition: first.AddDays(rapid.IntRange(-20, 20).Draw(t, "disposition")),
+			}
+		}), 1, 20).Draw(t, "queue")
+		seen := map[string]bool{}
+		unique := queue[:0]
+		for _, q := range queue {
+			if !seen[q.RequestID] {
+				seen[q.RequestID] = true
+				unique = append(unique, q)
+			}
+		}
+		queue = unique
+		usual := rapid.IntRange(1, 300).Draw(t, "capacity")
+		closed := rapid.IntRange(0, 30).Draw(t, "closed day")
+		size := func(d clock.Date) int {
+			if d == first.AddDays(closed) {
+				return 0
+			}
+			return usual
+		}
+		days := capacity.Days{Calendar: calendar, First: first, Capacity: size}
+		spans := capacity.Plan(queue, days)
+
+		placed, used := map[string]int{}, map[clock.Date]int{}
+		slots := map[string]bool{}
+		byID := map[string]capacity.Demand{}
+		for _, q := range queue {
+			byID[q.RequestID] = q
+		}
+		for _, s := range spans {
+			placed[s.RequestID] += s.To - s.From
+			used[s.Day] += s.To - s.From
+			require.True(t, calendar.IsWorkday(s.Day), "%s is no hari kerja", s.Day)
+			require.False(t, s.Day.Before(first))
+			require.False(t, s.Day.Before(byID[s.RequestID].Disposition), "placed before its disposition")
+			require.GreaterOrEqual(t, s.From, 1)
+			require.LessOrEqual(t, s.To-1, size(s.Day))
+			for n := s.From; n < s.To; n++ {
+				key := fmt.Sprint(s.Day, n)
+				require.False(t, slots[key], "slot given twice")
+				slots[key] = true
+			}
+		}
+		for _, q := range queue {
+			require.Equal(t, q.Cards, placed[q.RequestID], "cards lost or placed twice")
+		}
+		for d, n := range used {
+			require.LessOrEqual(t, n, size(d), "day above capacity")
+		}
+
+		// Any order of the same queue gives the same plan.
+		shuffled := append([]capacity.Demand(nil), queue...)
+		rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		require.Equal(t, spans, capacity.Plan(shuffled, days))
+
+		// A request that ranks last moves nobody.
+		last := capacity.Demand{RequestID: "last", Ticket: "z", Disposition: first.AddDays(21), Cards: 300}
+		var others []capacity.Span
+		for _, s := range capacity.Plan(append(shuffled, last), days) {
+			if s.RequestID != "last" {
+				others = append(others, s)
+			}
+		}
+		require.Equal(t, spans, others)
+	})
+}
+
+func BenchmarkPlan(b *testing.B) {
+	monday := clock.MustParseDate("2026-11-23")
+	calendar := shipped(b)
+	for _, n := range []int{10_000, 100_000, 1_000_000} {
+		queue := make([]int, n/50)
+		for i := range queue {
+			queue[i] = 50
+		}
+		list := demands(monday, queue...)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				capacity.Plan(list, capacity.Days{Calendar: calendar, First: monday})
+			}
+		})
+	}
+}
