@@ -46,7 +46,7 @@ CREATE TABLE document (
     request_id   uuid        NOT NULL REFERENCES request,
     state        text        NOT NULL,
     version      bigint      NOT NULL DEFAULT 1,
-    number       text UNIQUE,
+    number       text CHECK (number <> ''),
     dated        date,
     signatory    jsonb       NOT NULL DEFAULT '{}',
     template_sha256 bytea,
@@ -57,9 +57,13 @@ CREATE TABLE document (
     signed_on    date,
     created_at   timestamptz NOT NULL,
     CHECK (state IN ('drafted', 'void') OR number IS NOT NULL OR kind = 'result_list'),
+    CHECK (number IS NULL OR dated IS NOT NULL),
     CHECK (state NOT IN ('awaiting_signature') OR pdf_blob IS NOT NULL),
     CHECK (state <> 'issued' OR scan_blob IS NOT NULL OR kind = 'result_list')
 );
+-- A number is given once in a year, over all kinds: the office's numbers start
+-- again each year and need not say which (400.8.2.15/2350/Dukcapil).
+CREATE UNIQUE INDEX document_number ON document (number, (extract(year FROM dated)));
 -- One living paper of a kind for its subject.
 CREATE UNIQUE INDEX document_living ON document (kind, subject_id) WHERE state NOT IN ('void', 'replaced');
 CREATE INDEX document_request ON document (request_id);
