@@ -244,6 +244,7 @@ func TestDeadlineEndsCommand(t *testing.T) {
 	defer cancel()
 	_, err := card.Transmit(ctx, command)
 	require.ErrorIs(t, err, smartcard.ErrOutcomeUnknown)
+	<-ctx.Done()
 	_, err = card.Transmit(ctx, command)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	next(t, r, smartcard.Quarantined, smartcard.Removed)
