@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -79,7 +80,7 @@ func (b *bench) start() {
 	b.line = line.New(line.Parts{
 		Station: "uji-1", DB: b.DB, Profile: b.profile, Ring: keyring.New(b.token, b.profile), Journal: book,
 		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)),
-		Look: 20 * time.Millisecond,
+		Look: b.lookEvery(),
 	})
 	require.NoError(b.t, b.line.Reconcile(b.t.Context()))
 	b.reader = newFakeReader("Pembaca Uji 00 00")
@@ -248,3 +249,8 @@ func (c *fakeCard) Transmit(ctx context.Context, command []byte) ([]byte, error)
 	c.dead = true
 	return nil, fmt.Errorf("%w: answer of 0 bytes", smartcard.ErrOutcomeUnknown)
 }
+
+func (b *bench) lookEvery() time.Duration { return 10 * time.Millisecond }
+
+// marker is an attempt's id as a chip shows it.
+func marker(attemptID string) string { return strings.ToUpper(strings.ReplaceAll(attemptID, "-", "")) }

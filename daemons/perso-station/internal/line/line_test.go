@@ -29,7 +29,7 @@ func TestBlankBecomesClear(t *testing.T) {
 	require.True(t, state.HasPCID && state.HasCONF)
 	require.Equal(t, c.ManifestNo, state.Manifest)
 
-	b.reader.remove()
+	b.removeCard()
 	got = b.outcome(b.chip(b.Serials[0], func(cfg *card.Config) {
 		cfg.ChipID = card.SeedChipID("another")
 		cfg.KDD = card.SeedChipID(b.Serials[0])
