@@ -23,10 +23,10 @@ help: ## Tampilkan daftar ini
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: install build ## Jalankan seluruh kantor di komputer ini sampai Ctrl-C
-	@exec bin/sifilma up
+	@exec bin/sifilma up -play bin/demo
 
 demo: install build ## Sama seperti run, lalu selesai dengan kode 0
-	@exec bin/sifilma up -demo
+	@exec bin/sifilma up -play bin/demo -once
 
 stop: $(services) ## Hentikan semua yang dijalankan dari folder kerja ini
 	@$(services) stop -dir "$$SIFILMA_TEST_RUN"
@@ -42,7 +42,7 @@ services: install $(services) ## Nyalakan layanan untuk pengujian dan biarkan me
 
 build: ## Bangun semua program ke bin/
 	@mkdir -p bin
-	go build $(vcs) -o bin/ ./daemons/... ./test/virtualsam ./deploy/local/cmd/services
+	go build $(vcs) -o bin/ ./daemons/... ./test/virtualsam ./test/demo ./deploy/local/cmd/services
 
 test: ## Uji semuanya pada layanan sungguhan, dengan pendeteksi balapan data
 	@$(call with_services, go vet ./... && go test -race -p 2 -timeout 25m ./...)

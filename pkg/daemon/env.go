@@ -93,6 +93,18 @@ func newEnv(name string, c *Common, stderr io.Writer) (*Env, error) {
 	return e, nil
 }
 
+// gatherers joins the daemon's own metrics with those of packages that count for
+// the whole process, such as rabbit and outbox.
+func (e *Env) gatherers() prometheus.Gatherers {
+	return prometheus.Gatherers{e.Registry, prometheus.DefaultGatherer}
+}
+
+func init() {
+	// The daemon's own registry has these; two of them in one answer would clash.
+	prometheus.Unregister(collectors.NewGoCollector())
+	prometheus.Unregister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
 // AddCheck adds a check to /readyz: nil means usable. A check gets one second. Its
 // error text is shown by /readyz, so it must hold no secret.
 func (e *Env) AddCheck(name string, check func(ctx context.Context) error) { e.health.add(name, check) }

@@ -37,7 +37,7 @@ func newFront(e *Env) *front {
 	})
 	f.own.Get("/readyz", f.readyz)
 	f.own.With(f.guard).Get("/api/v1/status", f.status)
-	f.own.With(f.guard).Method(http.MethodGet, "/metrics", promhttp.HandlerFor(e.Registry, promhttp.HandlerOpts{}))
+	f.own.With(f.guard).Method(http.MethodGet, "/metrics", promhttp.HandlerFor(e.gatherers(), promhttp.HandlerOpts{}))
 	return f
 }
 
