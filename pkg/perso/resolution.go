@@ -90,10 +90,14 @@ func ProposeResolution(ctx context.Context, tx *postgres.Tx, cardID string, d De
 	}
 	open, err := openResolution(ctx, tx, cardID)
 	switch {
-	case err == nil && open.Decision == d && open.DecidedBy == ch.Actor.Name:
+	case err == nil && open.allowed(h) && open.Decision == d && open.DecidedBy == ch.Actor.Name:
 		return open, nil
-	case err == nil:
+	case err == nil && open.allowed(h):
 		return Resolution{}, ErrResolutionOpen
+	case err == nil: // about a card that was read again since, and is not as it was
+		if err := withdraw(ctx, tx, open); err != nil {
+			return Resolution{}, err
+		}
 	case !errors.Is(err, ErrNoResolution):
 		return Resolution{}, err
 	}
@@ -126,11 +130,24 @@ func WithdrawResolution(ctx context.Context, tx *postgres.Tx, cardID string, ch 
 	if err != nil {
 		return err
 	}
-	if err := tx.ExecOne(ctx, `DELETE FROM card_resolution WHERE id=$1 AND confirmed_by IS NULL`, open.ID); err != nil {
-		return fmt.Errorf("perso: withdrawing: %w", err)
+	if err := withdraw(ctx, tx, open); err != nil {
+		return err
 	}
 	w := &walk{tx: tx, card: h.Card, change: ch}
 	return w.note(ctx, "card.resolution.withdraw", map[string]any{"decision": open.Decision, "decided_by": open.DecidedBy})
+}
+
+func withdraw(ctx context.Context, tx *postgres.Tx, open Resolution) error {
+	if err := tx.ExecOne(ctx, `DELETE FROM card_resolution WHERE id=$1 AND confirmed_by IS NULL`, open.ID); err != nil {
+		return fmt.Errorf("perso: withdrawing: %w", err)
+	}
+	return nil
+}
+
+// allowed says whether the card is still in the doubt that was decided on, and
+// still allows the decision.
+func (r Resolution) allowed(h Hand) bool {
+	return r.CardVersion == h.Card.Version && (r.Decision == DecideSpoil || r.Decision == h.Attempt.Proposal)
 }
 
 // ConfirmResolution is the second person's word: complete and spoil move the
@@ -148,8 +165,8 @@ func ConfirmResolution(ctx context.Context, tx *postgres.Tx, cardID string, ch C
 	if open.DecidedBy == ch.Actor.Name {
 		return Card{}, ErrSamePerson
 	}
-	if open.CardVersion != h.Card.Version || open.Decision != DecideSpoil && h.Attempt.Proposal != open.Decision {
-		return Card{}, ErrNotObserved // the card was read again since, and is not as it was
+	if !open.allowed(h) {
+		return Card{}, ErrNotObserved
 	}
 	if err := tx.ExecOne(ctx, `
 		UPDATE card_resolution SET confirmed_by=$2, confirmed_at=$3 WHERE id=$1 AND confirmed_by IS NULL`,
