@@ -15,18 +15,19 @@ import (
 )
 
 // startShell runs a shell script in the place of a reader's process.
-func startShell(t *testing.T, script string, command ...string) *Reader {
+func startShell(t *testing.T, script string, change ...func(*Options)) *Reader {
 	t.Helper()
-	if command == nil {
-		command = []string{"/bin/sh", "-c", script}
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r, err := StartReader(ctx, Options{
-		Name: "Reader", Command: command, Stderr: io.Discard, Log: zerolog.Nop(),
+	opts := Options{
+		Name: "Reader", Command: []string{"/bin/sh", "-c", script}, Stderr: io.Discard, Log: zerolog.Nop(),
 		TransmitTimeout: 300 * time.Millisecond, ConnectTimeout: 300 * time.Millisecond,
 		BusyTimeout: 200 * time.Millisecond,
 		BackoffMin:  5 * time.Millisecond, BackoffMax: 20 * time.Millisecond,
-	})
+	}
+	for _, c := range change {
+		c(&opts)
+	}
+	r, err := StartReader(ctx, opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { cancel(); <-r.Done() })
 	return r
@@ -72,13 +73,14 @@ func TestChildThatNeverWorks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startShell(t, "", command...)
+			r := startShell(t, "", func(o *Options) {
+				o.Command, o.BackoffMin, o.BackoffMax = command, 600*time.Millisecond, time.Second
+			})
 			first := await(t, r, Quarantined)
-			require.Equal(t, 5*time.Millisecond, first.Wait)
+			require.Equal(t, 600*time.Millisecond, first.Wait)
 			require.NotEmpty(t, first.Detail)
-			require.Equal(t, 10*time.Millisecond, await(t, r, Quarantined).Wait)
-			require.Equal(t, 20*time.Millisecond, await(t, r, Quarantined).Wait)
-			require.Equal(t, 20*time.Millisecond, await(t, r, Quarantined).Wait, "no longer than the most")
+			require.Equal(t, time.Second, await(t, r, Quarantined).Wait, "doubled, up to the most")
+			require.Equal(t, time.Second, await(t, r, Quarantined).Wait)
 			_, err := r.Connect(t.Context())
 			require.ErrorIs(t, err, ErrReaderGone)
 		})
