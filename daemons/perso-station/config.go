@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"dukcapil.go.id/sifilma/configs"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
@@ -24,68 +26,69 @@ type Config struct {
 	daemon.Common `yaml:",inline"`
 	Postgres      postgres.Config `yaml:"postgres"`
 	Rabbit        rabbit.Config   `yaml:"rabbit"`
-	HSM           HSM             `yaml:"hsm"`
-	Station       Station         `yaml:"station"`
-	Readers       readers.Config  `yaml:"readers"`
-	Numbers       perso.Numbers   `yaml:"numbers"`
-}
-
-// HSM is the token and what a production station allows it to be.
-type HSM struct {
-	pkcs11.Config `yaml:",inline"`
-	AllowSoftHSM  bool `yaml:"allow_softhsm"`
-}
-
-// Station says which station this is and how it works.
-type Station struct {
-	Name       string        `yaml:"name"`
+	Token         pkcs11.Config   `yaml:"token"`
+	// Station is the unique name under which cards are claimed.
+	Station    string        `yaml:"station"`
 	Production bool          `yaml:"production"`
 	Journal    string        `yaml:"journal"`
 	Profile    string        `yaml:"profile"`
 	Look       time.Duration `yaml:"look"`
+	Readers    []string      `yaml:"readers"`
+	Numbers    perso.Numbers `yaml:"numbers"`
+	// What a production station refuses unless it is allowed in so many words.
+	AllowVirtualReaders bool `yaml:"allow_virtual_readers"`
+	AllowSoftHSM        bool `yaml:"allow_softhsm"`
 }
 
 var stationName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// Validate checks the section.
-func (s Station) Validate() error {
+// Validate checks what the sections cannot check alone.
+func (c *Config) Validate() error {
 	switch {
-	case !stationName.MatchString(s.Name):
-		return errors.New("name is missing or not lower case letters, digits and hyphens")
-	case s.Journal == "":
+	case !stationName.MatchString(c.Station):
+		return errors.New("station is missing or not lower case letters, digits and hyphens")
+	case c.Journal == "":
 		return errors.New("journal is missing")
-	case s.Look < 0:
+	case c.Look < 0:
 		return errors.New("look is negative")
+	case c.Rabbit.URL == "":
+		return errors.New("rabbit.url is missing")
+	case c.Production && !c.AllowSoftHSM && software(c.Token.Module):
+		return errors.New("token.module: SoftHSM is refused in production unless allow_softhsm is true")
 	}
-	_, err := s.profile()
+	if err := c.readers().Validate(); err != nil {
+		return err
+	}
+	_, err := c.profile()
 	return err
 }
 
+func (c *Config) readers() readers.Rule {
+	return readers.Rule{Only: c.Readers, RefuseVirtual: c.Production && !c.AllowVirtualReaders}
+}
+
 // profile reads the profile: a file, or the name of one that is built in.
-func (s Station) profile() (*profile.Profile, error) {
-	if !strings.ContainsAny(s.Profile, `/\.`) {
-		file, err := configs.Profile(s.Profile)
+func (c *Config) profile() (*profile.Profile, error) {
+	if !strings.ContainsAny(c.Profile, `/\.`) {
+		file, err := configs.Profile(c.Profile)
 		if err != nil {
-			return nil, fmt.Errorf("profile %q is not built in; a file needs a path", s.Profile)
+			return nil, fmt.Errorf("profile %q is not built in; a file needs a path", c.Profile)
 		}
 		return profile.Parse(file)
 	}
-	file, err := os.ReadFile(s.Profile)
+	file, err := os.ReadFile(c.Profile)
 	if err != nil {
 		return nil, err
 	}
 	return profile.Parse(file)
 }
 
-// Validate checks what the sections cannot check alone.
-func (c *Config) Validate() error {
-	if c.Rabbit.URL == "" {
-		return errors.New("rabbit.url is missing")
+// openJournal opens the station's journal, in a folder of its own if need be.
+func (c *Config) openJournal() (*journal.Journal, error) {
+	if err := os.MkdirAll(filepath.Dir(c.Journal), 0o700); err != nil {
+		return nil, err
 	}
-	if c.Station.Production && !c.HSM.AllowSoftHSM && software(c.HSM.Module) {
-		return errors.New("hsm.module: SoftHSM is refused in production unless hsm.allow_softhsm is true")
-	}
-	return nil
+	return journal.Open(c.Journal)
 }
 
 // software tells whether a PKCS#11 module is SoftHSM, also behind a link.
@@ -98,7 +101,7 @@ func software(module string) bool {
 
 func defaults() Config {
 	return Config{
-		Station: Station{Name: "perso-1", Production: true, Journal: "perso-station.journal", Profile: "gp-scp03-sam", Look: 2 * time.Second},
+		Station: "perso-1", Production: true, Journal: "perso-station.journal", Profile: "gp-scp03-sam", Look: line.DefaultLook,
 		Rabbit:  rabbit.Config{Name: "perso-station"},
 		Numbers: perso.Numbers{PCID: "3671{epoch:4}{counter:24}", Manifest: "M-{year}-{epoch:2}{counter:6}"},
 	}

@@ -33,12 +33,12 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 	require.NoError(t, err)
 	for name, c := range map[string]struct{ old, new, says string }{
 		"softhsm in production": {"allow_softhsm: true", "allow_softhsm: false", "allow_softhsm"},
-		"station name":          {"name: perso-1\n", "name: Perso 1\n", "station"},
+		"station name":          {"station: perso-1\n", "station: Perso 1\n", "station"},
 		"no such profile":       {"profile: gp-scp03-sam", "profile: gp-scp02-sam", "not built in"},
 		"profile file":          {"profile: gp-scp03-sam", "profile: ./nowhere.json", "no such file"},
 		"numbers without epoch": {`"M-{year}-{epoch:2}{counter:6}"`, `"M-{year}-{counter:6}"`, "epoch"},
 		"short PCID":            {`"3671{epoch:4}{counter:24}"`, `"3671{epoch:4}{counter:20}"`, "32 hexadecimal"},
-		"reader pattern":        {"only: []", "only: ['[']", "only"},
+		"reader pattern":        {"readers: []", "readers: ['[']", "readers"},
 		"no broker":             {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit.url"},
 		"unknown key":           {"look: 2s", "lok: 2s", "lok"},
 	} {

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 
 	"github.com/rs/zerolog"
@@ -15,7 +14,6 @@ import (
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/pkg/daemon"
-	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -31,7 +29,7 @@ func main() {
 }
 
 func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
-	profile, err := cfg.Station.profile()
+	profile, err := cfg.profile()
 	if err != nil {
 		return err
 	}
@@ -41,12 +39,12 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	}
 	env.OnStop(db.Close)
 	db.Expect(schema.Version())
-	book, err := journal.Open(cfg.Station.Journal)
+	book, err := cfg.openJournal()
 	if err != nil {
 		return err
 	}
 	env.OnStop(book.Close)
-	token, err := pkcs11.Open(cfg.HSM.Config)
+	token, err := pkcs11.Open(cfg.Token)
 	if err != nil {
 		return err
 	}
@@ -54,26 +52,20 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	ring := keyring.New(token, profile)
 	broker := rabbit.New(cfg.Rabbit, env.Log)
 	work := line.New(line.Parts{
-		Station: cfg.Station.Name, DB: db, Profile: profile, Ring: ring, Journal: book, Numbers: cfg.Numbers,
-		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Station.Look,
+		Station: cfg.Station, DB: db, Profile: profile, Ring: ring, Journal: book, Numbers: cfg.Numbers,
+		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look,
 	})
 	hands := &readers.Supervisor{
-		Config: cfg.Readers, Production: cfg.Station.Production, Line: work,
-		Command: profile.Timeouts.Command.Duration(), Log: env.Log,
+		Rule: cfg.readers(), Line: work, Command: profile.Timeouts.Command.Duration(), Log: env.Log,
 	}
 	env.AddCheck("postgres", db.Check)
 	env.AddCheck("rabbitmq", broker.Check)
 	env.AddCheck("hsm", ring.Check)
-	env.AddCheck("readers", func(context.Context) error {
-		if refused := hands.Refused(); len(refused) > 0 {
-			return errors.New("virtual readers are refused in production")
-		}
-		return nil
-	})
-	env.Status.Set("station", cfg.Station.Name)
+	env.AddCheck("readers", hands.Check)
+	env.Status.Set("station", cfg.Station)
 	env.Status.Set("profile", profile.Label())
 	env.Status.Func("readers", func(context.Context) (any, error) { return work.Readers(), nil })
-	broker.Consume(db, rabbit.StationQueue(cfg.Station.Name), work.Hear)
+	broker.Consume(db, rabbit.StationQueue(cfg.Station), work.Hear)
 	env.Go("broker", broker.Run)
 	env.Go("relay", outbox.NewRelay(db, broker, env.Log).Run)
 	env.Go("line", func(ctx context.Context) error { return run(ctx, db, work, hands, *zerolog.Ctx(ctx)) })

@@ -6,6 +6,7 @@ package readers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"slices"
@@ -18,51 +19,53 @@ import (
 	"dukcapil.go.id/sifilma/pkg/smartcard"
 )
 
-// Config says which readers a station uses.
-type Config struct {
+// Rule says which readers a station uses.
+type Rule struct {
 	// Only limits the station to readers whose name matches one of these
 	// patterns (path.Match); empty means every reader.
-	Only []string `yaml:"only"`
-	// AllowVirtual lets a production station use virtual readers, into which
-	// anyone on the network can plug a card.
-	AllowVirtual bool `yaml:"allow_virtual"`
+	Only []string
+	// RefuseVirtual refuses virtual readers, into which anyone on the network
+	// can plug a card.
+	RefuseVirtual bool
 }
 
 // Validate checks the patterns.
-func (c Config) Validate() error {
-	for _, p := range c.Only {
+func (r Rule) Validate() error {
+	for _, p := range r.Only {
 		if _, err := path.Match(p, ""); err != nil {
-			return errors.New("only: " + p + ": " + err.Error())
+			return fmt.Errorf("readers: pattern %q: %w", p, err)
 		}
 	}
 	return nil
 }
 
-// wanted tells whether a reader is the station's; why is set for one that is
-// refused.
-func (c Config) wanted(name string, production bool) (ok bool, why string) {
-	if len(c.Only) > 0 && !slices.ContainsFunc(c.Only, func(p string) bool {
-		match, _ := path.Match(p, name) // checked by Validate
-		return match
+// ErrVirtual says that a reader is virtual and the station does not take such.
+var ErrVirtual = errors.New("readers: virtual readers are refused in production")
+
+// accepts tells whether a reader is the station's; ErrVirtual when it would be,
+// were it a real one.
+func (r Rule) accepts(name string) (bool, error) {
+	if len(r.Only) > 0 && !slices.ContainsFunc(r.Only, func(p string) bool {
+		match, err := path.Match(p, name)
+		return err == nil && match
 	}) {
-		return false, ""
+		return false, nil
 	}
-	if production && !c.AllowVirtual && smartcard.IsVirtual(name) {
-		return false, "virtual readers are refused in production"
+	if r.RefuseVirtual && smartcard.IsVirtual(name) {
+		return false, ErrVirtual
 	}
-	return true, ""
+	return true, nil
 }
 
 // Supervisor starts and ends runners as readers come and go.
 type Supervisor struct {
-	Config     Config
-	Production bool
-	Line       *line.Line
-	Command    time.Duration // longest time for one APDU
-	Log        zerolog.Logger
+	Rule    Rule
+	Line    *line.Line
+	Command time.Duration // longest time for one APDU
+	Log     zerolog.Logger
 
 	mu      sync.Mutex
-	refused []string
+	refused error
 }
 
 // Run works until ctx is done; then each runner finishes the card in its hand.
@@ -80,12 +83,12 @@ func (s *Supervisor) Run(ctx context.Context) error {
 				delete(running, name)
 			}
 		}
-		var refused []string
+		var refused error
 		for _, name := range names {
-			ok, why := s.Config.wanted(name, s.Production)
-			if why != "" {
-				refused = append(refused, name)
-				s.Log.Error().Str("reader", name).Msg(why)
+			ok, err := s.Rule.accepts(name)
+			if err != nil {
+				refused = err
+				s.Log.Error().Err(err).Str("reader", name).Msg("reader is not used")
 			}
 			if !ok || running[name] != nil {
 				continue
@@ -108,11 +111,12 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	return nil
 }
 
-// Refused returns the readers that are not used because they are virtual.
-func (s *Supervisor) Refused() []string {
+// Check tells readyz whether the readers that are plugged in are used: nil, or
+// ErrVirtual.
+func (s *Supervisor) Check(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.refused)
+	return s.refused
 }
 
 // running is one reader under a runner.
