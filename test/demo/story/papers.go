@@ -123,6 +123,7 @@ func (p *play) summary(ctx context.Context, v view) error {
 	}
 	p.out.Say("  Portal       %s/permohonan/%s", p.Portal, v.Ticket)
 	p.out.Say("  Intake       %s", p.Intake)
+	p.out.Say("  Kunci API    %s", p.Cast.APIKey)
 	p.out.Say("  Akun (kata sandi hanya untuk kali ini)")
 	for _, l := range p.Cast.Logins {
 		p.out.Say("    %-14s %-28s %s", l.Username, l.Password, l.Name)

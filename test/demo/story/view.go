@@ -108,13 +108,13 @@ func (v view) over() bool {
 
 // card is a row of the request's card table.
 type card struct {
-	ID         string `json:"id"`
-	Row        int    `json:"row"`
-	Serial     string `json:"serial"`
-	State      string `json:"state"`
-	Reason     string `json:"reason"`
-	ReplacedBy string `json:"replaced_by"`
-	Proposal   string `json:"proposal"`
+	ID         string      `json:"id"`
+	Row        int         `json:"row"`
+	Serial     string      `json:"serial"`
+	State      string      `json:"state"`
+	Reason     string      `json:"reason"`
+	ReplacedBy string      `json:"replaced_by"`
+	Proposal   string      `json:"proposal"`
 	Resolution *resolution `json:"resolution"`
 }
 

@@ -1,0 +1,215 @@
+// Package e2e runs the whole office as a user does, with `sifilma up` and the
+// demo that plays the people, and looks at what it leaves behind.
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/deploy/local"
+	"dukcapil.go.id/sifilma/test/harness"
+)
+
+// patience bounds one whole demo; it is for a run that hangs, not a measure.
+const patience = 8 * time.Minute
+
+var programs = sync.OnceValues(func() (string, error) {
+	root, err := harness.Root()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "sifilma-e2e-bin-")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", "build", "-race", "-buildvcs=false", "-o", dir+"/", "./daemons/...", "./test/virtualsam", "./test/demo")
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := programs(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// runDir is a run directory that the database server's user can reach. What
+// runs in it is ended at the test's end, whatever happened.
+func runDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "sifilma-e2e-")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // PostgreSQL runs as another user
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if t.Failed() {
+			showLogs(t, dir)
+		}
+		if err := local.CleanDir(ctx, dir); err != nil {
+			t.Errorf("cleaning %s: %v", dir, err)
+		}
+	})
+	return dir
+}
+
+func showLogs(t *testing.T, dir string) {
+	logs, _ := filepath.Glob(filepath.Join(dir, "log", "*.log"))
+	for _, path := range logs {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		t.Logf("end of %s:\n%s", filepath.Base(path), text[max(0, len(text)-3000):])
+	}
+}
+
+// office is a running `sifilma up`.
+type office struct {
+	t     *testing.T
+	dir   string
+	cmd   *exec.Cmd
+	lines chan string
+	done  chan error
+	text  strings.Builder
+}
+
+// start runs `sifilma up` with the demo in dir.
+func start(t *testing.T, dir string, args ...string) *office {
+	t.Helper()
+	bin, err := programs()
+	require.NoError(t, err)
+	cmd := exec.Command(filepath.Join(bin, "sifilma"), append([]string{"up", "-dir", dir, "-play", filepath.Join(bin, "demo")}, args...)...)
+	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	cmd.Stderr = cmd.Stdout
+	require.NoError(t, cmd.Start())
+	o := &office{t: t, dir: dir, cmd: cmd, lines: make(chan string, 1000), done: make(chan error, 1)}
+	go func() {
+		s := bufio.NewScanner(out)
+		for s.Scan() {
+			o.lines <- s.Text()
+		}
+		close(o.lines)
+		o.done <- cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		for range o.lines { //nolint:revive // drained until the process has ended
+		}
+		if t.Failed() {
+			t.Logf("output of the run:\n%s", o.text.String())
+		}
+	})
+	return o
+}
+
+// next returns the next line of output, or false at its end.
+func (o *office) next() (string, bool) {
+	o.t.Helper()
+	select {
+	case line, ok := <-o.lines:
+		if ok {
+			o.text.WriteString(line + "\n")
+		}
+		return line, ok
+	case <-time.After(patience):
+		o.t.Fatalf("no output for %s; so far:\n%s", patience, o.text.String())
+		return "", false
+	}
+}
+
+// until reads on until a line matches, and fails if the run ends before.
+func (o *office) until(pattern string) []string {
+	o.t.Helper()
+	re := regexp.MustCompile(pattern)
+	for {
+		line, ok := o.next()
+		if !ok {
+			o.t.Fatalf("the run ended before %q:\n%s", pattern, o.text.String())
+		}
+		if m := re.FindStringSubmatch(line); m != nil {
+			return m
+		}
+	}
+}
+
+// wait reads to the end and returns how the run ended.
+func (o *office) wait() error {
+	o.t.Helper()
+	for {
+		if _, ok := o.next(); !ok {
+			return <-o.done
+		}
+	}
+}
+
+func (o *office) stop() error {
+	o.t.Helper()
+	require.NoError(o.t, o.cmd.Process.Signal(syscall.SIGINT))
+	return o.wait()
+}
+
+// daemons are the processes of the fleet that run now.
+func (o *office) daemons() map[string]local.Process {
+	o.t.Helper()
+	body, err := os.ReadFile(filepath.Join(o.dir, "fleet.json"))
+	require.NoError(o.t, err)
+	list := map[string]local.Process{}
+	require.NoError(o.t, json.Unmarshal(body, &list))
+	return list
+}
+
+// kill ends a daemon as a power cut would.
+func (o *office) kill(daemon string) {
+	o.t.Helper()
+	p, ok := o.daemons()[daemon]
+	if !ok {
+		o.t.Logf("%s does not run at this moment", daemon)
+		return
+	}
+	o.t.Logf("killing %s", daemon)
+	_ = syscall.Kill(p.PID, syscall.SIGKILL)
+}
+
+// leftovers are processes whose command line or environment names dir.
+func leftovers(t *testing.T, dir string) []string {
+	t.Helper()
+	var found []string
+	entries, err := os.ReadDir("/proc")
+	require.NoError(t, err)
+	for _, e := range entries {
+		command, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err != nil || len(command) == 0 {
+			continue
+		}
+		environment, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+		if strings.Contains(string(command), dir) || strings.Contains(string(environment), dir) {
+			found = append(found, e.Name()+" "+strings.ReplaceAll(string(command), "\x00", " "))
+		}
+	}
+	return found
+}
+
+var lastLine = regexp.MustCompile(`(?m)^demo: ok request=(PSAM-\d{4}-\d{6}-\d) cards=(\d+)/(\d+) documents=(\d+) seconds=\d+$`)
