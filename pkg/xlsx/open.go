@@ -125,16 +125,16 @@ func sniffCompound(r io.ReaderAt, size int64) error {
 		return fmt.Errorf("xlsx: read: %w", err)
 	}
 	switch {
-	case bytes.Contains(whole, utf16("EncryptedPackage")):
+	case bytes.Contains(whole, wide("EncryptedPackage")):
 		return refuse(Encrypted, "", "protected by a password")
-	case bytes.Contains(whole, utf16("Workbook")) || bytes.Contains(whole, utf16("Book")):
+	case bytes.Contains(whole, wide("Workbook")) || bytes.Contains(whole, wide("Book")):
 		return refuse(OldExcel, "", "workbook of Excel 97-2003")
 	default:
 		return refuse(NotWorkbook, "", "compound file")
 	}
 }
 
-func utf16(s string) []byte {
+func wide(s string) []byte {
 	b := make([]byte, 0, 2*len(s))
 	for i := range len(s) {
 		b = append(b, s[i], 0)

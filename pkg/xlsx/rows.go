@@ -1,6 +1,7 @@
 package xlsx
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"iter"
@@ -107,8 +108,8 @@ func (r *rowReader) readRow() error {
 	s := r.scanner
 	number := r.row + 1
 	if given := s.attr("r"); given != nil {
-		n, err := strconv.Atoi(string(given))
-		if err != nil || n <= r.row || n > 1_048_576 {
+		n, ok := count(given)
+		if !ok || n <= r.row || n > 1_048_576 {
 			return refuse(Damaged, r.sheet, "row number %.20q", given)
 		}
 		number = n
@@ -179,11 +180,26 @@ func (r *rowReader) column(ref []byte, last int) (int, error) {
 		}
 		col = col*26 + int(c-'A') + 1
 	}
-	row, err := strconv.Atoi(string(ref[i:]))
-	if err != nil || row != r.row || col <= last || col > 16_384 {
+	row, ok := count(ref[i:])
+	if !ok || row != r.row || col <= last || col > 16_384 {
 		return 0, refuse(Damaged, r.sheet, "cell reference %.20q in row %d", ref, r.row)
 	}
 	return col, nil
+}
+
+// count reads a plain count of at most nine digits without making a string of it.
+func count(b []byte) (int, bool) {
+	if len(b) == 0 || len(b) > 9 {
+		return 0, false
+	}
+	n := 0
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
 }
 
 // readCell reads the <c> element just begun.
@@ -194,7 +210,9 @@ func (r *rowReader) readCell(col int) (Cell, error) {
 	kind := cellType(s.attr("t"))
 	style := 0
 	if given := s.attr("s"); given != nil {
-		style, _ = strconv.Atoi(string(given))
+		if n, ok := count(given); ok {
+			style = n
+		}
 	}
 	r.value = r.value[:0]
 	found := false
@@ -273,13 +291,13 @@ func cellType(t []byte) cellKind {
 func (r *rowReader) interpret(cell *Cell, kind cellKind, style int) error {
 	switch kind {
 	case sharedCell:
-		index := strings.TrimSpace(string(r.value))
-		if index == "" {
+		index := bytes.TrimSpace(r.value)
+		if len(index) == 0 {
 			return nil
 		}
-		i, err := strconv.Atoi(index)
+		i, ok := count(index)
 		text, known := r.book.shared.at(i)
-		if err != nil || !known {
+		if !ok || !known {
 			return errors.New("a shared text that is not there")
 		}
 		return cell.text(Text, text, text)
@@ -299,7 +317,7 @@ func (r *rowReader) interpret(cell *Cell, kind cellKind, style int) error {
 	case isoDateCell:
 		return cell.text(Date, strings.Replace(string(r.value), "T", " ", 1), string(r.value))
 	case numberCell:
-		return r.number(cell, style)
+		return r.numeric(cell, style)
 	default:
 		return errors.New("unknown type of cell")
 	}
@@ -313,7 +331,7 @@ func (c *Cell) text(kind Kind, text, raw string) error {
 	return nil
 }
 
-func (r *rowReader) number(cell *Cell, style int) error {
+func (r *rowReader) numeric(cell *Cell, style int) error {
 	raw := string(r.value)
 	trimmed := strings.TrimSpace(raw)
 	if trimmed == "" {

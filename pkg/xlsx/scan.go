@@ -176,13 +176,21 @@ func (s *scanner) readMarkup() (event, bool, error) {
 		}
 	}
 	rest := s.buf[s.pos:s.end]
+	second := byte(0)
+	if len(rest) > 1 {
+		second = rest[1]
+	}
 	switch {
-	case bytes.HasPrefix(rest, []byte("<?")):
+	case second == '/':
+		return atEnd, true, s.readEnd()
+	case second == '?':
 		body, err := s.until("<?", "?>")
 		if err == nil && bytes.HasPrefix(body, []byte("xml ")) {
 			err = declared(body)
 		}
 		return 0, false, err
+	case second != '!':
+		return atStart, true, s.readStart()
 	case bytes.HasPrefix(rest, []byte("<!--")):
 		return 0, false, s.skipComment()
 	case bytes.HasPrefix(rest, []byte("<![CDATA[")):
@@ -192,17 +200,27 @@ func (s *scanner) readMarkup() (event, bool, error) {
 		}
 		s.chunk, s.cdata = body, true
 		return atText, true, err
-	case bytes.HasPrefix(rest, []byte("<!")):
-		return 0, false, errors.New("a document type declaration")
-	case bytes.HasPrefix(rest, []byte("</")):
-		body, err := s.until("</", ">")
-		if err != nil {
-			return 0, false, err
-		}
-		return atEnd, true, s.close(bytes.TrimRight(body, " \t\r\n"))
 	default:
-		return atStart, true, s.readStart()
+		return 0, false, errors.New("a document type declaration")
 	}
+}
+
+// readEnd takes an end tag.
+func (s *scanner) readEnd() error {
+	var body []byte
+	if i := bytes.IndexByte(s.buf[s.pos:s.end], '>'); i >= 0 {
+		body = s.buf[s.pos+len("</") : s.pos+i]
+		s.pos += i + 1
+	} else {
+		var err error
+		if body, err = s.until("</", ">"); err != nil {
+			return err
+		}
+	}
+	for len(body) > 0 && space(body[len(body)-1]) {
+		body = body[:len(body)-1]
+	}
+	return s.close(body)
 }
 
 // until takes the bytes between the opening at the position and the closing mark.
@@ -267,12 +285,16 @@ func (s *scanner) readStart() error {
 	}
 	n := 0
 	for n < len(body) && !space(body[n]) {
+		switch body[n] {
+		case '=', '"', '\'', '/', '&':
+			return errors.New("a tag without a name")
+		}
 		n++
 	}
-	full := body[:n]
-	if n == 0 || bytes.ContainsAny(full, `="'/&`) {
+	if n == 0 {
 		return errors.New("a tag without a name")
 	}
+	full := body[:n]
 	if len(s.marks) == 0 && s.rooted {
 		return errors.New("more than one root")
 	}
@@ -488,7 +510,7 @@ func validRune(r rune) bool {
 
 // local strips the namespace prefix.
 func local(name []byte) []byte {
-	if i := bytes.IndexByte(name, ':'); i >= 0 {
+	if i := bytes.IndexByte(name, ':'); i > 0 && i < len(name)-1 {
 		return name[i+1:]
 	}
 	return name

@@ -1,6 +1,7 @@
 package xlsx
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -55,7 +56,11 @@ func (w *Workbook) readShared() error {
 		if item, err = readRichText(s, item[:0], w.limits.CellBytes); err != nil {
 			return err
 		}
-		all.WriteString(unescape(item))
+		if bytes.Contains(item, []byte("_x")) {
+			all.WriteString(unescape(item))
+		} else {
+			all.Write(item)
+		}
 		w.shared.ends = append(w.shared.ends, uint32(all.Len())) //nolint:gosec // bounded by Limits.PartBytes
 		return nil
 	})
