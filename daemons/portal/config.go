@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/rabbit"
+)
+
+// Config is the portal's configuration; configs/portal.yaml explains it.
+type Config struct {
+	daemon.Common `yaml:",inline"`
+	Postgres      postgres.Config `yaml:"postgres"`
+	Rabbit        rabbit.Config   `yaml:"rabbit"`
+	Portal        Portal          `yaml:"portal"`
+}
+
+// Validate checks what the sections cannot check alone.
+func (c *Config) Validate() error {
+	if c.Rabbit.URL == "" {
+		return errors.New("rabbit.url is missing")
+	}
+	return nil
+}
+
+// Portal is the section of the portal itself.
+type Portal struct {
+	PublicURL string `yaml:"public_url"` // as browsers see it; empty for a local run without TLS
+	Spool     string `yaml:"spool"`      // folder that scans pass through; empty for the system's
+	MaxScan   int64  `yaml:"max_scan"`   // bytes
+}
+
+// Validate checks the section.
+func (p Portal) Validate() error {
+	if p.MaxScan < 1<<10 {
+		return errors.New("max_scan is too small")
+	}
+	if p.PublicURL == "" {
+		return nil
+	}
+	u, err := url.Parse(p.PublicURL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("public_url %q is not an origin such as https://portal.example", p.PublicURL)
+	}
+	return nil
+}
+
+// origins are the sites whose forms may change something.
+func (p Portal) origins() []string {
+	if p.PublicURL == "" {
+		return nil
+	}
+	return []string{strings.TrimRight(p.PublicURL, "/")}
+}
+
+// secure says whether browsers come by HTTPS.
+func (p Portal) secure() bool { return strings.HasPrefix(p.PublicURL, "https://") }
+
+func defaults() Config {
+	return Config{Rabbit: rabbit.Config{Name: "portal"}, Portal: Portal{MaxScan: 10 << 20}}
+}

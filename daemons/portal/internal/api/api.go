@@ -1,0 +1,163 @@
+// Package api is the portal's JSON API: what staff, and a produsen's people, see
+// and decide. Every verb is one transaction of an office function and its audit
+// row; who may do what is said by the machines' tables, not here.
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
+	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// transfer is how long a file may take on its way in or out.
+const transfer = 2 * time.Minute
+
+// API serves /api/v1.
+type API struct {
+	db     *postgres.DB
+	office clock.Office
+	door   *signin.Door
+	spool  *upload.Spool
+}
+
+// New returns the API.
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool) *API {
+	return &API{db: db, office: office, door: door, spool: spool}
+}
+
+// Mount adds the API's routes.
+func (a *API) Mount(root chi.Router) {
+	root.Route("/api/v1", func(r chi.Router) {
+		r.Post("/session", handle(a.startSession))
+		r.Delete("/session", handle(a.endSession))
+		r.Group(func(r chi.Router) {
+			r.Use(a.door.Require(refuse))
+			r.Get("/me", handle(a.me))
+			r.Get("/days", handle(a.days))
+			r.Get("/requests", handle(a.listRequests))
+			r.Get("/requests/{ticket}", handle(a.getRequest))
+			for path, verb := range requestVerbs {
+				r.Post("/requests/{ticket}/"+path, handle(a.take(verb)))
+			}
+			for path, s := range statements {
+				r.Post("/requests/{ticket}/"+path, handle(a.state(s)))
+			}
+			r.Get("/requests/{ticket}/cards", handle(a.listCards))
+			r.With(web.Slow(transfer)).Get("/requests/{ticket}/files/{id}", handle(a.requestFile))
+			r.Post("/requests/{ticket}/handovers", handle(a.openHandover))
+			r.Post("/cards/{id}/replacement", handle(a.replaceCard))
+			r.Post("/cards/{id}/resolution", handle(a.proposeResolution))
+			r.Post("/cards/{id}/resolution/confirmation", handle(a.confirmResolution))
+			r.With(web.Slow(transfer)).Get("/documents/{id}/files/{format}", handle(a.documentFile))
+			r.Get("/handovers/{id}", handle(a.getHandover))
+			r.Post("/handovers/{id}/receipt", handle(a.receive))
+			r.Post("/handovers/{id}/closure", handle(a.closeHandover))
+			uploads := r.With(web.BodyLimit(a.spool.MaxBody()), web.Slow(transfer))
+			uploads.Post("/documents/{id}/signature", handle(a.sign))
+			uploads.Post("/handovers/{id}/delivery", handle(a.deliver))
+		})
+	})
+}
+
+// handle answers errors of the office in its words.
+func handle(f func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
+	return web.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		if err := f(w, r); err != nil {
+			return explain(err)
+		}
+		return nil
+	})
+}
+
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, identity.ErrNoSession) {
+		err = web.Unauthorized("Masuk dahulu dengan POST /api/v1/session.")
+		w.Header().Set("WWW-Authenticate", `Cookie realm="SI-FILMA"`)
+	}
+	web.WriteError(w, r, err)
+}
+
+// change is a step taken by whoever asks, now.
+func (a *API) change(r *http.Request, reason string) request.Change {
+	return request.Change{Actor: signin.Account(r).Actor(), Reason: strings.TrimSpace(reason), OfficeAt: a.office.Now()}
+}
+
+// scoped reads the request of the address as far as the asker may know of it.
+func scoped(ctx context.Context, rd postgres.Reader, r *http.Request) (request.Request, error) {
+	return request.ByTicket(ctx, rd, chi.URLParam(r, "ticket"), view.Scope(signin.Account(r)))
+}
+
+// within says that a request is not for the asker to know of.
+func within(ctx context.Context, rd postgres.Reader, r *http.Request, requestID string) (request.Request, error) {
+	row, err := request.Get(ctx, rd, requestID)
+	if err != nil {
+		return row, err
+	}
+	if scope := view.Scope(signin.Account(r)); scope != "" && scope != row.InstitutionID {
+		return request.Request{}, request.ErrNotFound
+	}
+	return row, nil
+}
+
+// rowID is the id of the address; anything but a UUID is no row.
+func rowID(r *http.Request) (string, error) {
+	id, err := uuid.Parse(chi.URLParam(r, "id"))
+	if err != nil {
+		return "", view.ErrNotFound
+	}
+	return id.String(), nil
+}
+
+// note puts a verb into the audit, in its transaction.
+func note(ctx context.Context, tx *postgres.Tx, c request.Change, action, subject, requestID string, detail map[string]any) error {
+	if c.Reason != "" {
+		if detail == nil {
+			detail = map[string]any{}
+		}
+		detail["reason"] = c.Reason
+	}
+	return audit.Record(ctx, tx, audit.Entry{
+		Actor: c.Actor.Name, Action: action, Subject: subject, Request: requestID, Detail: detail,
+	})
+}
+
+// showRequest answers with a request as it stands now.
+func (a *API) showRequest(w http.ResponseWriter, r *http.Request, id string) error {
+	v, err := view.LoadID(r.Context(), a.db, id, signin.Account(r))
+	if err != nil {
+		return err
+	}
+	web.SetVersion(w, v.Version)
+	web.WriteJSON(w, r, http.StatusOK, v)
+	return nil
+}
+
+// decode reads the body; none at all is an empty one.
+func decode(r *http.Request, dst any) error {
+	if r.ContentLength == 0 && r.Header.Get("Content-Type") == "" {
+		return nil
+	}
+	return web.DecodeJSON(r, dst)
+}
+
+// missing is the problem of one field.
+func missing(pointer, detail string) error { return invalid(pointer, "missing", detail) }
+
+func invalid(pointer, code, detail string) error {
+	return web.Unprocessable(detail, web.FieldError{Pointer: pointer, Code: code, Detail: detail})
+}

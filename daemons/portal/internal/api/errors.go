@@ -1,0 +1,142 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
+	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/handover"
+	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// subjects are what the machines' rows are called.
+var subjects = map[string]string{
+	request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", handover.Machine.Name: "Serah terima",
+}
+
+func notFound() error {
+	return web.NotFound("Data ini tidak ada, atau bukan milik lembaga Anda.")
+}
+
+// answers are the problems that the office's errors mean.
+var answers = []struct {
+	err    error
+	answer func() error
+}{
+	{view.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
+	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
+	{cardlist.ErrNotFound, notFound},
+
+	{postgres.ErrStale, func() error {
+		return web.PreconditionFailed("Data ini baru saja diubah oleh pihak lain. Muat ulang, periksa, lalu coba kembali.")
+	}},
+	{request.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
+	{request.ErrNotDisposed, func() error {
+		return web.Conflict("Disposisi Direktur FPDDK belum tercatat; permohonan belum dapat diterima.").WithCode("not-disposed")
+	}},
+	{request.ErrBlanksDiffer, func() error {
+		return invalid("/count", "differs", "Jumlah blangko tidak sama dengan jumlah kartu pada permohonan.")
+	}},
+	{perso.ErrSerialTaken, func() error {
+		return web.Conflict("Ada nomor seri yang sudah menjadi milik kartu lain.").WithCode("serial-taken")
+	}},
+	{perso.ErrNotReplaceable, func() error {
+		return web.Conflict("Hanya kartu gagal atau rusak yang belum diganti yang dapat diganti.").WithCode("not-replaceable")
+	}},
+	{cardlist.ErrReplaced, func() error {
+		return web.Conflict("Kartu ini sudah diganti.").WithCode("not-replaceable")
+	}},
+	{cardlist.ErrSerialForm, func() error {
+		return invalid("/serial", "wrong_form", "Bentuk nomor seri tidak sesuai dengan jenis mesin permohonan ini.")
+	}},
+	{cardlist.ErrSerialLive, func() error {
+		return invalid("/serial", "in_use", "Nomor seri ini sudah dipakai permohonan lain atau kartu lain.")
+	}},
+	{perso.ErrNotInDoubt, func() error {
+		return web.Conflict("Kartu ini tidak dalam keadaan meragukan; tidak ada yang perlu diputuskan.").WithCode("not-in-doubt")
+	}},
+	{perso.ErrUnknownDecision, func() error {
+		return invalid("/decision", "unknown_value", "Keputusan harus salah satu dari: complete, resume, spoil.")
+	}},
+	{perso.ErrNotObserved, func() error {
+		return web.Conflict("Hasil pembacaan kartu tidak mendukung keputusan ini; baca kartu kembali atau nyatakan rusak.").WithCode("not-observed")
+	}},
+	{perso.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
+	{perso.ErrResolutionOpen, func() error {
+		return web.Conflict("Ada keputusan lain atas kartu ini yang menunggu konfirmasi.").WithCode("resolution-open")
+	}},
+	{perso.ErrNoResolution, func() error {
+		return web.Conflict("Belum ada keputusan atas kartu ini yang dapat dikonfirmasi.").WithCode("no-resolution")
+	}},
+	{perso.ErrSamePerson, func() error {
+		return web.Forbidden("Keputusan harus dikonfirmasi oleh orang lain.").WithCode("same-person")
+	}},
+	{letter.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
+	{handover.ErrNotDone, func() error {
+		return web.Conflict("Personalisasi permohonan ini belum selesai; serah terima belum dapat disiapkan.").WithCode("not-done")
+	}},
+	{handover.ErrNobody, func() error {
+		return web.Unprocessable("Nama dan jabatan wakil produsen wajib diisi.",
+			web.FieldError{Pointer: "/representative", Code: "missing", Detail: "Nama wakil produsen wajib diisi."},
+			web.FieldError{Pointer: "/representative_post", Code: "missing", Detail: "Jabatan wakil produsen wajib diisi."})
+	}},
+}
+
+// explain turns an error of the office into the problem that it means; others
+// stay as they are.
+func explain(err error) error {
+	var problem *web.Problem
+	if errors.As(err, &problem) {
+		return err
+	}
+	var illegal *machine.IllegalError
+	if errors.As(err, &illegal) {
+		return illegalStep(illegal)
+	}
+	var role *machine.RoleError
+	if errors.As(err, &role) {
+		return wrongRole(role)
+	}
+	for _, a := range answers {
+		if errors.Is(err, a.err) {
+			return a.answer()
+		}
+	}
+	return err
+}
+
+func table(name string) *machine.Table {
+	for _, t := range view.Machines {
+		if t.Name == name {
+			return t
+		}
+	}
+	return &machine.Table{Name: name}
+}
+
+func illegalStep(e *machine.IllegalError) error {
+	t := table(e.Machine)
+	return web.Conflict(fmt.Sprintf("%s ini dalam keadaan “%s”; langkah “%s” tidak dapat dilakukan sekarang.",
+		subjects[e.Machine], t.Label(e.From), t.VerbLabel(e.Verb))).WithCode("illegal-step")
+}
+
+func wrongRole(e *machine.RoleError) error {
+	step := table(e.Machine).VerbLabel(e.Verb)
+	if label, ok := request.FactLabels[string(e.Verb)]; ok {
+		step = label
+	}
+	return web.Forbidden(fmt.Sprintf("Peran %s tidak berwenang untuk langkah “%s”.", request.RoleLabels[e.Role], step))
+}
+
+// tooLate is the answer to a fact that the state of the request has overtaken.
+func tooLate(r request.Request, fact string) error {
+	return web.Conflict(fmt.Sprintf("Permohonan ini dalam keadaan “%s”; “%s” tidak dapat dicatat sekarang.",
+		request.Machine.Label(r.State), request.FactLabels[fact])).WithCode("illegal-step")
+}

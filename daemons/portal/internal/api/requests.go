@@ -1,0 +1,167 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-chi/chi/v5"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
+	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// requestVerbs are the sub-resources that move a request.
+var requestVerbs = map[string]machine.Verb{
+	"approval": request.Approve, "rejection": request.Reject, "acceptance": request.Accept, "return": request.Return,
+	"hold": request.Hold, "release": request.Release, "cancellation": request.Cancel,
+}
+
+// follow is what else a verb does, in the same transaction.
+var follow = map[machine.Verb]func(ctx context.Context, tx *postgres.Tx, r request.Request, c request.Change) error{
+	request.Accept: func(ctx context.Context, tx *postgres.Tx, r request.Request, c request.Change) error {
+		_, err := perso.Enlist(ctx, tx, r.ID, c.Actor, c.OfficeAt)
+		return err
+	},
+	request.Return: freeSerials, request.Reject: freeSerials, request.Cancel: freeSerials,
+}
+
+func freeSerials(ctx context.Context, tx *postgres.Tx, r request.Request, _ request.Change) error {
+	return cardlist.Free(ctx, tx, r.ID)
+}
+
+const (
+	listDefault = 50
+	listMost    = 100
+	maxReason   = 2000 // characters
+	maxSearch   = 200  // bytes
+)
+
+func (a *API) listRequests(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	f := request.Filter{Limit: listDefault}
+	if f.Search = q.Get("search"); len(f.Search) > maxSearch || !utf8.ValidString(f.Search) {
+		return web.BadRequest("Kata pencarian terlalu panjang atau bukan teks.")
+	}
+	for _, s := range q["state"] {
+		if s == "" {
+			continue
+		}
+		if !slices.Contains(request.Machine.States(), machine.State(s)) {
+			return web.BadRequest("Keadaan pada alamat tidak dikenal.",
+				web.FieldError{Pointer: "/state", Code: "unknown_value", Detail: "Keadaan ini tidak dikenal."})
+		}
+		f.States = append(f.States, machine.State(s))
+	}
+	for _, p := range []struct {
+		name     string
+		to       *int
+		min, max int
+	}{{"limit", &f.Limit, 1, listMost}, {"offset", &f.Offset, 0, 1 << 30}} {
+		text := q.Get(p.name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < p.min || n > p.max {
+			return web.BadRequest("Batas daftar pada alamat tidak benar.", web.FieldError{
+				Pointer: "/" + p.name, Code: "out_of_range", Detail: "Nilainya harus " + strconv.Itoa(p.min) + " sampai " + strconv.Itoa(p.max) + ".",
+			})
+		}
+		*p.to = n
+	}
+	page, err := view.List(r.Context(), a.db, signin.Account(r), f)
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, r, http.StatusOK, page)
+	return nil
+}
+
+func (a *API) getRequest(w http.ResponseWriter, r *http.Request) error {
+	v, err := view.Load(r.Context(), a.db, chi.URLParam(r, "ticket"), signin.Account(r))
+	if err != nil {
+		return err
+	}
+	web.SetVersion(w, v.Version)
+	web.WriteJSON(w, r, http.StatusOK, v)
+	return nil
+}
+
+// mayEver says whether a role has a verb in any state at all.
+func mayEver(t *machine.Table, verb machine.Verb, role machine.Role) error {
+	for _, s := range t.Steps {
+		if s.Verb == verb && slices.Contains(s.Roles, role) {
+			return nil
+		}
+	}
+	return &machine.RoleError{Machine: t.Name, Verb: verb, Role: role}
+}
+
+// take answers a verb of the request: If-Match, one transaction, and the request
+// as it then stands.
+func (a *API) take(verb machine.Verb) func(w http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		seen, err := scoped(r.Context(), a.db, r)
+		if err != nil {
+			return err
+		}
+		if err := mayEver(request.Machine, verb, signin.Account(r).Role); err != nil {
+			return err
+		}
+		version, err := web.MatchVersion(r)
+		if err != nil {
+			return err
+		}
+		reason, err := readReason(r)
+		if err != nil {
+			return err
+		}
+		c := a.change(r, reason)
+		err = a.db.InTx(r.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			now, err := scoped(ctx, tx, r)
+			if err != nil {
+				return err
+			}
+			if now.Version != version {
+				return postgres.ErrStale
+			}
+			next, err := request.Take(ctx, tx, now, verb, c)
+			if err != nil {
+				return err
+			}
+			if more := follow[verb]; more != nil {
+				if err := more(ctx, tx, next, c); err != nil {
+					return err
+				}
+			}
+			return note(ctx, tx, c, "request."+string(verb), next.ID, next.ID,
+				map[string]any{"from": now.State, "to": next.State, "version": next.Version})
+		})
+		if err != nil {
+			return err
+		}
+		return a.showRequest(w, r, seen.ID)
+	}
+}
+
+func readReason(r *http.Request) (string, error) {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	if err := decode(r, &in); err != nil {
+		return "", err
+	}
+	if utf8.RuneCountInString(in.Reason) > maxReason {
+		return "", invalid("/reason", "too_long", "Alasan paling panjang 2.000 karakter.")
+	}
+	return in.Reason, nil
+}

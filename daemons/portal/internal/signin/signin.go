@@ -1,0 +1,168 @@
+// Package signin lets people in: it checks a login, keeps the session's cookie,
+// and says who is asking. The API and the pages share it.
+package signin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+var (
+	// ErrRefused says that user name and password do not go together.
+	ErrRefused = identity.ErrRefused
+	// ErrTooMany says that there were too many failed logins: from the same
+	// place with the same user name, or on the account. Which, nobody learns.
+	ErrTooMany = errors.New("signin: too many attempts")
+)
+
+// Names of the session's cookie: over HTTPS a browser binds it to this host.
+const (
+	cookieName       = "sifilma_session"
+	secureCookieName = "__Host-" + cookieName
+)
+
+// Door checks logins and sessions.
+type Door struct {
+	db     *postgres.DB
+	clock  clock.Machine
+	secure bool
+	limit  *limiter
+}
+
+// New returns a door; secure says that browsers come by HTTPS.
+func New(db *postgres.DB, c clock.Machine, secure bool) *Door {
+	return &Door{db: db, clock: c, secure: secure, limit: newLimiter(c)}
+}
+
+// Enter checks a login and opens a session, whose cookie goes into the answer.
+// A session that the browser had before ends. Errors: ErrRefused, ErrTooMany.
+func (d *Door) Enter(w http.ResponseWriter, r *http.Request, username, password string) (identity.Account, error) {
+	ctx := r.Context()
+	if len(username) > 200 || len(password) > 1000 {
+		return identity.Account{}, ErrRefused
+	}
+	place := web.ClientIP(r)
+	if !d.limit.allow(place, username) {
+		return identity.Account{}, ErrTooMany
+	}
+	now := d.clock.Now()
+	a, err := identity.Authenticate(ctx, d.db, username, password, now)
+	switch {
+	case errors.Is(err, identity.ErrLocked):
+		return a, ErrTooMany
+	case errors.Is(err, identity.ErrRefused):
+		return a, ErrRefused
+	case err != nil:
+		d.limit.forgive(place, username)
+		return a, err
+	}
+	d.limit.forgive(place, username)
+	if old := d.token(r); old != "" {
+		if err := identity.EndSession(ctx, d.db, old); err != nil {
+			return a, err
+		}
+	}
+	token, err := identity.StartSession(ctx, d.db, a, now)
+	if err != nil {
+		return a, err
+	}
+	http.SetCookie(w, d.cookie(token))
+	return a, d.note(ctx, a, "session.start", place)
+}
+
+// Leave ends the session of a request, if it has one.
+func (d *Door) Leave(w http.ResponseWriter, r *http.Request) error {
+	token := d.token(r)
+	gone := d.cookie("")
+	gone.MaxAge = -1
+	http.SetCookie(w, gone)
+	if token == "" {
+		return nil
+	}
+	a, err := identity.SessionAccount(r.Context(), d.db, token, d.clock.Now())
+	if errors.Is(err, identity.ErrNoSession) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := identity.EndSession(r.Context(), d.db, token); err != nil {
+		return err
+	}
+	return d.note(r.Context(), a, "session.end", web.ClientIP(r))
+}
+
+// Had says whether the request carries a session's cookie, valid or not.
+func (d *Door) Had(r *http.Request) bool { return d.token(r) != "" }
+
+// Who returns whose session a request belongs to. Error: identity.ErrNoSession.
+func (d *Door) Who(r *http.Request) (identity.Account, error) {
+	token := d.token(r)
+	if token == "" {
+		return identity.Account{}, identity.ErrNoSession
+	}
+	return identity.SessionAccount(r.Context(), d.db, token, d.clock.Now())
+}
+
+type accountKey struct{}
+
+// Require is middleware that lets only requests with a session through; refuse
+// answers the others, and those that could not be looked up.
+func (d *Door) Require(refuse func(w http.ResponseWriter, r *http.Request, err error)) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a, err := d.Who(r)
+			if err != nil {
+				refuse(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), accountKey{}, a)))
+		})
+	}
+}
+
+// Account returns who asks, behind Require.
+func Account(r *http.Request) identity.Account {
+	a, _ := r.Context().Value(accountKey{}).(identity.Account)
+	return a
+}
+
+// RetryAfter is how long somebody waits after ErrTooMany.
+func RetryAfter() time.Duration { return identity.LockFor }
+
+func (d *Door) name() string {
+	if d.secure {
+		return secureCookieName
+	}
+	return cookieName
+}
+
+func (d *Door) token(r *http.Request) string {
+	c, err := r.Cookie(d.name())
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+func (d *Door) cookie(token string) *http.Cookie {
+	return &http.Cookie{ //nolint:gosec // Secure follows the configuration: a local run has no TLS
+		Name: d.name(), Value: token, Path: "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode,
+	}
+}
+
+func (d *Door) note(ctx context.Context, a identity.Account, action, place string) error {
+	return d.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		return audit.Record(ctx, tx, audit.Entry{
+			Actor: a.Username, Action: action, Subject: a.ID, Detail: map[string]any{"from": place},
+		})
+	})
+}

@@ -1,0 +1,126 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/handover"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+// Document is a paper of a request.
+type Document struct {
+	ID         string        `json:"id"`
+	Kind       string        `json:"kind"`
+	KindLabel  string        `json:"kind_label"`
+	State      machine.State `json:"state"`
+	StateLabel string        `json:"state_label"`
+	Number     string        `json:"number"`
+	Dated      *clock.Date   `json:"dated"`
+	SignedOn   *clock.Date   `json:"signed_on"`
+	SubjectID  string        `json:"subject_id"` // the request, or the handover of a BAST
+	Formats    []string      `json:"formats"`
+}
+
+// DocumentFormats are the files of a paper that an account may have: the office
+// all, others only papers in force, and never the draft that can be edited.
+func DocumentFormats(d letter.Document, outside bool) []string {
+	formats := []string{}
+	for _, f := range d.Formats() {
+		if outside && (f == "docx" || !inForce(d.State)) {
+			continue
+		}
+		formats = append(formats, f)
+	}
+	return formats
+}
+
+func inForce(s machine.State) bool { return s == letter.Issued || s == letter.Replaced }
+
+func showDocuments(list []letter.Document, outside bool) []Document {
+	shown := []Document{}
+	for _, d := range list {
+		if outside && !inForce(d.State) {
+			continue
+		}
+		one := Document{
+			ID: d.ID, Kind: d.Kind, KindLabel: letter.KindLabels[d.Kind], State: d.State,
+			StateLabel: letter.Machine.Label(d.State), Dated: d.Dated, SignedOn: d.SignedOn, SubjectID: d.SubjectID,
+			Formats: DocumentFormats(d, outside),
+		}
+		if d.Number != nil {
+			one.Number = *d.Number
+		}
+		shown = append(shown, one)
+	}
+	return shown
+}
+
+// Handover is a serah terima.
+type Handover struct {
+	ID                 string        `json:"id"`
+	Ordinal            int           `json:"ordinal"`
+	State              machine.State `json:"state"`
+	StateLabel         string        `json:"state_label"`
+	Version            int64         `json:"version"`
+	Quantity           int           `json:"quantity"`
+	Received           *int          `json:"received"`
+	Representative     string        `json:"representative"`
+	RepresentativePost string        `json:"representative_post"`
+	DeliveredOn        *clock.Date   `json:"delivered_on"`
+	ReceivedOn         *clock.Date   `json:"received_on"`
+	CreatedAt          time.Time     `json:"created_at"`
+
+	// Only where one handover is shown by itself.
+	Ticket string          `json:"ticket,omitempty"`
+	Offers []machine.Verb  `json:"offers,omitempty"`
+	Cards  []handover.Card `json:"-"`
+}
+
+func showHandover(h handover.Handover) Handover {
+	return Handover{
+		ID: h.ID, Ordinal: h.Ordinal, State: h.State, StateLabel: handover.Machine.Label(h.State), Version: h.Version,
+		Quantity: h.Quantity, Received: h.Received, Representative: h.Representative,
+		RepresentativePost: h.RepresentativePost, DeliveredOn: h.DeliveredOn, ReceivedOn: h.ReceivedOn, CreatedAt: h.CreatedAt,
+	}
+}
+
+func showHandovers(list []handover.Handover) []Handover {
+	shown := []Handover{}
+	for _, h := range list {
+		shown = append(shown, showHandover(h))
+	}
+	return shown
+}
+
+// LoadHandover reads one handover with its cards. Error: ErrNotFound.
+func LoadHandover(ctx context.Context, db *postgres.DB, id string, a identity.Account) (*Handover, error) {
+	var v Handover
+	err := db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
+		h, err := handover.Get(ctx, rd, id)
+		if errors.Is(err, handover.ErrNotFound) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		r, err := request.Get(ctx, rd, h.RequestID)
+		if err != nil {
+			return err
+		}
+		if scope := Scope(a); scope != "" && scope != r.InstitutionID {
+			return ErrNotFound
+		}
+		v = showHandover(h)
+		v.Ticket, v.Offers = r.Ticket, handover.Machine.Offers(h.State, a.Role)
+		v.Cards, err = handover.Cards(ctx, rd, h.ID)
+		return err
+	})
+	return &v, err
+}

@@ -1,0 +1,145 @@
+package view
+
+import (
+	"fmt"
+
+	"dukcapil.go.id/sifilma/pkg/handover"
+	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
+)
+
+// Wait is something that somebody has to do before a request goes on.
+type Wait struct {
+	Role  machine.Role `json:"role"`
+	Label string       `json:"label"` // of the role
+	Task  string       `json:"task"`
+}
+
+var factTasks = map[string]string{
+	request.FactValidated: "memeriksa berkas dan daftar kartu", request.FactLetterReceived: "mencatat penerimaan surat fisik",
+	request.FactBlanksCounted: "menghitung blangko", request.FactCompared: "membandingkan pindaian dengan isian",
+	request.FactDisposed: "mencatat disposisi",
+}
+
+type waitList []Wait
+
+func (l *waitList) add(task string, roles ...machine.Role) {
+	for _, role := range roles {
+		*l = append(*l, Wait{Role: role, Label: request.RoleLabels[role], Task: task})
+	}
+}
+
+// step adds who may do a verb in a state, by the machine's own table.
+func (l *waitList) step(t *machine.Table, from machine.State, verb machine.Verb, task string) {
+	if s, err := t.Find(from, verb); err == nil {
+		l.add(task, s.Roles...)
+	}
+}
+
+// waits says who must act next on a request.
+func waits(v *Request, documents []letter.Document, handovers []handover.Handover) []Wait {
+	l := waitList{}
+	have := make([]request.Fact, len(v.Facts))
+	for i, f := range v.Facts {
+		have[i] = f.Fact
+	}
+	missing := request.MissingFacts(v.State, have)
+	for _, fact := range missing {
+		l.add(factTasks[fact], request.FactRoles(fact)...)
+	}
+	switch v.State {
+	case request.Returned:
+		l.step(request.Machine, v.State, request.Resubmit, "memperbaiki dan mengajukan kembali")
+	case request.Registered:
+		l.step(request.Machine, v.State, request.Approve, "memutuskan permohonan")
+	case request.Approved:
+		if len(missing) == 0 {
+			l.step(request.Machine, v.State, request.Accept, "menerima permohonan")
+		}
+	case request.Accepted:
+		l.step(request.Machine, v.State, request.Schedule, "menyusun jadwal")
+	case request.Scheduled:
+		task := "memulai pada hari yang dijadwalkan"
+		if v.Estimate != nil {
+			task = "memulai pada " + terbilang.FormatDate(v.Estimate.Start)
+		}
+		l.step(request.Machine, v.State, request.Start, task)
+	case request.Held:
+		l.step(request.Machine, v.State, request.Release, "melanjutkan permohonan yang ditahan")
+	case request.InProgress:
+		l.cards(v)
+	case request.Done:
+		l.papers(v, documents, handovers)
+	}
+	return l
+}
+
+func (l *waitList) cards(v *Request) {
+	if n := v.Cards.Open; n > 0 {
+		l.step(perso.Machine, perso.Numbered, perso.ClaimVerb, fmt.Sprintf("mempersonalisasi %s kartu", terbilang.FormatInt(int64(n))))
+	}
+	if n := v.Cards.InDoubt; n > 0 {
+		l.step(perso.Machine, perso.InDoubt, perso.SpoilVerb, fmt.Sprintf("memutuskan %s kartu yang meragukan", terbilang.FormatInt(int64(n))))
+	}
+	if n := v.Cards.AwaitingReplacement; n > 0 {
+		l.add(fmt.Sprintf("mendaftarkan pengganti %s kartu", terbilang.FormatInt(int64(n))), request.Operator)
+	}
+	if v.Cards.Total > 0 && v.Cards.Open+v.Cards.InDoubt+v.Cards.AwaitingReplacement == 0 {
+		l.step(request.Machine, v.State, request.Finish, "menyelesaikan permohonan")
+	}
+}
+
+func (l *waitList) papers(v *Request, documents []letter.Document, handovers []handover.Handover) {
+	for _, d := range documents {
+		label := letter.KindLabels[d.Kind]
+		switch {
+		case d.State == letter.Drafted || d.State == letter.Numbered:
+			l.add("menyiapkan "+label, request.Generator)
+		case d.State == letter.AwaitingSignature && d.Kind != letter.BAST:
+			l.step(letter.Machine, d.State, letter.VerbIssue, "mengunggah pindaian bertanda tangan: "+label)
+		}
+	}
+	if len(documents) == 0 {
+		l.add("menyusun surat dan laporan", request.Generator)
+	}
+	ready := v.Cards.Clear
+	for _, h := range handovers {
+		ready -= h.Quantity
+		which := fmt.Sprintf("serah terima ke-%d", h.Ordinal)
+		switch h.State {
+		case handover.Prepared:
+			l.step(handover.Machine, h.State, handover.VerbDraft, "menyusun BAST "+which)
+		case handover.BASTDrafted:
+			l.step(handover.Machine, h.State, handover.VerbDeliver, "menyerahkan kartu, "+which)
+		case handover.Delivered:
+			l.step(handover.Machine, h.State, handover.VerbReceive, "mencatat penerimaan, "+which)
+		case handover.Received:
+			l.step(handover.Machine, h.State, handover.VerbClose, "menutup "+which)
+		}
+	}
+	if ready > 0 {
+		l.step(handover.Machine, "", handover.VerbPrepare, fmt.Sprintf("menyiapkan serah terima %s kartu", terbilang.FormatInt(int64(ready))))
+	}
+}
+
+// percent is how far a request is (features.md N40).
+func percent(v *Request, documents []letter.Document, handovers []handover.Handover) int {
+	letterIn := false
+	for _, f := range v.Facts {
+		letterIn = letterIn || f.Fact.Fact == request.FactLetterReceived
+	}
+	issued := map[string]bool{}
+	for _, d := range documents {
+		issued[d.Kind] = issued[d.Kind] || d.State == letter.Issued
+	}
+	signed := issued[letter.ReplyLetter] && issued[letter.CompletionLetter]
+	handed, received := 0, len(handovers) > 0
+	for _, h := range handovers {
+		handed += h.Quantity
+		received = received && (h.State == handover.Received || h.State == handover.Closed)
+	}
+	return request.Percent(v.State, letterIn, v.Cards.Clear, v.Cards.Total, signed, signed && received && handed >= v.Cards.Clear)
+}
