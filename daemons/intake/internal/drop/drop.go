@@ -122,7 +122,7 @@ type intake struct {
 func (in *intake) parts(mr *multipart.Reader) error {
 	for {
 		part, err := mr.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // wrapped, it says that the body ended before its last boundary
 			return nil
 		}
 		if err != nil {
@@ -248,7 +248,7 @@ func unreadable(err error) error {
 		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return web.BadRequest("Isi permintaan terpotong: akhir multipart tidak ditemukan.")
 	}
 	return web.BadRequest("Isi permintaan bukan multipart/form-data yang benar.")
