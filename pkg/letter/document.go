@@ -131,26 +131,26 @@ type Draft struct {
 	Numbering string
 }
 
-// Make drafts a paper and numbers it. Asked again for the same subject it
-// returns the paper that lives already.
-func Make(ctx context.Context, tx *postgres.Tx, n Draft, c request.Change) (Document, error) {
-	d, err := Living(ctx, tx, n.Kind, n.SubjectID)
+// Make drafts a paper and numbers it; made says so. Asked again for the same
+// subject it returns the paper that lives already.
+func Make(ctx context.Context, tx *postgres.Tx, n Draft, c request.Change) (d Document, made bool, err error) {
+	d, err = Living(ctx, tx, n.Kind, n.SubjectID)
 	if !errors.Is(err, ErrNotFound) {
-		return d, err
+		return d, false, err
 	}
 	signatory := []byte("{}")
 	if post, ok := Signers[n.Kind]; ok {
 		s, err := SignatoryOn(ctx, tx, post, n.Dated)
 		if err != nil {
-			return d, err
+			return d, false, err
 		}
 		if signatory, err = json.Marshal(s); err != nil {
-			return d, fmt.Errorf("letter: signatory: %w", err)
+			return d, false, fmt.Errorf("letter: signatory: %w", err)
 		}
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return d, fmt.Errorf("letter: id: %w", err)
+		return d, false, fmt.Errorf("letter: id: %w", err)
 	}
 	rows, err := tx.Exec(ctx, `
 		INSERT INTO document (id, kind, subject_id, request_id, state, dated, signatory, created_at)
@@ -158,22 +158,24 @@ func Make(ctx context.Context, tx *postgres.Tx, n Draft, c request.Change) (Docu
 		ON CONFLICT (kind, subject_id) WHERE state NOT IN ('void','replaced') DO NOTHING`,
 		id.String(), n.Kind, n.SubjectID, n.RequestID, n.Dated, string(signatory), c.OfficeAt.UTC())
 	if err != nil {
-		return d, fmt.Errorf("letter: drafting: %w", err)
+		return d, false, fmt.Errorf("letter: drafting: %w", err)
 	}
 	if rows == 0 { // somebody else drafted it meanwhile
-		return Living(ctx, tx, n.Kind, n.SubjectID)
+		d, err = Living(ctx, tx, n.Kind, n.SubjectID)
+		return d, false, err
 	}
 	if d, err = Get(ctx, tx, id.String()); err != nil {
-		return d, err
+		return d, false, err
 	}
 	step, err := Machine.Find("", verbDraft)
 	if err != nil {
-		return d, err
+		return d, false, err
 	}
 	if err := record(ctx, tx, d, step, c); err != nil || n.Numbering == "" {
-		return d, err
+		return d, err == nil, err
 	}
-	return number(ctx, tx, d, n.Numbering, c)
+	d, err = number(ctx, tx, d, n.Numbering, c)
+	return d, err == nil, err
 }
 
 // number gives the next number of the template: the counter's row stays locked

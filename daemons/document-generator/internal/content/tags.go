@@ -1,0 +1,134 @@
+package content
+
+import (
+	"strconv"
+	"strings"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/docx"
+	"dukcapil.go.id/sifilma/pkg/handover"
+	"dukcapil.go.id/sifilma/pkg/institution"
+	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
+)
+
+// draftNote stands on every page of the Word file, which anybody can change.
+const draftNote = "Konsep — naskah sah adalah PDF atau naskah yang ditandatangani"
+
+// dots are to be filled in by hand.
+const dots = "……………………………………"
+
+// functions are the SAM functions as papers name them (features.md G19, N38).
+var functions = map[string]string{"R": "R (Read)", "Rekam": "Rekam", "Cetak": "Cetak"}
+
+// fill makes the Word file of a paper: a draft that says so, or the text to be
+// printed as PDF.
+func (w *Writer) fill(f facts, draft bool) ([]byte, error) {
+	values := w.common(f)
+	if draft {
+		values["draft_note"] = draftNote
+	}
+	tables := map[string][]map[string]string{}
+	switch f.doc.Kind {
+	case letter.BAST:
+		w.bast(f, values, tables)
+	default:
+		w.letter(f, values, tables)
+	}
+	return docx.Fill(w.templates[f.doc.Kind].body, values, tables)
+}
+
+func (w *Writer) common(f facts) map[string]string {
+	r := f.request
+	function, known := functions[r.SAMFunction]
+	if !known {
+		function = r.SAMFunction
+	}
+	values := map[string]string{
+		"document_date": terbilang.FormatDate(*f.doc.Dated), "document_number": *f.doc.Number, "draft_note": "",
+		"lembaga_names": r.LembagaNames(), "letter_date": terbilang.FormatDate(r.Letter.Date), "letter_number": r.Letter.Number,
+		"letter_sender": r.Letter.Sender, "letter_sender_post": r.Letter.Post, "letter_subject": r.Letter.Subject,
+		"produsen_address": or(f.produsen.Address, dots), "produsen_name": f.produsen.Name,
+		"sam_function": function, "ticket": r.Ticket,
+	}
+	return values
+}
+
+func (w *Writer) bast(f facts, values map[string]string, tables map[string][]map[string]string) {
+	use := w.cfg.Use.Reader
+	if f.request.Kind == request.KindRekamCetak {
+		use = w.cfg.Use.RekamCetak
+	}
+	number(values, "quantity", f.handed.Quantity)
+	values["date_in_words"] = terbilang.DateInWords(*f.doc.Dated)
+	values["first_party_name"], values["first_party_post"] = f.signer.Name, f.signer.Post
+	values["first_party_address"] = or(f.signer.Address, w.cfg.OfficeAddress)
+	values["first_party_nip_line"] = nip(f.signer)
+	values["second_party_name"] = or(f.produsen.Representative, dots)
+	values["second_party_post"] = or(f.produsen.Post, "PIC Produsen")
+	values["second_party_id_line"] = ""
+	values["sam_use"] = use
+	cards := make([]map[string]string, len(f.cards))
+	for i, c := range f.cards {
+		cards[i] = map[string]string{"no": strconv.Itoa(i + 1), "serial": c.Serial, "pcid": c.PCID, "manifest_number": c.ManifestNo}
+	}
+	tables["cards"] = cards
+}
+
+// letter gives the values of both letters about a finished request.
+func (w *Writer) letter(f facts, values map[string]string, tables map[string][]map[string]string) {
+	r := f.request
+	number(values, "quantity", f.tally.Clear)
+	number(values, "quantity_requested", r.CardCount)
+	number(values, "quantity_failed", f.tally.Failed+f.tally.Spoiled)
+	values["perso_period"] = terbilang.FormatPeriod(f.from, f.to)
+	values["signatory_name"], values["signatory_post"] = f.signer.Name, f.signer.Post
+	values["signatory_nip"], values["signatory_nip_line"] = or(f.signer.NIP, "-"), nip(f.signer)
+	values["signatory_rank"] = ""
+	values["addressee"], values["addressee_post"], values["addressee_place"] = r.Letter.Sender, r.Letter.Post, w.cfg.AddresseePlace
+	values["attachments"] = "1 (satu) berkas"
+	values["letter_nature"] = w.cfg.LetterNature
+	values["subject"] = "Balasan Permohonan Personalisasi Kartu SAM"
+	values["copies_title"] = ""
+	copies := make([]map[string]string, len(w.cfg.Copies))
+	for i, name := range w.cfg.Copies {
+		values["copies_title"] = "Tembusan:"
+		copies[i] = map[string]string{"no": strconv.Itoa(i + 1), "name": name}
+	}
+	tables["copies"] = copies
+}
+
+// number sets a number in digits and in words from one value, so that the two
+// cannot differ (users.md C.3).
+func number(values map[string]string, tag string, n int) {
+	values[tag], values[tag+"_words"] = terbilang.FormatInt(int64(n)), terbilang.Number(int64(n))
+}
+
+func nip(s letter.Signatory) string {
+	if s.NIP == "" {
+		return ""
+	}
+	return "NIP. " + s.NIP
+}
+
+func or(text, otherwise string) string {
+	if strings.TrimSpace(text) == "" {
+		return otherwise
+	}
+	return text
+}
+
+// sample is a made-up paper of a kind, to try a template with.
+func sample(kind string) facts {
+	text, day := "Contoh", clock.MustParseDate("2026-11-23")
+	return facts{
+		doc: letter.Document{Kind: kind, Number: &text, Dated: &day}, from: day, to: day,
+		signer:   letter.Signatory{Name: text, Post: text},
+		produsen: institution.Institution{Name: text},
+		request:  request.Request{Form: request.Form{Letter: request.Letter{Date: day}, Lines: []request.Line{{Lembaga: text}}}},
+		tally:    perso.Tally{Clear: 1},
+		handed:   handover.Handover{Quantity: 1}, cards: []handover.Card{{Serial: text, PCID: text, ManifestNo: text}},
+	}
+}

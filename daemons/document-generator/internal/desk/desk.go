@@ -1,0 +1,230 @@
+// Package desk drafts the papers that the office owes and gives them their
+// numbers: rows only, in short transactions. What makes the files is the press.
+//
+// What is owed follows from the data, not from the messages: a request that is
+// done owes a reply letter, a completion letter and a result list, a handover
+// that is not delivered owes a BAST. A message only says where to look at once;
+// the desk looks at everything now and then.
+package desk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lib/pq"
+	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/handover"
+	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+// Config says how papers are numbered.
+type Config struct {
+	Numbering Numbering `yaml:"numbering"`
+	// Look is how often everything is looked through for papers that are owed.
+	Look time.Duration `yaml:"look"`
+}
+
+// Numbering are the templates of the numbers, in which {urut} is the counter
+// and {tahun} the year. Kinds with the same template share its counter.
+type Numbering struct {
+	ReplyLetter      string `yaml:"reply_letter"`
+	CompletionLetter string `yaml:"completion_letter"`
+	BAST             string `yaml:"bast"`
+}
+
+// Defaults are numbers as the Directorate General writes them (users.md C.1).
+func Defaults() Config {
+	const number = "400.8.2.15/{urut}/Dukcapil"
+	return Config{Numbering: Numbering{ReplyLetter: number, CompletionLetter: number, BAST: number}, Look: 15 * time.Second}
+}
+
+// Validate checks the section.
+func (c Config) Validate() error {
+	for key, template := range map[string]string{
+		"reply_letter": c.Numbering.ReplyLetter, "completion_letter": c.Numbering.CompletionLetter, "bast": c.Numbering.BAST,
+	} {
+		if strings.Count(template, "{urut}") != 1 {
+			return fmt.Errorf("numbering.%s must hold {urut} once", key)
+		}
+		if rest := strings.NewReplacer("{urut}", "", "{tahun}", "").Replace(template); strings.ContainsAny(rest, "{}") {
+			return fmt.Errorf("numbering.%s: only {urut} and {tahun} stand in braces", key)
+		}
+	}
+	if c.Look < time.Second {
+		return errors.New("look must be at least 1s")
+	}
+	return nil
+}
+
+// BellName is the in-process bell that tells the press of drafted papers.
+const BellName = "papers"
+
+// Self is who drafts and makes papers.
+var Self = machine.Actor{Name: "document-generator", Role: request.Generator}
+
+// Desk drafts papers.
+type Desk struct {
+	cfg    Config
+	db     *postgres.DB
+	office clock.Office
+	clock  clock.Machine
+	log    zerolog.Logger
+	status *daemon.Status
+
+	mu      sync.Mutex
+	blocked map[string]string // why a paper that is owed cannot be drafted, by kind and subject
+}
+
+// New makes a desk.
+func New(cfg Config, db *postgres.DB, office clock.Office, m clock.Machine, log zerolog.Logger, status *daemon.Status) *Desk {
+	return &Desk{cfg: cfg, db: db, office: office, clock: m, log: log, status: status, blocked: map[string]string{}}
+}
+
+// Owed is a paper that should be and is not.
+type Owed struct {
+	Kind      string `db:"kind"`
+	SubjectID string `db:"subject_id"`
+	RequestID string `db:"request_id"`
+}
+
+// owedMost bounds one look; the next one goes on.
+const owedMost = 100
+
+// owed returns the papers that are owed, of the given subjects or, without any,
+// of all. The order is that of the papers' kinds: letters before lists.
+func owed(ctx context.Context, rd postgres.Reader, subjects []string) ([]Owed, error) {
+	var list []Owed
+	err := rd.Select(ctx, &list, `
+		SELECT * FROM (
+			SELECT k.kind, r.id AS subject_id, r.id AS request_id, k.place
+			FROM request r CROSS JOIN unnest($1::text[]) WITH ORDINALITY AS k (kind, place) WHERE r.state = $2
+			UNION ALL
+			SELECT $3, h.id, h.request_id, 0 FROM handover h WHERE h.state IN ($4, $5)
+		) AS o
+		WHERE (cardinality($6::uuid[]) = 0 OR o.subject_id = ANY ($6))
+		  AND NOT EXISTS (SELECT FROM document d
+		                  WHERE d.kind = o.kind AND d.subject_id = o.subject_id AND d.state NOT IN ('void', 'replaced'))
+		ORDER BY o.subject_id, o.place LIMIT $7`,
+		pq.Array([]string{letter.ReplyLetter, letter.CompletionLetter, letter.ResultList}), string(request.Done),
+		letter.BAST, string(handover.Prepared), string(handover.BASTDrafted), pq.Array(subjects), owedMost)
+	if err != nil {
+		return nil, fmt.Errorf("desk: looking for papers that are owed: %w", err)
+	}
+	return list, nil
+}
+
+// Hear answers doorbells: it drafts what their subjects owe. A bell may ring
+// twice or late: a paper that is there is not drafted again.
+func (k *Desk) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event) error {
+	subjects := make([]string, len(events))
+	for i, e := range events {
+		subjects[i] = e.Subject
+	}
+	list, err := owed(ctx, tx, subjects)
+	if err != nil {
+		return err
+	}
+	for _, o := range list {
+		// A post that nobody holds is not the message's fault: the paper stays
+		// owed, and the look that follows finds it.
+		if err := k.draft(ctx, tx, o); err != nil && !errors.Is(err, letter.ErrNoSignatory) {
+			return err
+		}
+	}
+	tx.OnCommit(k.db.Bell(BellName).Ring)
+	return nil
+}
+
+// Run looks through everything until ctx ends.
+func (k *Desk) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := k.Look(ctx); err != nil && ctx.Err() == nil {
+			k.status.Error(err)
+			k.log.Warn().Err(err).Msg("looking for papers that are owed failed; it is tried again")
+		}
+		if clock.Sleep(ctx, k.clock, k.cfg.Look) != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// Look drafts all papers that are owed, each in a transaction of its own, so
+// that one that cannot be drafted harms no other.
+func (k *Desk) Look(ctx context.Context) error {
+	list, err := owed(ctx, k.db, []string{})
+	if err != nil {
+		return err
+	}
+	blocked := make(map[string]string)
+	for _, o := range list {
+		err := k.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			tx.OnCommit(k.db.Bell(BellName).Ring)
+			return k.draft(ctx, tx, o)
+		})
+		if postgres.Foreign(err) {
+			return err
+		}
+		if err != nil {
+			blocked[o.Kind+" "+o.SubjectID] = err.Error()
+		}
+	}
+	k.note(blocked)
+	return nil
+}
+
+// draft drafts and numbers one paper, dated the office's today.
+func (k *Desk) draft(ctx context.Context, tx *postgres.Tx, o Owed) error {
+	officeAt := k.office.Now()
+	d, made, err := letter.Make(ctx, tx, letter.Draft{
+		Kind: o.Kind, SubjectID: o.SubjectID, RequestID: o.RequestID, Dated: clock.DateOf(officeAt), Numbering: k.template(o.Kind),
+	}, request.Change{Actor: Self, OfficeAt: officeAt})
+	if err != nil || !made {
+		return err
+	}
+	detail := map[string]any{"kind": d.Kind}
+	if d.Number != nil {
+		detail["number"] = *d.Number
+	}
+	return audit.Record(ctx, tx, audit.Entry{Actor: Self.Name, Action: "document.drafted", Subject: d.ID, Request: d.RequestID, Detail: detail})
+}
+
+func (k *Desk) template(kind string) string {
+	return map[string]string{
+		letter.ReplyLetter: k.cfg.Numbering.ReplyLetter, letter.CompletionLetter: k.cfg.Numbering.CompletionLetter,
+		letter.BAST: k.cfg.Numbering.BAST,
+	}[kind]
+}
+
+// note remembers which papers cannot be drafted, and logs what is new.
+func (k *Desk) note(blocked map[string]string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for paper, why := range blocked {
+		if k.blocked[paper] != why {
+			k.log.Warn().Str("paper", paper).Str("error", why).Msg("paper cannot be drafted; it is tried again")
+			k.status.Error(errors.New(paper + ": " + why))
+		}
+	}
+	k.blocked = blocked
+}
+
+// Blocked tells the status page which papers are owed and cannot be drafted,
+// and why.
+func (k *Desk) Blocked() map[string]string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.blocked
+}
