@@ -150,7 +150,7 @@ func TestConvertAwayIsNoFaultOfThePaper(t *testing.T) {
 
 func TestConvertKillsTheWholeGroup(t *testing.T) {
 	t.Parallel()
-	c, dir := fake(t, docx.ConverterConfig{Timeout: 300 * time.Millisecond})
+	c, dir := fake(t, docx.ConverterConfig{Timeout: 3 * time.Second})
 	_, err := c.Convert(t.Context(), sources("HANG"))
 	var source *docx.SourceError
 	require.ErrorAs(t, err, &source)
