@@ -61,7 +61,7 @@ func (w *Workbook) readShared() error {
 		} else {
 			all.Write(item)
 		}
-		w.shared.ends = append(w.shared.ends, uint32(all.Len())) //nolint:gosec // bounded by Limits.PartBytes
+		w.shared.ends = append(w.shared.ends, uint32(all.Len())) // bounded by Limits.PartBytes
 		return nil
 	})
 	w.shared.all = all.String()
