@@ -3,6 +3,7 @@ package cardlist
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -13,10 +14,12 @@ import (
 // characters, soft hyphens, control characters.
 func Normalise(serial string) string {
 	serial = strings.Map(func(r rune) rune {
-		if r == '\u00a0' || r == '\u202f' || unicode.In(r, unicode.Cc, unicode.Cf) {
+		if r == '\u00a0' || r == '\u202f' || r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf) {
 			return -1
 		}
 		return r
-	}, norm.NFC.String(serial))
-	return strings.ToUpper(strings.TrimSpace(serial))
+	}, serial)
+	// What was dropped may have kept parts of a character from joining, and
+	// upper case may part them again.
+	return strings.TrimSpace(norm.NFC.String(strings.ToUpper(norm.NFC.String(serial))))
 }
