@@ -78,7 +78,7 @@ func (s *Source) KeysFor(ctx context.Context, diversification []byte, version by
 		return globalplatform.StaticKeys{}, unavailable(err)
 	}
 	s.made = append(s.made, keys)
-	return keys.StaticKeys, nil
+	return guarded(keys.StaticKeys), nil
 }
 
 // Close destroys the keysets that were made. A token that is gone has lost them

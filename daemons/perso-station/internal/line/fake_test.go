@@ -21,6 +21,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/smartcard"
 	"dukcapil.go.id/sifilma/test/harness"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
@@ -32,15 +33,17 @@ const keyUse = pkcs11.UseMAC | pkcs11.UseEncrypt | pkcs11.UseWrap
 // bench is a station with one slot and an office around it.
 type bench struct {
 	*persotest.Office
-	t        testing.TB
-	token    *pkcs11.Token
-	profile  *profile.Profile
-	journal  string
-	line     *line.Line
-	reader   *fakeReader
-	writes   *writelog.Log
-	stop     func()
-	bookOpen *journal.Journal
+	t       testing.TB
+	token   *pkcs11.Token
+	profile *profile.Profile
+	journal string
+	line    *line.Line
+	reader  *fakeReader
+	writes  *writelog.Log
+	stop    func()
+	crash   func() // ends the station as a crash does
+	network *harness.Relay
+	pinFile string
 }
 
 // newBench makes an office with n cards and starts a station.
@@ -64,21 +67,26 @@ func newBench(t testing.TB, n int) *bench {
 	require.NoError(t, err)
 	b := &bench{
 		Office: persotest.New(t, n, n), t: t, token: token, profile: p,
-		journal: filepath.Join(t.TempDir(), "station.journal"), writes: writes,
+		journal: filepath.Join(t.TempDir(), "station.journal"), writes: writes, pinFile: h.PINFile,
 	}
+	b.network = harness.Proxy(t, b.Database.Address())
 	b.start()
 	t.Cleanup(func() { b.stop() })
 	return b
 }
 
-// start starts the station; what an earlier one left is settled first.
+// start starts the station on a pool of its own; what an earlier one left is
+// settled first.
 func (b *bench) start() {
 	b.t.Helper()
 	book, err := journal.Open(b.journal)
 	require.NoError(b.t, err)
-	b.bookOpen = book
+	cfg := b.Database.Config(b.t, "")
+	cfg.URL = strings.Replace(cfg.URL, b.Database.Address(), b.network.Address(), 1)
+	db, err := postgres.Open(cfg)
+	require.NoError(b.t, err)
 	b.line = line.New(line.Parts{
-		Station: "uji-1", DB: b.DB, Profile: b.profile, Ring: keyring.New(b.token, b.profile), Journal: book,
+		Station: "uji-1", DB: db, Profile: b.profile, Ring: keyring.New(b.token, b.profile), Journal: book,
 		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)),
 		Look: b.lookEvery(),
 	})
@@ -86,14 +94,21 @@ func (b *bench) start() {
 	b.reader = newFakeReader("Pembaca Uji 00 00")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
+	work, reader := b.line, b.reader
 	go func() {
 		defer close(done)
-		b.line.Serve(ctx, b.reader)
+		work.Serve(ctx, reader)
 	}()
+	b.crash = func() {
+		_ = book.Close() // nothing more is kept of it, here
+		_ = db.Close()   // or there
+		cancel()
+	}
 	b.stop = sync.OnceFunc(func() {
 		cancel()
 		<-done
 		_ = book.Close()
+		_ = db.Close()
 	})
 }
 
@@ -160,6 +175,9 @@ type fakeReader struct {
 	seq   uint64
 	chip  *card.Chip
 	apdus int // commands since the insertion
+	// hook, if set, is called before each command with its number; true loses
+	// the answer and, unless after, the command too.
+	hook func(n int) (lose, after bool)
 }
 
 func newFakeReader(name string) *fakeReader {
@@ -230,6 +248,15 @@ func (c *fakeCard) Transmit(ctx context.Context, command []byte) ([]byte, error)
 		return nil, smartcard.ErrCardGone
 	}
 	r.apdus++
+	if r.hook != nil {
+		if lose, after := r.hook(r.apdus); lose {
+			if after {
+				r.chip.Transmit(command)
+			}
+			c.dead = true
+			return nil, smartcard.ErrOutcomeUnknown
+		}
+	}
 	answer := r.chip.Transmit(command)
 	switch answer.Fate {
 	case card.Answered:

@@ -3,7 +3,6 @@ package line
 import (
 	"context"
 	"errors"
-	"time"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -191,7 +190,7 @@ func (g *guard) settle(ctx context.Context, tx *postgres.Tx, giveUp bool) error 
 func (r *runner) pause(ctx context.Context, text string) error {
 	bell := r.line.ringing()
 	r.slot.amend(func(v *view) { v.State, v.Reason = wait, text })
-	timer := r.line.Machine.NewTimer(time.Second)
+	timer := r.line.Machine.NewTimer(r.line.Look)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -1,0 +1,45 @@
+package keyring
+
+import (
+	"context"
+
+	"dukcapil.go.id/sifilma/pkg/globalplatform"
+)
+
+// key is a card key in the token whose failures are ErrUnavailable: the token
+// did not do its part, which says nothing about the card.
+type key struct{ inner globalplatform.Key }
+
+func guarded(k globalplatform.StaticKeys) globalplatform.StaticKeys {
+	return globalplatform.StaticKeys{ENC: key{k.ENC}, MAC: key{k.MAC}, DEK: key{k.DEK}}
+}
+
+// Size implements globalplatform.Key.
+func (k key) Size() int { return k.inner.Size() }
+
+// CMAC implements globalplatform.Key.
+func (k key) CMAC(ctx context.Context, data []byte) ([]byte, error) {
+	out, err := k.inner.CMAC(ctx, data)
+	return out, unavailable(err)
+}
+
+// EncryptCBC implements globalplatform.Key.
+func (k key) EncryptCBC(ctx context.Context, plain []byte) ([]byte, error) {
+	out, err := k.inner.EncryptCBC(ctx, plain)
+	return out, unavailable(err)
+}
+
+// Wrap implements globalplatform.Key for another key of a Source.
+func (k key) Wrap(ctx context.Context, other globalplatform.Key) ([]byte, error) {
+	if o, ok := other.(key); ok {
+		other = o.inner
+	}
+	out, err := k.inner.Wrap(ctx, other)
+	return out, unavailable(err)
+}
+
+// KCV implements globalplatform.Key.
+func (k key) KCV(ctx context.Context) ([]byte, error) {
+	out, err := k.inner.KCV(ctx)
+	return out, unavailable(err)
+}

@@ -1,0 +1,242 @@
+package line_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/test/virtualsam/card"
+)
+
+// TestCrashAtEveryCommand ends the station at each command in turn, with the
+// card in its slot. The next station settles the card to a good end.
+func TestCrashAtEveryCommand(t *testing.T) {
+	t.Parallel()
+	for _, executed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("executed=%t", executed), func(t *testing.T) {
+			t.Parallel()
+			const most = 60
+			b := newBench(t, most)
+			seen := map[string]int{}
+			for i := range most {
+				serial := b.Serials[i]
+				chip := b.chip(serial)
+				crash, crashed := b.crash, make(chan struct{})
+				b.reader.hook = func(n int) (lose, after bool) {
+					if n != i+1 {
+						return false, false
+					}
+					crash()
+					close(crashed)
+					return true, executed
+				}
+				b.reader.insert(chip)
+				require.Eventually(t, func() bool {
+					select {
+					case <-crashed:
+						return true
+					default:
+						return b.Card(t, serial).State == perso.Clear
+					}
+				}, 20*time.Second, 2*time.Millisecond)
+				if b.Card(t, serial).State == perso.Clear {
+					require.Greater(t, seen["in_doubt"], 10)
+					return
+				}
+				b.stop()
+				b.start()
+				c := b.Card(t, serial)
+				seen[string(c.State)]++
+				wrote := len(b.accepted(chip.State().ChipID)) > 0
+				require.Contains(t, []string{"listed", "numbered", "in_doubt"}, string(c.State))
+				require.True(t, !wrote || c.State == perso.InDoubt, "command %d: a card that was written is %s", i+1, c.State)
+				b.settle(chip, serial)
+				b.judge(chip, serial)
+			}
+			t.Fatalf("no card came through %d commands: %v", most, seen)
+		})
+	}
+}
+
+// TestDatabaseAwayAtEveryCommand cuts the database off at each command in turn
+// and gives it back when the station waits: the card is finished in one go.
+func TestDatabaseAwayAtEveryCommand(t *testing.T) {
+	t.Parallel()
+	const most = 40
+	b := newBench(t, most)
+	for i := 0; i < most; i += 3 {
+		serial := b.Serials[i]
+		chip := b.chip(serial)
+		var cut atomic.Bool
+		b.reader.hook = func(n int) (lose, after bool) {
+			if n == i+1 && cut.CompareAndSwap(false, true) {
+				b.network.Cut()
+			}
+			return false, false
+		}
+		b.reader.insert(chip)
+		got := b.waitFor("the station to hold", func(s line.ReaderStatus) bool { return cut.Load() && s.State == "wait" || s.Outcome == "clear" })
+		require.NotEqual(t, "ambil", map[bool]string{true: got.Instruction}[cut.Load()], "no card is given out while its result is not recorded")
+		b.network.Resume()
+		got = b.waitFor("clear", func(s line.ReaderStatus) bool { return s.Outcome != "" })
+		require.Equal(t, "clear", got.Outcome, "command %d: %s", i+1, got.Reason)
+		b.judge(chip, serial)
+		n, err := perso.AuthenticationFailures(t.Context(), b.DB, chip.State().ChipID)
+		require.NoError(t, err)
+		require.Zero(t, n)
+		b.removeCard()
+		if !cut.Load() {
+			return
+		}
+	}
+}
+
+// TestResultInTheJournalIsRecorded: the database goes away before the result is
+// recorded and the station ends while it waits. The next one knows the result
+// from the journal, without the card.
+func TestResultInTheJournalIsRecorded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2)
+	for i, c := range []struct {
+		fault card.Fault
+		ends  perso.Card
+	}{{card.Fault{}, perso.Card{State: perso.Clear}}, {card.Fault{MemoryFailureAt: card.StepOpenSAM}, perso.Card{State: perso.Failed}}} {
+		chip := b.chip(b.Serials[i])
+		chip.SetFault(c.fault)
+		// The database is cut when the last session of the card is open.
+		b.reader.hook = func(int) (lose, after bool) {
+			if chip.State().KVN == "31" && b.sessionsCounted(chip) {
+				b.network.Cut()
+			}
+			return false, false
+		}
+		b.reader.insert(chip)
+		b.waitFor("the station to hold", func(s line.ReaderStatus) bool { return s.State == "wait" && s.Serial != "" })
+		b.stop()
+		b.network.Resume()
+		require.Equal(t, perso.Writing, b.Card(t, b.Serials[i]).State)
+		b.start()
+		require.Equal(t, c.ends.State, b.Card(t, b.Serials[i]).State)
+	}
+	remaining, _ := b.Remaining(t)
+	require.Zero(t, remaining)
+}
+
+// sessionsCounted tells whether the second authentication of a chip is counted
+// in the database, so that nothing more is needed of it before the end.
+func (b *bench) sessionsCounted(chip *card.Chip) bool {
+	n, err := perso.AuthenticationFailures(context.Background(), b.DB, chip.State().ChipID)
+	return err == nil && n == 1
+}
+
+// TestLateResultIsProvenByTheCard: the station crashed after the card was
+// finished, and its journal is lost too. Reading the card is proof enough.
+func TestLateResultIsProvenByTheCard(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	chip := b.chip(b.Serials[0])
+	b.crashAt(chip, "0F")
+	require.NoError(t, os.Remove(b.journal))
+	b.start()
+	require.Equal(t, perso.InDoubt, b.Card(t, b.Serials[0]).State)
+	require.False(t, b.settle(chip, b.Serials[0]), "no people are needed")
+	b.judge(chip, b.Serials[0])
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM outbox WHERE type = 'card.resolved'`))
+}
+
+// crashAt inserts a chip and ends the station at the first command after the
+// chip has reached a life cycle.
+func (b *bench) crashAt(chip *card.Chip, lifeCycle string) {
+	b.t.Helper()
+	crashed := make(chan struct{})
+	b.reader.hook = func(int) (lose, after bool) {
+		if chip.State().LifeCycle != lifeCycle {
+			return false, false
+		}
+		b.crash()
+		close(crashed)
+		return true, false
+	}
+	b.reader.insert(chip)
+	select {
+	case <-crashed:
+	case <-time.After(20 * time.Second):
+		require.FailNow(b.t, "the chip did not get so far")
+	}
+	b.stop()
+}
+
+func (b *bench) count(query string) (n int) {
+	b.t.Helper()
+	require.NoError(b.t, b.DB.Get(context.Background(), &n, query))
+	return n
+}
+
+// TestPeopleCompleteAndTheStationProves: two people accept a card as finished;
+// it is clear only when the station has proven it, and in doubt again if not.
+func TestPeopleCompleteAndTheStationProves(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2)
+	for i, good := range []bool{true, false} {
+		chip := b.chip(b.Serials[i])
+		want := "0F"
+		if !good {
+			want = "07"
+		}
+		b.crashAt(chip, want)
+		b.start()
+		// The people believe what a finding says; here somebody else wrote it.
+		b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+			h, err := perso.Reload(ctx, tx, b.CardIDs[i])
+			if err != nil {
+				return err
+			}
+			_, err = perso.Observe(ctx, tx, h, perso.Finding{Proposal: perso.DecideComplete})
+			return err
+		})
+		b.Resolve(t, b.CardIDs[i], perso.DecideComplete)
+		require.Equal(t, perso.Written, b.Card(t, b.Serials[i]).State)
+		got := b.outcome(chip)
+		if good {
+			require.Equal(t, "clear", got.Outcome, got.Reason)
+		} else {
+			require.Equal(t, "in_doubt", got.Outcome, got.Reason)
+			require.Equal(t, perso.DecideResume, b.proposal(b.Serials[i]))
+		}
+		b.removeCard()
+	}
+}
+
+// TestHSMAwayInTheMiddleOfACard is not parallel: the token library is one for
+// the whole process.
+func TestHSMAwayInTheMiddleOfACard(t *testing.T) {
+	b := newBench(t, 3)
+	for i, when := range []card.Step{"", card.StepMarker, card.StepPutKey} {
+		chip := b.chip(b.Serials[i])
+		var gone atomic.Bool
+		b.reader.hook = func(n int) (lose, after bool) {
+			if took := b.accepted(chip.State().ChipID); when == "" && n == 9 || took[when] > 0 {
+				if gone.CompareAndSwap(false, true) {
+					require.NoError(b.t, os.Rename(b.pinFile, b.pinFile+".away"))
+					require.Error(b.t, b.token.Reopen(context.Background()))
+				}
+			}
+			return false, false
+		}
+		b.reader.insert(chip)
+		b.waitFor("the station to hold", func(s line.ReaderStatus) bool { return gone.Load() && s.State == "wait" })
+		require.NoError(t, os.Rename(b.pinFile+".away", b.pinFile))
+		got := b.waitFor("clear", func(s line.ReaderStatus) bool { return s.Outcome != "" })
+		require.Equal(t, "clear", got.Outcome, got.Reason)
+		b.judge(chip, b.Serials[i])
+		b.removeCard()
+	}
+}
