@@ -73,16 +73,18 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (Changes, error)
 	if err := Lock(ctx, tx); err != nil {
 		return done, err
 	}
+	today := clock.DateOf(in.OfficeAt)
 	var queue []waiting
 	// Cards that wait for a place: neither finished nor already covered by an
-	// order that is released. Cards in doubt or failed wait for people instead.
+	// order that is released, or will be today. Cards in doubt or failed wait for
+	// people instead.
 	if err := tx.Select(ctx, &queue, `
 		SELECT r.id, r.ticket, r.disposition_date, r.state,
 		       (SELECT count(*) FROM card c WHERE c.request_id = r.id AND c.state IN
 		               ('listed','bound','numbered','claimed','writing','written','verified'))
 		     - (SELECT coalesce(sum(o.remaining), 0) FROM work_order o
-		        WHERE o.request_id = r.id AND o.state IN ('released','closing')) AS cards
-		FROM request r WHERE r.state IN ('accepted','scheduled','in_progress')`); err != nil {
+		        WHERE o.request_id = r.id AND (o.state IN ('released','closing') OR o.state = 'planned' AND o.day = $1)) AS cards
+		FROM request r WHERE r.state IN ('accepted','scheduled','in_progress')`, today); err != nil {
 		return done, fmt.Errorf("capacity: reading the queue: %w", err)
 	}
 	days, err := days(ctx, tx, in)
@@ -96,7 +98,7 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (Changes, error)
 		}
 	}
 	spans := Plan(demands, days)
-	if done.Removed, done.Placed, err = write(ctx, tx, spans, days.Capacity); err != nil {
+	if done.Removed, done.Placed, err = write(ctx, tx, today, spans, days.Capacity); err != nil {
 		return done, err
 	}
 	if done.Estimates, err = estimate(ctx, tx, in); err != nil {
@@ -122,18 +124,10 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (Changes, error)
 	return done, nil
 }
 
-// days reads what the planner may use: from today, as long as today's orders
-// are not released yet, else from the next hari kerja.
+// days reads what the planner may use: from the next hari kerja on. Today's plan
+// is frozen, whether or not its orders are released yet.
 func days(ctx context.Context, tx *postgres.Tx, in PlanInput) (Days, error) {
-	today := clock.DateOf(in.OfficeAt)
-	d := Days{Calendar: in.Calendar, First: today, Taken: map[clock.Date]int{}}
-	ran, err := ranSince(ctx, tx, JobRelease, today.At(0, 0))
-	if err != nil {
-		return d, err
-	}
-	if ran || !in.Calendar.IsWorkday(today) {
-		d.First = in.Calendar.Next(today)
-	}
+	d := Days{Calendar: in.Calendar, First: in.Calendar.Next(clock.DateOf(in.OfficeAt)), Taken: map[clock.Date]int{}}
 	var sizes []struct {
 		Day      clock.Date `db:"day"`
 		Capacity int        `db:"capacity"`
@@ -172,11 +166,11 @@ func days(ctx context.Context, tx *postgres.Tx, in PlanInput) (Days, error) {
 
 // write brings the planned orders to the wanted spans and leaves those alone
 // that stand already.
-func write(ctx context.Context, tx *postgres.Tx, spans []Span, size func(clock.Date) int) (removed, placed int, err error) {
+func write(ctx context.Context, tx *postgres.Tx, today clock.Date, spans []Span, size func(clock.Date) int) (removed, placed int, err error) {
 	var have []plannedOrder
 	if err := tx.Select(ctx, &have, `
 		SELECT id, request_id, day, lower(slots) AS from_slot, upper(slots) AS to_slot
-		FROM work_order WHERE state = 'planned' ORDER BY id FOR UPDATE`); err != nil {
+		FROM work_order WHERE state = 'planned' AND day <> $1 ORDER BY id FOR UPDATE`, today); err != nil {
 		return 0, 0, fmt.Errorf("capacity: reading the plan: %w", err)
 	}
 	wanted := make(map[Span]bool, len(spans))

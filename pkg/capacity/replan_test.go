@@ -46,6 +46,9 @@ func newOffice(t *testing.T) *office {
 	return o
 }
 
+// next is the first day that can be planned.
+func (o *office) next() clock.Date { return o.day.AddDays(1) }
+
 func (o *office) tx(t *testing.T, fn func(ctx context.Context, tx *postgres.Tx) error) {
 	t.Helper()
 	require.NoError(t, o.db.InTx(t.Context(), fn))
@@ -122,8 +125,8 @@ func TestReplanSchedulesAndThenWritesNothing(t *testing.T) {
 
 	e, err := capacity.EstimateOf(t.Context(), o.db, second.ID)
 	require.NoError(t, err)
-	require.Equal(t, "2026-11-23", e.Start.String(), "today's orders are not released yet, so today is free")
-	require.Equal(t, "2026-11-24", e.Finish.String())
+	require.Equal(t, "2026-11-24", e.Start.String(), "the day after the acceptance at the earliest")
+	require.Equal(t, "2026-11-25", e.Finish.String())
 
 	r, err := request.Get(t.Context(), o.db, first.ID)
 	require.NoError(t, err)
@@ -138,7 +141,7 @@ func TestADayOverItsCapacityIsImpossible(t *testing.T) {
 	insert := func(slots string) error {
 		return o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 			_, err := tx.Exec(ctx, `INSERT INTO work_order (id, request_id, day, capacity, slots, remaining, state)
-				VALUES ($1,$2,$3,10,$4::int4range,1,'planned')`, uuid.NewString(), r.ID, o.day, slots)
+				VALUES ($1,$2,$3,10,$4::int4range,1,'planned')`, uuid.NewString(), r.ID, o.next(), slots)
 			return err
 		})
 	}
@@ -151,9 +154,10 @@ func TestReleaseClaimCountDownAndClose(t *testing.T) {
 	o := newOffice(t)
 	r := o.accepted(t, 3)
 	o.replan(t, o.day.At(10, 0))
-	at := o.day.At(7, 30)
+	at := o.next().At(7, 30)
+	require.Zero(t, o.replan(t, o.next().At(0, 5)), "the day's own plan is frozen")
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-		n, err := capacity.ReleaseDay(ctx, tx, o.day, at)
+		n, err := capacity.ReleaseDay(ctx, tx, o.next(), at)
 		require.Equal(t, 1, n)
 		return err
 	})
@@ -171,7 +175,7 @@ func TestReleaseClaimCountDownAndClose(t *testing.T) {
 	}
 	// The day ends with one card not presented: it goes back to the queue.
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-		n, err := capacity.CloseDays(ctx, tx, o.day, o.day.At(16, 0))
+		n, err := capacity.CloseDays(ctx, tx, o.next(), o.next().At(16, 0))
 		require.Equal(t, 1, n)
 		return err
 	})
@@ -188,7 +192,7 @@ func TestLastCardsOfAnOrderCloseItOnce(t *testing.T) {
 	r := o.accepted(t, 8)
 	o.replan(t, o.day.At(6, 0))
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.ReleaseDay(ctx, tx, o.day, o.day.At(7, 30))
+		_, err := capacity.ReleaseDay(ctx, tx, o.next(), o.next().At(7, 30))
 		return err
 	})
 	var order capacity.WorkOrder

@@ -116,8 +116,3 @@ func lastRun(ctx context.Context, rd postgres.Reader, job string) (time.Time, er
 	}
 	return *last, nil
 }
-
-func ranSince(ctx context.Context, rd postgres.Reader, job string, since time.Time) (bool, error) {
-	last, err := lastRun(ctx, rd, job)
-	return err == nil && !last.IsZero() && !last.Before(since), err
-}
