@@ -150,7 +150,12 @@ func (of *office) tell() {
 func (of *office) special(daemon string) fleet.Values {
 	switch daemon {
 	case "perso-station":
+		var readers []string
+		for _, r := range of.services.PCSC.Primary() {
+			readers = append(readers, r.Name)
+		}
 		return fleet.Values{
+			"production": false, "readers": readers,
 			"token":   fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},
 			"journal": filepath.Join(of.Dir, "station", "journal.jsonl"),
 		}
