@@ -32,20 +32,20 @@ func zipped(t testing.TB, entries map[string]string) []byte {
 	return b.Bytes()
 }
 
-// bomb is a workbook whose sheet unpacks to 64 MiB.
+// bomb is a workbook whose sheet unpacks to 40 MiB.
 func bomb(t testing.TB) []byte {
 	t.Helper()
 	return zipped(t, map[string]string{
-		"[Content_Types].xml": "<Types/>", "xl/workbook.xml": "<workbook/>", "xl/worksheets/sheet1.xml": strings.Repeat(" ", 64<<20),
+		"[Content_Types].xml": "<Types/>", "xl/workbook.xml": "<workbook/>", "xl/worksheets/sheet1.xml": strings.Repeat(" ", 40<<20),
 	})
 }
 
-// lyingBomb says of its 64 MiB sheet that it holds 100 bytes.
+// lyingBomb says of a part of 8 MiB that it holds 100 bytes.
 func lyingBomb(t testing.TB) []byte {
 	t.Helper()
 	const name = "[Content_Types].xml"
 	b := zipped(t, map[string]string{
-		name: strings.Repeat(" ", 64<<20), "xl/workbook.xml": "<workbook/>",
+		name: strings.Repeat(" ", 8<<20), "xl/workbook.xml": "<workbook/>",
 		"_rels/.rels": `<Relationships><Relationship Id="a" Type="x/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
 	})
 	at := bytes.LastIndex(b, []byte(name)) - 46 // the name follows the entry's head, APPNOTE.TXT 4.3.12

@@ -44,11 +44,10 @@ func (g *grouped) findings() []Finding {
 		slices.Sort(rows)
 		f := Finding{Code: key.code, Severity: Error}
 		first, last := rows[0], rows[len(rows)-1]
-		switch {
-		case first == last:
+		if first == last {
 			f.Pointer = where(key.column + strconv.Itoa(first))
 			f.Detail = "Sel " + key.column + strconv.Itoa(first) + ": " + key.detail
-		default:
+		} else {
 			f.Pointer = where(key.column + strconv.Itoa(first) + ":" + key.column + strconv.Itoa(last))
 			f.Detail = fmt.Sprintf("%d sel (%s): %s", len(rows), ranges(key.column, rows), key.detail)
 		}

@@ -122,7 +122,7 @@ type intake struct {
 func (in *intake) parts(mr *multipart.Reader) error {
 	for {
 		part, err := mr.NextRawPart()
-		if err == io.EOF { //nolint:errorlint // wrapped, it says that the body ended before its last boundary
+		if err == io.EOF { // not errors.Is: wrapped, it says that the body ended before its last boundary
 			return nil
 		}
 		if err != nil {

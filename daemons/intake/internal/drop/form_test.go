@@ -37,7 +37,7 @@ func FuzzForm(f *testing.F) {
 			return
 		}
 		require.Positive(t, form.CardCount)
-		texts := []string{form.Title, form.MachineType, form.PKSNumber, form.Sender, form.Post, form.Letter.Number, form.Subject}
+		texts := []string{form.Title, form.MachineType, form.PKSNumber, form.Sender, form.Post, form.Number, form.Subject}
 		for _, l := range form.Lines {
 			texts = append(texts, l.Lembaga)
 		}
