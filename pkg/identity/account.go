@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alexedwards/argon2id"
@@ -90,7 +91,13 @@ func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string
 }
 
 // dummyHash makes an unknown user name cost as much time as a known one.
-var dummyHash = "$argon2id$v=19$m=65536,t=1,p=2$c2lmaWxtYXNpZmlsbWEwMA$wZ3Zb1s7t8lq0Kq4L0f7mB2o0rKcQ1m7y2m3b4x5y6A"
+var dummyHash = sync.OnceValues(func() (string, error) {
+	password, err := secret()
+	if err != nil {
+		return "", err
+	}
+	return argon2id.CreateHash(password, argon2id.DefaultParams)
+})
 
 // Authenticate checks a password. now is machine time: locks are measured by it.
 // Errors: ErrRefused, ErrLocked.
@@ -114,7 +121,9 @@ func Authenticate(ctx context.Context, db *postgres.DB, username, password strin
 	}
 	hash := row.Hash
 	if !known {
-		hash = dummyHash
+		if hash, err = dummyHash(); err != nil {
+			return Account{}, fmt.Errorf("identity: hashing: %w", err)
+		}
 	}
 	match, err := hashed(func() (bool, error) { return argon2id.ComparePasswordAndHash(password, hash) })
 	if err != nil {

@@ -1,0 +1,87 @@
+package identity_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/institution"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/test/harness"
+)
+
+var noon = time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC)
+
+func TestPasswordAndLock(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), harness.DB(t)
+	require.NoError(t, identity.SetAccount(ctx, db, identity.Account{Username: "Operator", Name: "Operator KI", Role: "operator"}, "benar sekali"))
+
+	a, err := identity.Authenticate(ctx, db, "OPERATOR", "benar sekali", noon)
+	require.NoError(t, err)
+	require.Equal(t, "operator", a.Username)
+
+	_, err = identity.Authenticate(ctx, db, "tidak ada", "benar sekali", noon)
+	require.ErrorIs(t, err, identity.ErrRefused)
+	for range identity.MaxFailures {
+		_, err = identity.Authenticate(ctx, db, "operator", "salah", noon)
+		require.ErrorIs(t, err, identity.ErrRefused)
+	}
+	_, err = identity.Authenticate(ctx, db, "operator", "benar sekali", noon)
+	require.ErrorIs(t, err, identity.ErrLocked)
+	_, err = identity.Authenticate(ctx, db, "operator", "benar sekali", noon.Add(identity.LockFor+time.Second))
+	require.NoError(t, err)
+}
+
+func TestSessionEnds(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), harness.DB(t)
+	require.NoError(t, identity.SetAccount(ctx, db, identity.Account{Username: "kasubdit", Name: "Kasubdit KI", Role: "kasubdit"}, "kata sandi"))
+	a, err := identity.Authenticate(ctx, db, "kasubdit", "kata sandi", noon)
+	require.NoError(t, err)
+	token, err := identity.StartSession(ctx, db, a, noon)
+	require.NoError(t, err)
+
+	got, err := identity.SessionAccount(ctx, db, token, noon.Add(20*time.Minute))
+	require.NoError(t, err)
+	require.Equal(t, a.ID, got.ID)
+	_, err = identity.SessionAccount(ctx, db, token, noon.Add(45*time.Minute)) // 25 minutes after its last use
+	require.NoError(t, err)
+	_, err = identity.SessionAccount(ctx, db, token, noon.Add(76*time.Minute)) // 31 minutes idle
+	require.ErrorIs(t, err, identity.ErrNoSession)
+	require.NoError(t, identity.EndSession(ctx, db, token))
+	_, err = identity.SessionAccount(ctx, db, token, noon.Add(46*time.Minute))
+	require.ErrorIs(t, err, identity.ErrNoSession)
+}
+
+func TestAPIKey(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), harness.DB(t)
+	var key string
+	require.NoError(t, db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		in, err := institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Produsen, Name: "PT Produsen Contoh"})
+		if err != nil {
+			return err
+		}
+		key, err = identity.NewAPIKey(ctx, tx, in.ID, "uji", []string{identity.ScopeRequestWrite}, noon.AddDate(0, 0, 30))
+		return err
+	}))
+	c, err := identity.CheckAPIKey(ctx, db, key, noon)
+	require.NoError(t, err)
+	require.Equal(t, "PT Produsen Contoh", c.Institution)
+	require.True(t, c.May(identity.ScopeRequestWrite))
+	require.False(t, c.May(identity.ScopeRequestRead))
+
+	for name, bad := range map[string]string{
+		"empty": "", "no prefix": strings.TrimPrefix(key, "filma_"), "other secret": key[:len(key)-1] + "!", "cut": key[:20],
+	} {
+		_, err := identity.CheckAPIKey(ctx, db, bad, noon)
+		require.ErrorIs(t, err, identity.ErrBadKey, name)
+	}
+	_, err = identity.CheckAPIKey(ctx, db, key, noon.AddDate(0, 0, 31))
+	require.ErrorIs(t, err, identity.ErrBadKey, "expired")
+}
