@@ -107,13 +107,13 @@ const owedMost = 100
 func owed(ctx context.Context, rd postgres.Reader, subjects []string) ([]Owed, error) {
 	var list []Owed
 	err := rd.Select(ctx, &list, `
-		SELECT * FROM (
+		SELECT o.kind, o.subject_id, o.request_id FROM (
 			SELECT k.kind, r.id AS subject_id, r.id AS request_id, k.place
 			FROM request r CROSS JOIN unnest($1::text[]) WITH ORDINALITY AS k (kind, place) WHERE r.state = $2
 			UNION ALL
 			SELECT $3, h.id, h.request_id, 0 FROM handover h WHERE h.state IN ($4, $5)
 		) AS o
-		WHERE (cardinality($6::uuid[]) = 0 OR o.subject_id = ANY ($6))
+		WHERE (coalesce(cardinality($6::uuid[]), 0) = 0 OR o.subject_id = ANY ($6))
 		  AND NOT EXISTS (SELECT FROM document d
 		                  WHERE d.kind = o.kind AND d.subject_id = o.subject_id AND d.state NOT IN ('void', 'replaced'))
 		ORDER BY o.subject_id, o.place LIMIT $7`,
