@@ -66,6 +66,9 @@ func timeline(ctx context.Context, rd postgres.Reader, requestID string, facts [
 		}
 	}
 	for _, f := range facts {
+		if f.Fact.Fact == request.FactValidated {
+			continue // the request's own step says it
+		}
 		events = append(events, Event{
 			At: f.At, OfficeAt: f.OfficeAt, Machine: factEvent, Verb: machine.Verb(f.Fact.Fact), Label: f.Label, Actor: f.Actor,
 		})

@@ -12,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -168,10 +169,13 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		DispositionOn: r.DispositionDate, Lines: r.Lines, Orders: r.Orders,
 	}
 	outside := Outside(a)
+	applicant, err := institution.Get(ctx, rd, r.InstitutionID)
+	if err != nil {
+		return nil, err
+	}
 	if err := v.readApplication(ctx, rd, r, outside); err != nil {
 		return nil, err
 	}
-	var err error
 	if v.Cards, err = perso.Counts(ctx, rd, r.ID); err != nil {
 		return nil, err
 	}
@@ -192,7 +196,7 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 	v.Handovers = showHandovers(handovers)
 	v.Documents = showDocuments(documents, outside)
 	v.Percent = percent(v, documents, handovers)
-	v.Waiting = waits(v, documents, handovers)
+	v.Waiting = waits(v, machine.Role(applicant.Kind), documents, handovers)
 	for _, w := range v.Waiting {
 		v.WaitingFor = appendNew(v.WaitingFor, w.Role)
 	}

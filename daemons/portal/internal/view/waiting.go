@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
@@ -39,8 +40,12 @@ func (l *waitList) step(t *machine.Table, from machine.State, verb machine.Verb,
 	}
 }
 
+// applicants are the roles of people outside the office: of these only the
+// request's own applicant is waited for.
+var applicants = []machine.Role{request.Produsen, request.Dinas, request.Lembaga}
+
 // waits says who must act next on a request.
-func waits(v *Request, documents []letter.Document, handovers []handover.Handover) []Wait {
+func waits(v *Request, applicant machine.Role, documents []letter.Document, handovers []handover.Handover) []Wait {
 	l := waitList{}
 	have := make([]request.Fact, len(v.Facts))
 	for i, f := range v.Facts {
@@ -74,7 +79,7 @@ func waits(v *Request, documents []letter.Document, handovers []handover.Handove
 	case request.Done:
 		l.papers(v, documents, handovers)
 	}
-	return l
+	return slices.DeleteFunc(l, func(w Wait) bool { return w.Role != applicant && slices.Contains(applicants, w.Role) })
 }
 
 func (l *waitList) cards(v *Request) {

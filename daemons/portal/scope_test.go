@@ -1,0 +1,145 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
+	"dukcapil.go.id/sifilma/pkg/perso"
+)
+
+// TestAnotherProdusenSeesNothing walks every route that names a row.
+func TestAnotherProdusenSeesNothing(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(2))
+	o.produce(v, 0)
+	var h view.Handover
+	o.want(201, &h, "operator", http.MethodPost, "/api/v1/requests/"+v.Ticket+"/handovers", nil)
+	var cards struct{ Cards []perso.CardRow }
+	o.want(200, &cards, "operator", http.MethodGet, "/api/v1/requests/"+v.Ticket+"/cards", nil)
+	document := o.makeLetter(v.ID)
+
+	walked := 0
+	require.NoError(t, chi.Walk(o.router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		if !strings.Contains(route, "{") || strings.Contains(route, "*") || strings.HasPrefix(route, "/static/") {
+			return nil
+		}
+		id := h.ID
+		switch {
+		case strings.Contains(route, "/cards/{id}"):
+			id = cards.Cards[0].ID
+		case strings.Contains(route, "/documents/"):
+			id = document.ID
+		}
+		path := strings.NewReplacer("{ticket}", v.Ticket, "{id}", id, "{format}", "pdf").Replace(route)
+		var body any
+		if method == http.MethodPost {
+			body = map[string]any{}
+			if strings.HasSuffix(route, "/signature") || strings.HasSuffix(route, "/delivery") {
+				body = newForm(t, pdf)
+			}
+		}
+		w := o.ask(foreigner, method, path, body, ifMatch(1)...)
+		require.Equal(t, 404, w.Code, "%s %s: %s", method, path, w.Body)
+		w = o.ask("", method, path, body)
+		if strings.HasPrefix(route, "/api/") {
+			require.Equal(t, 401, w.Code, "%s %s: %s", method, path, w.Body)
+		} else {
+			require.Equal(t, 303, w.Code, "%s %s", method, path)
+		}
+		walked++
+		return nil
+	}))
+	require.Greater(t, walked, 20)
+
+	var list view.Page
+	o.want(200, &list, foreigner, http.MethodGet, "/api/v1/requests", nil)
+	require.Zero(t, list.Total)
+	require.Empty(t, list.Requests)
+	o.want(200, &list, "produsen", http.MethodGet, "/api/v1/requests", nil)
+	require.Equal(t, 1, list.Total)
+	o.problem(403, "produsen", http.MethodGet, "/api/v1/days", nil)
+	o.want(200, nil, "operator", http.MethodGet, "/api/v1/days?from=2026-11-01&to=2026-12-01", nil)
+}
+
+func TestUnknownRowsAreNotFound(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for _, path := range []string{
+		"/api/v1/requests/PSAM-2026-000001-0", "/api/v1/requests/x", "/api/v1/handovers/x", "/api/v1/handovers/" + uuid.NewString(),
+		"/api/v1/documents/x/files/pdf", "/api/v1/documents/" + uuid.NewString() + "/files/pdf", "/api/v1/nothing",
+	} {
+		o.problem(404, "operator", http.MethodGet, path, nil)
+	}
+	o.problem(404, "operator", http.MethodPost, "/api/v1/cards/"+uuid.NewString()+"/replacement", map[string]any{"serial": "SAM00009"})
+	o.problem(405, "operator", http.MethodPut, "/api/v1/requests/"+o.drop(1).Ticket, map[string]any{})
+}
+
+func TestProdusenIsSparedTheInternals(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(1))
+	o.produce(v, 0)
+	o.makeLetter(v.ID)
+	var outside view.Request
+	o.want(200, &outside, "produsen", http.MethodGet, "/api/v1/requests/"+v.Ticket, nil)
+	require.Empty(t, outside.Documents, "no paper before it is in force")
+	inside := o.see(v.Ticket)
+	require.Len(t, inside.Documents, 1)
+	for _, f := range outside.Facts {
+		require.Empty(t, f.Actor)
+		require.Equal(t, "null", string(f.Detail))
+	}
+	for _, e := range outside.Timeline {
+		if e.Role == "produsen" {
+			require.Equal(t, "Produsen", e.Name)
+			continue
+		}
+		require.Empty(t, e.Actor, e.Label)
+		require.Empty(t, e.Name, e.Label)
+		require.NotEmpty(t, e.RoleName, e.Label)
+	}
+	require.Less(t, len(outside.Timeline), len(inside.Timeline))
+}
+
+func TestListSearchesCountsAndPages(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	first := o.drop(1)
+	o.drop(1)
+	o.accept(o.drop(2))
+	var p view.Page
+	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?limit=2", nil)
+	require.Len(t, p.Requests, 2)
+	require.Equal(t, 3, p.Total)
+	require.Equal(t, 40, p.Requests[0].Percent)
+	require.EqualValues(t, map[string]int{"submitted": 2, "accepted": 1}, stringKeys(p.Counts))
+	p = view.Page{}
+	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?limit=2&offset=2", nil)
+	require.Len(t, p.Requests, 1)
+	require.Equal(t, first.Ticket, p.Requests[0].Ticket)
+	p = view.Page{}
+	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?state=accepted", nil)
+	require.Equal(t, 1, p.Total)
+	require.Equal(t, 3, p.All)
+	p = view.Page{}
+	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?search="+strings.ToLower(first.Ticket), nil)
+	require.Equal(t, 1, p.Total)
+	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "offset=-1", "state=nothing", "search=" + strings.Repeat("a", 300), "search=%ff"} {
+		o.problem(400, "operator", http.MethodGet, "/api/v1/requests?"+bad, nil)
+	}
+}
+
+func stringKeys[K ~string](m map[K]int) map[string]int {
+	out := map[string]int{}
+	for k, n := range m {
+		out[string(k)] = n
+	}
+	return out
+}
