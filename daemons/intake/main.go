@@ -67,6 +67,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 	surface.Mount(env.Router)
+	env.Status.Func("drops", surface.InHand)
 	env.Status.Func("outbox", func(ctx context.Context) (any, error) { return outbox.Pending(ctx, db) })
 
 	env.Go("broker", broker.Run)

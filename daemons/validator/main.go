@@ -52,7 +52,8 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 
-	broker.Consume(db, rabbit.QueueValidator, judge.New(env.Office, env.Registry).Hear, rabbit.Batch(cfg.Batch))
+	broker.Consume(db, rabbit.QueueValidator, judge.New(env.Office, env.Status.Doing, env.Registry).Hear, rabbit.Batch(cfg.Batch))
+	env.Status.Func("waiting", func(ctx context.Context) (any, error) { return judge.Backlog(ctx, db) })
 	env.Status.Func("queue", func(ctx context.Context) (any, error) { return broker.Depth(ctx, rabbit.QueueValidator) })
 	env.Status.Func("outbox", func(ctx context.Context) (any, error) { return outbox.Pending(ctx, db) })
 	env.Status.Func("consumers", func(context.Context) (any, error) { return broker.Consumers(), nil })

@@ -57,6 +57,7 @@ GRANT UPDATE (proposal, outcome, ended_at) ON perso_attempt TO sifilma_portal;
 
 GRANT INSERT, UPDATE, DELETE ON holiday, capacity_day, work_order, estimate TO sifilma_scheduler;
 GRANT INSERT, UPDATE, DELETE ON schedule_run TO sifilma_scheduler;
+GRANT DELETE ON live_serial TO sifilma_scheduler; -- serials of a cancelled or rejected request are free again
 GRANT UPDATE (seq, prev_hash, hash) ON audit TO sifilma_scheduler;
 GRANT DELETE ON outbox TO sifilma_scheduler;
 

@@ -109,6 +109,11 @@ func (a *API) Mount(r chi.Router) {
 	})
 }
 
+// InHand is what the status page shows of the drops that are being taken in.
+func (a *API) InHand(context.Context) (any, error) {
+	return map[string]int{"now": len(a.slots), "most": cap(a.slots)}, nil
+}
+
 // slotWait is how long a drop waits for a place before it is sent away.
 const slotWait = 5 * time.Second
 

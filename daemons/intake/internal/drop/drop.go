@@ -15,8 +15,11 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -96,11 +99,11 @@ func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, f
 	in := &intake{Reader: rd, faults: &faults{}, drop: &Drop{}, seen: map[string]int{}}
 	if err := in.parts(multipart.NewReader(r.Body, params["boundary"])); err != nil {
 		in.drop.Close()
-		return nil, unreadable(err)
+		return nil, answerable(ctx, unreadable(err))
 	}
 	if err := in.complete(ctx, today, fixedReference); err != nil {
 		in.drop.Close()
-		return nil, err
+		return nil, answerable(ctx, err)
 	}
 	if p := in.faults.problem(); p != nil {
 		in.drop.Close()
@@ -236,6 +239,20 @@ func (in *intake) complete(ctx context.Context, today clock.Date, fixedReference
 		}
 	}
 	return nil
+}
+
+// retryDisk is what a client is asked to wait for this machine's disk.
+const retryDisk = 30 * time.Second
+
+// answerable logs a fault of this machine's disk, which may pass, and asks the
+// client to come again.
+func answerable(ctx context.Context, err error) error {
+	var disk *spoolError
+	if !errors.As(err, &disk) {
+		return err
+	}
+	zerolog.Ctx(ctx).Error().Err(err).Msg("the spool takes no files")
+	return web.Unavailable(retryDisk)
 }
 
 // unreadable is the answer to a body that ends early or is no multipart.

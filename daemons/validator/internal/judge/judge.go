@@ -30,12 +30,13 @@ var actor = machine.Actor{Name: "validator", Role: request.Validator}
 // Judge judges submissions.
 type Judge struct {
 	office clock.Office
+	doing  func(format string, args ...any)
 	judged *prometheus.CounterVec
 }
 
-// New returns a judge; registry may be nil.
-func New(office clock.Office, registry prometheus.Registerer) *Judge {
-	j := &Judge{office: office, judged: prometheus.NewCounterVec(prometheus.CounterOpts{
+// New returns a judge that tells doing what it does; registry may be nil.
+func New(office clock.Office, doing func(format string, args ...any), registry prometheus.Registerer) *Judge {
+	j := &Judge{office: office, doing: doing, judged: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sifilma_validator_judged_total", Help: "Submissions by their result.",
 	}, []string{"result"})}
 	if registry != nil {
@@ -63,6 +64,8 @@ func (j *Judge) one(ctx context.Context, tx *postgres.Tx, id string) error {
 	if !waiting(seen) {
 		return nil
 	}
+	j.doing("memeriksa %s", seen.Ticket)
+	defer j.doing("")
 	if err := seen.LoadParts(ctx, tx); err != nil {
 		return err
 	}
@@ -93,6 +96,23 @@ func (j *Judge) one(ctx context.Context, tx *postgres.Tx, id string) error {
 		return err
 	}
 	return j.decide(ctx, tx, now, found)
+}
+
+// Waiting is how many submissions wait for their judgement, and since when the
+// oldest does.
+type Waiting struct {
+	Count  int     `json:"count" db:"count"`
+	Oldest float64 `json:"oldest_seconds" db:"seconds"`
+}
+
+// Backlog returns what is waiting, by the database's clock.
+func Backlog(ctx context.Context, r postgres.Reader) (Waiting, error) {
+	var w Waiting
+	err := r.Get(ctx, &w, `
+		SELECT count(*) AS count, coalesce(extract(epoch FROM now() - min(h.at)), 0)::float8 AS seconds
+		FROM request r JOIN history h ON h.machine = $1 AND h.subject = r.id AND h.version = r.version
+		WHERE r.state IN ($2, $3)`, request.Machine.Name, string(request.Submitted), string(request.Resubmitted))
+	return w, err
 }
 
 func waiting(r request.Request) bool {
