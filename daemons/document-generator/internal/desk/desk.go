@@ -147,13 +147,19 @@ func (k *Desk) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event)
 	return nil
 }
 
-// Run looks through everything until ctx ends.
+// Run looks through everything until ctx ends. A failure is logged when it
+// begins.
 func (k *Desk) Run(ctx context.Context) error {
+	failing := false
 	for ctx.Err() == nil {
-		if err := k.Look(ctx); err != nil && ctx.Err() == nil {
+		err := k.Look(ctx)
+		if err != nil && ctx.Err() == nil {
 			k.status.Error(err)
-			k.log.Warn().Err(err).Msg("looking for papers that are owed failed; it is tried again")
+			if !failing {
+				k.log.Warn().Err(err).Msg("looking for papers that are owed failed; it is tried again")
+			}
 		}
+		failing = err != nil
 		if clock.Sleep(ctx, k.clock, k.cfg.Look) != nil {
 			break
 		}

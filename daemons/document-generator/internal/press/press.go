@@ -84,14 +84,19 @@ func New(cfg Config, db *postgres.DB, writer *content.Writer, converters []Conve
 }
 
 // Run makes what waits until ctx ends: at the start, when the desk rings, when
-// a hold is over, and now and then.
+// a hold is over, and now and then. A failure is logged when it begins.
 func (p *Press) Run(ctx context.Context) error {
 	bell := p.db.Bell(desk.BellName)
+	failing := false
 	for ctx.Err() == nil {
-		if err := p.Once(ctx); err != nil && ctx.Err() == nil {
+		err := p.Once(ctx)
+		if err != nil && ctx.Err() == nil {
 			p.status.Error(err)
-			p.log.Warn().Err(err).Msg("papers wait; they are tried again")
+			if !failing {
+				p.log.Warn().Err(err).Msg("papers wait; they are tried again")
+			}
 		}
+		failing = err != nil
 		timer := p.clock.NewTimer(p.pause())
 		select {
 		case <-ctx.Done():
