@@ -54,6 +54,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	work := line.New(line.Parts{
 		Station: cfg.Station, DB: db, Profile: profile, Ring: ring, Journal: book, Numbers: cfg.Numbers,
 		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look,
+		Registry: env.Registry,
 	})
 	hands := &readers.Supervisor{
 		Rule: cfg.readers(), Line: work, Command: profile.Timeouts.Command.Duration(), Log: env.Log,

@@ -252,6 +252,39 @@ func TestWrongKeysAreCountedAndStopped(t *testing.T) {
 	require.Equal(t, "clear", b.outcome(b.chip(b.Serials[1])).Outcome)
 }
 
+// TestPulledDuringAuthentication: a chip that may have counted a failure is
+// counted; a card that cannot be tried any more can be replaced.
+func TestPulledDuringAuthentication(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2)
+	pull := func(chip *card.Chip, n int) {
+		chip.SetFault(card.Fault{VanishAtAPDU: n})
+		b.reader.insert(chip)
+		b.waitFor("the card to be gone", func(s line.ReaderStatus) bool {
+			return s.State == "empty" && chip.State().Fault.VanishAtAPDU == 0
+		})
+	}
+	const selects, externalAuthenticate = 9, 11
+	early := b.chip(b.Serials[0])
+	for range 3 {
+		pull(early, selects)
+	}
+	require.Equal(t, "clear", b.outcome(early).Outcome, "the chip had not heard of it")
+	b.removeCard()
+	late := b.chip(b.Serials[1])
+	for range 2 {
+		pull(late, externalAuthenticate)
+	}
+	got := b.outcome(late)
+	require.Equal(t, "failed", got.Outcome)
+	require.Equal(t, perso.Failed, b.Card(t, b.Serials[1]).State)
+	require.Empty(t, b.accepted(late.State().ChipID))
+	b.removeCard()
+	last := b.line.Readers()[0].Last
+	require.Equal(t, "failed", last.Outcome)
+	require.Equal(t, b.Serials[1], last.Serial)
+}
+
 func TestCardsThatAreNotOurs(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 4)
@@ -311,6 +344,8 @@ func TestCardWaitsForItsOrder(t *testing.T) {
 	})
 	got := b.outcome(b.chip(b.Serials[0]))
 	require.Equal(t, perso.WhyLabels[perso.NotScheduled], got.Reason)
+	require.Never(t, func() bool { return b.line.Readers()[0].Count != got.Count }, 20*b.lookEvery(), b.lookEvery(),
+		"what a waiting card shows does not flicker")
 	b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE work_order SET remaining = 1`)
 		return err

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
@@ -57,6 +58,8 @@ type Parts struct {
 	Log     zerolog.Logger
 	// Look is how often a slot with a waiting card is looked at without a bell.
 	Look time.Duration
+	// Registry takes the line's metrics; nil keeps them to itself.
+	Registry prometheus.Registerer
 }
 
 // DefaultLook is the safety net under the bells.
@@ -70,6 +73,8 @@ type Line struct {
 	slots []*slot
 	busy  map[string]bool // card ids in the hands of a runner
 	bell  chan struct{}   // closed and replaced by Wake
+
+	outcomes *prometheus.CounterVec
 }
 
 // New returns a line with no readers.
@@ -80,8 +85,20 @@ func New(p Parts) *Line {
 	if p.Machine == nil {
 		p.Machine = clock.Real()
 	}
-	return &Line{Parts: p, busy: map[string]bool{}, bell: make(chan struct{})}
+	l := &Line{Parts: p, busy: map[string]bool{}, bell: make(chan struct{})}
+	l.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sifilma_station_cards_total", Help: "Cards by outcome: clear, failed, in_doubt, refused.",
+	}, []string{"outcome"})
+	for _, o := range []string{outcomeClear, outcomeFailed, outcomeInDoubt, outcomeRefused} {
+		l.outcomes.WithLabelValues(o)
+	}
+	if p.Registry != nil {
+		p.Registry.MustRegister(l.outcomes)
+	}
+	return l
 }
+
+func (l *Line) count(outcome string) { l.outcomes.WithLabelValues(outcome).Inc() }
 
 // Wake has every runner look again at the card in its slot: something in the
 // office has changed.

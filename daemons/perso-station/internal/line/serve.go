@@ -40,7 +40,9 @@ func (r *runner) serve(ctx context.Context) verdict {
 	}
 	t.look = look
 	t.guard = &guard{line: l, chip: look.ChipID}
-	r.slot.amend(func(v *view) { *v = view{State: working, Serial: look.Serial, Chip: look.ChipID} })
+	if r.slot.shown().Chip != look.ChipID { // else it waits, and still shows what for
+		r.slot.show(view{State: working, Serial: look.Serial, Chip: look.ChipID})
+	}
 	work := context.WithoutCancel(ctx)
 	t.hand, err = perso.Find(work, l.DB, perso.Identity{Serial: look.Serial, ChipID: look.ChipID})
 	if err != nil {
@@ -50,7 +52,6 @@ func (r *runner) serve(ctx context.Context) verdict {
 		return t.refuse(perso.InOtherHands)
 	}
 	defer l.letGo(t.hand.Card.ID)
-	r.slot.amend(func(v *view) { v.CardID = t.hand.Card.ID })
 	own := t.hand.Attempt.Station == l.Station
 	switch c := t.hand.Card; c.State {
 	case perso.Claimed:
@@ -58,7 +59,7 @@ func (r *runner) serve(ctx context.Context) verdict {
 			return t.refuse(perso.InOtherHands)
 		}
 		// Nothing was written: the intent would have been committed.
-		if v, ok := t.release(ctx, "klaim lama dilepas"); !ok {
+		if v, ok := t.release(ctx, "klaim lama dilepas", false); !ok {
 			return v
 		}
 		return t.personalise(ctx)
@@ -75,6 +76,11 @@ func (r *runner) serve(ctx context.Context) verdict {
 		}
 		return t.personalise(ctx)
 	}
+}
+
+// busy shows that the card is worked on, at a step.
+func (t *task) busy(step string) {
+	t.slot.show(t.show(view{State: working, Step: step}))
 }
 
 // end forgets the keys and the secret of the card.
@@ -126,7 +132,10 @@ func (t *task) refuse(why perso.Why) verdict {
 	case perso.AlreadyDone:
 		v.State = take // it is a good card
 	}
-	t.log.Info().Str("serial", v.Serial).Str("why", string(why)).Msg("card refused")
+	if v.view != t.slot.shown() {
+		t.log.Info().Str("serial", v.Serial).Str("why", string(why)).Msg("card refused")
+		t.line.count(outcomeRefused)
+	}
 	return v
 }
 
@@ -174,12 +183,12 @@ func (g *guard) after(context.Context) error {
 }
 
 // settle brings the counter up to date in the transaction of the next record.
-// giveUp says that the HSM did not answer during a try.
-func (g *guard) settle(ctx context.Context, tx *postgres.Tx, giveUp bool) error {
+// untried says that what was counted did not become a try.
+func (g *guard) settle(ctx context.Context, tx *postgres.Tx, untried bool) error {
 	switch {
 	case g.passed:
 		return perso.ClearAuthentications(ctx, tx, g.chip, g.line.Office.Now())
-	case g.pending && giveUp:
+	case g.pending && untried:
 		return perso.UncountAuthentication(ctx, tx, g.chip)
 	}
 	return nil

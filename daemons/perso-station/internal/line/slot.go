@@ -54,6 +54,16 @@ type ReaderStatus struct {
 	Step        string    `json:"step"`
 	Since       time.Time `json:"since"`
 	Count       uint64    `json:"count"` // of views shown: tells two like ones apart
+	Last        *Last     `json:"last"`  // outcome of the card before, for whoever looks late
+}
+
+// Last is the outcome of the card that left a slot.
+type Last struct {
+	Serial  string    `json:"serial"`
+	Outcome string    `json:"outcome"`
+	Reason  string    `json:"reason"`
+	CardID  string    `json:"card_id"`
+	At      time.Time `json:"at"`
 }
 
 type slot struct {
@@ -63,22 +73,30 @@ type slot struct {
 	view  view
 	since time.Time
 	count uint64
+	last  *Last
 }
 
 func (s *slot) show(v view) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v != s.view {
+		if old := s.view; old.Outcome != "" && v.State == empty {
+			s.last = &Last{Serial: old.Serial, Outcome: old.Outcome, Reason: old.Reason, CardID: old.CardID, At: s.since}
+		}
 		s.view, s.since = v, time.Now().UTC()
 		s.count++
 	}
 }
 
+func (s *slot) shown() view {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.view
+}
+
 // amend changes part of what is shown.
 func (s *slot) amend(f func(v *view)) {
-	s.mu.Lock()
-	v := s.view
-	s.mu.Unlock()
+	v := s.shown()
 	f(&v)
 	s.show(v)
 }
@@ -89,7 +107,7 @@ func (s *slot) status() ReaderStatus {
 	v := s.view
 	return ReaderStatus{
 		Name: s.name, State: v.State, Instruction: instructions[v.State], Serial: v.Serial, Chip: v.Chip, Outcome: v.Outcome,
-		Reason: v.Reason, CardID: v.CardID, Step: v.Step, Since: s.since, Count: s.count,
+		Reason: v.Reason, CardID: v.CardID, Step: v.Step, Since: s.since, Count: s.count, Last: s.last,
 	}
 }
 

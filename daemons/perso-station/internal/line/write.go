@@ -48,12 +48,13 @@ func (t *task) personalise(ctx context.Context) verdict {
 		return perso.CountAuthentication(ctx, tx, id.ChipID, l.Office.Now())
 	})
 	if errors.Is(err, perso.ErrAuthenticationStopped) {
-		return verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: stoppedText})}
+		return t.giveUp(ctx, id, place)
 	}
 	if err != nil {
 		return t.refusedBy(err)
 	}
 	t.hand = claimed
+	t.busy("")
 	t.guard.prepaid, t.guard.pending = true, true
 	card, cancel := t.cardTime(ctx)
 	err = t.dialogue.Authenticate(card, l.Profile.Keys.Transport.Version, t.guard.sam())
@@ -69,6 +70,24 @@ func (t *task) personalise(ctx context.Context) verdict {
 		return v
 	}
 	return t.write(ctx)
+}
+
+// giveUp fails a card whose chip may not be tried any more, so that it can be
+// replaced.
+func (t *task) giveUp(ctx context.Context, id perso.Identity, place perso.Place) verdict {
+	err := t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		h, err := perso.Claim(ctx, tx, id, place, t.line.change(""))
+		if err != nil {
+			return err
+		}
+		_, err = perso.Fail(ctx, tx, h, t.line.change(stoppedText))
+		return err
+	})
+	if err != nil {
+		return t.refusedBy(err)
+	}
+	t.line.count(outcomeFailed)
+	return verdict{view: t.show(view{State: setAside, Outcome: outcomeFailed, Reason: stoppedText})}
 }
 
 const stoppedText = "Autentikasi kartu gagal berulang; chip tidak boleh dicoba lagi"
@@ -107,7 +126,7 @@ func (t *task) unclaim(ctx context.Context, err error) verdict {
 	t.log.Warn().Err(err).Str("card", t.hand.Card.ID).Msg("card given back before anything was written")
 	switch kind := classify(t.line.Profile, err); kind {
 	case faultAway:
-		if v, ok := t.giveBack(ctx, "sistem tidak tersedia", true); !ok {
+		if v, ok := t.release(ctx, "sistem tidak tersedia", true); !ok {
 			return v
 		}
 		return t.away(err)
@@ -116,28 +135,27 @@ func (t *task) unclaim(ctx context.Context, err error) verdict {
 		if ferr == nil && n >= perso.MaxAuthentications {
 			return t.fail(ctx, stoppedText)
 		}
-		if v, ok := t.release(ctx, "kunci kartu tidak cocok"); !ok {
+		if v, ok := t.release(ctx, "kunci kartu tidak cocok", false); !ok {
 			return v
 		}
 		return verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: "Kunci kartu tidak cocok"})}
 	case faultRefused:
-		if v, ok := t.release(ctx, reason("kartu menolak", err)); !ok {
+		if v, ok := t.release(ctx, reason("kartu menolak", err), true); !ok {
 			return v
 		}
 		return verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: reason("Kartu menolak", err)})}
 	}
-	if v, ok := t.release(ctx, "kartu terputus sebelum ditulis"); !ok {
+	// Counted as failed unless the chip never heard of it: nobody knows.
+	if v, ok := t.release(ctx, "kartu terputus sebelum ditulis", t.guard.prepaid); !ok {
 		return v
 	}
 	return verdict{view: t.show(view{State: wait, Reason: "Kartu terputus sebelum ditulis"}), again: true, reconnect: true}
 }
 
-func (t *task) release(ctx context.Context, why string) (verdict, bool) {
-	return t.giveBack(ctx, why, false)
-}
-
-func (t *task) giveBack(ctx context.Context, why string, giveUp bool) (verdict, bool) {
-	err := t.recordWith(ctx, perso.Numbered, giveUp, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
+// release gives the claim back; untried says that the authentication counted
+// with the claim was not one.
+func (t *task) release(ctx context.Context, why string, untried bool) (verdict, bool) {
+	err := t.recordWith(ctx, perso.Numbered, untried, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
 		return perso.ReleaseClaim(ctx, tx, t.hand, t.line.change(why))
 	})
 	if err != nil {
@@ -157,7 +175,7 @@ func (t *task) job() sam.Job {
 // write does the steps that the card does not show yet, and records the outcome.
 func (t *task) write(ctx context.Context) verdict {
 	before := func(s profile.Step) error {
-		t.slot.amend(func(v *view) { v.Step = string(s) })
+		t.busy(string(s))
 		return nil
 	}
 	after := func(s profile.Step) error {
@@ -224,6 +242,7 @@ func (t *task) clear(ctx context.Context) verdict {
 		return t.unrecorded(err)
 	}
 	t.log.Info().Str("card", t.hand.Card.ID).Str("serial", t.look.Serial).Msg("card is clear")
+	t.line.count(outcomeClear)
 	return verdict{view: t.show(view{State: take, Outcome: outcomeClear})}
 }
 
@@ -273,6 +292,7 @@ func (t *task) doubt(ctx context.Context, f perso.Finding, text string, gone boo
 	if err != nil {
 		return t.unrecorded(err)
 	}
+	t.line.count(outcomeInDoubt)
 	return t.inDoubt(text, gone)
 }
 
@@ -292,6 +312,7 @@ func (t *task) fail(ctx context.Context, text string) verdict {
 	if err != nil {
 		return t.unrecorded(err)
 	}
+	t.line.count(outcomeFailed)
 	return verdict{view: t.show(view{State: setAside, Outcome: outcomeFailed, Reason: text})}
 }
 
@@ -302,7 +323,7 @@ func (t *task) record(ctx context.Context, want machine.State, fn func(context.C
 	return t.recordWith(ctx, want, false, fn)
 }
 
-func (t *task) recordWith(ctx context.Context, want machine.State, giveUp bool, fn func(context.Context, *postgres.Tx) (perso.Hand, error)) error {
+func (t *task) recordWith(ctx context.Context, want machine.State, untried bool, fn func(context.Context, *postgres.Tx) (perso.Hand, error)) error {
 	work := context.WithoutCancel(ctx)
 	for {
 		var next perso.Hand
@@ -310,11 +331,11 @@ func (t *task) recordWith(ctx context.Context, want machine.State, giveUp bool, 
 			if next, err = fn(ctx, tx); err != nil {
 				return err
 			}
-			return t.guard.settle(ctx, tx, giveUp)
+			return t.guard.settle(ctx, tx, untried)
 		})
 		if err == nil {
 			t.hand = next
-			if t.guard.passed || giveUp {
+			if t.guard.passed || untried {
 				t.guard.pending, t.guard.passed = false, false
 			}
 			return nil
