@@ -1,9 +1,11 @@
 package api
 
 import (
-	_ "embed"
+	_ "embed" // the page and its style
+	"fmt"
 	"html/template"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -27,7 +29,7 @@ func (a *API) page(w http.ResponseWriter, r *http.Request) error {
 	}
 	var b strings.Builder
 	err := pageTemplate.Execute(&b, map[string]any{
-		"Base": base, "ScanMB": a.limits.Scan >> 20, "ListMB": a.limits.CardList >> 20, "Cards": a.limits.Cards,
+		"Base": base, "ScanMB": a.limits.Scan >> 20, "ListMB": a.limits.CardList >> 20, "Cards": thousands(a.limits.Cards),
 	})
 	if err != nil {
 		return err
@@ -35,6 +37,14 @@ func (a *API) page(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write([]byte(b.String())) // the client may be gone
 	return nil
+}
+
+// thousands writes a number the Indonesian way: 5.000.
+func thousands(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%s.%03d", thousands(n/1000), n%1000)
 }
 
 func (a *API) style(w http.ResponseWriter, _ *http.Request) {
