@@ -335,6 +335,10 @@ func TestADropBecomesARequest(t *testing.T) {
 	require.Equal(t, 1, o.count(t, "audit"))
 	require.Equal(t, 1, o.count(t, "outbox"))
 	require.NotContains(t, o.log.String(), o.key)
+	require.Eventually(t, func() bool {
+		var sent int
+		return o.db.Get(t.Context(), &sent, `SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL AND type = 'request.submitted'`) == nil && sent == 1
+	}, 20*time.Second, 20*time.Millisecond, "the broker has confirmed the bell")
 
 	shown := o.do(t, http.MethodGet, r.StatusURL, nil, map[string]string{"Authorization": "Bearer " + o.keys["read only"]})
 	require.Equal(t, http.StatusOK, shown.status)

@@ -68,7 +68,7 @@ func TestTheSameKeyAgain(t *testing.T) {
 		require.Equal(t, "urn:sifilma:problem:idempotency-key-reused", r.Type, name)
 	}
 
-	r := o.send(t, drops, whole(t), "kunci baru"[:5]+"-2")
+	r := o.send(t, drops, whole(t), "kunci-2")
 	require.Equal(t, http.StatusConflict, r.status, "the No. Pengajuan is used")
 	require.Equal(t, map[string]string{"/reference": "used"}, r.pointers())
 	require.Contains(t, r.Detail, first.Ticket)
@@ -89,7 +89,7 @@ var written = []string{
 	"blob_chunk", "blob", "request", "request_line", "purchase_order", "request_file", "history", "outbox", "audit", "idempotency",
 }
 
-// break_ has the insert into a table do something, each time or the first time
+// breaks has the insert into a table do something, each time or the first time
 // only.
 func (o *office) breaks(t *testing.T, table, timing, do string) {
 	t.Helper()
