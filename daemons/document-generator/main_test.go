@@ -187,7 +187,7 @@ func TestFromDoneToHandover(t *testing.T) {
 	text := pdfText(t, pdf)
 	for _, part := range []string{
 		"KEMENTERIAN DALAM NEGERI REPUBLIK INDONESIA", "Nomor : 400.8.2.15/1/Dukcapil", "Jakarta, 23 November 2026",
-		"Yth. Direktur Utama", "Nomor 017/PC-DIR/XI/2026 tanggal 9 November 2026 perihal Permohonan Personalisasi Kartu SAM",
+		"Yth. Direktur Utama", "Nomor 017/PCN/XI/2026 tanggal 9 November 2026 perihal Permohonan Personalisasi Kartu SAM",
 		"kartu SAM fungsi R (Read)", "PT Bank Contoh Nusantara dan PT Asuransi Contoh Sejahtera", "20 s.d. 23 November 2026",
 		"25 (dua puluh lima) keping", "Direktur Jenderal Kependudukan dan Pencatatan Sipil", "Pejabat Contoh", "NIP. 197001011995031001", r.Ticket,
 	} {
@@ -204,7 +204,7 @@ func TestFromDoneToHandover(t *testing.T) {
 	text = pdfText(t, pdf)
 	for _, part := range []string{
 		"SURAT KETERANGAN", "400.8.2.15/2/Dukcapil", "PT Produsen Contoh", "Direktur Fasilitasi Pemanfaatan Data dan Dokumen Kependudukan",
-		"25 (dua puluh lima) keping", "2 (dua) keping gagal",
+		"25 (dua puluh lima) keping", "2 (dua) keping gagal, seluruhnya telah diganti dengan kartu pengganti.",
 	} {
 		require.Contains(t, text, part)
 	}
@@ -220,10 +220,10 @@ func TestFromDoneToHandover(t *testing.T) {
 	require.Equal(t, "bast-"+r.Ticket+"-1.pdf", name)
 	text = pdfText(t, pdf)
 	for _, part := range []string{
-		"BERITA ACARA SERAH TERIMA HASIL PERSONALISASI KARTU SAM PT Produsen Contoh Nomor : 400.8.2.15/3/Dukcapil",
+		"BERITA ACARA SERAH TERIMA HASIL PERSONALISASI KARTU SAM PT PRODUSEN CONTOH Nomor : 400.8.2.15/3/Dukcapil",
 		"Pada hari ini Senin Tanggal Dua Puluh Tiga Bulan November Tahun Dua Ribu Dua Puluh Enam",
 		"Jl. Raya Pasar Minggu Km. 19, Jakarta Selatan 12072", "Jl. Contoh Industri No. 1, Jakarta Selatan", "Wakil Produsen Contoh",
-		"Berdasarkan Surat Direktur Utama PT Produsen Contoh Nomor 017/PC-DIR/XI/2026 tanggal 9 November 2026",
+		"Berdasarkan Surat Direktur Utama PT Produsen Contoh Nomor 017/PCN/XI/2026 tanggal 9 November 2026",
 		"sebanyak 10 (sepuluh) keping", "PT Bank Contoh Nusantara dan PT Asuransi Contoh Sejahtera", "Jumlah: 10 (sepuluh) keping.",
 	} {
 		require.Contains(t, text, part)

@@ -6,6 +6,7 @@ CREATE TABLE signatory (
     post_code  text NOT NULL CHECK (post_code IN ('dirjen', 'direktur_fpddk', 'kasubdit_ki')),
     name       text NOT NULL CHECK (name <> ''),
     nip        text NOT NULL DEFAULT '',
+    rank       text NOT NULL DEFAULT '', -- pangkat dan golongan
     post       text NOT NULL CHECK (post <> ''),
     address    text NOT NULL DEFAULT '',
     valid_from date NOT NULL,

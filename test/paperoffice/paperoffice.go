@@ -135,7 +135,7 @@ func (o *Office) Request(t testing.TB) Request {
 			{`INSERT INTO request (id, ticket, kind, institution_id, reference, title, sam_function, card_count, machine_type,
 			                       letter_sender, letter_post, letter_number, letter_date, letter_subject, state,
 			                       disposition_date, created_by, created_at)
-			  VALUES ($1, $2, $3, $4, $2, 'Permohonan uji', $5, $6, 'uji', $7, 'Direktur Utama', '017/PC-DIR/XI/2026', '2026-11-09',
+			  VALUES ($1, $2, $3, $4, $2, 'Permohonan uji', $5, $6, 'uji', $7, 'Direktur Utama', '017/PCN/XI/2026', '2026-11-09',
 			          'Permohonan Personalisasi Kartu SAM', 'in_progress', '2026-11-12', 'uji', $8)`,
 				[]any{r.ID, r.Ticket, p.Kind, produsen.ID, p.Function, p.Cards, p.Produsen, Begun}},
 			{`INSERT INTO request_line (request_id, line, lembaga, quantity)

@@ -1,6 +1,7 @@
 package content
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,8 +86,19 @@ func (w *Writer) letter(f facts, values map[string]string, tables map[string][]m
 	number(values, "quantity_failed", f.tally.Failed+f.tally.Spoiled)
 	values["perso_period"] = terbilang.FormatPeriod(f.from, f.to)
 	values["signatory_name"], values["signatory_post"] = f.signer.Name, f.signer.Post
-	values["signatory_nip"], values["signatory_nip_line"] = or(f.signer.NIP, "-"), nip(f.signer)
-	values["signatory_rank"] = ""
+	idLines, details := []string{}, []map[string]string{}
+	if f.signer.NIP != "" {
+		idLines, details = append(idLines, nip(f.signer)), append(details, map[string]string{"label": "NIP", "value": f.signer.NIP})
+	}
+	if f.signer.Rank != "" {
+		idLines = slices.Insert(idLines, 0, f.signer.Rank)
+		details = append(details, map[string]string{"label": "Pangkat", "value": f.signer.Rank})
+	}
+	values["signatory_id_lines"], tables["signatory_details"] = strings.Join(idLines, "\n"), details
+	values["failed_note"] = ""
+	if f.tally.Failed+f.tally.Spoiled > 0 { // a request is done when each has its replacement
+		values["failed_note"] = ", seluruhnya telah diganti dengan kartu pengganti"
+	}
 	values["addressee"], values["addressee_post"], values["addressee_place"] = r.Letter.Sender, r.Letter.Post, w.cfg.AddresseePlace
 	values["attachments"] = "1 (satu) berkas"
 	values["letter_nature"] = w.cfg.LetterNature
