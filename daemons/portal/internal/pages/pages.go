@@ -1,25 +1,217 @@
-// Package pages are the portal's pages: plain HTML that works without scripts.
+// Package pages are the portal's pages: plain HTML from templates, readable
+// without scripts, on a telephone and on paper.
 package pages
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"runtime/debug"
+	"strings"
+	"time"
+
 	"github.com/go-chi/chi/v5"
+	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
+	"dukcapil.go.id/sifilma/pkg/web"
 )
+
+//go:embed templates static
+var files embed.FS
 
 // Pages serves the pages.
 type Pages struct {
 	db     *postgres.DB
 	office clock.Office
 	door   *signin.Door
+	sheets map[string]*template.Template
+	assets map[string]asset // by the name in their address
+}
+
+type asset struct {
+	mediaType string
+	content   []byte
 }
 
 // New returns the pages.
 func New(db *postgres.DB, office clock.Office, door *signin.Door) *Pages {
-	return &Pages{db: db, office: office, door: door}
+	p := &Pages{db: db, office: office, door: door, sheets: map[string]*template.Template{}, assets: map[string]asset{}}
+	addresses := p.readAssets()
+	words := words()
+	words["asset"] = func(name string) (string, error) {
+		if addresses[name] == "" {
+			return "", fmt.Errorf("no asset %q", name)
+		}
+		return addresses[name], nil
+	}
+	for _, name := range []string{"landing", "login", "list", "request", "error"} {
+		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
+			ParseFS(files, "templates/layout.html", "templates/"+name+".html")) // embedded: parsed in every test
+	}
+	return p
+}
+
+// readAssets names each file by its content, so that browsers may keep it for
+// ever.
+func (p *Pages) readAssets() map[string]string {
+	addresses := map[string]string{}
+	entries, err := fs.ReadDir(files, "static")
+	if err != nil {
+		panic(err) // embedded
+	}
+	types := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+	for _, e := range entries {
+		content, err := fs.ReadFile(files, path.Join("static", e.Name()))
+		if err != nil {
+			panic(err) // embedded
+		}
+		sum := sha256.Sum256(content)
+		ext := path.Ext(e.Name())
+		name := strings.TrimSuffix(e.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
+		p.assets[name] = asset{types[ext], content}
+		addresses[e.Name()] = "/static/" + name
+	}
+	return addresses
 }
 
 // Mount adds the pages' routes.
-func (p *Pages) Mount(chi.Router) {}
+func (p *Pages) Mount(root chi.Router) {
+	root.NotFound(p.elsewhere(web.NotFound("Tidak ada halaman pada alamat ini. Periksa alamatnya, atau mulai dari beranda.")))
+	root.Get("/static/{name}", p.static)
+	site := root.With(web.Pages, p.recovered)
+	site.Get("/", p.landing)
+	site.Get("/sam", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusMovedPermanently) })
+	site.Get("/masuk", p.loginForm)
+	site.Post("/masuk", p.login)
+	site.Post("/keluar", p.logout)
+	inside := site.With(p.door.Require(p.toLogin))
+	inside.Get("/permohonan", p.handle(p.list))
+	inside.Get("/permohonan/{ticket}", p.handle(p.request))
+}
+
+// elsewhere answers an address that is none: programs get a problem, people a
+// page.
+func (p *Pages) elsewhere(problem *web.Problem) http.HandlerFunc {
+	page := web.Pages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.fail(w, r, problem) }))
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			web.WriteProblem(w, r, *problem)
+			return
+		}
+		page.ServeHTTP(w, r)
+	}
+}
+
+func (p *Pages) static(w http.ResponseWriter, r *http.Request) {
+	a, ok := p.assets[chi.URLParam(r, "name")]
+	if !ok {
+		web.WriteProblem(w, r, *web.NotFound("Tidak ada berkas pada alamat ini."))
+		return
+	}
+	w.Header().Set("Content-Type", a.mediaType)
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	_, _ = w.Write(a.content) // the client may be gone
+}
+
+// toLogin sends whoever has no session to sign in, and back afterwards.
+func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request, err error) {
+	if !errors.Is(err, identity.ErrNoSession) {
+		p.fail(w, r, err)
+		return
+	}
+	q := url.Values{"lanjut": {r.URL.RequestURI()}}
+	if p.door.Had(r) {
+		q.Set("berakhir", "1")
+	}
+	http.Redirect(w, r, "/masuk?"+q.Encode(), http.StatusSeeOther)
+}
+
+func (p *Pages) handle(f func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := f(w, r); err != nil {
+			p.fail(w, r, err)
+		}
+	}
+}
+
+// recovered answers a panic with a page.
+func (p *Pages) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler {
+				panic(v) // the server's own way to drop a connection
+			}
+			zerolog.Ctx(r.Context()).Error().Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("page panicked")
+			p.fail(w, r, web.Internal())
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// fail answers with an error page.
+func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, view.ErrNotFound) {
+		err = web.NotFound("Data ini tidak ada, atau bukan milik lembaga Anda. Periksa Kode Tiket, lalu coba kembali.")
+	}
+	problem := web.ProblemOf(r.Context(), err)
+	body := struct{ Detail, Trace string }{Detail: problem.Detail}
+	if problem.Status >= http.StatusInternalServerError {
+		body.Trace = trace.ID(trace.From(r.Context()))
+	}
+	if problem.RetryAfter > 0 {
+		w.Header().Set("Retry-After", fmt.Sprint(int(problem.RetryAfter/time.Second)))
+	}
+	p.show(w, r, problem.Status, "error", problem.Title, body)
+}
+
+// sheet is what every page is made of.
+type sheet struct {
+	Title     string
+	Section   string // of the navigation
+	Account   *identity.Account
+	RoleLabel string
+	Now       time.Time
+	Build     string
+	Body      any
+}
+
+// show renders a page whole before it answers, so that a fault in a template
+// cannot leave half a page.
+func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, title string, body any) {
+	s := sheet{Title: title, Now: p.office.Now(), Build: daemon.BuildID(), Body: body}
+	if a := signin.Account(r); a.ID != "" {
+		s.Account, s.RoleLabel = &a, request.RoleLabels[a.Role]
+	}
+	if name == "list" || name == "request" {
+		s.Section = "permohonan"
+	}
+	var out bytes.Buffer
+	if err := p.sheets[name].Execute(&out, s); err != nil {
+		zerolog.Ctx(r.Context()).Error().Err(err).Str("page", name).Msg("page cannot be rendered")
+		web.WriteProblem(w, r, *web.Internal())
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(out.Bytes()) // the client may be gone
+}

@@ -124,7 +124,7 @@ func (d *Door) Require(refuse func(w http.ResponseWriter, r *http.Request, err e
 				refuse(w, r, err)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), accountKey{}, a)))
+			next.ServeHTTP(w, WithAccount(r, a))
 		})
 	}
 }
@@ -165,4 +165,10 @@ func (d *Door) note(ctx context.Context, a identity.Account, action, place strin
 			Actor: a.Username, Action: action, Subject: a.ID, Detail: map[string]any{"from": place},
 		})
 	})
+}
+
+// WithAccount returns the request as asked by a, for pages that need no session
+// but greet whoever has one.
+func WithAccount(r *http.Request, a identity.Account) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), accountKey{}, a))
 }

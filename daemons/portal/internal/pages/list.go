@@ -1,0 +1,113 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+var sizes = []int{25, 50, 100}
+
+const maxSearch = 200 // bytes
+
+type stateOption struct {
+	Code   machine.State
+	Label  string
+	Count  int
+	Chosen bool
+}
+
+type listBody struct {
+	Search         string
+	States         []stateOption
+	Sizes          []int
+	Page           *view.Page
+	Outside        bool
+	Narrowed       bool
+	Summary        string
+	Number, Last   int
+	Previous, Next string
+}
+
+// list shows the requests. Everything that narrows it is in the address.
+func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	who := signin.Account(r)
+	f := request.Filter{Search: strings.TrimSpace(q.Get("cari")), Limit: sizes[0]}
+	if len(f.Search) > maxSearch || !utf8.ValidString(f.Search) || strings.ContainsRune(f.Search, 0) {
+		f.Search = ""
+	}
+	if n, err := strconv.Atoi(q.Get("baris")); err == nil && slices.Contains(sizes, n) {
+		f.Limit = n
+	}
+	state := machine.State(q.Get("keadaan"))
+	if slices.Contains(request.Machine.States(), state) {
+		f.States = []machine.State{state}
+	}
+	number, err := strconv.Atoi(q.Get("halaman"))
+	if err != nil || number < 1 || number > 1_000_000 {
+		number = 1
+	}
+	f.Offset = (number - 1) * f.Limit
+	page, err := view.List(r.Context(), p.db, who, f)
+	if err != nil {
+		return err
+	}
+	body := listBody{
+		Search: f.Search, Sizes: sizes, Page: page, Outside: view.Outside(who), Narrowed: f.Search != "" || len(f.States) > 0,
+		Number: number, Last: max(1, (page.Total+f.Limit-1)/f.Limit),
+	}
+	for _, s := range request.Machine.States() {
+		if n := page.Counts[s]; n > 0 || s == state {
+			body.States = append(body.States, stateOption{s, request.Machine.Label(s), n, s == state})
+		}
+	}
+	body.Summary = summary(page, body.Narrowed)
+	if number > 1 {
+		body.Previous = listAddress(f, min(number-1, body.Last))
+	}
+	if number < body.Last {
+		body.Next = listAddress(f, number+1)
+	}
+	p.show(w, r, http.StatusOK, "list", "Permohonan", body)
+	return nil
+}
+
+func summary(page *view.Page, narrowed bool) string {
+	all := number(page.Total) + " permohonan"
+	if narrowed {
+		all += " yang cocok"
+	}
+	if n := len(page.Requests); n > 0 && n < page.Total {
+		return number(page.Offset+1) + " sampai " + number(page.Offset+n) + " dari " + all + "."
+	}
+	return all + "."
+}
+
+func listAddress(f request.Filter, page int) string {
+	q := url.Values{}
+	if f.Search != "" {
+		q.Set("cari", f.Search)
+	}
+	if len(f.States) > 0 {
+		q.Set("keadaan", string(f.States[0]))
+	}
+	if f.Limit != sizes[0] {
+		q.Set("baris", strconv.Itoa(f.Limit))
+	}
+	if page > 1 {
+		q.Set("halaman", strconv.Itoa(page))
+	}
+	if len(q) == 0 {
+		return home
+	}
+	return home + "?" + q.Encode()
+}

@@ -1,0 +1,90 @@
+package pages
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+const home = "/permohonan"
+
+// landing is the front page. It stands also while the database is away.
+func (p *Pages) landing(w http.ResponseWriter, r *http.Request) {
+	if a, err := p.door.Who(r); err == nil {
+		r = signin.WithAccount(r, a)
+	}
+	p.show(w, r, http.StatusOK, "landing", "Selamat datang di SI-FILMA", nil)
+}
+
+type loginBody struct {
+	Username, Next, Notice, Error string
+}
+
+func (p *Pages) loginForm(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	next := localPath(q.Get("lanjut"))
+	if _, err := p.door.Who(r); err == nil {
+		http.Redirect(w, r, next, http.StatusSeeOther)
+		return
+	}
+	body := loginBody{Next: next}
+	switch {
+	case q.Get("keluar") != "":
+		body.Notice = "Anda sudah keluar."
+	case q.Get("berakhir") != "":
+		body.Notice = "Sesi Anda telah berakhir. Masuk kembali untuk melanjutkan."
+	case q.Get("lanjut") != "":
+		body.Notice = "Masuk dahulu untuk melanjutkan."
+	}
+	p.show(w, r, http.StatusOK, "login", "Masuk", body)
+}
+
+func (p *Pages) login(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		var large *http.MaxBytesError
+		if !errors.As(err, &large) {
+			err = web.BadRequest("Isian tidak dapat dibaca. Kembali, lalu coba lagi.")
+		}
+		p.fail(w, r, err)
+		return
+	}
+	body := loginBody{Username: r.PostForm.Get("username"), Next: localPath(r.PostForm.Get("lanjut"))}
+	_, err := p.door.Enter(w, r, body.Username, r.PostForm.Get("password"))
+	switch {
+	case err == nil:
+		http.Redirect(w, r, body.Next, http.StatusSeeOther)
+	case errors.Is(err, signin.ErrRefused):
+		body.Error = "Nama pengguna atau kata sandi salah."
+		p.show(w, r, http.StatusUnprocessableEntity, "login", "Masuk", body)
+	case errors.Is(err, signin.ErrTooMany):
+		body.Error = "Terlalu banyak percobaan masuk yang gagal. Coba lagi dalam 15 menit."
+		w.Header().Set("Retry-After", fmt.Sprint(int(signin.RetryAfter()/time.Second)))
+		p.show(w, r, http.StatusTooManyRequests, "login", "Masuk", body)
+	default:
+		p.fail(w, r, err)
+	}
+}
+
+func (p *Pages) logout(w http.ResponseWriter, r *http.Request) {
+	if err := p.door.Leave(w, r); err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/masuk?keluar=1", http.StatusSeeOther)
+}
+
+// localPath keeps a return address within this site.
+func localPath(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/permohonan") ||
+		strings.ContainsAny(text, "\\\r\n") {
+		return home
+	}
+	return u.RequestURI()
+}

@@ -1,0 +1,186 @@
+package pages
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
+)
+
+type waitGroup struct {
+	Label string
+	Tasks []string
+}
+
+type pair struct{ Label, Text string }
+
+type cardLine struct {
+	perso.CardRow
+	Tag  tag
+	Note string
+}
+
+type cardCount struct {
+	Tag   tag
+	Count int
+}
+
+type requestBody struct {
+	Request    *view.Request
+	Waiting    []waitGroup
+	Reason     string
+	Findings   []view.Finding
+	Summary    []pair
+	Facts      []factRow
+	Cards      []cardLine
+	CardCounts []cardCount
+}
+
+// request shows one request whole.
+func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
+	who := signin.Account(r)
+	ticket := chi.URLParam(r, "ticket")
+	v, err := view.Load(r.Context(), p.db, ticket, who)
+	if err != nil {
+		return err
+	}
+	if ticket != v.Ticket { // typed in lower case: one address for one page
+		http.Redirect(w, r, home+"/"+v.Ticket, http.StatusMovedPermanently)
+		return nil
+	}
+	cards, err := view.Cards(r.Context(), p.db, ticket, who)
+	if err != nil {
+		return err
+	}
+	body := requestBody{
+		Request: v, Waiting: groupWaits(v.Waiting), Reason: standingReason(v), Summary: requestSummary(v), Facts: factRows(v),
+	}
+	if v.State == request.Returned {
+		body.Findings = v.Findings
+	}
+	body.Cards, body.CardCounts = cardLines(cards)
+	p.show(w, r, http.StatusOK, "request", "Permohonan "+v.Ticket, body)
+	return nil
+}
+
+// groupWaits gathers the tasks of one role; tasks that any of several roles can
+// do stand under all of them together.
+func groupWaits(waits []view.Wait) []waitGroup {
+	var tasks []string
+	roles := map[string][]string{}
+	for _, w := range waits {
+		if roles[w.Task] == nil {
+			tasks = append(tasks, w.Task)
+		}
+		roles[w.Task] = append(roles[w.Task], w.Label)
+	}
+	var groups []waitGroup
+	at := map[string]int{}
+	for _, task := range tasks {
+		label := strings.Join(roles[task], " atau ")
+		i, ok := at[label]
+		if !ok {
+			i, at[label] = len(groups), len(groups)
+			groups = append(groups, waitGroup{Label: label})
+		}
+		groups[i].Tasks = append(groups[i].Tasks, task)
+	}
+	return groups
+}
+
+// standingReason is why a request was returned, rejected, held or cancelled, as
+// long as it is.
+func standingReason(v *view.Request) string {
+	switch v.State {
+	case request.Returned, request.Rejected, request.Held, request.Cancelled:
+	default:
+		return ""
+	}
+	for _, e := range v.Timeline {
+		if e.Machine == request.Machine.Name {
+			return e.Reason
+		}
+	}
+	return ""
+}
+
+func requestSummary(v *view.Request) []pair {
+	l := v.Letter
+	list := []pair{
+		{"Kode tiket", v.Ticket}, {"No. Pengajuan", v.Reference}, {"Judul", v.Title}, {"Jenis permohonan", v.KindLabel},
+		{"Pemohon", v.Institution}, {"Diajukan", terbilang.FormatDateTime(v.CreatedAt)},
+		{"Jumlah kartu SAM", number(v.CardCount) + " keping"}, {"Fungsi SAM", v.SAMFunction}, {"Jenis mesin", v.MachineType},
+		{"Surat permohonan", "Nomor " + l.Number + ", " + terbilang.FormatDate(l.Date) + "\n" + l.Subject},
+		{"Pengirim surat", l.Sender + "\n" + l.Post}, {"Nomor PKS", v.PKSNumber},
+	}
+	if v.DispositionOn != nil {
+		list = append(list, pair{"Tanggal disposisi", terbilang.FormatDate(*v.DispositionOn)})
+	}
+	if v.Submission > 1 {
+		list = append(list, pair{"Pengajuan", "ke-" + number(v.Submission)})
+	}
+	list = append(list, pair{"Catatan", v.Notes})
+	var filled []pair
+	for _, p := range list {
+		if strings.TrimSpace(p.Text) != "" {
+			filled = append(filled, p)
+		}
+	}
+	return filled
+}
+
+// cardLines words the cards' remarks and counts their states.
+func cardLines(cards []perso.CardRow) ([]cardLine, []cardCount) {
+	serial := map[string]string{}
+	count := map[machine.State]int{}
+	for _, c := range cards {
+		serial[c.ID] = c.Serial
+		count[c.State]++
+	}
+	tagFor := tagOf(perso.Machine)
+	var lines []cardLine
+	for _, c := range cards {
+		var notes []string
+		if c.Reason != "" {
+			notes = append(notes, c.Reason)
+		}
+		if c.ReplacedBy != nil {
+			notes = append(notes, "diganti oleh "+serial[*c.ReplacedBy])
+		}
+		if c.Replaces != nil {
+			notes = append(notes, "pengganti "+serial[*c.Replaces])
+		}
+		if c.Proposal != "" {
+			notes = append(notes, "usul stasiun: "+perso.DecisionLabels[c.Proposal])
+		}
+		if s := c.Resolution; s != nil && c.State == perso.InDoubt {
+			decided := "diputuskan " + s.DecidedBy + ": " + perso.DecisionLabels[s.Decision]
+			if s.ConfirmedBy == nil {
+				decided += ", menunggu konfirmasi orang kedua"
+			}
+			notes = append(notes, decided)
+		}
+		lines = append(lines, cardLine{CardRow: c, Tag: tagFor(c.State), Note: sentenceCase(strings.Join(notes, "; "))})
+	}
+	var counts []cardCount
+	for _, s := range perso.Machine.States() {
+		if count[s] > 0 {
+			counts = append(counts, cardCount{tagFor(s), count[s]})
+		}
+	}
+	return lines, counts
+}
+
+func sentenceCase(s string) string {
+	for i, r := range s {
+		return strings.ToUpper(string(r)) + s[i+len(string(r)):]
+	}
+	return s
+}

@@ -1,0 +1,134 @@
+package pages
+
+import (
+	"encoding/json"
+	"html/template"
+	"slices"
+	"strings"
+	"time"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
+	"dukcapil.go.id/sifilma/pkg/capacity"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/handover"
+	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
+)
+
+// tag is a state as people see it: a light tag, never by its colour alone.
+type tag struct{ Tone, Text string }
+
+// Tones of a tag; plain is "".
+const (
+	busy = "busy" // somebody is at it
+	wait = "wait" // somebody must act
+	good = "good"
+	bad  = "bad"
+)
+
+// tones are the colours of the states, by machine.
+var tones = map[string]map[machine.State]string{
+	request.Machine.Name: {
+		request.Validated: wait, request.Registered: wait, request.Approved: wait, request.Accepted: busy, request.Scheduled: busy,
+		request.InProgress: busy, request.Done: good, request.Returned: bad, request.Rejected: bad, request.Cancelled: bad, request.Held: wait,
+	},
+	perso.Machine.Name: {
+		perso.Claimed: busy, perso.Writing: busy, perso.Written: busy, perso.Verified: busy, perso.Clear: good, perso.Failed: bad,
+		perso.Spoiled: bad, perso.InDoubt: wait,
+	},
+	letter.Machine.Name:   {letter.AwaitingSignature: wait, letter.Issued: good, letter.Void: bad},
+	handover.Machine.Name: {handover.BASTDrafted: wait, handover.Delivered: wait, handover.Received: good, handover.Closed: good},
+}
+
+func tagOf(t *machine.Table) func(machine.State) tag {
+	return func(s machine.State) tag { return tag{Tone: tones[t.Name][s], Text: t.Label(s)} }
+}
+
+var formatNames = map[string]string{"docx": "Word (konsep)", "pdf": "PDF", "xlsx": "Excel", "scan": "Pindaian bertanda tangan"}
+
+// words are the functions of the templates.
+func words() template.FuncMap {
+	return template.FuncMap{
+		"requestTag": tagOf(request.Machine), "documentTag": tagOf(letter.Machine), "handoverTag": tagOf(handover.Machine),
+		"num":      number,
+		"date":     func(t time.Time) string { return terbilang.FormatDate(clock.DateOf(t)) },
+		"civil":    func(d *clock.Date) string { return terbilang.FormatDate(*d) },
+		"datetime": terbilang.FormatDateTime,
+		"iso":      func(t time.Time) string { return t.In(clock.Jakarta).Format(time.RFC3339) },
+		"period":   terbilang.FormatPeriod,
+		"moved":    func(e *capacity.Estimate) bool { return e.Start != e.FirstStart || e.Finish != e.FirstFinish },
+		"who":      who,
+		"formatName": func(f string) string {
+			if n, ok := formatNames[f]; ok {
+				return n
+			}
+			return f
+		},
+	}
+}
+
+func number(n any) string {
+	switch v := n.(type) {
+	case int:
+		return terbilang.FormatInt(int64(v))
+	case *int:
+		return terbilang.FormatInt(int64(*v))
+	}
+	return ""
+}
+
+// who names the person of an event, and the role where it says more.
+func who(e view.Event) string {
+	if e.Name == "" || e.Name == e.RoleName {
+		return e.RoleName
+	}
+	if e.RoleName == "" {
+		return e.Name
+	}
+	return e.Name + " (" + e.RoleName + ")"
+}
+
+// factRow is a fact of a request, or its absence.
+type factRow struct{ Label, Note, At, Who string }
+
+// factRows lists the facts of a request in the order of the procedure.
+func factRows(v *view.Request) []factRow {
+	var rows []factRow
+	for _, name := range []string{request.FactValidated, request.FactLetterReceived, request.FactBlanksCounted, request.FactCompared, request.FactDisposed} {
+		row := factRow{Label: request.FactLabels[name]}
+		if i := slices.IndexFunc(v.Facts, func(f view.Fact) bool { return f.Fact.Fact == name }); i >= 0 {
+			f := v.Facts[i]
+			row.Note, row.At = factNote(f), terbilang.FormatDateTime(f.OfficeAt)
+			if j := slices.IndexFunc(v.Timeline, func(e view.Event) bool { return string(e.Verb) == name }); j >= 0 {
+				row.Who = who(v.Timeline[j])
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// factNote words what a fact holds.
+func factNote(f view.Fact) string {
+	var d struct {
+		ReceivedOn clock.Date `json:"received_on"`
+		Count      int        `json:"count"`
+		Notes      string     `json:"notes"`
+		Note       string     `json:"note"`
+	}
+	if len(f.Detail) == 0 || json.Unmarshal(f.Detail, &d) != nil {
+		return ""
+	}
+	switch f.Fact.Fact {
+	case request.FactLetterReceived:
+		if !d.ReceivedOn.IsZero() {
+			return "Diterima " + terbilang.FormatDate(d.ReceivedOn)
+		}
+	case request.FactBlanksCounted:
+		return number(d.Count) + " keping"
+	}
+	return strings.TrimSpace(d.Notes + d.Note)
+}
