@@ -32,10 +32,6 @@ type WorkOrder struct {
 
 const selectOrder = `SELECT id, request_id, day, quantity, remaining, mode, state, version FROM work_order `
 
-// inHand counts the cards that stations hold under an order.
-const inHand = `(SELECT count(*) FROM card c WHERE c.work_order_id = work_order.id
-	AND c.state IN ('claimed','writing','written','verified'))`
-
 // ReleaseDay releases the orders planned for a day: stations may claim their
 // cards from now on, and the plan of that day is frozen.
 func ReleaseDay(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt time.Time) (int, error) {
@@ -86,15 +82,23 @@ func CloseDays(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt ti
 // Settle closes the orders in state closing of which no station holds a card.
 func Settle(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (closed int, err error) {
 	var orders []WorkOrder
-	if err := tx.Select(ctx, &orders, selectOrder+`WHERE state = 'closing' AND `+inHand+` = 0 ORDER BY id FOR UPDATE`); err != nil {
+	if err := tx.Select(ctx, &orders, selectOrder+`WHERE state = 'closing' ORDER BY id FOR UPDATE`); err != nil {
 		return 0, fmt.Errorf("capacity: reading closing orders: %w", err)
 	}
 	for _, o := range orders {
+		held, err := inHand(ctx, tx, o.ID)
+		if err != nil {
+			return 0, err
+		}
+		if held > 0 {
+			continue
+		}
+		closed++
 		if err := move(ctx, tx, o, verbSettle, scheduler, officeAt); err != nil {
 			return 0, err
 		}
 	}
-	return len(orders), nil
+	return closed, nil
 }
 
 // RevokeRequest takes back every order of a request that is cancelled,
@@ -105,15 +109,33 @@ func RevokeRequest(ctx context.Context, tx *postgres.Tx, requestID string, offic
 	}
 	var orders []WorkOrder
 	if err := tx.Select(ctx, &orders, selectOrder+`
-		WHERE request_id = $1 AND state IN ('planned','released') AND `+inHand+` = 0 ORDER BY id FOR UPDATE`, requestID); err != nil {
+		WHERE request_id = $1 AND state IN ('planned','released') ORDER BY id FOR UPDATE`, requestID); err != nil {
 		return fmt.Errorf("capacity: reading orders: %w", err)
 	}
 	for _, o := range orders {
-		if err := move(ctx, tx, o, verbRevoke, scheduler, officeAt); err != nil {
+		held, err := inHand(ctx, tx, o.ID)
+		if err != nil {
+			return err
+		}
+		verb := verbRevoke
+		if held > 0 { // a station is writing: the order ends when its hands are empty
+			verb = verbClose
+		}
+		if err := move(ctx, tx, o, verb, scheduler, officeAt); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// inHand counts the cards that stations hold under an order. The caller has
+// locked the order, so that no claim is missed.
+func inHand(ctx context.Context, tx *postgres.Tx, orderID string) (n int, err error) {
+	if err := tx.Get(ctx, &n, `
+		SELECT count(*) FROM card WHERE work_order_id = $1 AND state IN ('claimed','writing','written','verified')`, orderID); err != nil {
+		return 0, fmt.Errorf("capacity: counting claims: %w", err)
+	}
+	return n, nil
 }
 
 // ClaimOrder finds and locks the released order under which one more card of
@@ -128,10 +150,9 @@ func ClaimOrder(ctx context.Context, tx *postgres.Tx, requestID string) (WorkOrd
 		return WorkOrder{}, fmt.Errorf("capacity: locking orders: %w", err)
 	}
 	for _, o := range orders {
-		var held int // counted after the lock is held, so that no other claim is missed
-		if err := tx.Get(ctx, &held, `
-			SELECT count(*) FROM card WHERE work_order_id = $1 AND state IN ('claimed','writing','written','verified')`, o.ID); err != nil {
-			return WorkOrder{}, fmt.Errorf("capacity: counting claims: %w", err)
+		held, err := inHand(ctx, tx, o.ID)
+		if err != nil {
+			return WorkOrder{}, err
 		}
 		if held < o.Remaining {
 			return o, nil

@@ -41,10 +41,10 @@ const (
 
 // signatories are officials by their posts; the office puts the names in.
 var signatories = []letter.Signatory{
-	{PostCode: "dirjen", Name: "Pejabat Direktur Jenderal (contoh)", NIP: "196501011990031001", Post: "Direktur Jenderal Kependudukan dan Pencatatan Sipil"},
-	{PostCode: "direktur_fpddk", Name: "Pejabat Direktur FPDDK (contoh)", NIP: "197001011995031001",
+	{PostCode: "dirjen", Name: "Pejabat Direktur Jenderal (contoh)", NIP: "000000000000000001", Post: "Direktur Jenderal Kependudukan dan Pencatatan Sipil"},
+	{PostCode: "direktur_fpddk", Name: "Pejabat Direktur FPDDK (contoh)", NIP: "000000000000000002",
 		Post: "Direktur Fasilitasi Pemanfaatan Data dan Dokumen Kependudukan"},
-	{PostCode: "kasubdit_ki", Name: "Pejabat Kasubdit KI (contoh)", NIP: "197501011999031001", Post: "Kepala Subdirektorat Keamanan Informasi"},
+	{PostCode: "kasubdit_ki", Name: "Pejabat Kasubdit KI (contoh)", NIP: "000000000000000003", Post: "Kepala Subdirektorat Keamanan Informasi"},
 }
 
 // invite makes the sample institutions, officials and accounts, with new
