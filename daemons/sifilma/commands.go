@@ -142,11 +142,50 @@ func runUser(ctx context.Context, args []string) error {
 	return identity.SetAccount(ctx, db, a, password)
 }
 
-func runStates(_ context.Context, _ []string) error {
+// Marks in README.md between which the diagrams stand.
+const (
+	statesBegin = "<!-- states -->"
+	statesEnd   = "<!-- /states -->"
+)
+
+// states draws every state machine of the office.
+func states() string {
+	var b strings.Builder
 	for _, m := range setup.Machines() {
-		fmt.Printf("### %s\n\n```mermaid\n%s```\n\n", m.Name, m.Mermaid())
+		fmt.Fprintf(&b, "\n### %s\n\n```mermaid\n%s```\n", m.Name, m.Mermaid())
 	}
-	return nil
+	return b.String()
+}
+
+// withStates puts the diagrams between the marks of a text.
+func withStates(text string) (string, error) {
+	before, rest, ok := strings.Cut(text, statesBegin)
+	_, after, closed := strings.Cut(rest, statesEnd)
+	if !ok || !closed {
+		return "", fmt.Errorf("tanda %s dan %s tidak ditemukan", statesBegin, statesEnd)
+	}
+	return before + statesBegin + "\n" + states() + "\n" + statesEnd + after, nil
+}
+
+func runStates(_ context.Context, args []string) error {
+	fs := flag.NewFlagSet("states", flag.ContinueOnError)
+	path := fs.String("write", "", "tulis diagram ke `berkas` di antara kedua tandanya")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if *path == "" {
+		fmt.Print(states())
+		return nil
+	}
+	text, err := os.ReadFile(*path)
+	if err != nil {
+		return err
+	}
+	drawn, err := withStates(string(text))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(*path, []byte(drawn), 0o644) //nolint:gosec // a document for everybody
 }
 
 // runSweep waits until its parent, which holds the other end of standard
