@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/ceremony"
-	"dukcapil.go.id/sifilma/daemons/sifilma/internal/fleet"
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/setup"
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/up"
 	"dukcapil.go.id/sifilma/deploy/local"
@@ -201,5 +200,5 @@ func runSweep(ctx context.Context, args []string) error {
 	if strings.TrimSpace(string(word)) == "done" {
 		return nil
 	}
-	return errors.Join(fleet.Sweep(*dir), local.StopDir(context.WithoutCancel(ctx), *dir))
+	return local.StopDir(context.WithoutCancel(ctx), *dir)
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -44,8 +43,6 @@ type Fleet struct {
 	mu    sync.Mutex
 	now   map[string]local.Process
 	order []*runner
-
-	start chan startCall
 }
 
 type runner struct {
@@ -54,30 +51,13 @@ type runner struct {
 	done   chan struct{}
 }
 
-type startCall struct {
-	cmd *exec.Cmd
-	err chan error
-}
-
 // New makes an empty fleet that keeps its logs and process list in dir. Lines
 // for people go to log.
 func New(dir string, log func(string)) (*Fleet, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "log"), 0o750); err != nil {
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
-	f := &Fleet{dir: dir, log: log, now: map[string]local.Process{}, start: make(chan startCall)}
-	go f.parent()
-	return f, nil
-}
-
-// parent starts all processes from one thread that lives as long as this
-// process: the kernel sends the parent-death signal when the starting thread
-// ends, not the process.
-func (f *Fleet) parent() {
-	runtime.LockOSThread()
-	for call := range f.start {
-		call.err <- call.cmd.Start()
-	}
+	return &Fleet{dir: dir, log: log, now: map[string]local.Process{}}, nil
 }
 
 // Start adds a member and keeps it running until Stop.
@@ -118,7 +98,7 @@ func (f *Fleet) once(ctx context.Context, m Member) error {
 		return err
 	}
 	defer func() { _ = out.Close() }()
-	cmd := exec.Command(m.Argv[0], m.Argv[1:]...) //nolint:gosec // the programs are our own, beside this one
+	cmd := exec.Command(m.Argv[0], m.Argv[1:]...)
 	cmd.Env = append(os.Environ(), m.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if m.Adjust != nil {
@@ -127,12 +107,9 @@ func (f *Fleet) once(ctx context.Context, m Member) error {
 		}
 	}
 	// A group of its own: Ctrl-C in a terminal reaches this process only, which
-	// stops the fleet in order. Should this process be killed, the kernel asks
-	// the daemons to stop.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	call := startCall{cmd: cmd, err: make(chan error, 1)}
-	f.start <- call
-	if err := <-call.err; err != nil {
+	// stops the fleet in order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
 		return err
 	}
 	f.note(m.Name, cmd.Process.Pid)
@@ -156,7 +133,7 @@ func (f *Fleet) once(ctx context.Context, m Member) error {
 	return err
 }
 
-// note writes the process list, for a person and for the next start.
+// note writes the process list, for a person who looks.
 func (f *Fleet) note(name string, pid int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -170,57 +147,10 @@ func (f *Fleet) note(name string, pid int) {
 	if err != nil {
 		return
 	}
-	path := ListPath(f.dir)
+	path := filepath.Join(f.dir, "fleet.json")
 	if err := os.WriteFile(path+".new", body, 0o600); err == nil {
 		_ = os.Rename(path+".new", path)
 	}
-}
-
-// ListPath is the file with the processes of the fleet that runs in dir.
-func ListPath(dir string) string { return filepath.Join(dir, "fleet.json") }
-
-// Running reads the process list of a run directory.
-func Running(dir string) (map[string]local.Process, error) {
-	body, err := os.ReadFile(ListPath(dir))
-	if os.IsNotExist(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	list := map[string]local.Process{}
-	return list, json.Unmarshal(body, &list)
-}
-
-// Sweep ends the processes that an earlier fleet left behind in dir, politely
-// first.
-func Sweep(dir string) error {
-	list, err := Running(dir)
-	if err != nil {
-		return err
-	}
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		deadline := time.Now().Add(stopWithin)
-		for _, p := range list {
-			p.Signal(sig, true)
-		}
-		for time.Now().Before(deadline) && anyAlive(list) {
-			time.Sleep(50 * time.Millisecond)
-		}
-	}
-	if err := os.Remove(ListPath(dir)); err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	return nil
-}
-
-func anyAlive(list map[string]local.Process) bool {
-	for _, p := range list {
-		if p.Alive() {
-			return true
-		}
-	}
-	return false
 }
 
 // Stop ends the members, the last started first, and returns when none is left.

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -29,7 +28,7 @@ type ports map[string]int
 func (of *office) choosePorts() (ports, error) {
 	path := filepath.Join(of.Dir, "ports.json")
 	had := ports{}
-	if body, err := os.ReadFile(path); err == nil { //nolint:gosec // our own file
+	if body, err := os.ReadFile(path); err == nil {
 		_ = json.Unmarshal(body, &had) // a damaged file only costs the old ports
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -83,9 +82,9 @@ func (of *office) startDaemons() error {
 		if err != nil {
 			return err
 		}
-		m := fleet.Member{Name: d, Argv: []string{filepath.Join(of.bin, d), "-config", path}}
+		m := fleet.Member{Name: d, Argv: []string{filepath.Join(of.bin, d), "-config", path}, Env: []string{of.services.Mark(d)}}
 		if d == "perso-station" {
-			m.Env = of.cardEnv()
+			m.Env = append(m.Env, of.cardEnv()...)
 		}
 		of.fleet.Start(m)
 	}
@@ -98,9 +97,7 @@ func (of *office) startVirtualSAM() error {
 	for _, r := range of.services.PCSC.Primary() {
 		argv = append(argv, "-reader", fmt.Sprintf("%s=127.0.0.1:%d", r.Name, r.Port))
 	}
-	of.fleet.Start(fleet.Member{Name: "virtualsam", Argv: argv, Adjust: func(cmd *exec.Cmd) error {
-		return of.services.InReaderNamespace(cmd)
-	}})
+	of.fleet.Start(fleet.Member{Name: "virtualsam", Argv: argv, Env: []string{of.services.Mark("virtualsam")}, Adjust: of.services.InReaderNamespace})
 	return nil
 }
 

@@ -53,7 +53,7 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the database server's user must pass through
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 1, err
 	}
 	unlock, err := alone(dir)
@@ -79,9 +79,6 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 		}
 		released()
 	}()
-	if err := fleet.Sweep(dir); err != nil {
-		return 1, fmt.Errorf("membereskan sisa kantor sebelumnya: %w", err)
-	}
 	if err := of.up(ctx); err != nil {
 		if ctx.Err() != nil {
 			return 130, nil
@@ -123,7 +120,7 @@ func (of *office) guard(self string) (released func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "sweep", "-dir", of.Dir) //nolint:gosec // this very program
+	cmd := exec.Command(self, "sweep", "-dir", of.Dir)
 	cmd.Stdin = read
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -145,6 +142,9 @@ func (of *office) up(ctx context.Context) error {
 		return err
 	}
 	of.services = services
+	if n := services.EndPrograms(ctx, stopWithin); n > 0 {
+		say(fmt.Sprintf("  %d proses sisa kantor sebelumnya dihentikan.", n))
+	}
 	if err := of.prepare(ctx); err != nil {
 		return err
 	}
@@ -177,15 +177,15 @@ func (of *office) down(ctx context.Context) error {
 // play runs the program that plays the people. It gets what it needs to know
 // on standard input: nothing secret is written to a file.
 func (of *office) play(ctx context.Context) (code int, err error) {
-	cmd := exec.CommandContext(ctx, of.Play) //nolint:gosec // named by who runs this command
-	cmd.Env = append(os.Environ(), of.cardEnv()...)
+	cmd := exec.CommandContext(ctx, of.Play)
+	cmd.Env = append(append(os.Environ(), of.cardEnv()...), of.services.Mark("play"))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	script, err := of.script()
 	if err != nil {
 		return 1, err
 	}
 	cmd.Stdin = script
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	err = cmd.Run()
