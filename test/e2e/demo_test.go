@@ -44,7 +44,7 @@ func judge(t *testing.T, dir string, secured int) {
 	require.Empty(t, writelog.Judge(lines))
 	got := map[string]bool{}
 	for _, l := range lines {
-		if l.Step == card.StepStatus && l.Accepted() && l.Digest == "0F" {
+		if l.Step == card.StepStatus && l.Accepted() && l.Value == "0F" {
 			got[l.Chip] = true
 		}
 	}
