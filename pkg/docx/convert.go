@@ -50,13 +50,15 @@ type ConverterConfig struct {
 type Converter struct {
 	cfg  ConverterConfig
 	home string
+	lock *os.File // of home: held while this process lives
 
 	mu      sync.Mutex
 	profile string
 }
 
 // NewConverter makes a converter with a directory of its own; Close removes it.
-// It does not start LibreOffice.
+// Directories that killed processes left in the same place are removed now. It
+// does not start LibreOffice.
 func NewConverter(cfg ConverterConfig) (*Converter, error) {
 	if cfg.Soffice == "" {
 		cfg.Soffice = "soffice"
@@ -67,19 +69,16 @@ func NewConverter(cfg ConverterConfig) (*Converter, error) {
 	if cfg.Batch <= 0 {
 		cfg.Batch = 8
 	}
-	home, err := os.MkdirTemp(cfg.WorkDir, "sifilma-soffice-")
+	home, lock, err := makeHome(cfg.WorkDir)
 	if err != nil {
 		return nil, fmt.Errorf("docx: converter directory: %w", err)
 	}
-	if home, err = filepath.Abs(home); err != nil {
-		return nil, fmt.Errorf("docx: converter directory: %w", err)
-	}
-	return &Converter{cfg: cfg, home: home}, nil
+	return &Converter{cfg: cfg, home: home, lock: lock}, nil
 }
 
 // Close removes the converter's directory. No Convert may be under way.
 func (c *Converter) Close() error {
-	return os.RemoveAll(c.home)
+	return errors.Join(os.RemoveAll(c.home), c.lock.Close())
 }
 
 // Convert turns each source into a PDF with at least one page, in order.

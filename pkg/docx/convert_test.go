@@ -239,3 +239,26 @@ func TestPageCount(t *testing.T) {
 		require.Error(t, err)
 	}
 }
+
+// TestConverterSweepsWhatKilledOnesLeft: a directory whose lock nobody holds goes,
+// that of a living converter stays.
+func TestConverterSweepsWhatKilledOnesLeft(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, err := docx.NewConverter(docx.ConverterConfig{WorkDir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, first.Close()) })
+	dead := filepath.Join(dir, "sifilma-soffice-dead")
+	require.NoError(t, os.MkdirAll(filepath.Join(dead, "profile-1"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dead, "lock"), nil, 0o600))
+	second, err := docx.NewConverter(docx.ConverterConfig{WorkDir: dir})
+	require.NoError(t, err)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+	require.NoDirExists(t, dead)
+	require.NoError(t, second.Close())
+	entries, err = os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}

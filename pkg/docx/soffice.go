@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -49,26 +50,53 @@ func (c *Converter) prepareProfile() error {
 	return nil
 }
 
+// restartCode is how LibreOffice asks to be started again, as it does once
+// with a new profile. Its own starter would do that.
+const restartCode = 81
+
+// program is the executable to start. The command soffice is a script before a
+// starter before soffice.bin: started itself, soffice.bin dies with this
+// process, also by SIGKILL, and leaves nothing behind that runs on.
+func (c *Converter) program() string {
+	found, err := exec.LookPath(c.cfg.Soffice)
+	if err != nil {
+		return c.cfg.Soffice
+	}
+	if target, err := filepath.EvalSymlinks(found); err == nil && filepath.Base(target) == "soffice" {
+		if info, err := os.Stat(target + ".bin"); err == nil && info.Mode().IsRegular() {
+			return target + ".bin"
+		}
+	}
+	return found
+}
+
 // execute runs LibreOffice in a process group of its own and returns its words.
-// soffice is a script that starts further programs: at a timeout or
-// cancellation the whole group is killed and its profile thrown away.
+// It may start further programs: at a timeout or cancellation the whole group
+// is killed and its profile thrown away.
 func (c *Converter) execute(ctx context.Context, args []string) (said string, timedOut bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	cmd := exec.CommandContext(bounded, c.cfg.Soffice, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	// Nothing of the daemon's own environment: it may hold secrets.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.home, "TMPDIR=" + c.home, "LANG=C.UTF-8", "SAL_USE_VCLPLUGIN=svp"}
-	cmd.Dir = c.home
+	// The kernel sends the parent-death signal when the starting thread ends.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	output := &limitedBuffer{most: saidLimit}
-	cmd.Stdout, cmd.Stderr = output, output
-
-	if err := cmd.Start(); err != nil {
-		return "", false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	var cmd *exec.Cmd
+	for range 3 {
+		cmd = exec.CommandContext(bounded, c.program(), args...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+		cmd.WaitDelay = 5 * time.Second
+		// Nothing of the daemon's own environment: it may hold secrets.
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.home, "TMPDIR=" + c.home, "LANG=C.UTF-8", "SAL_USE_VCLPLUGIN=svp"}
+		cmd.Dir = c.home
+		cmd.Stdout, cmd.Stderr = output, output
+		if err := cmd.Start(); err != nil {
+			return "", false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if err = cmd.Wait(); cmd.ProcessState.ExitCode() != restartCode {
+			break
+		}
 	}
-	err = cmd.Wait()
 	said = strings.ReplaceAll(strings.Join(strings.Fields(output.String()), " "), c.home, "")
 	if err == nil {
 		return said, false, nil
