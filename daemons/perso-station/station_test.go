@@ -101,7 +101,7 @@ func (h *hall) startChips() {
 	require.NoError(h.t, err)
 	h.t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	program := filepath.Join(dir, "virtualsam")
-	out, err := exec.Command("go", "build", "-o", program, "dukcapil.go.id/sifilma/test/virtualsam").CombinedOutput() //nolint:gosec // our own program
+	out, err := exec.Command("go", "build", "-o", program, "dukcapil.go.id/sifilma/test/virtualsam").CombinedOutput()
 	require.NoError(h.t, err, string(out))
 	args := []string{"-control", filepath.Join(dir, "s"), "-write-log", filepath.Join(dir, "writes.jsonl")}
 	for _, r := range h.lease.Readers {
@@ -151,7 +151,7 @@ func (h *hall) writeConfig() {
 // start starts the station's process and waits until it is ready.
 func (h *hall) start() {
 	h.t.Helper()
-	cmd := exec.Command(os.Args[0], "-config", h.config) //nolint:gosec // this program
+	cmd := exec.Command(os.Args[0], "-config", h.config)
 	cmd.Env = append(os.Environ(), roleVariable+"=station")
 	cmd.Stderr = h.log
 	require.NoError(h.t, cmd.Start())

@@ -118,8 +118,6 @@ func (r *running) wait(t *testing.T) int {
 	}
 }
 
-func untilDone(ctx context.Context) error { <-ctx.Done(); return nil }
-
 func TestStartServeAndStopInReverseOrder(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -292,7 +292,7 @@ func notifySystemd(state string) {
 	if path == "" {
 		return
 	}
-	c, err := net.DialTimeout("unixgram", path, time.Second)
+	c, err := net.DialTimeout("unixgram", path, time.Second) //nolint:gosec // the address is the service manager's own
 	if err != nil {
 		return
 	}

@@ -22,13 +22,13 @@ type Channel interface {
 }
 
 var (
-	// ErrOutcomeUnknown: the command may or may not have taken effect on the
+	// ErrOutcomeUnknown says that the command may or may not have taken effect on the
 	// card. The only way on is to read the card's state.
 	ErrOutcomeUnknown = errors.New("outcome of the card command is unknown")
-	// ErrMalformed: the card's answer does not have the form the specification
+	// ErrMalformed says that the card's answer does not have the form the specification
 	// gives it.
 	ErrMalformed = errors.New("malformed card data")
-	// ErrCommand: the command cannot be expressed as a short APDU.
+	// ErrCommand says that the command cannot be expressed as a short APDU.
 	ErrCommand = errors.New("command does not fit a short APDU")
 )
 

@@ -89,7 +89,7 @@ func (l LifeCycle) CanBecome(next LifeCycle) bool {
 	return false
 }
 
-// ErrTransition: the card's state does not lead to the one asked for; nothing
+// ErrTransition says that the card's state does not lead to the one asked for; nothing
 // was changed.
 var ErrTransition = errors.New("life cycle step not allowed")
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// ErrKCV: the card's answer to PUT KEY does not name the key version and the
+// ErrKCV says that the card's answer to PUT KEY does not name the key version and the
 // check values of the keys that were sent. The keyset on the card must be
 // treated as unknown.
 var ErrKCV = errors.New("key check values do not match")

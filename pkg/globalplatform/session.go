@@ -41,28 +41,28 @@ const (
 )
 
 var (
-	// ErrCardCryptogram: the card does not know the static keys, or is not the
+	// ErrCardCryptogram says that the card does not know the static keys, or is not the
 	// card it seems to be. EXTERNAL AUTHENTICATE was not sent.
 	ErrCardCryptogram = errors.New("card cryptogram does not verify")
-	// ErrCardChallenge: the pseudo-random card challenge does not fit the keys,
+	// ErrCardChallenge says that the pseudo-random card challenge does not fit the keys,
 	// the sequence counter and the AID. EXTERNAL AUTHENTICATE was not sent.
 	ErrCardChallenge = errors.New("card challenge does not verify")
-	// ErrHostRefused: the card refused EXTERNAL AUTHENTICATE.
+	// ErrHostRefused says that the card refused EXTERNAL AUTHENTICATE.
 	ErrHostRefused = errors.New("card refused the host")
-	// ErrBlocked: the card refuses INITIALIZE UPDATE with 6982 or 6983, as cards
+	// ErrBlocked says that the card refuses INITIALIZE UPDATE with 6982 or 6983, as cards
 	// do that have counted too many failed authentications.
 	ErrBlocked = errors.New("card is blocked for authentication")
-	// ErrKeyVersion: the card answered with another key version than was asked.
+	// ErrKeyVersion says that the card answered with another key version than was asked.
 	ErrKeyVersion = errors.New("card answered with another key version")
-	// ErrSecurityLevel: not a level of SCP03, or more than the card can do.
+	// ErrSecurityLevel says that the level is not one of SCP03, or more than the card can do.
 	ErrSecurityLevel = errors.New("security level not possible")
-	// ErrProtocol: the card speaks another secure channel protocol or mode than
+	// ErrProtocol says that the card speaks another secure channel protocol or mode than
 	// SCP03 S8.
 	ErrProtocol = errors.New("secure channel protocol not supported")
-	// ErrResponseMAC: the response does not verify; it always comes together
+	// ErrResponseMAC says that the response does not verify; it always comes together
 	// with ErrOutcomeUnknown.
 	ErrResponseMAC = errors.New("response MAC does not verify")
-	// ErrSessionOver: the session was closed, or lost by an earlier fault. A new
+	// ErrSessionOver says that the session was closed, or lost by an earlier fault. A new
 	// session is needed; nothing was sent.
 	ErrSessionOver = errors.New("secure session is over")
 )

@@ -8,23 +8,23 @@ import (
 )
 
 var (
-	// ErrTokenGone: the module or the token cannot be reached now. The next
+	// ErrTokenGone says that the module or the token cannot be reached now. The next
 	// call tries to connect again; transient keys are lost.
 	ErrTokenGone = errors.New("HSM token is not reachable")
-	// ErrPIN: the token refused the PIN, or the PIN file cannot be read.
+	// ErrPIN says that the token refused the PIN, or the PIN file cannot be read.
 	ErrPIN = errors.New("HSM PIN refused")
-	// ErrConfig: the configuration is not complete.
+	// ErrConfig says that the configuration is not complete.
 	ErrConfig = errors.New("HSM configuration")
-	// ErrKeyNotFound: no key with this label, or the key was deleted.
+	// ErrKeyNotFound says that no key has this label, or that the key was deleted.
 	ErrKeyNotFound = errors.New("HSM key not found")
-	// ErrKeyExists: the label is taken; keys are never overwritten.
+	// ErrKeyExists says that the label is taken; keys are never overwritten.
 	ErrKeyExists = errors.New("HSM key label is taken")
-	// ErrKeyUse: the key's attributes or size do not allow the operation.
+	// ErrKeyUse says that the key's attributes or size do not allow the operation.
 	ErrKeyUse = errors.New("HSM key cannot be used so")
-	// ErrSealed: a sealed secret does not open: other key, other binding, or
+	// ErrSealed says that a sealed secret does not open: another key, other binding, or
 	// changed bytes.
 	ErrSealed = errors.New("sealed secret does not open")
-	// ErrClosed: the Token or Key was closed.
+	// ErrClosed says that the Token or Key was closed.
 	ErrClosed = errors.New("HSM handle is closed")
 )
 

@@ -59,7 +59,7 @@ func (db *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 			return err
 		}
 		db.counted.reruns.Add(1)
-		wait := time.NewTimer(pause/2 + rand.N(pause))
+		wait := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // a pause, no secret
 		select {
 		case <-wait.C:
 		case <-ctx.Done():

@@ -114,7 +114,7 @@ func TestFactsRegisterInAnyOrder(t *testing.T) {
 		{request.FactBlanksCounted, request.Operator, map[string]any{"count": 3}}, {request.FactCompared, request.Operator, nil},
 	}
 	for i := range 24 {
-		order := rand.New(rand.NewPCG(uint64(i), 1)).Perm(4) //nolint:gosec // an order, no secret
+		order := rand.New(rand.NewPCG(uint64(i), 1)).Perm(4)
 		n.Form.Reference = fmt.Sprint("urutan ", i)
 		r := create(t, db, n)
 		for _, k := range order {
@@ -248,7 +248,7 @@ func TestRandomWalkStaysInTheTable(t *testing.T) {
 	verbs := []machine.Verb{request.Validate, request.Return, request.Resubmit, request.Register, request.Approve, request.Accept,
 		request.Schedule, request.Start, request.Finish, request.Reject, request.Cancel, request.Hold, request.Release}
 	roles := []machine.Role{request.Produsen, request.Persuratan, request.Dirjen, request.Direktur, request.Kasubdit, request.Operator, request.Validator, request.Scheduler}
-	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // a walk, no secret
+	random := rand.New(rand.NewPCG(7, 7))
 	n.Form.Reference = "jalan"
 	r := create(t, db, n)
 	for range 300 {

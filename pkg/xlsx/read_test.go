@@ -161,7 +161,8 @@ func TestKinds(t *testing.T) {
 
 	// Twice from the start, and stopping early.
 	require.Equal(t, rows, read(t, w, "Daftar"))
-	for range w.Rows("Daftar") {
+	for _, err := range w.Rows("Daftar") {
+		require.NoError(t, err)
 		break
 	}
 	for _, err := range w.Rows("Tidak ada") {

@@ -56,7 +56,7 @@ func runDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/var/tmp", "sifilma-e2e-")
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // PostgreSQL runs as another user
+	require.NoError(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -114,7 +114,7 @@ func start(t *testing.T, dir string, args ...string) *office {
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		for range o.lines { //nolint:revive // drained until the process has ended
+		for range o.lines { // drained until the process has ended
 		}
 		if t.Failed() {
 			t.Logf("output of the run:\n%s", o.text.String())

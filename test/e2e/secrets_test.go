@@ -135,7 +135,7 @@ func (o *office) searchSecrets(known map[string][]byte) {
 	require.NotEmpty(o.t, dumps, "pg_dump")
 	url, err := services.Postgres.URL("sifilma")
 	require.NoError(o.t, err)
-	dump, err := exec.Command(dumps[len(dumps)-1], "--dbname="+url).Output() //nolint:gosec // the server's own program
+	dump, err := exec.Command(dumps[len(dumps)-1], "--dbname="+url).Output()
 	require.NoError(o.t, err)
 	require.Contains(o.t, string(dump), "perso_attempt")
 

@@ -66,6 +66,7 @@ func (p *play) personalise(ctx context.Context, v view) (acted bool, err error) 
 	for _, s := range slots {
 		byName[s.Name] = s
 	}
+	//nolint:gosec // the order in which a hand takes cards is no secret
 	rand.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
 	held := map[string]bool{}
 	for _, r := range readers {

@@ -93,7 +93,7 @@ func (f *Fleet) keep(ctx context.Context, r *runner) {
 
 func (f *Fleet) once(ctx context.Context, m Member) error {
 	path := filepath.Join(f.dir, "log", m.Name+".log")
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -148,9 +148,10 @@ func (f *Fleet) note(name string, pid int) {
 		return
 	}
 	path := filepath.Join(f.dir, "fleet.json")
-	if err := os.WriteFile(path+".new", body, 0o600); err == nil {
-		_ = os.Rename(path+".new", path)
+	if err := os.WriteFile(path+".new", body, 0o600); err != nil {
+		return // the list is for people; the processes run without it
 	}
+	_ = os.Rename(path+".new", path) // likewise
 }
 
 // Stop ends the members, the last started first, and returns when none is left.

@@ -53,6 +53,7 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
+	//nolint:gosec // the database server runs as another user, who must pass through
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 1, err
 	}
