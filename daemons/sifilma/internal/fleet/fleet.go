@@ -125,9 +125,8 @@ func (f *Fleet) once(ctx context.Context, m Member) error {
 	select {
 	case err = <-exited:
 	case <-time.After(stopWithin):
-		err = fmt.Errorf("killed after %s", stopWithin)
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-exited
+		err = fmt.Errorf("killed after %s: %w", stopWithin, <-exited)
 	}
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // whatever it left behind
 	return err
