@@ -24,6 +24,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 	"dukcapil.go.id/sifilma/test/harness"
@@ -66,34 +67,39 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 	}
 }
 
-// run starts the daemon under its own database role on an office; stop ends it
-// in good order.
-func run(t *testing.T, o *paperoffice.Office, more string) (stop func()) {
+// writeConfig writes the configuration of a daemon on an office, under its own
+// database role.
+func writeConfig(t *testing.T, o *paperoffice.Office, broker rabbit.Config, more, address string) (path string) {
 	t.Helper()
 	dir := t.TempDir()
 	clockFile := filepath.Join(dir, "clock")
 	require.NoError(t, clock.StepOffice(clockFile, paperoffice.At))
-	db, broker := o.Database.Config(t, "sifilma_document_generator"), harness.NewVhost(t).Config("document-generator")
-	path := filepath.Join(dir, "generator.yaml")
+	db := o.Database.Config(t, "sifilma_document_generator")
+	path = filepath.Join(dir, "generator.yaml")
 	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `
-http: {addr: "127.0.0.1:0"}
+http: {addr: %q}
 office_clock: %q
 postgres: {url: %q, password_file: %q}
 rabbit: {url: %q, password_file: %q}
-%s`, "file:"+clockFile, db.URL, db.PasswordFile, broker.URL, broker.PasswordFile, more), 0o600))
+%s`, address, "file:"+clockFile, db.URL, db.PasswordFile, broker.URL, broker.PasswordFile, more), 0o600))
+	return path
+}
+
+// run starts the daemon on an office until the test ends.
+func run(t *testing.T, o *paperoffice.Office, more, address string) {
+	t.Helper()
+	path := writeConfig(t, o, harness.NewVhost(t).Config("document-generator"), more, address)
 	signals, code := make(chan os.Signal, 2), make(chan int, 1)
 	log := &lockedLog{}
 	go func() {
 		code <- daemon.Run("document-generator", []string{"-config", path}, io.Discard, log, signals, defaults, wire)
 	}()
-	stop = sync.OnceFunc(func() {
+	t.Cleanup(func() {
 		signals <- syscall.SIGTERM
 		if c := <-code; c != 0 || t.Failed() {
 			t.Errorf("the daemon ended with %d:\n%s", c, log)
 		}
 	})
-	t.Cleanup(stop)
-	return stop
 }
 
 type lockedLog struct {
@@ -169,7 +175,7 @@ func pages(t *testing.T, pdf []byte) int {
 func TestFromDoneToHandover(t *testing.T) {
 	t.Parallel()
 	o := paperoffice.New(t, paperoffice.Plan{Cards: 25, Failed: 2, Lembaga: []string{"PT Bank Contoh Nusantara", "PT Asuransi Contoh Sejahtera"}})
-	run(t, o, "")
+	run(t, o, "", "127.0.0.1:0")
 	r := o.Done(t)
 	made := papers(t, o, r, 3)
 
@@ -281,7 +287,7 @@ func checkList(t *testing.T, sheet []byte, r paperoffice.Request) {
 func TestVoidPaperIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
-	run(t, o, "desk: {look: 1s}")
+	run(t, o, "desk: {look: 1s}", "127.0.0.1:0")
 	r := o.Done(t)
 	first := papers(t, o, r, 3)[letter.CompletionLetter]
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
