@@ -301,6 +301,16 @@ func (o *office) produce(v view.Request, failed int) {
 	})
 }
 
+// find writes a finding of the validator.
+func (o *office) find(requestID, pointer, detail string) {
+	o.t.Helper()
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.ExecOne(ctx, `
+			INSERT INTO finding (request_id, submission, ordinal, code, severity, pointer, detail)
+			SELECT $1, 1, count(*) + 1, 'uji', 'error', $2, $3 FROM finding WHERE request_id = $1`, requestID, pointer, detail)
+	})
+}
+
 // form is a multipart body.
 type form struct {
 	body      bytes.Buffer

@@ -8,6 +8,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
+	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -41,6 +42,7 @@ type requestBody struct {
 	Facts      []factRow
 	Cards      []cardLine
 	CardCounts []cardCount
+	Listed     []cardlist.Card // while no card is on the line
 }
 
 // request shows one request whole.
@@ -66,6 +68,11 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 		body.Findings = v.Findings
 	}
 	body.Cards, body.CardCounts = cardLines(cards)
+	if len(cards) == 0 {
+		if body.Listed, err = view.Listed(r.Context(), p.db, v); err != nil {
+			return err
+		}
+	}
 	p.show(w, r, http.StatusOK, "request", "Permohonan "+v.Ticket, body)
 	return nil
 }
@@ -116,7 +123,7 @@ func requestSummary(v *view.Request) []pair {
 	list := []pair{
 		{"Kode tiket", v.Ticket}, {"No. Pengajuan", v.Reference}, {"Judul", v.Title}, {"Jenis permohonan", v.KindLabel},
 		{"Pemohon", v.Institution}, {"Diajukan", terbilang.FormatDateTime(v.CreatedAt)},
-		{"Jumlah kartu SAM", number(v.CardCount) + " keping"}, {"Fungsi SAM", v.SAMFunction}, {"Jenis mesin", v.MachineType},
+		{"Jumlah kartu SAM", number(v.CardCount) + " keping"}, {"Fungsi SAM", samFunction(v.SAMFunction)}, {"Jenis mesin", v.MachineLabel},
 		{"Surat permohonan", "Nomor " + l.Number + ", " + terbilang.FormatDate(l.Date) + "\n" + l.Subject},
 		{"Pengirim surat", l.Sender + "\n" + l.Post}, {"Nomor PKS", v.PKSNumber},
 	}
@@ -134,6 +141,13 @@ func requestSummary(v *view.Request) []pair {
 		}
 	}
 	return filled
+}
+
+func samFunction(code string) string {
+	if code == "R" {
+		return "R (Read)" // as the berita acara has it (features.md G19)
+	}
+	return code
 }
 
 // cardLines words the cards' remarks and counts their states.

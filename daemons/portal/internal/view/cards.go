@@ -4,11 +4,18 @@ import (
 	"context"
 	"errors"
 
+	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
+
+// Listed reads the card list as the applicant sent it. The request was loaded
+// for whoever asks.
+func Listed(ctx context.Context, db *postgres.DB, v *Request) ([]cardlist.Card, error) {
+	return cardlist.List(ctx, db, v.ID)
+}
 
 // Cards reads the cards of a request in the order of its list. Error:
 // ErrNotFound.

@@ -60,18 +60,18 @@ func timeline(ctx context.Context, rd postgres.Reader, requestID string, facts [
 		return nil, fmt.Errorf("view: timeline: %w", err)
 	}
 	events := []Event{}
-	for _, row := range rows {
-		if e, ok := row.event(outside); ok {
-			events = append(events, e)
-		}
-	}
-	for _, f := range facts {
+	for _, f := range facts { // before the steps: the last fact registers in its own transaction
 		if f.Fact.Fact == request.FactValidated {
 			continue // the request's own step says it
 		}
 		events = append(events, Event{
 			At: f.At, OfficeAt: f.OfficeAt, Machine: factEvent, Verb: machine.Verb(f.Fact.Fact), Label: f.Label, Actor: f.Actor,
 		})
+	}
+	for _, row := range rows {
+		if e, ok := row.event(outside); ok {
+			events = append(events, e)
+		}
 	}
 	clear, err := cleared(ctx, rd, requestID)
 	if err != nil {

@@ -57,6 +57,7 @@ type Request struct {
 	Percent       int           `json:"percent"`
 	CardCount     int           `json:"card_count"`
 	MachineType   string        `json:"machine_type"`
+	MachineLabel  string        `json:"machine_type_label"`
 	SAMFunction   string        `json:"sam_function"`
 	PKSNumber     string        `json:"pks_number"`
 	Notes         string        `json:"notes"`
@@ -173,6 +174,11 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 	if err != nil {
 		return nil, err
 	}
+	kind, err := institution.MachineTypeByCode(ctx, rd, r.MachineType)
+	if err != nil {
+		return nil, err
+	}
+	v.MachineLabel = kind.Name
 	if err := v.readApplication(ctx, rd, r, outside); err != nil {
 		return nil, err
 	}
