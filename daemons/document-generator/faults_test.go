@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -121,33 +123,26 @@ func TestPapersWaitForTheirSignatory(t *testing.T) {
 }
 
 // TestKilledAtAnyMoment: the daemon is killed while it works, again and again;
-// every paper is made once, with numbers without gaps, and nothing runs on.
+// every paper is made once, with numbers without gaps.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	o := paperoffice.New(t, paperoffice.Plan{Cards: 3})
 	work := t.TempDir()
 	config := writeConfig(t, o, harness.NewVhost(t).Config("document-generator"),
 		fmt.Sprintf("libreoffice: {soffice: soffice, work_dir: %q}", work), "127.0.0.1:0")
-	start := func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0], "-config", config)
-		cmd.Env = append(os.Environ(), "GENERATOR_UNDER_TEST=1")
-		require.NoError(t, cmd.Start())
-		return cmd
-	}
 	var requests []paperoffice.Request
 	for _, moment := range []func() bool{
 		func() bool { return count(o.DB, `SELECT count(*) FROM document`) > 0 },                        // drafted
 		func() bool { return len(running(work)) > 0 },                                                  // LibreOffice is at work
 		func() bool { return count(o.DB, `SELECT count(*) FROM document WHERE state = 'issued'`) > 1 }, // the list is attached, the letters may not be
 	} {
-		daemon := start()
+		daemon := start(t, config)
 		requests = append(requests, o.Done(t))
 		require.Eventually(t, moment, patience, time.Millisecond)
 		require.NoError(t, daemon.Process.Kill())
 		require.Error(t, daemon.Wait())
-		require.Eventually(t, func() bool { return len(running(work)) == 0 }, 5*time.Second, time.Millisecond, "LibreOffice runs on")
 	}
-	daemon := start()
+	daemon := start(t, config)
 	t.Cleanup(func() {
 		_ = daemon.Process.Signal(os.Interrupt)
 		_ = daemon.Wait()
@@ -171,6 +166,37 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	require.Len(t, homes, 1, "the folders of the killed are gone")
 }
 
+// start runs the daemon as a process of its own.
+func start(t *testing.T, config string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-config", config)
+	cmd.Env = append(os.Environ(), "GENERATOR_UNDER_TEST=1")
+	require.NoError(t, cmd.Start())
+	return cmd
+}
+
+// TestNothingRunsOnAfterAKill: a LibreOffice that would never end dies with its
+// daemon.
+func TestNothingRunsOnAfterAKill(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	o.Done(t)
+	work := t.TempDir()
+	program := filepath.Join(work, "soffice")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nwhile :; do sleep 0.1; done\n"), 0o755)) //nolint:gosec // a program
+	daemon := start(t, writeConfig(t, o, harness.NewVhost(t).Config("document-generator"),
+		fmt.Sprintf("libreoffice: {soffice: %q, work_dir: %q}", program, work), "127.0.0.1:0"))
+	t.Cleanup(func() {
+		for _, pid := range running(work) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	require.Eventually(t, func() bool { return len(running(work)) > 0 }, patience, time.Millisecond)
+	require.NoError(t, daemon.Process.Kill())
+	require.Error(t, daemon.Wait())
+	require.Eventually(t, func() bool { return len(running(work)) == 0 }, 10*time.Second, time.Millisecond)
+}
+
 func count(db *postgres.DB, query string) int {
 	var n int
 	if err := db.Get(context.Background(), &n, query); err != nil {
@@ -179,14 +205,15 @@ func count(db *postgres.DB, query string) int {
 	return n
 }
 
-// running lists the processes whose command line names a place.
-func running(place string) []string {
-	var found []string
+// running lists the processes that work with a profile below a place.
+func running(place string) []int {
+	var found []int
 	paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range paths {
 		line, err := os.ReadFile(path)
 		if err == nil && strings.Contains(string(line), "UserInstallation=file://"+place) {
-			found = append(found, path)
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			found = append(found, pid)
 		}
 	}
 	return found
