@@ -83,6 +83,10 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 	o.machine.Advance(identity.LockFor + time.Second)
 	o.want(204, nil, "", http.MethodPost, "/api/v1/session", login("petugas", password))
 	o.problem(400, "", http.MethodPost, "/api/v1/session", map[string]any{"username": "petugas", "sandi": "x"})
+	var locked []bool
+	require.NoError(t, o.db.Select(t.Context(), &locked,
+		`SELECT (detail->>'locked')::bool FROM audit WHERE actor = 'petugas' AND action = 'session.refuse' ORDER BY id`))
+	require.Equal(t, []bool{false, false, false, false, true}, locked)
 }
 
 func TestOtherSitesChangeNothing(t *testing.T) {

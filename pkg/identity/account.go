@@ -19,6 +19,7 @@ import (
 	"github.com/alexedwards/argon2id"
 	"github.com/google/uuid"
 
+	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
@@ -137,11 +138,16 @@ func Authenticate(ctx context.Context, db *postgres.DB, username, password strin
 			_, err := tx.Exec(ctx, `UPDATE account SET failures=0, locked_until=NULL WHERE id=$1 AND (failures > 0 OR locked_until IS NOT NULL)`, row.ID)
 			return err
 		}
-		_, err := tx.Exec(ctx, `
+		var locked bool
+		if err := tx.Get(ctx, &locked, `
 			UPDATE account SET failures = failures + 1,
 			       locked_until = CASE WHEN (failures + 1) % $2 = 0 THEN $3::timestamptz ELSE locked_until END
-			WHERE id = $1`, row.ID, MaxFailures, now.Add(LockFor).UTC())
-		return err
+			WHERE id = $1 RETURNING failures % $2 = 0`, row.ID, MaxFailures, now.Add(LockFor).UTC()); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{
+			Actor: row.Username, Action: "session.refuse", Subject: row.ID, Detail: map[string]any{"locked": locked},
+		})
 	})
 	if err != nil {
 		return Account{}, fmt.Errorf("identity: counting: %w", err)

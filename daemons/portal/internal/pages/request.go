@@ -54,7 +54,7 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if ticket != v.Ticket { // typed in lower case: one address for one page
-		http.Redirect(w, r, home+"/"+v.Ticket, http.StatusMovedPermanently)
+		http.Redirect(w, r, home+"/"+v.Ticket, http.StatusMovedPermanently) //nolint:gosec // the ticket is the row's, not the address's
 		return nil
 	}
 	cards, err := view.Cards(r.Context(), p.db, ticket, who)

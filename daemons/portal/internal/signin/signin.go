@@ -74,16 +74,14 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, username, password 
 	if err != nil {
 		return a, err
 	}
-	http.SetCookie(w, d.cookie(token))
+	http.SetCookie(w, d.cookie(token, 0))
 	return a, d.note(ctx, a, "session.start", place)
 }
 
 // Leave ends the session of a request, if it has one.
 func (d *Door) Leave(w http.ResponseWriter, r *http.Request) error {
 	token := d.token(r)
-	gone := d.cookie("")
-	gone.MaxAge = -1
-	http.SetCookie(w, gone)
+	http.SetCookie(w, d.cookie("", -1))
 	if token == "" {
 		return nil
 	}
@@ -153,9 +151,9 @@ func (d *Door) token(r *http.Request) string {
 	return c.Value
 }
 
-func (d *Door) cookie(token string) *http.Cookie {
+func (d *Door) cookie(token string, maxAge int) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure follows the configuration: a local run has no TLS
-		Name: d.name(), Value: token, Path: "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode,
+		Name: d.name(), Value: token, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode,
 	}
 }
 
