@@ -44,7 +44,7 @@ func freeAddress(t *testing.T) string {
 
 // asked reads one of the daemon's pages; ok is false while it does not answer.
 func asked(address, path string, into any) (status int, ok bool) {
-	res, err := http.Get("http://" + address + path) //nolint:noctx // a loopback page of our own
+	res, err := http.Get("http://" + address + path)
 	if err != nil {
 		return 0, false
 	}
@@ -91,7 +91,7 @@ func TestPapersWaitForLibreOffice(t *testing.T) {
 	// It is installed while the daemon runs.
 	installed, err := exec.LookPath("soffice")
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexec "+installed+" \"$@\"\n"), 0o755)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexec "+installed+" \"$@\"\n"), 0o755))
 	made := papers(t, o, r, 3)
 	require.Equal(t, "400.8.2.15/1/Dukcapil", *made[letter.ReplyLetter].Number)
 	require.Equal(t, "400.8.2.15/2/Dukcapil", *made[letter.CompletionLetter].Number)
@@ -183,7 +183,7 @@ func TestNothingRunsOnAfterAKill(t *testing.T) {
 	o.Done(t)
 	work := t.TempDir()
 	program := filepath.Join(work, "soffice")
-	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nwhile :; do sleep 0.1; done\n"), 0o755)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nwhile :; do sleep 0.1; done\n"), 0o755))
 	daemon := start(t, writeConfig(t, o, harness.NewVhost(t).Config("document-generator"),
 		fmt.Sprintf("libreoffice: {soffice: %q, work_dir: %q}", program, work), "127.0.0.1:0"))
 	t.Cleanup(func() {
