@@ -76,17 +76,20 @@ func TestLetterIsSignedByItsScan(t *testing.T) {
 		status  int
 		pointer string
 	}{
-		"not multipart":  {map[string]any{}, 415, ""},
-		"no scan":        {newForm(t, nil, "signed_on", "2026-11-23"), 422, "/scan"},
-		"not a PDF":      {newForm(t, []byte("MZ\x90\x00 and so on"), "signed_on", "2026-11-23"), 422, "/scan"},
-		"half a PDF":     {newForm(t, pdf[:20], "signed_on", "2026-11-23"), 422, "/scan"},
-		"too large":      {newForm(t, append(bytes.Clone(pdf), make([]byte, 70<<10)...), "signed_on", "2026-11-23"), 413, ""},
-		"far too large":  {newForm(t, make([]byte, 1<<20), "signed_on", "2026-11-23"), 413, ""},
-		"no date":        {newForm(t, pdf), 422, "/signed_on"},
-		"tomorrow":       {newForm(t, pdf, "signed_on", "2026-11-24"), 422, "/signed_on"},
-		"before it was":  {newForm(t, pdf, "signed_on", "2026-11-22"), 422, "/signed_on"},
-		"an odd field":   {newForm(t, pdf, "signed_on", "2026-11-23", "x", "y"), 422, "/x"},
-		"the date twice": {newForm(t, pdf, "signed_on", "2026-11-23", "signed_on", "2026-11-22"), 422, "/signed_on"},
+		"not multipart":    {map[string]any{}, 415, ""},
+		"no scan":          {newForm(t, nil, "signed_on", "2026-11-23"), 422, "/scan"},
+		"not a PDF":        {newForm(t, []byte("MZ\x90\x00 and so on"), "signed_on", "2026-11-23"), 422, "/scan"},
+		"half a PDF":       {newForm(t, pdf[:20], "signed_on", "2026-11-23"), 422, "/scan"},
+		"too large":        {newForm(t, append(bytes.Clone(pdf), make([]byte, 70<<10)...), "signed_on", "2026-11-23"), 413, ""},
+		"far too large":    {newForm(t, make([]byte, 1<<20), "signed_on", "2026-11-23"), 413, ""},
+		"no date":          {newForm(t, pdf), 422, "/signed_on"},
+		"tomorrow":         {newForm(t, pdf, "signed_on", "2026-11-24"), 422, "/signed_on"},
+		"before it was":    {newForm(t, pdf, "signed_on", "2026-11-22"), 422, "/signed_on"},
+		"NUL in a date":    {newForm(t, pdf, "signed_on", "2026-11-23\x00"), 422, "/signed_on"},
+		"year 0":           {newForm(t, pdf, "signed_on", "0000-11-23"), 422, "/signed_on"},
+		"no last boundary": {cutForm(t, pdf, "signed_on", "2026-11-23"), 400, ""},
+		"an odd field":     {newForm(t, pdf, "signed_on", "2026-11-23", "x", "y"), 422, "/x"},
+		"the date twice":   {newForm(t, pdf, "signed_on", "2026-11-23", "signed_on", "2026-11-22"), 422, "/signed_on"},
 	} {
 		p := o.problem(c.status, "persuratan", http.MethodPost, path+"/signature", c.body)
 		if c.pointer != "" {

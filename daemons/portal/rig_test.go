@@ -317,6 +317,14 @@ type form struct {
 	mediaType string
 }
 
+// cutForm is newForm without the end of its last boundary.
+func cutForm(t *testing.T, scan []byte, fields ...string) *form {
+	t.Helper()
+	f := newForm(t, scan, fields...)
+	f.body.Truncate(f.body.Len() - len("--\r\n"))
+	return f
+}
+
 // newForm makes a body of fields (name, value) and, unless nil, a scan.
 func newForm(t *testing.T, scan []byte, fields ...string) *form {
 	t.Helper()

@@ -66,6 +66,7 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 	require.Equal(t, 1, list.Total)
 	o.problem(403, "produsen", http.MethodGet, "/api/v1/days", nil)
 	o.want(200, nil, "operator", http.MethodGet, "/api/v1/days?from=2026-11-01&to=2026-12-01", nil)
+	o.problem(400, "operator", http.MethodGet, "/api/v1/days?from=0000-01-01", nil)
 }
 
 func TestUnknownRowsAreNotFound(t *testing.T) {
@@ -131,7 +132,7 @@ func TestListSearchesCountsAndPages(t *testing.T) {
 	p = view.Page{}
 	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?search="+strings.ToLower(first.Ticket), nil)
 	require.Equal(t, 1, p.Total)
-	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "offset=-1", "state=nothing", "search=" + strings.Repeat("a", 300), "search=%ff"} {
+	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "offset=-1", "state=nothing", "search=" + strings.Repeat("a", 300), "search=%ff", "search=%00"} {
 		o.problem(400, "operator", http.MethodGet, "/api/v1/requests?"+bad, nil)
 	}
 }

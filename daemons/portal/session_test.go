@@ -83,6 +83,10 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 	o.machine.Advance(identity.LockFor + time.Second)
 	o.want(204, nil, "", http.MethodPost, "/api/v1/session", login("petugas", password))
 	o.problem(400, "", http.MethodPost, "/api/v1/session", map[string]any{"username": "petugas", "sandi": "x"})
+	o.problem(400, "", http.MethodPost, "/api/v1/session", login("petugas\x00", password))
+	for _, username := range []string{"%00", "%ff"} { // what PostgreSQL would choke on
+		o.want(422, nil, "", http.MethodPost, "/masuk", "username="+username+"&password=x")
+	}
 	var locked []bool
 	require.NoError(t, o.db.Select(t.Context(), &locked,
 		`SELECT (detail->>'locked')::bool FROM audit WHERE actor = 'petugas' AND action = 'session.refuse' ORDER BY id`))

@@ -125,6 +125,7 @@ func TestRefusalsGiveSerialsBack(t *testing.T) {
 				o.want(200, nil, f.who, http.MethodPost, path+"/"+name, f.body)
 			}
 		}
+		o.problem(400, c.who, http.MethodPost, path+"/"+c.verb, map[string]any{"reason": "a\x00b"}, ifMatch(o.see(r.Ticket).Version)...)
 		if c.verb != "cancellation" { // the only one that needs no reason
 			o.problem(422, c.who, http.MethodPost, path+"/"+c.verb, map[string]any{"reason": " "}, ifMatch(o.see(r.Ticket).Version)...)
 		}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
@@ -48,7 +49,7 @@ const (
 func (a *API) listRequests(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	f := request.Filter{Limit: listDefault}
-	if f.Search = q.Get("search"); len(f.Search) > maxSearch || !utf8.ValidString(f.Search) {
+	if f.Search = q.Get("search"); len(f.Search) > maxSearch || !utf8.ValidString(f.Search) || strings.ContainsRune(f.Search, 0) {
 		return web.BadRequest("Kata pencarian terlalu panjang atau bukan teks.")
 	}
 	for _, s := range q["state"] {

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -46,7 +48,7 @@ func New(db *postgres.DB, c clock.Machine, secure bool) *Door {
 // A session that the browser had before ends. Errors: ErrRefused, ErrTooMany.
 func (d *Door) Enter(w http.ResponseWriter, r *http.Request, username, password string) (identity.Account, error) {
 	ctx := r.Context()
-	if len(username) > 200 || len(password) > 1000 {
+	if len(username) > 200 || len(password) > 1000 || !utf8.ValidString(username) || strings.ContainsRune(username, 0) {
 		return identity.Account{}, ErrRefused
 	}
 	place := web.ClientIP(r)

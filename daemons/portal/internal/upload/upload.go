@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -88,7 +89,7 @@ func (s *Spool) Read(r *http.Request, fields ...string) (*Form, error) {
 func (s *Spool) parts(f *Form, mr *multipart.Reader, fields []string) error {
 	for {
 		part, err := mr.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { // not errors.Is: wrapped, it says that the body ended before its last boundary
 			return nil
 		}
 		if err != nil {
@@ -121,6 +122,8 @@ func field(part io.Reader, name string) (string, error) {
 		return "", fault("/"+name, "too_long", "Isian ini terlalu panjang.")
 	case !utf8.Valid(b):
 		return "", fault("/"+name, "encoding", "Isian ini bukan teks UTF-8.")
+	case bytes.ContainsFunc(b, unicode.IsControl):
+		return "", fault("/"+name, "bad_character", "Isian ini berisi karakter yang tidak dapat dipakai.")
 	}
 	return strings.TrimSpace(string(b)), nil
 }
