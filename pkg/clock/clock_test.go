@@ -35,7 +35,7 @@ func TestParseDate(t *testing.T) {
 	d, err := ParseDate("2024-02-29")
 	require.NoError(t, err)
 	require.Equal(t, Date{2024, time.February, 29}, d)
-	for _, bad := range []string{"", "2023-02-29", "2024-13-01", "2024-1-1", "01-02-2024", "2024-01-01T00:00:00Z"} {
+	for _, bad := range []string{"", "2023-02-29", "2024-13-01", "2024-1-1", "01-02-2024", "2024-01-01T00:00:00Z", "0000-01-01"} {
 		_, err := ParseDate(bad)
 		require.Error(t, err, bad)
 	}

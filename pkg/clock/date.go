@@ -40,10 +40,11 @@ func DateOf(t time.Time) Date {
 	return Date{y, m, d}
 }
 
-// ParseDate reads "2006-01-02" and refuses dates that do not exist.
+// ParseDate reads "2006-01-02" and refuses dates that do not exist; the calendar
+// has no year 0000, and PostgreSQL none either.
 func ParseDate(s string) (Date, error) {
 	t, err := time.Parse(dateLayout, s)
-	if err != nil {
+	if err != nil || t.Year() < 1 {
 		return Date{}, fmt.Errorf("clock: %q is not a date of the form 2006-01-02", s)
 	}
 	return dateOfUTC(t), nil
