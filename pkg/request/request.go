@@ -173,6 +173,11 @@ func Correct(ctx context.Context, tx *postgres.Tx, r Request, f Form, files []Fi
 	if err != nil {
 		return Request{}, err
 	}
+	if f.Letter != r.Letter {
+		if err := void(ctx, tx, r.ID, ""); err != nil {
+			return Request{}, err
+		}
+	}
 	next.Submission++
 	f.Reference = r.Reference
 	next.Form = f

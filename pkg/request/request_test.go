@@ -223,6 +223,54 @@ func TestReturnWantsAReasonAndVoidsFacts(t *testing.T) {
 	require.Equal(t, 4, got.CardCount)
 }
 
+// A submission may be compared and counted before it is checked. When the check
+// sends it back, that says nothing of the next one.
+func TestCorrectionVoidsWhatWasStatedBeforeTheCheck(t *testing.T) {
+	t.Parallel()
+	db, n := open(t)
+	r := create(t, db, n)
+	state := func() {
+		for fact, role := range map[string]machine.Role{
+			request.FactLetterReceived: request.Persuratan, request.FactBlanksCounted: request.Persuratan, request.FactCompared: request.Operator,
+		} {
+			require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+				_, err := request.State(ctx, tx, r.ID, fact, map[string]any{"count": n.Form.CardCount}, as(role))
+				return err
+			}))
+		}
+	}
+	stated := func() (names []string) {
+		facts, err := request.Facts(t.Context(), db, r.ID)
+		require.NoError(t, err)
+		for _, f := range facts {
+			names = append(names, f.Fact)
+		}
+		return names
+	}
+	sendBack := func() {
+		var err error
+		r, err = take(t, db, r, request.Return, as(request.Validator, "ada kesalahan"))
+		require.NoError(t, err)
+		require.Equal(t, []string{request.FactLetterReceived}, stated(), "the letter lies in the office all the same")
+	}
+	correct := func() {
+		require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+			r, err = request.Correct(ctx, tx, r, n.Form, nil, as(request.Produsen))
+			return err
+		}))
+	}
+	state()
+	sendBack()
+	n.Form.CardCount++
+	correct()
+	require.Equal(t, []string{request.FactLetterReceived}, stated())
+	state()
+	sendBack()
+	n.Form.Number += "/b" // another letter, which nobody has seen
+	correct()
+	require.Empty(t, stated())
+}
+
 func TestTicketFindsTypingErrors(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

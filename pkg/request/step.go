@@ -73,10 +73,16 @@ func Take(ctx context.Context, tx *postgres.Tx, r Request, verb machine.Verb, c 
 		date := clock.DateOf(fact.OfficeAt)
 		next.DispositionDate = &date
 	}
-	if verb == Return && r.State != Submitted && r.State != Resubmitted {
-		// A correction voids the decisions and facts that rest on what is corrected.
-		if _, err := tx.Exec(ctx, `DELETE FROM request_fact WHERE request_id=$1`, r.ID); err != nil {
-			return Request{}, fmt.Errorf("request: voiding facts: %w", err)
+	if verb == Return {
+		// A correction voids the decisions and facts that rest on what is corrected:
+		// all of them after the check, and before it those about form and list. That
+		// the paper letter has come is true until the form names another letter.
+		kept := ""
+		if r.State == Submitted || r.State == Resubmitted {
+			kept = FactLetterReceived
+		}
+		if err := void(ctx, tx, r.ID, kept); err != nil {
+			return Request{}, err
 		}
 	}
 	err = tx.ExecOne(ctx, `
@@ -137,6 +143,14 @@ func fact(ctx context.Context, rd postgres.Reader, requestID, name string) (*Fac
 		}
 	}
 	return nil, nil
+}
+
+// void takes back the facts of a request, all but one.
+func void(ctx context.Context, tx *postgres.Tx, requestID, kept string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM request_fact WHERE request_id=$1 AND fact <> $2`, requestID, kept); err != nil {
+		return fmt.Errorf("request: voiding facts: %w", err)
+	}
+	return nil
 }
 
 // factRoles says who may state a fact (users.md A.3).
