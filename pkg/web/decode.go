@@ -6,13 +6,14 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 )
 
 // DecodeJSON reads the body as exactly one JSON value into dst. It refuses another
-// media type (415), keys that dst does not have, values of the wrong type and
-// anything after the value (400 with the pointer of the field), and a body over the
+// media type (415), keys that dst does not have, values of the wrong type, a
+// NUL in a text and anything after the value (400 with the pointer of the field), and a body over the
 // limit of the route (413).
 func DecodeJSON(r *http.Request, dst any) error {
 	mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -31,7 +32,52 @@ func DecodeJSON(r *http.Request, dst any) error {
 		}
 		return BadRequest("Ada isi lain setelah nilai JSON.")
 	}
+	if at, found := nulIn(reflect.ValueOf(dst)); found {
+		return BadRequest("Ada isian dengan karakter NUL, yang tidak dapat disimpan.", FieldError{
+			Pointer: pointer(at...), Code: "bad_character", Detail: "Isian ini berisi karakter yang tidak dapat dipakai.",
+		})
+	}
 	return nil
+}
+
+// nulIn finds a text with U+0000, which JSON can write and PostgreSQL cannot
+// store, and the keys that lead to it.
+func nulIn(v reflect.Value) (at []string, found bool) {
+	under := func(key string, v reflect.Value) bool {
+		if rest, ok := nulIn(v); ok {
+			at, found = append([]string{key}, rest...), true
+		}
+		return found
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return nil, strings.ContainsRune(v.String(), 0)
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			return nulIn(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			field := v.Type().Field(i)
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if field.IsExported() && under(name, v.Field(i)) {
+				break
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if under(strconv.Itoa(i), v.Index(i)) {
+				break
+			}
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			if under(key.String(), v.MapIndex(key)) {
+				break
+			}
+		}
+	}
+	return at, found
 }
 
 func jsonProblem(err error) error {

@@ -233,6 +233,8 @@ func TestDecodeJSON(t *testing.T) {
 		"syntax":        {js, `{"name":}`, 400, ""},
 		"cut":           {js, `{"name":"a"`, 400, ""},
 		"empty":         {js, ``, 400, ""},
+		"NUL":           {js, `{"name":"a\u0000b"}`, 400, "/name"},
+		"escaped slash": {js, `{"name":"a\\u0000b"}`, 200, ""},
 		"second value":  {js, `{"name":"a"} {}`, 400, ""},
 		"too large":     {js, `{"name":"` + strings.Repeat("a", 300) + `"}`, 413, ""},
 		"too large end": {js, `{"name":"a"}` + strings.Repeat(" ", 300), 413, ""},
