@@ -5,13 +5,12 @@ import (
 	"net/http"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
-
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 )
 
 func (a *API) startSession(w http.ResponseWriter, r *http.Request) error {

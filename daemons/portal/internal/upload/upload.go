@@ -89,7 +89,7 @@ func (s *Spool) Read(r *http.Request, fields ...string) (*Form, error) {
 func (s *Spool) parts(f *Form, mr *multipart.Reader, fields []string) error {
 	for {
 		part, err := mr.NextRawPart()
-		if err == io.EOF { // not errors.Is: wrapped, it says that the body ended before its last boundary
+		if err == io.EOF { //nolint:errorlint // wrapped, it says that the body ended before its last boundary
 			return nil
 		}
 		if err != nil {
