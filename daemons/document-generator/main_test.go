@@ -175,7 +175,7 @@ func pages(t *testing.T, pdf []byte) int {
 func TestFromDoneToHandover(t *testing.T) {
 	t.Parallel()
 	o := paperoffice.New(t, paperoffice.Plan{Cards: 25, Failed: 2, Lembaga: []string{"PT Bank Contoh Nusantara", "PT Asuransi Contoh Sejahtera"}})
-	run(t, o, "", "127.0.0.1:0")
+	run(t, o, "content: {copies: [Direktur FPDDK, Kepala Subdirektorat KI]}", "127.0.0.1:0")
 	r := o.Done(t)
 	made := papers(t, o, r, 3)
 
@@ -195,7 +195,7 @@ func TestFromDoneToHandover(t *testing.T) {
 		"KEMENTERIAN DALAM NEGERI REPUBLIK INDONESIA", "Nomor : 400.8.2.15/1/Dukcapil", "Jakarta, 23 November 2026",
 		"Yth. Direktur Utama", "Nomor 017/PCN/XI/2026 tanggal 9 November 2026 perihal Permohonan Personalisasi Kartu SAM",
 		"kartu SAM fungsi R (Read)", "PT Bank Contoh Nusantara dan PT Asuransi Contoh Sejahtera", "20 s.d. 23 November 2026",
-		"25 (dua puluh lima) keping", "Direktur Jenderal Kependudukan dan Pencatatan Sipil", "Pejabat Contoh", "NIP. 197001011995031001", r.Ticket,
+		"25 (dua puluh lima) keping", "Direktur Jenderal Kependudukan dan Pencatatan Sipil", "Pejabat Contoh", "NIP. 197001011995031001", "Tembusan: 1. Direktur FPDDK 2. Kepala Subdirektorat KI", r.Ticket,
 	} {
 		require.Contains(t, text, part)
 	}
@@ -280,6 +280,47 @@ func checkList(t *testing.T, sheet []byte, r paperoffice.Request) {
 	require.Empty(t, failed[2]+failed[3], "burnt numbers are not for use")
 	require.Equal(t, "Gagal: Kartu menolak penulisan (jawaban kartu 6581); diganti dengan "+r.Serials[23], failed[4])
 	require.Equal(t, "Berhasil; pengganti "+failed[1], rows[numbers[5+26]][4])
+}
+
+// TestSizesAndNames: the smallest request, a whole day's, names of eighty
+// letters; digits agree with words, every card is listed, letters keep to a page.
+func TestSizesAndNames(t *testing.T) {
+	t.Parallel()
+	long := "PT Perusahaan Perseroan Contoh Dengan Nama Yang Sangat Panjang Sekali Nusantara"
+	for name, c := range map[string]struct {
+		plan             paperoffice.Plan
+		bast             int
+		quantity, naming string
+		function, use    string
+	}{
+		"one card": {paperoffice.Plan{Cards: 1, Kind: request.KindRekamCetak, Function: "Cetak"}, 2,
+			"sebanyak 1 (satu) keping", "PT Bank Contoh Nusantara", "fungsi Cetak", "perekaman dan pencetakan KTP-el"},
+		"a day, long names": {paperoffice.Plan{Cards: 250, Failed: 12, Produsen: long, Signer: "Prof. Dr. Ir. " + long[:66],
+			Lembaga: []string{"Lembaga Pertama " + long[:64], "Lembaga Kedua " + long[:66]}}, 8,
+			"sebanyak 250 (dua ratus lima puluh) keping", "Lembaga Kedua", "fungsi R (Read)", "Card Reader Terintegrasi"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := paperoffice.New(t, c.plan)
+			run(t, o, "", "127.0.0.1:0")
+			r := o.Done(t)
+			o.Open(t, r, 0)
+			made := papers(t, o, r, 4)
+			bast, _ := file(t, o, made[letter.BAST], "pdf")
+			require.Equal(t, c.bast, pages(t, bast))
+			text := pdfText(t, bast)
+			for _, part := range []string{c.quantity, c.naming, c.function, c.use} {
+				require.Contains(t, text, part)
+			}
+			for _, serial := range r.Serials {
+				require.Contains(t, text, serial)
+			}
+			for _, kind := range []string{letter.ReplyLetter, letter.CompletionLetter} {
+				pdf, _ := file(t, o, made[kind], "pdf")
+				require.Equal(t, 1, pages(t, pdf), kind)
+			}
+		})
+	}
 }
 
 // TestVoidPaperIsMadeAnew: what is void keeps its number, and the next one gets

@@ -103,13 +103,12 @@ func (w *Writer) letter(f facts, values map[string]string, tables map[string][]m
 	values["attachments"] = "1 (satu) berkas"
 	values["letter_nature"] = w.cfg.LetterNature
 	values["subject"] = "Balasan Permohonan Personalisasi Kartu SAM"
-	values["copies_title"] = ""
-	copies := make([]map[string]string, len(w.cfg.Copies))
+	copies, header := make([]map[string]string, len(w.cfg.Copies)), []map[string]string{}
 	for i, name := range w.cfg.Copies {
-		values["copies_title"] = "Tembusan:"
+		header = []map[string]string{{"title": "Tembusan:"}}
 		copies[i] = map[string]string{"no": strconv.Itoa(i + 1), "name": name}
 	}
-	tables["copies"] = copies
+	tables["copies"], tables["copies_header"] = copies, header
 }
 
 // number sets a number in digits and in words from one value, so that the two
