@@ -129,14 +129,20 @@ func RevokeRequest(ctx context.Context, tx *postgres.Tx, requestID string, offic
 }
 
 // inHand counts the cards that stations hold under an order. The caller has
-// locked the order, so that no claim is missed.
+// locked the order, so that no claim is missed. A card that was in doubt has
+// left its order: however long it waits for the station, the order does not.
 func inHand(ctx context.Context, tx *postgres.Tx, orderID string) (n int, err error) {
 	if err := tx.Get(ctx, &n, `
-		SELECT count(*) FROM card WHERE work_order_id = $1 AND state IN ('claimed','writing','written','verified')`, orderID); err != nil {
+		SELECT count(*) FROM card c WHERE c.work_order_id = $1 AND c.state IN ('claimed','writing','written','verified')
+		  AND NOT `+counted, orderID); err != nil {
 		return 0, fmt.Errorf("capacity: counting claims: %w", err)
 	}
 	return n, nil
 }
+
+// counted says of card c that it was taken off its order and is on the line all
+// the same, because its doubt was settled: it needs no place.
+const counted = `EXISTS (SELECT FROM perso_attempt a WHERE a.card_id = c.id AND a.attempt = c.attempt AND a.counted)`
 
 // ClaimOrder finds and locks the released order under which one more card of
 // the request may be personalised. The lock lasts until the claim commits, so

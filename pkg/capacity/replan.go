@@ -81,7 +81,8 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (Changes, error)
 	if err := tx.Select(ctx, &queue, `
 		SELECT r.id, r.ticket, r.disposition_date, r.state,
 		       (SELECT count(*) FROM card c WHERE c.request_id = r.id AND c.state IN
-		               ('listed','bound','numbered','claimed','writing','written','verified'))
+		               ('listed','bound','numbered','claimed','writing','written','verified')
+		               AND NOT `+counted+`)
 		     - (SELECT coalesce(sum(o.remaining), 0) FROM work_order o
 		        WHERE o.request_id = r.id AND (o.state IN ('released','closing') OR o.state = 'planned' AND o.day = $1)) AS cards
 		FROM request r WHERE r.state IN ('accepted','scheduled','in_progress')`, today); err != nil {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/capacity"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
@@ -316,6 +318,43 @@ func TestDoubtIsSettledByTwoPeople(t *testing.T) {
 			return err
 		})
 	}(), perso.ErrNotInDoubt)
+}
+
+// A card whose doubt was settled may wait for the station for days: it neither
+// keeps its order open nor asks for a place in the plan.
+func TestSettledDoubtHoldsUpNoOrder(t *testing.T) {
+	t.Parallel()
+	for _, decision := range []perso.Decision{perso.DecideComplete, perso.DecideResume} {
+		t.Run(string(decision), func(t *testing.T) {
+			t.Parallel()
+			o := persotest.New(t, 2, 2)
+			h := run(t, o, o.Serials[0], begin, doubt(decision))
+			o.Resolve(t, h.Card.ID, decision)
+			if decision == perso.DecideResume {
+				h = then(t, o, h, resume)
+			}
+			planner := o.Database.Open(t, "sifilma_scheduler")
+			require.NoError(t, planner.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+				day := clock.DateOf(persotest.OfficeAt)
+				closed, err := capacity.CloseDays(ctx, tx, day, persotest.OfficeAt)
+				require.Equal(t, 1, closed)
+				if err != nil {
+					return err
+				}
+				calendar, err := capacity.Calendar(ctx, tx)
+				if err != nil {
+					return err
+				}
+				_, err = capacity.Replan(ctx, tx, capacity.PlanInput{Calendar: calendar, OfficeAt: persotest.OfficeAt, Cause: "uji"})
+				return err
+			}))
+			require.Equal(t, 1, count(t, o, `SELECT sum(quantity) FROM work_order WHERE state = 'planned'`),
+				"only the card that was not presented is carried over")
+			fresh, err := perso.Reload(t.Context(), o.DB, h.Card.ID)
+			require.NoError(t, err)
+			require.Equal(t, perso.Clear, then(t, o, fresh, finish).Card.State)
+		})
+	}
 }
 
 func TestCompleteNeedsEveryReplacement(t *testing.T) {
