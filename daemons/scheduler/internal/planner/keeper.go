@@ -20,8 +20,9 @@ const (
 	keepAttempt = 30 * 24 * time.Hour
 )
 
-// Keeper does the housekeeping: it seals the audit rows into their chain and
-// prunes what nobody needs any more.
+// Keeper does the housekeeping: it seals the audit rows into their chain,
+// rings again for what nobody has answered, and prunes what nobody needs any
+// more.
 type Keeper struct {
 	cfg    Config
 	db     *postgres.DB
@@ -38,13 +39,18 @@ func NewKeeper(cfg Config, db *postgres.DB, sealer *audit.Sealer, log zerolog.Lo
 // Run keeps house until ctx ends. A failure is logged when it begins and tried
 // again: the rows wait.
 func (k *Keeper) Run(ctx context.Context) error {
-	var pruned time.Time
+	var pruned, swept time.Time
 	failing := false
 	for ctx.Err() == nil {
 		err := k.seal(ctx)
 		if now := k.clock.Now(); err == nil && now.Sub(pruned) >= pruneEvery {
 			if err = k.prune(ctx); err == nil {
 				pruned = now
+			}
+		}
+		if now := k.clock.Now(); err == nil && now.Sub(swept) >= sweepEvery {
+			if err = k.sweep(ctx); err == nil {
+				swept = now
 			}
 		}
 		if err != nil && ctx.Err() == nil && !failing {
