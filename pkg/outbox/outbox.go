@@ -6,6 +6,7 @@ package outbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -82,17 +83,20 @@ func Put(ctx context.Context, tx *postgres.Tx, m ...Message) error {
 	return nil
 }
 
+// ErrNotReplayable says that what lies on the shelf never was an event.
+var ErrNotReplayable = errors.New("outbox: the shelf row holds no event")
+
 // Replay closes a row of the shelf in the name of by and announces its subject
-// anew. A message that never was an event cannot be replayed; closing it is
-// rabbit.CloseShelf.
+// anew. A message that never was an event cannot be replayed (ErrNotReplayable);
+// closing it is rabbit.CloseShelf.
 func Replay(ctx context.Context, tx *postgres.Tx, shelfID, by string) error {
-	row, err := rabbit.CloseShelf(ctx, tx, shelfID, by)
+	row, err := rabbit.TakeShelf(ctx, tx, shelfID, by)
 	if err != nil {
 		return err
 	}
 	event, err := row.Event()
 	if err != nil {
-		return fmt.Errorf("outbox: shelf row %s cannot be replayed: %w", shelfID, err)
+		return fmt.Errorf("%w: %s: %w", ErrNotReplayable, shelfID, err)
 	}
 	return Put(ctx, tx, Message{
 		Type: event.Type, Subject: event.Subject, Version: event.Version, Request: event.Request, Data: event.Data,

@@ -122,6 +122,25 @@ func TestReplayRingsAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, open2)
 	require.ErrorIs(t, db.InTx(context.Background(), replay), postgres.ErrStale, "replayed once")
+	row, err := rabbit.Shelved(context.Background(), db, open[0].ID)
+	require.NoError(t, err)
+	require.True(t, row.Replayed)
+	require.Zero(t, row.Replays, "none before this one")
+
+	age(t, db, `INSERT INTO shelf (id, consumer, type, subject, reason, payload, attempts, opened_at)
+		SELECT gen_random_uuid(), consumer, type, subject, 'failed: again', payload, 5, now() FROM shelf`)
+	age(t, db, `INSERT INTO shelf (id, consumer, type, subject, reason, payload, attempts, opened_at)
+		VALUES (gen_random_uuid(), 'validator', 'request.done', gen_random_uuid(), 'invalid', '{}', 1, now())`)
+	open, err = rabbit.OpenShelf(context.Background(), db)
+	require.NoError(t, err)
+	require.Len(t, open, 2)
+	require.Equal(t, 1, open[0].Replays)
+	require.ErrorIs(t, db.InTx(context.Background(), func(ctx context.Context, tx *postgres.Tx) error {
+		return outbox.Replay(ctx, tx, open[1].ID, "Operator KI")
+	}), outbox.ErrNotReplayable)
+	n, err := rabbit.CountShelf(context.Background(), db)
+	require.NoError(t, err)
+	require.Equal(t, 2, n, "what could not be replayed stays open")
 }
 
 func age(t *testing.T, db *postgres.DB, query string) {

@@ -119,11 +119,11 @@ func TestPoisonHarmsNoNeighbour(t *testing.T) {
 			require.Zero(t, left(t, cfg, rabbit.QueueShelf))
 
 			require.NoError(t, db.InTx(context.Background(), func(ctx context.Context, tx *postgres.Tx) error {
-				_, err := rabbit.CloseShelf(ctx, tx, open[0].ID, "Operator KI")
+				_, err := rabbit.CloseShelf(ctx, tx, open[0].ID, "Operator KI", "sudah beres")
 				return err
 			}))
 			require.ErrorIs(t, db.InTx(context.Background(), func(ctx context.Context, tx *postgres.Tx) error {
-				_, err := rabbit.CloseShelf(ctx, tx, open[0].ID, "Operator KI")
+				_, err := rabbit.CloseShelf(ctx, tx, open[0].ID, "Operator KI", "sudah beres")
 				return err
 			}), postgres.ErrStale)
 		})

@@ -33,38 +33,80 @@ type entry struct {
 	attempts                int
 }
 
-// ShelfRow is a message that waits for a person.
+// ShelfRow is a message that waits, or waited, for a person. The JSON names are
+// the portal's API.
 type ShelfRow struct {
-	ID       string          `db:"id"`
-	Consumer string          `db:"consumer"`
-	Type     string          `db:"type"`
-	Subject  string          `db:"subject"`
-	Reason   string          `db:"reason"`
-	Payload  json.RawMessage `db:"payload"`
-	Attempts int             `db:"attempts"`
-	OpenedAt time.Time       `db:"opened_at"`
+	ID       string          `db:"id" json:"id"`
+	Consumer string          `db:"consumer" json:"consumer"`
+	Type     string          `db:"type" json:"type"`
+	Subject  string          `db:"subject" json:"subject"`
+	Reason   string          `db:"reason" json:"reason"`
+	Payload  json.RawMessage `db:"payload" json:"payload"`
+	Attempts int             `db:"attempts" json:"attempts"`
+	OpenedAt time.Time       `db:"opened_at" json:"opened_at"`
+	// Replays is how often the same bell was replayed from the shelf before.
+	Replays  int        `db:"replays" json:"replays"`
+	ClosedAt *time.Time `db:"closed_at" json:"closed_at"`
+	ClosedBy *string    `db:"closed_by" json:"closed_by"`
+	Replayed bool       `db:"replayed" json:"replayed"` // closed by a replay
+	Note     string     `db:"note" json:"note"`         // why it was closed otherwise
 }
+
+const selectShelf = `
+	SELECT s.id, s.consumer, s.type, s.subject, s.reason, s.payload, s.attempts, s.opened_at, s.closed_at, s.closed_by,
+	       s.replayed, s.note,
+	       (SELECT count(*) FROM shelf o WHERE o.replayed AND o.id <> s.id
+	        AND (o.consumer, o.type, o.subject) = (s.consumer, s.type, s.subject)) AS replays
+	FROM shelf s `
 
 // OpenShelf returns the open rows of the shelf, oldest first.
 func OpenShelf(ctx context.Context, r postgres.Reader) ([]ShelfRow, error) {
 	var rows []ShelfRow
-	err := r.Select(ctx, &rows, `
-		SELECT id, consumer, type, subject, reason, payload, attempts, opened_at
-		FROM shelf WHERE closed_at IS NULL ORDER BY opened_at, id`)
+	err := r.Select(ctx, &rows, selectShelf+`WHERE s.closed_at IS NULL ORDER BY s.opened_at, s.id`)
 	return rows, err
 }
 
-// CloseShelf closes an open row in the name of by and returns it;
-// postgres.ErrStale when somebody else closed it before.
-func CloseShelf(ctx context.Context, tx *postgres.Tx, id, by string) (ShelfRow, error) {
+// LatestShelf returns the newest rows of the shelf, open or closed.
+func LatestShelf(ctx context.Context, r postgres.Reader, most int) ([]ShelfRow, error) {
+	var rows []ShelfRow
+	err := r.Select(ctx, &rows, selectShelf+`ORDER BY s.opened_at DESC, s.id DESC LIMIT $1`, most)
+	return rows, err
+}
+
+// CountShelf counts the open rows of the shelf.
+func CountShelf(ctx context.Context, r postgres.Reader) (n int, err error) {
+	err = r.Get(ctx, &n, `SELECT count(*) FROM shelf WHERE closed_at IS NULL`)
+	return n, err
+}
+
+// Shelved returns one row of the shelf; sql.ErrNoRows when there is none.
+func Shelved(ctx context.Context, r postgres.Reader, id string) (ShelfRow, error) {
+	var row ShelfRow
+	err := r.Get(ctx, &row, selectShelf+`WHERE s.id = $1`, id)
+	return row, err
+}
+
+// CloseShelf closes an open row in the name of by, with the reason why nothing
+// is left to do, and returns it; postgres.ErrStale when somebody else closed it
+// before.
+func CloseShelf(ctx context.Context, tx *postgres.Tx, id, by, note string) (ShelfRow, error) {
+	return closeShelf(ctx, tx, id, by, note, false)
+}
+
+// TakeShelf closes an open row in the name of by because its bell is rung again
+// in the same transaction, and returns it; postgres.ErrStale when somebody else
+// closed it before.
+func TakeShelf(ctx context.Context, tx *postgres.Tx, id, by string) (ShelfRow, error) {
+	return closeShelf(ctx, tx, id, by, "", true)
+}
+
+func closeShelf(ctx context.Context, tx *postgres.Tx, id, by, note string, replayed bool) (ShelfRow, error) {
 	if err := tx.ExecOne(ctx, `
-		UPDATE shelf SET closed_at = now(), closed_by = $2 WHERE id = $1 AND closed_at IS NULL`, id, by); err != nil {
+		UPDATE shelf SET closed_at = now(), closed_by = $2, note = $3, replayed = $4
+		WHERE id = $1 AND closed_at IS NULL`, id, by, clean(note), replayed); err != nil {
 		return ShelfRow{}, err
 	}
-	var row ShelfRow
-	err := tx.Get(ctx, &row, `
-		SELECT id, consumer, type, subject, reason, payload, attempts, opened_at FROM shelf WHERE id = $1`, id)
-	return row, err
+	return Shelved(ctx, tx, id)
 }
 
 // Event reads the shelved event; an error when the payload is no event, as with
