@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ type bench struct {
 	crash   func() // ends the station as a crash does
 	network *harness.Relay
 	pinFile string
+	held    atomic.Int64 // lines in the log that say so
 }
 
 // newBench makes an office with n cards and starts a station.
@@ -87,7 +89,7 @@ func (b *bench) start() {
 	require.NoError(b.t, err)
 	b.line = line.New(line.Parts{
 		Station: "uji-1", DB: db, Profile: b.profile, Ring: keyring.New(b.token, b.profile), Journal: book,
-		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)),
+		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
 		Look: b.lookEvery(),
 	})
 	require.NoError(b.t, b.line.Reconcile(b.t.Context()))
@@ -110,6 +112,12 @@ func (b *bench) start() {
 		_ = book.Close()
 		_ = db.Close()
 	})
+}
+
+func (b *bench) listen(_ *zerolog.Event, _ zerolog.Level, message string) {
+	if strings.HasPrefix(message, "holding") {
+		b.held.Add(1)
+	}
 }
 
 // keys is the keyset of a chip under one of the masters.

@@ -99,6 +99,25 @@ func TestDatabaseAwayAtEveryCommand(t *testing.T) {
 	}
 }
 
+// TestOutageIsSaidOnce: the station looks at a waiting card again and again, and
+// its log stays calm.
+func TestOutageIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	b.network.Cut()
+	var commands atomic.Int64
+	b.reader.hook = func(int) (lose, after bool) {
+		commands.Add(1)
+		return false, false
+	}
+	b.reader.insert(b.chip(b.Serials[0]))
+	require.Eventually(t, func() bool { return commands.Load() > 50 }, 20*time.Second, time.Millisecond, "looks at the card")
+	require.EqualValues(t, 1, b.held.Load())
+	b.network.Resume()
+	got := b.waitFor("clear", func(s line.ReaderStatus) bool { return s.Outcome != "" })
+	require.Equal(t, "clear", got.Outcome, got.Reason)
+}
+
 // TestResultInTheJournalIsRecorded: the database goes away before the result is
 // recorded and the station ends while it waits. The next one knows the result
 // from the journal, without the card.

@@ -141,12 +141,15 @@ func (t *task) refuse(why perso.Why) verdict {
 
 // away is the verdict while something of ours does not answer; the card waits.
 func (t *task) away(err error) verdict {
-	t.log.Warn().Err(err).Msg("holding: a part of the station does not answer")
 	text := "Sistem sedang tidak tersedia; kartu menunggu"
 	if !postgres.Foreign(err) && classify(t.line.Profile, err) != faultAway {
 		text = "Kesalahan sistem; hubungi petugas"
 	}
-	return verdict{view: t.show(view{State: wait, Reason: text}), again: true}
+	v := t.show(view{State: wait, Reason: text})
+	if v != t.slot.shown() { // else it is said already
+		t.log.Warn().Err(err).Msg("holding: a part of the station does not answer")
+	}
+	return verdict{view: v, again: true}
 }
 
 // guard keeps the failure counter of one chip around each authentication.

@@ -325,7 +325,7 @@ func (t *task) record(ctx context.Context, want machine.State, fn func(context.C
 
 func (t *task) recordWith(ctx context.Context, want machine.State, untried bool, fn func(context.Context, *postgres.Tx) (perso.Hand, error)) error {
 	work := context.WithoutCancel(ctx)
-	for {
+	for said := false; ; said = true {
 		var next perso.Hand
 		err := t.line.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) (err error) {
 			if next, err = fn(ctx, tx); err != nil {
@@ -343,7 +343,9 @@ func (t *task) recordWith(ctx context.Context, want machine.State, untried bool,
 		if !postgres.Foreign(err) && !errors.Is(err, postgres.ErrStale) {
 			return err
 		}
-		t.log.Warn().Err(err).Msg("waiting for the database to record a card")
+		if !said {
+			t.log.Warn().Err(err).Msg("waiting for the database to record a card")
+		}
 		if postgres.Foreign(err) {
 			if perr := t.pause(ctx, "Basis data tidak tersedia; jangan ambil kartu"); perr != nil {
 				return errors.Join(perr, err)
