@@ -38,13 +38,16 @@ type Config struct {
 	Tick time.Duration `yaml:"tick"`
 	// KeepSent is how long sent messages stay in the outbox.
 	KeepSent time.Duration `yaml:"keep_sent"`
+	// KeepKeys is how long the intake's answers can be asked for again by their
+	// idempotency key.
+	KeepKeys time.Duration `yaml:"keep_keys"`
 }
 
 // Defaults are the office's usual times (users.md B.1: work starts at 07.30).
 func Defaults() Config {
 	return Config{
 		Capacity: capacity.DefaultCapacity, Replan: "0 1 * * *", Release: "30 7 * * *", Close: "0 16 * * *",
-		Tick: time.Second, KeepSent: 7 * 24 * time.Hour,
+		Tick: time.Second, KeepSent: 7 * 24 * time.Hour, KeepKeys: 7 * 24 * time.Hour,
 	}
 }
 
@@ -65,6 +68,9 @@ func (c Config) Validate() error {
 	if c.KeepSent < time.Hour {
 		errs = append(errs, errors.New("keep_sent must be at least 1h"))
 	}
+	if c.KeepKeys < 24*time.Hour {
+		errs = append(errs, errors.New("keep_keys must be at least 24h"))
+	}
 	return errors.Join(errs...)
 }
 
@@ -76,7 +82,10 @@ type Planner struct {
 	log    zerolog.Logger
 	status *daemon.Status
 	jobs   []capacity.Job
-	ticked atomic.Int64 // Unix time of the last tick that ended well
+	// ticked is the Unix time of the last tick that ended well, at first of the
+	// start; failing says that the last one did not.
+	ticked  atomic.Int64
+	failing atomic.Bool
 }
 
 var self = machine.Actor{Name: "scheduler", Role: request.Scheduler}
@@ -84,6 +93,7 @@ var self = machine.Actor{Name: "scheduler", Role: request.Scheduler}
 // New makes a planner.
 func New(cfg Config, db *postgres.DB, office clock.Office, log zerolog.Logger, status *daemon.Status) (*Planner, error) {
 	p := &Planner{cfg: cfg, db: db, office: office, log: log, status: status}
+	p.ticked.Store(time.Now().Unix())
 	for _, j := range []struct {
 		name, expression string
 		do               func(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (any, error)
@@ -123,10 +133,15 @@ func (p *Planner) once(ctx context.Context) {
 		return
 	case err != nil:
 		p.status.Error(err)
-		p.log.Error().Err(err).Msg("scheduled work failed; it is tried again at the next tick")
+		if !p.failing.Swap(true) {
+			p.log.Error().Err(err).Msg("scheduled work fails; it is tried again at each tick")
+		}
 		return
 	case ran > 0:
 		p.log.Info().Int("windows", ran).Time("office", p.office.Now()).Msg("ran scheduled work")
+	}
+	if p.failing.Swap(false) {
+		p.log.Info().Msg("scheduled work succeeds again")
 	}
 	p.ticked.Store(time.Now().Unix())
 	p.status.Doing("waiting; office clock %s", p.office.Now().In(clock.Jakarta).Format("2006-01-02 15:04"))
