@@ -1,6 +1,7 @@
 // Command scheduler plans cards on the calendar, releases the work orders of
 // each hari kerja, closes the days, and finds the requests that are done. It
-// hears the doorbells of decisions and cards, and a cron clock.
+// hears the doorbells of decisions and cards, and a cron clock, and rings bells
+// again that were lost.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"errors"
 
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/planner"
+	"dukcapil.go.id/sifilma/daemons/scheduler/internal/sweeper"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/outbox"
@@ -22,6 +24,7 @@ type Config struct {
 	Postgres      postgres.Config `yaml:"postgres"`
 	Rabbit        rabbit.Config   `yaml:"rabbit"`
 	Planner       planner.Config  `yaml:"planner"`
+	Sweeper       sweeper.Config  `yaml:"sweeper"`
 }
 
 // Validate checks what the sections cannot check alone.
@@ -33,7 +36,7 @@ func (c *Config) Validate() error {
 }
 
 func defaults() Config {
-	return Config{Planner: planner.Defaults(), Rabbit: rabbit.Config{Name: "scheduler"}}
+	return Config{Planner: planner.Defaults(), Sweeper: sweeper.Defaults(), Rabbit: rabbit.Config{Name: "scheduler"}}
 }
 
 func main() { daemon.Main("scheduler", defaults, wire) }
@@ -56,6 +59,10 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	if err != nil {
 		return err
 	}
+	s, err := sweeper.New(cfg.Sweeper, db, broker, env.Log, env.Machine)
+	if err != nil {
+		return err
+	}
 	broker.Consume(db, rabbit.QueueScheduler, p.Hear)
 	broker.ConsumeShelf(db)
 	env.Status.Func("queue", func(ctx context.Context) (any, error) { return broker.Depth(ctx, rabbit.QueueScheduler) })
@@ -65,6 +72,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	env.Go("broker", broker.Run)
 	env.Go("relay", outbox.NewRelay(db, broker, env.Log).Run)
 	env.Go("cron", p.Tick)
+	env.Go("sweeper", s.Run)
 	env.Go("keeper", planner.NewKeeper(cfg.Planner, db, audit.NewSealer(db, 1000), env.Log).Run)
 	return nil
 }

@@ -218,6 +218,20 @@ func EndSession(ctx context.Context, db *postgres.DB, token string) error {
 	})
 }
 
+// PruneSessions deletes the sessions that ended more than an hour ago and
+// returns how many.
+func PruneSessions(ctx context.Context, db *postgres.DB, now time.Time) (gone int64, err error) {
+	now = now.Add(-time.Hour)
+	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		gone, err = tx.Exec(ctx, `DELETE FROM session WHERE expires_at < $1 OR seen_at < $2`, now.UTC(), now.Add(-SessionIdle).UTC())
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("identity: pruning sessions: %w", err)
+	}
+	return gone, nil
+}
+
 // secret returns 256 random bits as text.
 func secret() (string, error) {
 	b := make([]byte, 32)

@@ -2,12 +2,16 @@ package planner
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/scheduler/internal/sweeper"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
@@ -18,11 +22,11 @@ const (
 	sealEvery   = 5 * time.Second
 	pruneEvery  = time.Hour
 	keepAttempt = 30 * 24 * time.Hour
+	keepRings   = 30 * 24 * time.Hour
 )
 
-// Keeper does the housekeeping: it seals the audit rows into their chain,
-// rings again for what nobody has answered, and prunes what nobody needs any
-// more.
+// Keeper does the housekeeping: it seals the audit rows into their chain and
+// prunes what nobody needs any more.
 type Keeper struct {
 	cfg    Config
 	db     *postgres.DB
@@ -39,18 +43,13 @@ func NewKeeper(cfg Config, db *postgres.DB, sealer *audit.Sealer, log zerolog.Lo
 // Run keeps house until ctx ends. A failure is logged when it begins and tried
 // again: the rows wait.
 func (k *Keeper) Run(ctx context.Context) error {
-	var pruned, swept time.Time
+	var pruned time.Time
 	failing := false
 	for ctx.Err() == nil {
 		err := k.seal(ctx)
 		if now := k.clock.Now(); err == nil && now.Sub(pruned) >= pruneEvery {
 			if err = k.prune(ctx); err == nil {
 				pruned = now
-			}
-		}
-		if now := k.clock.Now(); err == nil && now.Sub(swept) >= sweepEvery {
-			if err = k.sweep(ctx); err == nil {
-				swept = now
 			}
 		}
 		if err != nil && ctx.Err() == nil && !failing {
@@ -76,10 +75,34 @@ func (k *Keeper) seal(ctx context.Context) error {
 	}
 }
 
+// pruneChunk bounds the rows of one DELETE, so that no transaction is long.
+const pruneChunk = 5000
+
 func (k *Keeper) prune(ctx context.Context) error {
-	if _, err := outbox.Prune(ctx, k.db, k.cfg.KeepSent); err != nil {
-		return err
+	_, sent := outbox.Prune(ctx, k.db, k.cfg.KeepSent)
+	_, attempts := rabbit.PruneAttempts(ctx, k.db, keepAttempt)
+	_, rings := sweeper.Prune(ctx, k.db, keepRings)
+	_, sessions := identity.PruneSessions(ctx, k.db, k.clock.Now())
+	return errors.Join(sent, attempts, rings, sessions, k.pruneKeys(ctx))
+}
+
+// pruneKeys forgets the answers of the intake that no client asks for again
+// (users.md E3).
+func (k *Keeper) pruneKeys(ctx context.Context) error {
+	for {
+		var gone int64
+		err := k.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			gone, err = tx.Exec(ctx, `
+				DELETE FROM idempotency WHERE (client, key) IN (
+					SELECT client, key FROM idempotency WHERE created_at < now() - make_interval(secs => $1)
+					ORDER BY created_at LIMIT $2)`, k.cfg.KeepKeys.Seconds(), pruneChunk)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("planner: forgetting idempotency keys: %w", err)
+		}
+		if gone < pruneChunk {
+			return nil
+		}
 	}
-	_, err := rabbit.PruneAttempts(ctx, k.db, keepAttempt)
-	return err
 }
