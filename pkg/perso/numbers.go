@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lib/pq"
+
+	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
@@ -112,4 +115,38 @@ func allocate(ctx context.Context, tx *postgres.Tx, kind, template, cardID strin
 		return "", fmt.Errorf("perso: number %s: %w", kind, err)
 	}
 	return value, nil
+}
+
+// Epoch is the epoch of the numbers that are given now, the highest of the
+// kinds.
+func Epoch(ctx context.Context, r postgres.Reader) (epoch int, err error) {
+	if err := r.Get(ctx, &epoch, `SELECT coalesce(max(epoch), 0) FROM number_counter`); err != nil {
+		return 0, fmt.Errorf("perso: epoch: %w", err)
+	}
+	return epoch, nil
+}
+
+// RaiseEpoch makes all numbers from now on differ from those of any epoch up to
+// above, and from those given so far: it is called when the database turns out
+// to be older than the cards.
+func RaiseEpoch(ctx context.Context, tx *postgres.Tx, above int, ch Change) (epoch int, err error) {
+	if _, err := tx.Exec(ctx, `UPDATE number_counter SET epoch = greatest(epoch, $1) + 1`, above); err != nil {
+		return 0, fmt.Errorf("perso: raising the epoch: %w", err)
+	}
+	if epoch, err = Epoch(ctx, tx); err != nil {
+		return 0, err
+	}
+	return epoch, audit.Record(ctx, tx, audit.Entry{
+		Actor: ch.Actor.Name, Action: "numbers.epoch", Detail: map[string]any{"epoch": epoch, "reason": ch.Reason},
+	})
+}
+
+// UnknownAttempts says how many of the attempts the database has never heard of.
+func UnknownAttempts(ctx context.Context, r postgres.Reader, ids []string) (n int, err error) {
+	if err := r.Get(ctx, &n, `
+		SELECT count(*) FROM unnest($1::uuid[]) AS known (id)
+		WHERE NOT EXISTS (SELECT FROM perso_attempt a WHERE a.id = known.id)`, pq.Array(ids)); err != nil {
+		return 0, fmt.Errorf("perso: comparing attempts: %w", err)
+	}
+	return n, nil
 }

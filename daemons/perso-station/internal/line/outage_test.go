@@ -118,6 +118,40 @@ func TestOutageIsSaidOnce(t *testing.T) {
 	require.Equal(t, "clear", got.Outcome, got.Reason)
 }
 
+// TestRestoredDatabaseGivesNoNumberTwice: a backup brings the office back to
+// before its first card. The station knows better, each time.
+func TestRestoredDatabaseGivesNoNumberTwice(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 3)
+	given := map[string]bool{}
+	for i, epoch := range []string{"0001", "0002", "0003"} {
+		chip := b.chip(b.Serials[i])
+		b.reader.insert(chip)
+		got := b.waitFor("clear", func(s line.ReaderStatus) bool { return s.Outcome != "" })
+		require.Equal(t, "clear", got.Outcome, got.Reason)
+		b.judge(chip, b.Serials[i])
+		c := b.Card(t, b.Serials[i])
+		require.Equal(t, "3671"+epoch, c.PCID[:8])
+		require.False(t, given[c.PCID] || given[c.ManifestNo])
+		given[c.PCID], given[c.ManifestNo] = true, true
+		b.stop()
+		b.start() // nothing was lost: nothing changes
+		b.stop()
+		b.Must(t, func(ctx context.Context, tx *postgres.Tx) error { // what a backup from before knows of it
+			for _, q := range []string{
+				`SET LOCAL session_replication_role = replica`, `DELETE FROM perso_attempt`, `DELETE FROM card_number`,
+				`UPDATE number_counter SET epoch = 1, next = 1`,
+			} {
+				if _, err := tx.Exec(ctx, q); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		b.start()
+	}
+}
+
 // TestResultInTheJournalIsRecorded: the database goes away before the result is
 // recorded and the station ends while it waits. The next one knows the result
 // from the journal, without the card.

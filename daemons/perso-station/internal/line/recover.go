@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -116,13 +117,25 @@ func (t *task) resume(ctx context.Context) verdict {
 // doubt until its card is seen again. It waits for the database.
 func (l *Line) Reconcile(ctx context.Context) error {
 	last := map[string]journal.Entry{} // by attempt
+	var begun []string                 // attempts since the last restore that was noticed
+	var epoch int                      // that it was given
 	if err := l.Journal.Replay(func(e journal.Entry) error {
 		if e.Attempt != "" {
 			last[e.Attempt] = e
 		}
+		switch e.Kind {
+		case entryIntent:
+			begun = append(begun, e.Attempt)
+		case entryEpoch:
+			begun = nil
+			return json.Unmarshal(e.Data, &epoch)
+		}
 		return nil
 	}); err != nil {
 		return fmt.Errorf("line: reading the journal: %w", err)
+	}
+	if err := l.outlive(ctx, begun, epoch); err != nil {
+		return err
 	}
 	hands, err := perso.Unfinished(ctx, l.DB, l.Station)
 	if err != nil {
@@ -135,6 +148,40 @@ func (l *Line) Reconcile(ctx context.Context) error {
 			return fmt.Errorf("line: settling card %s: %w", h.Card.ID, err)
 		}
 		l.Log.Info().Str("card", h.Card.ID).Str("state", string(h.Card.State)).Msg("card left by an earlier run settled")
+	}
+	return nil
+}
+
+// lastBegun is how many attempts are compared: a restore takes the newest away.
+const lastBegun = 1000
+
+// outlive notices a database that was restored from a backup older than what
+// this station has written. An intent is committed before it is in the journal,
+// so an attempt that only the journal knows is proof. Numbers that the office has
+// forgotten are on cards: from now on others are given. The cards themselves are
+// no blanks any more and are refused as such.
+func (l *Line) outlive(ctx context.Context, begun []string, epoch int) error {
+	now, err := perso.Epoch(ctx, l.DB)
+	if err != nil {
+		return err
+	}
+	lost, err := perso.UnknownAttempts(ctx, l.DB, begun[max(0, len(begun)-lastBegun):])
+	if err != nil {
+		return err
+	}
+	if lost == 0 && now >= epoch {
+		return nil
+	}
+	if err := l.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		epoch, err = perso.RaiseEpoch(ctx, tx, epoch, l.change("basis data lebih tua daripada jurnal stasiun"))
+		return err
+	}); err != nil {
+		return err
+	}
+	l.Log.Error().Int("attempts", lost).Int("epoch", epoch).
+		Msg("the database was restored from before cards were written; numbers go on in a new epoch")
+	if err := l.Journal.Append(journal.Entry{Kind: entryEpoch, Data: json.RawMessage(strconv.Itoa(epoch))}); err != nil {
+		return fmt.Errorf("line: noting the epoch: %w", err)
 	}
 	return nil
 }

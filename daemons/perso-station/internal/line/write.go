@@ -24,6 +24,7 @@ const (
 	entryProven  = "proven"
 	entryFailed  = "failed"
 	entryDoubt   = "in_doubt"
+	entryEpoch   = "epoch" // of no card: a database older than the journal was met
 )
 
 // personalise takes a blank from claim to outcome.
