@@ -142,6 +142,32 @@ func TestRefusalsGiveSerialsBack(t *testing.T) {
 	}
 }
 
+// Two people at one request: what the second has on the screen was corrected
+// since. The fact is about the correction's forerunner and is not taken.
+func TestFactAboutAnEarlierSubmissionIsRefused(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	r := o.drop(2)
+	o.validate(r.ID)
+	seen := o.see(r.Ticket).Version
+	path := "/api/v1/requests/" + r.Ticket
+	o.want(200, nil, "operator", http.MethodPost, path+"/return", map[string]any{"reason": "PO tidak terbaca"}, ifMatch(seen)...)
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		now, err := request.Lock(ctx, tx, r.ID)
+		if err != nil {
+			return err
+		}
+		_, err = request.Correct(ctx, tx, now, r.Form, nil, request.Change{
+			Actor: machine.Actor{Name: "produsen", Role: request.Produsen}, OfficeAt: o.clock.Now(),
+		})
+		return err
+	})
+	body := facts(2)["comparison"].body
+	o.problem(412, "operator", http.MethodPost, path+"/comparison", body, ifMatch(seen)...)
+	require.Empty(t, o.see(r.Ticket).Facts)
+	o.want(200, nil, "operator", http.MethodPost, path+"/comparison", body, ifMatch(o.see(r.Ticket).Version)...)
+}
+
 func TestFactsInAnyOrderRegister(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

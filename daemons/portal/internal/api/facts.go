@@ -118,7 +118,8 @@ func cut(s string) string {
 }
 
 // state answers a fact: the last of those that are needed registers the request
-// in the same transaction.
+// in the same transaction. Facts come in any order and need no version; whoever
+// sends one all the same states the fact of what was seen, and of nothing newer.
 func (a *API) state(s statement) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		of, err := scoped(r.Context(), a.db, r)
@@ -129,11 +130,27 @@ func (a *API) state(s statement) func(w http.ResponseWriter, r *http.Request) er
 		if !slices.Contains(request.FactRoles(s.fact), c.Actor.Role) {
 			return &machine.RoleError{Machine: request.Machine.Name, Verb: machine.Verb(s.fact), Role: c.Actor.Role}
 		}
+		if r.Header.Get("If-Match") != "" {
+			version, err := web.MatchVersion(r)
+			if err != nil {
+				return err
+			}
+			if version != of.Version {
+				return postgres.ErrStale
+			}
+		}
 		detail, err := s.read(r, of, clock.DateOf(c.OfficeAt))
 		if err != nil {
 			return err
 		}
 		err = a.db.InTx(r.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			locked, err := request.Lock(ctx, tx, of.ID)
+			if err != nil {
+				return err
+			}
+			if locked.Submission != of.Submission { // corrected while the body was on its way
+				return postgres.ErrStale
+			}
 			now, err := request.State(ctx, tx, of.ID, s.fact, detail, c)
 			if errors.Is(err, request.ErrTooLate) {
 				return tooLate(of, s.fact)
