@@ -97,3 +97,31 @@ func TestDoubtIsSettledByTwo(t *testing.T) {
 	require.Equal(t, "Sudah ditulis", o.cards("operator", v.Ticket)[0].StateLabel)
 	o.problem(409, "kasubdit", http.MethodPost, at, body)
 }
+
+func TestUnconfirmedDecisionIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(2))
+	o.produce(v, 1)
+	id := o.doubt(v.ID, perso.DecideComplete)
+	at := "/api/v1/cards/" + id + "/resolution"
+	require.Equal(t, "urn:sifilma:problem:no-resolution", o.problem(409, "operator", http.MethodDelete, at, nil).Type)
+	o.want(200, nil, "operator", http.MethodPost, at, map[string]any{"decision": "spoil", "reason": "keliru"})
+	for _, who := range []string{"produsen", "persuratan", "dirjen", "direktur"} {
+		o.problem(403, who, http.MethodDelete, at, nil)
+	}
+	o.problem(404, foreigner, http.MethodDelete, at, nil)
+	o.problem(404, "operator", http.MethodDelete, "/api/v1/cards/"+uuid.NewString()+"/resolution", nil)
+	var after view.Request
+	o.want(200, &after, "kasubdit", http.MethodDelete, at, nil) // whoever may decide, so that nobody blocks a card
+	require.Equal(t, v.ID, after.ID)
+	require.Nil(t, o.cards("kasubdit", v.Ticket)[0].Resolution)
+	o.problem(409, "kasubdit", http.MethodPost, at+"/confirmation", nil)
+	var audited int
+	require.NoError(t, o.db.Get(t.Context(), &audited, `SELECT count(*) FROM audit WHERE action = 'card.resolution.withdraw' AND actor = 'kasubdit'`))
+	require.Equal(t, 1, audited)
+
+	o.want(200, nil, "operator", http.MethodPost, at, map[string]any{"decision": "complete", "reason": "isi kartu lengkap"})
+	o.want(200, nil, "kasubdit", http.MethodPost, at+"/confirmation", nil)
+	o.problem(409, "kasubdit", http.MethodDelete, at, nil) // it has taken effect
+}

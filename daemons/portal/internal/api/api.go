@@ -62,6 +62,7 @@ func (a *API) Mount(root chi.Router) {
 			r.Post("/requests/{ticket}/handovers", handle(a.openHandover))
 			r.Post("/cards/{id}/replacement", handle(a.replaceCard))
 			r.Post("/cards/{id}/resolution", handle(a.proposeResolution))
+			r.Delete("/cards/{id}/resolution", handle(a.withdrawResolution))
 			r.Post("/cards/{id}/resolution/confirmation", handle(a.confirmResolution))
 			r.With(web.Slow(transfer)).Get("/documents/{id}/files/{format}", handle(a.documentFile))
 			r.Get("/handovers/{id}", handle(a.getHandover))

@@ -74,6 +74,13 @@ func (a *API) proposeResolution(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// withdrawResolution takes back a decision that nobody has confirmed yet.
+func (a *API) withdrawResolution(w http.ResponseWriter, r *http.Request) error {
+	return a.onCard(w, r, func(ctx context.Context, tx *postgres.Tx, cardID string) error {
+		return perso.WithdrawResolution(ctx, tx, cardID, a.change(r, ""))
+	})
+}
+
 func (a *API) confirmResolution(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Reason string `json:"reason"`

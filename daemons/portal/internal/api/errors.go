@@ -73,7 +73,7 @@ var answers = []struct {
 		return web.Conflict("Ada keputusan lain atas kartu ini yang menunggu konfirmasi.").WithCode("resolution-open")
 	}},
 	{perso.ErrNoResolution, func() error {
-		return web.Conflict("Belum ada keputusan atas kartu ini yang dapat dikonfirmasi.").WithCode("no-resolution")
+		return web.Conflict("Tidak ada keputusan atas kartu ini yang menunggu konfirmasi.").WithCode("no-resolution")
 	}},
 	{perso.ErrSamePerson, func() error {
 		return web.Forbidden("Keputusan harus dikonfirmasi oleh orang lain.").WithCode("same-person")
