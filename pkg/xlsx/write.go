@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -102,7 +103,9 @@ func (t *tableWriter) write() (err error) {
 	if t.stream, err = t.file.NewStreamWriter(t.table.Sheet); err != nil {
 		return err
 	}
-	for i, column := range t.table.Columns {
+	// Last column first: the stream writer puts each before those it has, and
+	// spreadsheet programs want them in ascending order.
+	for i, column := range slices.Backward(t.table.Columns) {
 		if column.Width > 0 {
 			if err := t.stream.SetColWidth(i+1, i+1, column.Width); err != nil {
 				return err

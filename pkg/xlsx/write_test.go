@@ -1,7 +1,11 @@
 package xlsx_test
 
 import (
+	"archive/zip"
 	"bytes"
+	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,6 +35,19 @@ func written(t require.TestingT, table xlsx.Table) []byte {
 	var b bytes.Buffer
 	require.NoError(t, xlsx.WriteTable(&b, table))
 	return b.Bytes()
+}
+
+// part is one file inside a workbook.
+func part(t *testing.T, workbook []byte, name string) string {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(workbook), int64(len(workbook)))
+	require.NoError(t, err)
+	f, err := z.Open(name)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	body, err := io.ReadAll(f)
+	require.NoError(t, err)
+	return string(body)
 }
 
 func TestWriteTable(t *testing.T) {
@@ -66,6 +83,12 @@ func TestWriteTable(t *testing.T) {
 	dimension, err := f.GetSheetDimension("Data Receive")
 	require.NoError(t, err)
 	require.Equal(t, "A1:E7", dimension)
+	sheet := part(t, file, "xl/worksheets/sheet1.xml")
+	columns := regexp.MustCompile(`<col min="(\d+)"`).FindAllStringSubmatch(sheet, -1)
+	require.Len(t, columns, 5)
+	for i, c := range columns {
+		require.Equal(t, strconv.Itoa(i+1), c[1], "columns stand in ascending order")
+	}
 	panes, err := f.GetPanes("Data Receive")
 	require.NoError(t, err)
 	require.True(t, panes.Freeze)
