@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,8 +13,11 @@ import (
 	"dukcapil.go.id/sifilma/test/demo/people"
 )
 
-// stages are the bars of the screen, by the state that a request is in.
-var stages = []struct{ state, name string }{
+type stage struct{ state, name string }
+
+// stages are the bars of the screen, by the state that a request is in. The last
+// two have a bar of their own besides.
+var stages = []stage{
 	{"submitted", "Diajukan"}, {"validated", "Diperiksa"}, {"registered", "Terdaftar"}, {"approved", "Disetujui"},
 	{"accepted", "Diterima"}, {"scheduled", "Terjadwal"}, {"in_progress", "Personalisasi"}, {"done", "Dokumen"},
 }
@@ -57,17 +61,28 @@ func (p *play) follow(ctx context.Context, ticket string) (view, error) {
 }
 
 func (p *play) show(v view) {
-	at := p.office.Now().In(clock.Jakarta).Format("02-01-2006 15.04")
-	for i, s := range stages {
-		if s.state == v.State && v.State != "in_progress" && v.State != "done" {
-			p.out.Bar("Tahap", i+1, len(stages), s.name+", "+at+" WIB")
-		}
+	at := p.office.Now().In(clock.Jakarta).Format("02-01-2006 15.04") + " WIB"
+	cards := func() {
+		p.out.Bar("Personalisasi", v.Cards.Clear, v.CardCount, fmt.Sprintf("gagal %d, ragu %d, %s", v.Cards.Failed+v.Cards.Spoiled, v.Cards.InDoubt, at))
 	}
+	reached := slices.IndexFunc(stages, func(s stage) bool { return s.state == v.State })
+	entered := reached >= 0 && reached != p.stage
+	if entered && v.State == "done" {
+		cards() // the last card finishes the request: it was not seen in progress
+	}
+	if reached >= 0 && (entered || reached < len(stages)-2) {
+		name := stages[reached].name
+		if v.State == "approved" && v.fact("disposed") {
+			name = "Didisposisikan"
+		}
+		p.out.Bar("Tahap", reached+1, len(stages), name+", "+at)
+	}
+	p.stage = reached
 	switch v.State {
 	case "in_progress":
-		p.out.Bar("Personalisasi", v.Cards.Clear, v.CardCount, fmt.Sprintf("gagal %d, ragu %d, %s WIB", v.Cards.Failed+v.Cards.Spoiled, v.Cards.InDoubt, at))
+		cards()
 	case "done":
-		p.out.Bar("Dokumen", v.papers(), papersOfRequest, at+" WIB")
+		p.out.Bar("Dokumen", v.papers(), papersOfRequest, at)
 	}
 }
 

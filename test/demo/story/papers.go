@@ -95,7 +95,7 @@ func (p *play) summary(ctx context.Context, v view) error {
 			if _, err := p.staff["operator"].Do(ctx, people.Call{Method: http.MethodGet, Path: "/api/v1/documents/" + d.ID + "/files/" + f}, &body); err != nil {
 				return err
 			}
-			name, ending := strings.ReplaceAll(d.Kind, "_", "-"), f
+			name, ending := fileName(d.Label), f
 			if f == "scan" {
 				name, ending = name+"-bertanda-tangan", "pdf"
 			}
@@ -107,24 +107,24 @@ func (p *play) summary(ctx context.Context, v view) error {
 		}
 	}
 	day := terbilang.FormatDate
-	p.out.Say("\nRingkasan")
-	p.out.Say("  Kode Tiket   %s (%s)", v.Ticket, v.Label)
+	p.out.Say("\nRingkasan (tanggal menurut jam kantor, yang dimajukan oleh peragaan)")
+	p.out.Say("  Kode Tiket     %s (%s)", v.Ticket, v.Label)
 	if len(v.Timeline) > 0 {
 		first, last := span(v)
-		p.out.Say("  Tanggal      diajukan %s, diserahkan %s", day(clock.DateOf(first)), day(clock.DateOf(last)))
+		p.out.Say("  Tanggal        diajukan %s, diserahkan %s", day(clock.DateOf(first)), day(clock.DateOf(last)))
 	}
 	if v.Estimate != nil {
-		p.out.Say("  Personalisasi %s s.d. %s (janji pertama %s s.d. %s)", day(v.Estimate.Start), day(v.Estimate.Finish), day(v.Estimate.FirstStart), day(v.Estimate.FirstFinish))
+		p.out.Say("  Personalisasi  %s (janji pertama %s)", days(v.Estimate.Start, v.Estimate.Finish), days(v.Estimate.FirstStart, v.Estimate.FirstFinish))
 	}
-	p.out.Say("  Kartu        %d berhasil, %d gagal dan diganti, dari %d", v.Cards.Clear, v.Cards.Failed+v.Cards.Spoiled, v.CardCount)
+	p.out.Say("  Kartu          %d dari %d berhasil; %d gagal dan diganti", v.Cards.Clear, v.CardCount, v.Cards.Failed+v.Cards.Spoiled)
 	p.out.Say("  Dokumen")
 	for _, path := range paths {
 		p.out.Say("    %s", path)
 	}
-	p.out.Say("  Portal       %s/permohonan/%s", p.Portal, v.Ticket)
-	p.out.Say("  Intake       %s", p.Intake)
-	p.out.Say("  Kunci API    %s", p.Cast.APIKey)
-	p.out.Say("  Akun (kata sandi hanya untuk kali ini)")
+	p.out.Say("  Portal         %s/permohonan/%s", p.Portal, v.Ticket)
+	p.out.Say("  Intake         %s  (petunjuk bagi produsen)", p.Intake)
+	p.out.Say("  Kunci API      %s", p.Cast.APIKey)
+	p.out.Say("  Akun portal (kata sandi berganti pada tiap kali dijalankan)")
 	for _, l := range p.Cast.Logins {
 		p.out.Say("    %-14s %-28s %s", l.Username, l.Password, l.Name)
 	}
@@ -134,6 +134,21 @@ func (p *play) summary(ctx context.Context, v view) error {
 		p.out.Say("Siap: %s", fmt.Sprintf("permohonan %s selesai dalam %.0f detik.", v.Ticket, time.Since(p.Began).Seconds()))
 	}
 	return nil
+}
+
+// fileName makes a file's name of a paper's, such as surat-balasan-permohonan.
+func fileName(label string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(label), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	}), "-")
+}
+
+// days are the days from first to last, or one day.
+func days(first, last clock.Date) string {
+	if first == last {
+		return terbilang.FormatDate(first)
+	}
+	return terbilang.FormatDate(first) + " s.d. " + terbilang.FormatDate(last)
 }
 
 func span(v view) (first, last time.Time) {

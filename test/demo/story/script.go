@@ -66,11 +66,12 @@ type play struct {
 	sam    *client.Client
 	maker  *hand.ChipMaker
 	office clock.Office
+	stage  int // the last one shown, by its place in stages
 }
 
 // Play plays until a request is handed over and its papers are signed.
 func Play(ctx context.Context, s Script, w io.Writer) error {
-	p := &play{Script: s, out: screen.New(w, s.Began), client: people.NewProgram(s.Intake, s.Cast.APIKey), staff: map[string]*people.Client{}}
+	p := &play{Script: s, out: screen.New(w, s.Began), client: people.NewProgram(s.Intake, s.Cast.APIKey), staff: map[string]*people.Client{}, stage: -1}
 	for _, l := range s.Cast.Logins {
 		p.staff[l.Role] = people.NewPerson(s.Portal, l.Username, l.Password)
 	}

@@ -137,7 +137,7 @@ func ready(ctx context.Context, client *http.Client, address string) bool {
 // tell prints where everything is, for a run without a play.
 func (of *office) tell() {
 	say("\nPortal: " + of.address("portal") + "   Intake: " + of.address("intake"))
-	say("Akun (kata sandi hanya untuk kali ini):")
+	say("Akun portal (kata sandi berganti pada tiap kali dijalankan):")
 	for _, l := range of.cast.Logins {
 		say(fmt.Sprintf("  %-14s %-28s %s", l.Username, l.Password, l.Name))
 	}
