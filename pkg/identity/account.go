@@ -56,8 +56,12 @@ type Account struct {
 // Actor is the account as the timeline names it.
 func (a Account) Actor() machine.Actor { return machine.Actor{Name: a.Username, Role: a.Role} }
 
+// hashParams are the floor that OWASP gives for argon2id: 19 MiB, two passes.
+// More memory would be a portal's largest need by far.
+var hashParams = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
 // hashing holds the memory of concurrent password checks to what the machine
-// has cores for: argon2id takes 64 MiB each.
+// has cores for: argon2id takes 19 MiB each.
 var hashing = make(chan struct{}, max(1, runtime.NumCPU()))
 
 func hashed[T any](work func() (T, error)) (T, error) {
@@ -69,7 +73,7 @@ func hashed[T any](work func() (T, error)) (T, error) {
 // SetAccount creates an account, or gives an existing one of that user name a
 // new name, role, institution and password.
 func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string) error {
-	hash, err := hashed(func() (string, error) { return argon2id.CreateHash(password, argon2id.DefaultParams) })
+	hash, err := hashed(func() (string, error) { return argon2id.CreateHash(password, hashParams) })
 	if err != nil {
 		return fmt.Errorf("identity: hashing: %w", err)
 	}
@@ -97,7 +101,7 @@ var dummyHash = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return argon2id.CreateHash(password, argon2id.DefaultParams)
+	return argon2id.CreateHash(password, hashParams)
 })
 
 // Authenticate checks a password. now is machine time: locks are measured by it.
