@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -306,4 +307,38 @@ func TestAHundredMegabytes(t *testing.T) {
 		require.Zero(t, e.sent, "a client that asks first is told before it sends anything")
 	})
 	o.nothing(t)
+}
+
+// A client that sends slowly, on purpose or not, keeps its own places and no one
+// else's.
+func TestSlowClientHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "api: {rate_per_second: 1000, rate_burst: 1000, uploads: 2}")
+	body, contentType := whole(t).body(t)
+	slow, pipe := io.Pipe()
+	first := make(chan reply, 1)
+	go func() {
+		first <- o.do(t, http.MethodPost, drops, slow, map[string]string{
+			"Authorization": "Bearer " + o.key, "Content-Type": contentType, "Idempotency-Key": "slow",
+		})
+	}()
+	half := len(body) / 2
+	_, err := pipe.Write(body[:half])
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return strings.Contains(string(o.do(t, http.MethodGet, "/api/v1/status", nil, nil).body), `"now":1`)
+	}, 10*time.Second, 10*time.Millisecond)
+
+	again := whole(t)
+	again.form["reference"] = "lain"
+	r := o.send(t, drops, again, "again")
+	require.Equal(t, http.StatusTooManyRequests, r.status, "%s", r.body)
+	require.Equal(t, "5", r.header.Get("Retry-After"))
+	r = o.send(t, drops, whole(t), "other", map[string]string{"Authorization": "Bearer " + o.keys["other"]})
+	require.Equal(t, http.StatusAccepted, r.status, "%s", r.body)
+
+	_, err = pipe.Write(body[half:])
+	require.NoError(t, err)
+	require.NoError(t, pipe.Close())
+	require.Equal(t, http.StatusAccepted, (<-first).status)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -30,7 +31,8 @@ type Config struct {
 	// RatePerSecond and RateBurst bound the requests of one API key.
 	RatePerSecond float64 `yaml:"rate_per_second"`
 	RateBurst     int     `yaml:"rate_burst"`
-	// Uploads is how many drops are taken in at the same time.
+	// Uploads is how many drops are taken in at the same time; one client has at
+	// most a quarter of them, and at least one.
 	Uploads int `yaml:"uploads"`
 	// UploadTime bounds the reading of one drop.
 	UploadTime time.Duration `yaml:"upload_time"`
@@ -69,8 +71,10 @@ type API struct {
 	machine  clock.Machine
 	template []byte
 	slots    chan struct{}
-	limiters limiters
-	counted  *prometheus.CounterVec
+	// perClient are the places of each client, chan struct{} by institution.
+	perClient sync.Map
+	limiters  limiters
+	counted   *prometheus.CounterVec
 }
 
 // New makes the surface; registry may be nil.
@@ -117,21 +121,39 @@ func (a *API) InHand(context.Context) (any, error) {
 // slotWait is how long a drop waits for a place before it is sent away.
 const slotWait = 5 * time.Second
 
-// slot bounds the drops in hand, and with them disk, memory and connections.
+// slot bounds the drops in hand, and with them disk, memory and connections. One
+// client gets a part of the places: however slowly it sends, others come in.
 func (a *API) slot(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), slotWait)
 		defer cancel()
-		select {
-		case a.slots <- struct{}{}:
-		case <-ctx.Done():
-			a.counted.WithLabelValues("busy").Inc()
-			web.WriteProblem(w, r, *web.Unavailable(slotWait))
-			return
+		own := a.own(client(r.Context()).InstitutionID)
+		for _, place := range []struct {
+			slots  chan struct{}
+			answer func(time.Duration) *web.Problem
+		}{{own, web.TooMany}, {a.slots, web.Unavailable}} {
+			select {
+			case place.slots <- struct{}{}:
+			case <-ctx.Done():
+				a.counted.WithLabelValues("busy").Inc()
+				web.WriteProblem(w, r, *place.answer(slotWait))
+				return
+			}
+			defer func() { <-place.slots }()
 		}
-		defer func() { <-a.slots }()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// ownPart is the part of all places that one client may have.
+const ownPart = 4
+
+// own are the places of one client. Only known clients have some, so that their
+// number is bounded.
+func (a *API) own(institutionID string) chan struct{} {
+	fresh := make(chan struct{}, max(1, cap(a.slots)/ownPart))
+	slots, _ := a.perClient.LoadOrStore(institutionID, fresh)
+	return slots.(chan struct{})
 }
 
 func (a *API) cardList(w http.ResponseWriter, _ *http.Request) {
