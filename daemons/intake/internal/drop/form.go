@@ -95,15 +95,29 @@ func (c *checker) fault(pointer, code, detail string) {
 
 // text brings a text into the form in which it is stored and checks it.
 func (c *checker) text(s *string, pointer, name string, longest int, required, lines bool) {
-	*s = strings.TrimSpace(norm.NFC.String(*s))
+	*s = strings.TrimFunc(norm.NFC.String(*s), func(r rune) bool { return unicode.IsSpace(r) || invisible(r) })
 	switch {
 	case *s == "" && required:
 		c.fault(pointer, "missing", name+" wajib diisi.")
 	case utf8.RuneCountInString(*s) > longest:
 		c.fault(pointer, "too_long", name+" paling panjang "+strconv.Itoa(longest)+" huruf.")
-	case strings.ContainsFunc(*s, func(r rune) bool { return unicode.IsControl(r) && (!lines || r != '\n' && r != '\r' && r != '\t') }):
+	case strings.ContainsFunc(*s, func(r rune) bool { return unusable(r) && (!lines || r != '\n' && r != '\r' && r != '\t') }):
 		c.fault(pointer, "bad_character", name+" berisi karakter yang tidak dapat dipakai.")
 	}
+}
+
+// invisible are characters without a shape, which editors leave at the ends of
+// what is copied from them: alone they are no answer.
+func invisible(r rune) bool {
+	return r == '\u00ad' || r >= '\u200b' && r <= '\u200d' || r == '\u2060' || r == '\ufeff'
+}
+
+// unusable are characters that no paper can show or that make it lie: controls,
+// what broken text was replaced by, code points that are no characters, and marks
+// that turn the direction of reading around.
+func unusable(r rune) bool {
+	return unicode.IsControl(r) || r == utf8.RuneError || r&0xfffe == 0xfffe || r >= 0xfdd0 && r <= 0xfdef ||
+		r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
 func (c *checker) one(s *string, pointer, name string, of ...string) {

@@ -47,3 +47,26 @@ func FuzzForm(f *testing.F) {
 		}
 	})
 }
+
+// What is only there for machines is no text, and what makes a text read
+// otherwise than it is written is refused.
+func TestTextsThatLie(t *testing.T) {
+	t.Parallel()
+	for text, code := range map[string]string{
+		"PT Contoh": "", "\u200bPT Contoh\ufeff": "", "Ny. Siti \u2019Aisyah": "",
+		"\u200b": "missing", " \ufeff\u2060 ": "missing",
+		"PT \u202egnihtemos": "bad_character", "PT \u2067x": "bad_character", "PT \ufffd": "bad_character",
+		"PT \uffff": "bad_character", "PT\nContoh": "bad_character",
+	} {
+		found := &faults{}
+		c := &checker{f: found, said: map[string]bool{}}
+		c.text(&text, "/title", "Judul", maxLong, true, false)
+		if code == "" {
+			require.Empty(t, found.list, "%q", text)
+			require.NotContains(t, text, "\ufeff")
+			continue
+		}
+		require.Len(t, found.list, 1, "%q", text)
+		require.Equal(t, code, found.list[0].Code, "%q", text)
+	}
+}
