@@ -19,7 +19,6 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/test/harness"
 	"dukcapil.go.id/sifilma/test/paperoffice"
 )
 
@@ -128,8 +127,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	o := paperoffice.New(t, paperoffice.Plan{Cards: 3})
 	work := t.TempDir()
-	config := writeConfig(t, o, harness.NewVhost(t).Config("document-generator"),
-		fmt.Sprintf("libreoffice: {soffice: soffice, work_dir: %q}", work), "127.0.0.1:0")
+	config := surroundings(t, o, fmt.Sprintf("libreoffice: {soffice: soffice, work_dir: %q}", work), "").WriteConfig(t, paperoffice.At)
 	var requests []paperoffice.Request
 	for _, moment := range []func() bool{
 		func() bool { return count(o.DB, `SELECT count(*) FROM document`) > 0 },                        // drafted
@@ -184,8 +182,7 @@ func TestNothingRunsOnAfterAKill(t *testing.T) {
 	work := t.TempDir()
 	program := filepath.Join(work, "soffice")
 	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nwhile :; do sleep 0.1; done\n"), 0o755))
-	daemon := start(t, writeConfig(t, o, harness.NewVhost(t).Config("document-generator"),
-		fmt.Sprintf("libreoffice: {soffice: %q, work_dir: %q}", program, work), "127.0.0.1:0"))
+	daemon := start(t, surroundings(t, o, fmt.Sprintf("libreoffice: {soffice: %q, work_dir: %q}", program, work), "").WriteConfig(t, paperoffice.At))
 	t.Cleanup(func() {
 		for _, pid := range running(work) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)

@@ -3,14 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,13 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/blob"
-	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/docx"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 	"dukcapil.go.id/sifilma/test/harness"
@@ -67,56 +62,19 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 	}
 }
 
-// writeConfig writes the configuration of a daemon on an office, under its own
-// database role.
-func writeConfig(t *testing.T, o *paperoffice.Office, broker rabbit.Config, more, address string) (path string) {
+// surroundings are those of a daemon on an office, under its own database role.
+func surroundings(t *testing.T, o *paperoffice.Office, more, address string) *harness.Daemon {
 	t.Helper()
-	dir := t.TempDir()
-	clockFile := filepath.Join(dir, "clock")
-	require.NoError(t, clock.StepOffice(clockFile, paperoffice.At))
-	db := o.Database.Config(t, "sifilma_document_generator")
-	path = filepath.Join(dir, "generator.yaml")
-	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `
-http: {addr: %q}
-office_clock: %q
-postgres: {url: %q, password_file: %q}
-rabbit: {url: %q, password_file: %q}
-%s`, address, "file:"+clockFile, db.URL, db.PasswordFile, broker.URL, broker.PasswordFile, more), 0o600))
-	return path
+	return &harness.Daemon{Postgres: o.Database.Config(t, "sifilma_document_generator"),
+		Rabbit: harness.NewVhost(t).Config("document-generator"), More: more, Addr: address}
 }
 
 // run starts the daemon on an office until the test ends.
 func run(t *testing.T, o *paperoffice.Office, more, address string) {
 	t.Helper()
-	path := writeConfig(t, o, harness.NewVhost(t).Config("document-generator"), more, address)
-	signals, code := make(chan os.Signal, 2), make(chan int, 1)
-	log := &lockedLog{}
-	go func() {
-		code <- daemon.Run("document-generator", []string{"-config", path}, io.Discard, log, signals, defaults, wire)
-	}()
-	t.Cleanup(func() {
-		signals <- syscall.SIGTERM
-		if c := <-code; c != 0 || t.Failed() {
-			t.Errorf("the daemon ended with %d:\n%s", c, log)
-		}
+	surroundings(t, o, more, address).Start(t, paperoffice.At, func(args []string, log io.Writer, signals <-chan os.Signal) int {
+		return daemon.Run("document-generator", args, io.Discard, log, signals, defaults, wire)
 	})
-}
-
-type lockedLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // papers waits until the request has n papers with their files, and returns

@@ -11,18 +11,14 @@ import (
 	"net/http"
 	"net/textproto"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/cardlist"
-	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -37,19 +33,19 @@ var morning = time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
 
 // office is a running intake under its own database role.
 type office struct {
-	db    *postgres.DB // as the owner
-	url   string
-	spool string
-	log   *lockedLog
-	key   string // produsen, both scopes
-	keys  map[string]string
-	http  *http.Client
+	db     *postgres.DB // as the owner
+	url    string
+	spool  string
+	daemon *harness.Daemon
+	key    string // produsen, both scopes
+	keys   map[string]string
+	http   *http.Client
 }
 
 func newOffice(t *testing.T, settings ...string) *office {
 	t.Helper()
 	database := harness.NewDatabase(t)
-	o := &office{db: database.Open(t, ""), spool: t.TempDir(), log: &lockedLog{}, keys: map[string]string{},
+	o := &office{db: database.Open(t, ""), spool: t.TempDir(), keys: map[string]string{},
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: time.Minute}}
 	t.Cleanup(o.http.CloseIdleConnections)
 	require.NoError(t, machine.Sync(t.Context(), o.db, request.Machine))
@@ -96,37 +92,23 @@ func (o *office) seed(t *testing.T) {
 // start runs the daemon until the test ends.
 func (o *office) start(t *testing.T, db postgres.Config, settings []string) {
 	t.Helper()
-	broker := harness.NewVhost(t).Config("intake")
-	dir := t.TempDir()
-	clockFile := filepath.Join(dir, "clock")
-	require.NoError(t, clock.StepOffice(clockFile, morning))
-	text := fmt.Sprintf("http: {addr: \"127.0.0.1:0\"}\noffice_clock: %q\nspool_dir: %q\npostgres: {url: %q, password_file: %q}\nrabbit: {url: %q, password_file: %q}\n",
-		"file:"+clockFile, o.spool, db.URL, db.PasswordFile, broker.URL, broker.PasswordFile)
 	if len(settings) == 0 {
 		settings = []string{"api: {rate_per_second: 1000, rate_burst: 1000}"}
 	}
-	path := filepath.Join(dir, "intake.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(text+strings.Join(settings, "\n")), 0o600))
-	signals, code, addr := make(chan os.Signal, 2), make(chan int, 1), make(chan string, 1)
-	go func() {
-		code <- daemon.Run("intake", []string{"-config", path}, io.Discard, o.log, signals, defaults,
-			func(ctx context.Context, env *daemon.Env, cfg *Config) error {
-				addr <- env.Addr()
-				return wire(ctx, env, cfg)
-			})
-	}()
-	t.Cleanup(func() {
-		signals <- syscall.SIGTERM
-		if c := <-code; c != 0 || t.Failed() {
-			t.Errorf("the daemon ended with %d:\n%s", c, o.log)
-		}
+	o.daemon = &harness.Daemon{Postgres: db, Rabbit: harness.NewVhost(t).Config("intake"),
+		More: fmt.Sprintf("spool_dir: %q\n", o.spool) + strings.Join(settings, "\n")}
+	addr := make(chan string, 1)
+	code := o.daemon.Start(t, morning, func(args []string, log io.Writer, signals <-chan os.Signal) int {
+		return daemon.Run("intake", args, io.Discard, log, signals, defaults, func(ctx context.Context, env *daemon.Env, cfg *Config) error {
+			addr <- env.Addr()
+			return wire(ctx, env, cfg)
+		})
 	})
 	select {
 	case a := <-addr:
 		o.url = "http://" + a
-	case c := <-code:
-		code <- c
-		t.Fatalf("the daemon did not start: %s", o.log)
+	case <-code:
+		t.Fatalf("the daemon did not start: %s", o.daemon.Log())
 	}
 	require.Eventually(t, func() bool {
 		res, err := o.http.Get(o.url + "/readyz")
@@ -137,23 +119,6 @@ func (o *office) start(t *testing.T, db postgres.Config, settings []string) {
 		_, _ = io.Copy(io.Discard, res.Body)
 		return res.StatusCode == http.StatusOK
 	}, 20*time.Second, 20*time.Millisecond)
-}
-
-type lockedLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // part is a part of a drop.
@@ -334,7 +299,7 @@ func TestADropBecomesARequest(t *testing.T) {
 	require.Len(t, files, 4)
 	require.Equal(t, 1, o.count(t, "audit"))
 	require.Equal(t, 1, o.count(t, "outbox"))
-	require.NotContains(t, o.log.String(), o.key)
+	require.NotContains(t, o.daemon.Log(), o.key)
 	require.Eventually(t, func() bool {
 		var sent int
 		return o.db.Get(t.Context(), &sent, `SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL AND type = 'request.submitted'`) == nil && sent == 1

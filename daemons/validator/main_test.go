@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -66,48 +63,11 @@ func newOffice(t *testing.T) *office {
 			Code: "GSX-01", Name: "GSX-01", UsesReader: true, SAMPattern: `SAM-[0-9]{6}`, ReaderPattern: `R-[0-9]{6}`,
 		})
 	})
-	start(t, database.Config(t, "sifilma_validator"), harness.NewVhost(t).Config("validator"))
-	return o
-}
-
-// start runs the daemon until the test ends.
-func start(t *testing.T, db postgres.Config, broker rabbit.Config) {
-	t.Helper()
-	dir := t.TempDir()
-	clockFile := filepath.Join(dir, "clock")
-	require.NoError(t, clock.StepOffice(clockFile, morning))
-	path := filepath.Join(dir, "validator.yaml")
-	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil,
-		"http: {addr: \"127.0.0.1:0\"}\noffice_clock: %q\npostgres: {url: %q, password_file: %q}\nrabbit: {url: %q, password_file: %q}\n",
-		"file:"+clockFile, db.URL, db.PasswordFile, broker.URL, broker.PasswordFile), 0o600))
-	signals, code := make(chan os.Signal, 2), make(chan int, 1)
-	log := &lockedLog{}
-	go func() {
-		code <- daemon.Run("validator", []string{"-config", path}, io.Discard, log, signals, defaults, wire)
-	}()
-	t.Cleanup(func() {
-		signals <- syscall.SIGTERM
-		if c := <-code; c != 0 || t.Failed() {
-			t.Errorf("the daemon ended with %d:\n%s", c, log)
-		}
+	d := &harness.Daemon{Postgres: database.Config(t, "sifilma_validator"), Rabbit: harness.NewVhost(t).Config("validator")}
+	d.Start(t, morning, func(args []string, log io.Writer, signals <-chan os.Signal) int {
+		return daemon.Run("validator", args, io.Discard, log, signals, defaults, wire)
 	})
-}
-
-type lockedLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	return o
 }
 
 func (o *office) tx(t *testing.T, f func(ctx context.Context, tx *postgres.Tx) error) {

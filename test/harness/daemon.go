@@ -2,11 +2,11 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,42 +24,57 @@ import (
 type Daemon struct {
 	Postgres postgres.Config
 	Rabbit   rabbit.Config
+	Addr     string // of its HTTP server; a free port when empty
 	More     string // further lines of its YAML configuration
 
 	clock string
 	log   syncedLog
 }
 
-// Start runs a daemon until the test ends; run is its daemon.Run with arguments,
-// log and signals left to give. The office clock stands at officeAt. The test
-// fails when the daemon does not end well.
-func (d *Daemon) Start(t testing.TB, officeAt time.Time, run func(args []string, log io.Writer, signals <-chan os.Signal) int) {
+// WriteConfig writes the daemon's configuration, with the office clock at
+// officeAt, and returns its path.
+func (d *Daemon) WriteConfig(t testing.TB, officeAt time.Time) (path string) {
 	t.Helper()
 	dir := t.TempDir()
 	d.clock = filepath.Join(dir, "clock")
 	d.Step(t, officeAt)
-	path := filepath.Join(dir, "daemon.yaml")
+	path = filepath.Join(dir, "daemon.yaml")
 	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil,
-		"http: {addr: \"127.0.0.1:0\"}\noffice_clock: %q\npostgres: {url: %q, password_file: %q}\nrabbit: {url: %q, password_file: %q}\n%s\n",
-		"file:"+d.clock, d.Postgres.URL, d.Postgres.PasswordFile, d.Rabbit.URL, d.Rabbit.PasswordFile, d.More), 0o600))
-	signals, code := make(chan os.Signal, 2), make(chan int, 1)
-	go func() { code <- run([]string{"-config", path}, &d.log, signals) }()
+		"http: {addr: %q}\noffice_clock: %q\npostgres: {url: %q, password_file: %q}\nrabbit: {url: %q, password_file: %q}\n%s\n",
+		cmp.Or(d.Addr, "127.0.0.1:0"), "file:"+d.clock, d.Postgres.URL, d.Postgres.PasswordFile, d.Rabbit.URL, d.Rabbit.PasswordFile, d.More), 0o600))
+	return path
+}
+
+// Start runs a daemon until the test ends; run is its daemon.Run with arguments,
+// log and signals left to give. The office clock stands at officeAt. The test
+// fails when the daemon does not end well. An exit before that is on the
+// channel.
+func (d *Daemon) Start(t testing.TB, officeAt time.Time, run func(args []string, log io.Writer, signals <-chan os.Signal) int) (early <-chan int) {
+	t.Helper()
+	path := d.WriteConfig(t, officeAt)
+	signals, code := make(chan os.Signal, 2), make(chan int, 2)
+	go func() {
+		c := run([]string{"-config", path}, &d.log, signals)
+		code <- c
+		code <- c
+	}()
 	t.Cleanup(func() {
 		signals <- syscall.SIGTERM
 		if c := <-code; c != 0 || t.Failed() {
-			t.Errorf("the daemon ended with %d:\n%s", c, d.log.String())
+			t.Errorf("the daemon ended with %d:\n%s", c, d.Log())
 		}
 	})
+	return code
 }
+
+// Log is what the daemon has logged so far.
+func (d *Daemon) Log() string { return d.log.String() }
 
 // Step sets the daemon's office clock.
 func (d *Daemon) Step(t testing.TB, officeAt time.Time) {
 	t.Helper()
 	require.NoError(t, clock.StepOffice(d.clock, officeAt))
 }
-
-// Logged says whether the daemon's log holds a text.
-func (d *Daemon) Logged(text string) bool { return strings.Contains(d.log.String(), text) }
 
 type syncedLog struct {
 	mu sync.Mutex

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -28,20 +29,32 @@ type Relay struct {
 // Proxy starts a relay to target (host:port); it ends with the test.
 func Proxy(t testing.TB, target string) *Relay {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	r, err := NewRelay(target)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}
+
+// NewRelay starts a relay to target (host:port), for programs; Close ends it.
+func NewRelay(target string) (*Relay, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Relay{target: target, listener: l, stop: stop, ctx: ctx, open: map[net.Conn]bool{}, changed: make(chan struct{})}
 	r.work.Go(r.accept)
-	t.Cleanup(func() {
-		r.stop()
-		_ = l.Close()
-		r.closeAll()
-		r.work.Wait()
-	})
-	return r
+	return r, nil
+}
+
+// Close ends the relay and its connections.
+func (r *Relay) Close() {
+	r.stop()
+	_ = r.listener.Close()
+	r.closeAll()
+	r.work.Wait()
 }
 
 // Address is where clients connect.
