@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -32,7 +34,7 @@ var answers = []struct {
 }{
 	{view.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
 	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
-	{cardlist.ErrNotFound, notFound},
+	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound},
 
 	{postgres.ErrStale, func() error {
 		return web.PreconditionFailed("Data ini baru saja diubah oleh pihak lain. Muat ulang, periksa, lalu coba kembali.")
@@ -77,6 +79,13 @@ var answers = []struct {
 	}},
 	{perso.ErrSamePerson, func() error {
 		return web.Forbidden("Keputusan harus dikonfirmasi oleh orang lain.").WithCode("same-person")
+	}},
+	{shelf.ErrClosed, func() error {
+		return web.Conflict("Pesan ini sudah ditangani orang lain. Muat ulang daftarnya.").WithCode("already-closed")
+	}},
+	{shelf.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
+	{outbox.ErrNotReplayable, func() error {
+		return web.Conflict("Pesan ini tidak dapat diulang karena bentuknya tidak dikenal; tutup dengan alasan.").WithCode("not-replayable")
 	}},
 	{letter.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{handover.ErrNotDone, func() error {

@@ -46,11 +46,7 @@ func (p *Pages) loginForm(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Pages) login(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		var large *http.MaxBytesError
-		if !errors.As(err, &large) {
-			err = web.BadRequest("Isian tidak dapat dibaca. Kembali, lalu coba lagi.")
-		}
+	if err := parseForm(r); err != nil {
 		p.fail(w, r, err)
 		return
 	}
@@ -71,6 +67,16 @@ func (p *Pages) login(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// parseForm reads what was typed.
+func parseForm(r *http.Request) error {
+	err := r.ParseForm()
+	var large *http.MaxBytesError
+	if err != nil && !errors.As(err, &large) {
+		return web.BadRequest("Isian tidak dapat dibaca. Kembali, lalu coba lagi.")
+	}
+	return err
+}
+
 func (p *Pages) logout(w http.ResponseWriter, r *http.Request) {
 	if err := p.door.Leave(w, r); err != nil {
 		p.fail(w, r, err)
@@ -82,7 +88,7 @@ func (p *Pages) logout(w http.ResponseWriter, r *http.Request) {
 // localPath keeps a return address within this site.
 func localPath(text string) string {
 	u, err := url.Parse(text)
-	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/permohonan") ||
+	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, home) && u.Path != shelfPath ||
 		strings.ContainsAny(text, "\\\r\n") {
 		return home
 	}

@@ -21,12 +21,14 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -60,7 +62,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door) *Pages {
 		}
 		return addresses[name], nil
 	}
-	for _, name := range []string{"landing", "login", "list", "request", "error"} {
+	for _, name := range []string{"landing", "login", "list", "request", "shelf", "error"} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
 			ParseFS(files, "templates/layout.html", "templates/"+name+".html")) // embedded: parsed in every test
 	}
@@ -103,6 +105,10 @@ func (p *Pages) Mount(root chi.Router) {
 	inside := site.With(p.door.Require(p.toLogin))
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
+	inside.Get(shelfPath, p.keeper(p.shelf))
+	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
+	inside.Post(shelfPath+"/{id}/ulangi", p.keeper(p.replayOne))
+	inside.Post(shelfPath+"/{id}/tutup", p.keeper(p.layAside))
 }
 
 // elsewhere answers an address that is none: programs get a problem, people a
@@ -190,10 +196,14 @@ type sheet struct {
 	Section   string // of the navigation
 	Account   *identity.Account
 	RoleLabel string
+	Shelf     *shelfLink // for whoever looks after it
 	Now       time.Time
 	Build     string
 	Body      any
 }
+
+// shelfLink leads to the shelf and says how many messages wait there.
+type shelfLink struct{ Open int }
 
 // show renders a page whole before it answers, so that a fault in a template
 // cannot leave half a page.
@@ -202,8 +212,18 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	if a := signin.Account(r); a.ID != "" {
 		s.Account, s.RoleLabel = &a, request.RoleLabels[a.Role]
 	}
-	if name == "list" || name == "request" {
+	switch name {
+	case "list", "request":
 		s.Section = "permohonan"
+	case "shelf":
+		s.Section = "antrean-gagal"
+	}
+	if s.Account != nil && shelf.May(s.Account.Role) {
+		open, err := rabbit.CountShelf(r.Context(), p.db)
+		if err != nil { // the page stands without the number
+			zerolog.Ctx(r.Context()).Warn().Err(err).Msg("the shelf cannot be counted")
+		}
+		s.Shelf = &shelfLink{open}
 	}
 	var out bytes.Buffer
 	if err := p.sheets[name].Execute(&out, s); err != nil {
