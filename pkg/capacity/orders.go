@@ -80,7 +80,19 @@ func CloseDays(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt ti
 }
 
 // Settle closes the orders in state closing of which no station holds a card.
+// The planner's lock comes before the orders' own, as everywhere; while nothing
+// is closing it takes neither.
 func Settle(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (closed int, err error) {
+	var closing bool
+	if err := tx.Get(ctx, &closing, `SELECT EXISTS (SELECT FROM work_order WHERE state = 'closing')`); err != nil {
+		return 0, fmt.Errorf("capacity: looking for closing orders: %w", err)
+	}
+	if !closing {
+		return 0, nil
+	}
+	if err := Lock(ctx, tx); err != nil {
+		return 0, err
+	}
 	var orders []WorkOrder
 	if err := tx.Select(ctx, &orders, selectOrder+`WHERE state = 'closing' ORDER BY id FOR UPDATE`); err != nil {
 		return 0, fmt.Errorf("capacity: reading closing orders: %w", err)
