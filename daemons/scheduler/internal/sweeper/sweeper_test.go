@@ -294,6 +294,33 @@ func TestManySweepersRingOnce(t *testing.T) {
 	}
 }
 
+// TestRunSweepsAndGivesTheLeaseBack: a scheduler that ends well leaves the lease
+// to the next one at once.
+func TestRunSweepsAndGivesTheLeaseBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.become("submitted")
+	r.age(deadline + time.Second)
+	m := clock.NewFake(time.Now())
+	s, err := sweeper.New(sweeper.Defaults(), r.scheduler, r.queues, zerolog.Nop(), m)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	for range 2 {
+		require.NoError(t, m.WaitTimers(ctx, 1))
+		m.Advance(sweeper.Defaults().Every)
+	}
+	require.NoError(t, m.WaitTimers(ctx, 1))
+	_, mine, err := r.sweeper.Sweep(t.Context())
+	require.NoError(t, err)
+	require.False(t, mine)
+	require.Equal(t, []string{"request.submitted"}, r.ringing())
+	stop()
+	require.NoError(t, <-ended)
+	require.Zero(t, r.sweep(), "it takes the lease and finds the bell rung")
+}
+
 func TestPruneForgetsOldRings(t *testing.T) {
 	t.Parallel()
 	db := harness.NewDatabase(t)
