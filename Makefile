@@ -17,7 +17,7 @@ services := bin/services
 test_readers := 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo stop clean test test-long lint services build fmt install $(services)
+.PHONY: help run demo crash stop clean test test-long lint services build fmt install $(services)
 
 help: ## Tampilkan daftar ini
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -28,8 +28,13 @@ run: install build ## Jalankan seluruh kantor di komputer ini sampai Ctrl-C
 demo: install build ## Sama seperti run, lalu selesai dengan kode 0
 	@exec bin/sifilma up -play bin/demo -once
 
+crash: install build ## Ganggu seluruh kantor secara acak, lalu periksa bahwa tidak ada yang hilang
+	@go build $(vcs) -o bin/ ./test/crash
+	@exec bin/crash
+
 stop: $(services) ## Hentikan semua yang dijalankan dari folder kerja ini
 	@$(services) stop -dir "$$SIFILMA_TEST_RUN"
+	@$(services) stop -dir "$(SIFILMA_RUN_DIR)/crash"
 	@$(services) stop
 
 clean: $(services) ## Hentikan semuanya dan hapus data folder kerja

@@ -28,7 +28,9 @@ func runUp(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("up", flag.ContinueOnError)
 	fs.StringVar(&o.Dir, "dir", "", "folder kerja (bawaan: SIFILMA_RUN_DIR, lalu .run)")
 	fs.IntVar(&o.Readers, "readers", 2, "jumlah pembaca kartu maya")
-	fs.StringVar(&o.Play, "play", "", "`program` yang memerankan orang-orang kantor setelah semua siap")
+	fs.StringVar(&o.Play, "play", "", "`program` yang memerankan orang-orang kantor setelah semua siap; - mencetak naskahnya saja")
+	fs.IntVar(&o.Copies, "copies", 1, "jumlah proses tiap daemon")
+	fs.StringVar(&o.Ways, "ways", "", "`berkas` JSON: alamat layanan menurut nama proses, bila lewat perantara")
 	fs.BoolVar(&o.Once, "once", false, "berhenti setelah program -play selesai, dengan kodenya")
 	if err := fs.Parse(args); err != nil {
 		return err

@@ -16,8 +16,9 @@ import (
 type Values map[string]any
 
 // WriteConfig writes a daemon's shipped configuration, with the values of this
-// machine in it, and returns the file's path.
-func WriteConfig(dir, daemon string, values Values) (string, error) {
+// machine in it, and returns the path of the file, which has the name of the
+// daemon's instance.
+func WriteConfig(dir, daemon, instance string, values Values) (string, error) {
 	shipped, err := configs.Files.ReadFile(daemon + ".yaml")
 	if err != nil {
 		return "", fmt.Errorf("fleet: configuration of %s: %w", daemon, err)
@@ -34,7 +35,7 @@ func WriteConfig(dir, daemon string, values Values) (string, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "etc"), 0o750); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "etc", daemon+".yaml")
+	path := filepath.Join(dir, "etc", instance+".yaml")
 	return path, os.WriteFile(path, body, 0o600)
 }
 

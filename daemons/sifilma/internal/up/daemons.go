@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,7 +21,28 @@ import (
 // daemons in the order of their start.
 var daemons = []string{"intake", "validator", "scheduler", "perso-station", "document-generator", "portal"}
 
-// ports are the HTTP ports of the daemons.
+// instance is one process of a daemon. The first has the daemon's name, further
+// ones have a number behind it.
+type instance struct {
+	name, daemon string
+	copy         int // from 1
+}
+
+// instances are the processes of this office, in the order of their start.
+func (of *office) instances() (all []instance) {
+	for _, d := range daemons {
+		for n := 1; n <= of.Copies; n++ {
+			in := instance{name: d, daemon: d, copy: n}
+			if n > 1 {
+				in.name = d + "-" + strconv.Itoa(n)
+			}
+			all = append(all, in)
+		}
+	}
+	return all
+}
+
+// ports are the HTTP ports of the instances.
 type ports map[string]int
 
 // choosePorts gives each daemon the port that it had in the last run, if that
@@ -33,17 +55,18 @@ func (of *office) choosePorts() (ports, error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
+	all := of.instances()
 	base := of.services.Postgres.Port + 100
-	if had["portal"] != 0 {
-		base = had["portal"] - len(daemons) + 1
+	if had[all[0].name] != 0 {
+		base = had[all[0].name]
 	}
-	free, err := local.FreePorts(base, len(daemons))
+	free, err := local.FreePorts(base, len(all))
 	if err != nil {
 		return nil, err
 	}
 	now := ports{}
-	for i, d := range daemons {
-		now[d] = free[i]
+	for i, in := range all {
+		now[in.name] = free[i]
 	}
 	body, err := json.MarshalIndent(now, "", "  ")
 	if err != nil {
@@ -52,8 +75,41 @@ func (of *office) choosePorts() (ports, error) {
 	return now, os.WriteFile(path, body, 0o600)
 }
 
-func (of *office) address(daemon string) string {
-	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(of.ports[daemon]))
+func (of *office) address(instance string) string {
+	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(of.ports[instance]))
+}
+
+// Way is how an instance reaches the services, host:port each; empty for
+// directly.
+type Way struct {
+	Postgres string `json:"postgres"`
+	Rabbit   string `json:"rabbit"`
+}
+
+// via puts a way's host and port into an address.
+func via(address, hostPort string) (string, error) {
+	if hostPort == "" {
+		return address, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", err
+	}
+	u.Host = hostPort
+	return u.String(), nil
+}
+
+// ways reads the file of ways by instance, if there is one.
+func (of *office) ways() (map[string]Way, error) {
+	ways := map[string]Way{}
+	if of.Ways == "" {
+		return ways, nil
+	}
+	body, err := os.ReadFile(of.Ways)
+	if err != nil {
+		return nil, err
+	}
+	return ways, json.Unmarshal(body, &ways)
 }
 
 // controlPath is the virtual SAM's control socket; beside the PC/SC socket,
@@ -66,24 +122,35 @@ func (of *office) startDaemons() error {
 	if err := of.startVirtualSAM(); err != nil {
 		return err
 	}
-	for _, d := range daemons {
-		values := fleet.Values{
-			"http":         fleet.Values{"addr": net.JoinHostPort("127.0.0.1", strconv.Itoa(of.ports[d]))},
-			"office_clock": "file:" + of.clockPath(),
-			"postgres": fleet.Values{
-				"url": of.services.Postgres.RoleURL(database, setup.Roles[d], ""), "password_file": of.secrets[d],
-			},
-			"rabbit": fleet.Values{"url": of.services.Rabbit.URL(vhost), "password_file": of.services.Rabbit.PasswordFile, "name": d},
-		}
-		for k, v := range of.special(d) {
-			values[k] = v
-		}
-		path, err := fleet.WriteConfig(of.Dir, d, values)
+	ways, err := of.ways()
+	if err != nil {
+		return err
+	}
+	for _, in := range of.instances() {
+		way := ways[in.name]
+		db, err := via(of.services.Postgres.RoleURL(database, setup.Roles[in.daemon], ""), way.Postgres)
 		if err != nil {
 			return err
 		}
-		m := fleet.Member{Name: d, Argv: []string{filepath.Join(of.bin, d), "-config", path}, Env: []string{of.services.Mark(d)}}
-		if d == "perso-station" {
+		broker, err := via(of.services.Rabbit.URL(vhost), way.Rabbit)
+		if err != nil {
+			return err
+		}
+		values := fleet.Values{
+			"http":         fleet.Values{"addr": net.JoinHostPort("127.0.0.1", strconv.Itoa(of.ports[in.name]))},
+			"office_clock": "file:" + of.clockPath(),
+			"postgres":     fleet.Values{"url": db, "password_file": of.secrets[in.daemon]},
+			"rabbit":       fleet.Values{"url": broker, "password_file": of.services.Rabbit.PasswordFile, "name": in.name},
+		}
+		for k, v := range of.special(in) {
+			values[k] = v
+		}
+		path, err := fleet.WriteConfig(of.Dir, in.daemon, in.name, values)
+		if err != nil {
+			return err
+		}
+		m := fleet.Member{Name: in.name, Argv: []string{filepath.Join(of.bin, in.daemon), "-config", path}, Env: []string{of.services.Mark(in.name)}}
+		if in.daemon == "perso-station" {
 			m.Env = append(m.Env, of.cardEnv()...)
 		}
 		of.fleet.Start(m)
@@ -106,14 +173,14 @@ func (of *office) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	client := &http.Client{Timeout: 2 * time.Second}
-	for _, d := range daemons {
+	for _, in := range of.instances() {
 		for {
-			if ready(ctx, client, of.address(d)+"/readyz") {
+			if ready(ctx, client, of.address(in.name)+"/readyz") {
 				break
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("%s tidak siap dalam %s; lihat %s", d, readyWithin, filepath.Join(of.Dir, "log", d+".log"))
+				return fmt.Errorf("%s tidak siap dalam %s; lihat %s", in.name, readyWithin, filepath.Join(of.Dir, "log", in.name+".log"))
 			case <-time.After(50 * time.Millisecond):
 			}
 		}
@@ -143,20 +210,24 @@ func (of *office) tell() {
 	}
 }
 
-// special are the values of one daemon only.
-func (of *office) special(daemon string) fleet.Values {
-	switch daemon {
-	case "perso-station":
-		var readers []string
-		for _, r := range of.services.PCSC.Primary() {
+// special are the values of one instance only. Stations share out the readers.
+func (of *office) special(in instance) fleet.Values {
+	if in.daemon != "perso-station" {
+		return nil
+	}
+	readers := []string{}
+	for i, r := range of.services.PCSC.Primary() {
+		if i%of.Copies == in.copy-1 {
 			readers = append(readers, r.Name)
 		}
-		return fleet.Values{
-			"production": false, "readers": readers,
-			"token":   fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},
-			"journal": filepath.Join(of.Dir, "station", "journal.jsonl"),
-		}
-	default:
-		return nil
+	}
+	home := "station"
+	if in.copy > 1 {
+		home += "-" + strconv.Itoa(in.copy)
+	}
+	return fleet.Values{
+		"production": false, "readers": readers, "station": "perso-" + strconv.Itoa(in.copy),
+		"token":   fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},
+		"journal": filepath.Join(of.Dir, home, "journal.jsonl"),
 	}
 }

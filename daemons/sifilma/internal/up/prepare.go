@@ -152,8 +152,13 @@ func (of *office) script() (*strings.Reader, error) {
 	for _, r := range of.services.PCSC.Primary() {
 		readers = append(readers, r.Name)
 	}
+	addresses := map[string][]string{} // of all copies, by daemon
+	for _, in := range of.instances() {
+		addresses[in.daemon] = append(addresses[in.daemon], of.address(in.name))
+	}
 	body, err := json.Marshal(map[string]any{
-		"dir": of.Dir, "began": of.began, "once": of.Once, "office_clock": of.clockPath(),
+		"addresses": addresses,
+		"dir":       of.Dir, "began": of.began, "once": of.Once, "office_clock": of.clockPath(),
 		"portal": of.address("portal"), "intake": of.address("intake"), "station": of.address("perso-station"),
 		"virtual_sam": of.controlPath(), "readers": readers,
 		"token": map[string]string{"module": of.services.HSM.Module, "label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},

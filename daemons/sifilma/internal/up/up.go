@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -24,7 +25,9 @@ import (
 type Options struct {
 	Dir     string // run directory
 	Readers int    // virtual readers
-	Play    string // program that plays the people; empty for none
+	Play    string // program that plays the people; empty for none, "-" prints its script instead
+	Copies  int    // processes of each daemon
+	Ways    string // JSON file: Way by name of instance, for whoever puts something between daemons and services
 	Once    bool   // stop when Play ends, with its exit code
 }
 
@@ -66,7 +69,7 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	o.Dir = dir
+	o.Dir, o.Copies = dir, max(o.Copies, 1)
 	of := &office{Options: o, bin: filepath.Dir(self), began: time.Now(), secrets: map[string]string{}}
 	released, err := of.guard(self)
 	if err != nil {
@@ -178,6 +181,14 @@ func (of *office) down(ctx context.Context) error {
 // play runs the program that plays the people. It gets what it needs to know
 // on standard input: nothing secret is written to a file.
 func (of *office) play(ctx context.Context) (code int, err error) {
+	if of.Play == "-" {
+		script, err := of.script()
+		if err != nil {
+			return 1, err
+		}
+		_, err = io.Copy(os.Stdout, io.MultiReader(script, strings.NewReader("\n")))
+		return 0, err
+	}
 	cmd := exec.CommandContext(ctx, of.Play)
 	cmd.Env = append(append(os.Environ(), of.cardEnv()...), of.services.Mark("play"))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

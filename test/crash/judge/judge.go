@@ -1,0 +1,220 @@
+// Package judge looks at everything that a crash run left behind: what the
+// senders were told, what the chips say, the database and its files.
+package judge
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/test/crash/load"
+	"dukcapil.go.id/sifilma/test/crash/office"
+	"dukcapil.go.id/sifilma/test/virtualsam/control"
+	"dukcapil.go.id/sifilma/test/virtualsam/writelog"
+)
+
+// Verdict counts what must be zero and says what it was.
+type Verdict struct {
+	Lost, Doubled, Stuck int
+	Requests, Cards      int // requests with a 202; cards that are clear
+	Rings                int // bells that the sweeper rang again
+	Faults               []string
+}
+
+func (v *Verdict) lost(format string, args ...any) {
+	v.Lost++
+	v.Faults = append(v.Faults, "hilang: "+fmt.Sprintf(format, args...))
+}
+
+func (v *Verdict) doubled(format string, args ...any) {
+	v.Doubled++
+	v.Faults = append(v.Faults, "ganda: "+fmt.Sprintf(format, args...))
+}
+
+func (v *Verdict) stuck(format string, args ...any) {
+	v.Stuck++
+	v.Faults = append(v.Faults, "macet: "+fmt.Sprintf(format, args...))
+}
+
+// Good says whether nothing was found.
+func (v *Verdict) Good() bool { return v.Lost == 0 && v.Doubled == 0 && v.Stuck == 0 }
+
+type judging struct {
+	*Verdict
+	db    *postgres.DB
+	chips []control.Chip
+	lines []writelog.Line
+}
+
+// Judge judges; an error means that it could not look.
+func Judge(ctx context.Context, of *office.Office, w *load.World) (*Verdict, error) {
+	db, err := of.DB()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	j := &judging{Verdict: &Verdict{}, db: db}
+	if _, j.chips, err = w.SAM().List(ctx); err != nil {
+		return nil, err
+	}
+	if j.lines, err = writelog.Read(filepath.Join(of.Dir, "virtualsam-writes.jsonl")); err != nil {
+		return nil, err
+	}
+	for _, what := range []func(context.Context) error{
+		func(ctx context.Context) error { return j.drops(ctx, w.Drops()) },
+		j.ends, j.cards, j.numbers, j.papers, j.orders, j.books,
+	} {
+		if err := what(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range w.Strange() {
+		j.stuck("%s", s)
+	}
+	return j.Verdict, nil
+}
+
+// drops: every 202 is one request, with all its cards; no request is nobody's.
+func (j *judging) drops(ctx context.Context, drops []*load.Drop) error {
+	var rows []struct {
+		Ticket    string `db:"ticket"`
+		Reference string `db:"reference"`
+		Count     int    `db:"card_count"`
+		Listed    int    `db:"listed"`
+	}
+	if err := j.db.Select(ctx, &rows, `SELECT ticket, reference, card_count,
+		(SELECT count(*) FROM listed_card l WHERE l.request_id = r.id AND l.replaces IS NULL) AS listed FROM request r`); err != nil {
+		return err
+	}
+	by := map[string][]int{}
+	for i, r := range rows {
+		by[r.Reference] = append(by[r.Reference], i)
+	}
+	for _, d := range drops {
+		found := by[d.Reference]
+		delete(by, d.Reference)
+		for _, t := range d.Tickets {
+			if t != d.Tickets[0] {
+				j.doubled("satu kunci, dua Kode Tiket: %s dan %s", d.Tickets[0], t)
+			}
+		}
+		switch {
+		case len(d.Tickets) == 0:
+			j.stuck("permohonan %s tidak pernah dijawab", d.Reference)
+		case len(found) == 0:
+			j.lost("permohonan %s (%s) dijawab 202 dan tidak ada", d.Tickets[0], d.Reference)
+		case len(found) > 1:
+			j.doubled("permohonan %s ada %d kali", d.Reference, len(found))
+		case rows[found[0]].Ticket != d.Tickets[0]:
+			j.lost("permohonan %s bernomor %s, dijawab %s", d.Reference, rows[found[0]].Ticket, d.Tickets[0])
+		case rows[found[0]].Count != d.Cards || rows[found[0]].Listed != d.Cards:
+			j.lost("permohonan %s: %d kartu dikirim, %d dicatat, %d dalam daftar", d.Tickets[0], d.Cards, rows[found[0]].Count, rows[found[0]].Listed)
+		default:
+			j.Requests++
+		}
+	}
+	for reference := range by {
+		j.doubled("permohonan %s tidak dikirim oleh siapa pun", reference)
+	}
+	return nil
+}
+
+// ends: each request is at its end, with all that belongs there.
+func (j *judging) ends(ctx context.Context) error {
+	var rows []struct {
+		Ticket  string `db:"ticket"`
+		State   string `db:"state"`
+		Count   int    `db:"card_count"`
+		Clear   int    `db:"clear"`
+		Given   int    `db:"given"`
+		Open    int    `db:"open"`
+		Papers  int    `db:"papers"`
+		Kinds   int    `db:"kinds"`
+		Waiting string `db:"waiting"`
+	}
+	if err := j.db.Select(ctx, &rows, `SELECT ticket, state, card_count,
+		(SELECT count(*) FROM card c WHERE c.request_id = r.id AND c.state = 'clear') AS clear,
+		(SELECT count(*) FROM handover_card x JOIN handover h ON h.id = x.handover_id WHERE h.request_id = r.id AND h.state = 'closed') AS given,
+		(SELECT count(*) FROM card c WHERE c.request_id = r.id AND c.state NOT IN ('clear','failed','spoiled','reduced')) AS open,
+		(SELECT count(*) FROM document d WHERE d.request_id = r.id AND d.state = 'issued') AS papers,
+		(SELECT count(DISTINCT kind) FROM document d WHERE d.request_id = r.id AND d.state = 'issued') AS kinds,
+		coalesce((SELECT string_agg(c.serial || ' ' || c.state, ', ') FROM card c
+		          WHERE c.request_id = r.id AND c.state NOT IN ('clear','reduced')), '') AS waiting
+		FROM request r`); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		switch {
+		case r.State == "rejected" || r.State == "cancelled":
+			if r.Clear != 0 {
+				j.doubled("permohonan %s %s dengan %d kartu jadi", r.Ticket, r.State, r.Clear)
+			}
+		case r.State != "done":
+			j.stuck("permohonan %s tetap %s (%d dari %d kartu; %s)", r.Ticket, r.State, r.Clear, r.Count, r.Waiting)
+		case r.Clear != r.Count || r.Open != 0:
+			j.lost("permohonan %s selesai dengan %d dari %d kartu (%s)", r.Ticket, r.Clear, r.Count, r.Waiting)
+		case r.Given != r.Count:
+			j.stuck("permohonan %s: %d dari %d kartu diserahkan", r.Ticket, r.Given, r.Count)
+		case r.Papers != 4 || r.Kinds != 4:
+			j.stuck("permohonan %s: %d dokumen, %d jenis", r.Ticket, r.Papers, r.Kinds)
+		}
+		j.Cards += r.Clear
+	}
+	return nil
+}
+
+// books: the audit chain is whole, nothing waits to be sent, the shelf is empty,
+// every history has all its steps.
+func (j *judging) books(ctx context.Context) error {
+	if _, err := audit.Verify(ctx, j.db); err != nil {
+		j.lost("rantai audit: %v", err)
+	}
+	for what, query := range map[string]string{
+		"baris audit belum disegel":          `SELECT count(*) FROM audit WHERE seq IS NULL`,
+		"pesan belum terkirim":               `SELECT count(*) FROM outbox WHERE sent_at IS NULL`,
+		"pesan di rak":                       `SELECT count(*) FROM shelf WHERE closed_at IS NULL`,
+		"keputusan ragu belum diambil":       `SELECT count(*) FROM card_resolution WHERE confirmed_by IS NULL`,
+		"perintah kerja terbuka tanpa kartu": `SELECT count(*) FROM work_order WHERE state IN ('planned','released','closing')`,
+	} {
+		var n int
+		if err := j.db.Get(ctx, &n, query); err != nil {
+			return err
+		}
+		if n != 0 {
+			j.stuck("%d %s", n, what)
+		}
+	}
+	var n int
+	// A planned work order moves about without a history: it is a forecast.
+	if err := j.db.Get(ctx, &n, `SELECT count(*) FROM (SELECT machine, subject FROM history WHERE machine <> 'work_order' GROUP BY 1, 2 HAVING count(*) <> max(version) OR min(version) <> 1) x`); err != nil {
+		return err
+	}
+	if n != 0 {
+		j.lost("%d riwayat tidak lengkap", n)
+	}
+	for table, machine := range map[string]string{"request": "request", "card": "card", "work_order": "work_order", "handover": "handover", "document": "document"} {
+		if err := j.db.Get(ctx, &n, `SELECT count(*) FROM `+table+` t WHERE NOT EXISTS
+			(SELECT FROM history h WHERE h.machine = $1 AND h.subject = t.id AND h.version = t.version AND h.to_state = t.state)`, machine); err != nil {
+			return err
+		}
+		if n != 0 {
+			j.lost("%d baris %s tanpa riwayat keadaannya", n, table)
+		}
+	}
+	return j.db.Get(ctx, &j.Rings, `SELECT coalesce(sum(rings), 0) FROM sweep`)
+}
+
+// AtRest says whether no message waits and every audit row is sealed.
+func AtRest(ctx context.Context, of *office.Office) bool {
+	db, err := of.DB()
+	if err != nil {
+		return false
+	}
+	defer func() { _ = db.Close() }()
+	var n int
+	err = db.Get(ctx, &n, `SELECT (SELECT count(*) FROM outbox WHERE sent_at IS NULL) + (SELECT count(*) FROM audit WHERE seq IS NULL)
+		+ (SELECT count(*) FROM work_order WHERE state IN ('planned','released','closing'))`)
+	return err == nil && n == 0
+}

@@ -1,0 +1,140 @@
+package judge
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/xuri/excelize/v2"
+
+	"dukcapil.go.id/sifilma/pkg/blob"
+)
+
+// papers: numbers follow one another without a gap, files are what was stored,
+// the result list names each card once.
+func (j *judging) papers(ctx context.Context) error {
+	var docs []struct {
+		Ticket  string     `db:"ticket"`
+		Request string     `db:"request_id"`
+		Kind    string     `db:"kind"`
+		State   string     `db:"state"`
+		Number  string     `db:"number"`
+		Year    int        `db:"year"`
+		XLSX    *uuid.UUID `db:"xlsx_blob"`
+	}
+	if err := j.db.Select(ctx, &docs, `SELECT r.ticket, d.request_id, d.kind, d.state, coalesce(d.number, '') AS number,
+		coalesce(extract(year FROM d.dated), 0)::int AS year, d.xlsx_blob
+		FROM document d JOIN request r ON r.id = d.request_id`); err != nil {
+		return err
+	}
+	used := map[int]map[int]string{}
+	for _, d := range docs {
+		if d.Kind == "result_list" && d.XLSX != nil && d.State == "issued" {
+			if err := j.list(ctx, d.Ticket, d.Request, *d.XLSX); err != nil {
+				return err
+			}
+		}
+		parts := strings.Split(d.Number, "/")
+		if len(parts) < 2 {
+			continue
+		}
+		n, err := strconv.Atoi(parts[1])
+		if err != nil {
+			return fmt.Errorf("nomor dokumen %q: %w", d.Number, err)
+		}
+		if used[d.Year] == nil {
+			used[d.Year] = map[int]string{}
+		}
+		if other, ok := used[d.Year][n]; ok {
+			j.doubled("nomor %s tahun %d pada dokumen %s dan %s", d.Number, d.Year, other, d.Ticket)
+		}
+		used[d.Year][n] = d.Ticket
+	}
+	for year, numbers := range used {
+		for n := 1; n <= len(numbers); n++ {
+			if _, ok := numbers[n]; !ok {
+				j.lost("nomor dokumen %d tahun %d tidak dipakai", n, year)
+			}
+		}
+	}
+	return j.files(ctx)
+}
+
+// list reads a result list as a produsen does.
+func (j *judging) list(ctx context.Context, ticket, request string, id uuid.UUID) error {
+	var cards []struct {
+		Serial string    `db:"serial"`
+		PCID   uuid.UUID `db:"pcid"`
+	}
+	if err := j.db.Select(ctx, &cards, `SELECT c.serial, n.value AS pcid FROM card c JOIN card_number n ON n.card_id = c.id AND n.kind = 'pcid'
+		WHERE c.request_id = $1 AND c.state = 'clear'`, request); err != nil {
+		return err
+	}
+	r, _, err := blob.Open(ctx, j.db, id)
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(r)
+	_ = r.Close()
+	if err != nil {
+		return err
+	}
+	book, err := excelize.OpenReader(bytes.NewReader(body))
+	if err != nil {
+		j.lost("daftar hasil %s tidak terbaca: %v", ticket, err)
+		return nil
+	}
+	defer func() { _ = book.Close() }()
+	text := map[string]int{}
+	for _, sheet := range book.GetSheetList() {
+		rows, err := book.GetRows(sheet)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			for _, cell := range row {
+				text[cell]++
+			}
+		}
+	}
+	for _, c := range cards {
+		if text[c.Serial] == 0 {
+			j.lost("daftar hasil %s tanpa kartu %s", ticket, c.Serial)
+		}
+		if text[c.Serial] > 1 {
+			j.doubled("daftar hasil %s dengan kartu %s %d kali", ticket, c.Serial, text[c.Serial])
+		}
+	}
+	return nil
+}
+
+// files: each blob is whole.
+func (j *judging) files(ctx context.Context) error {
+	var blobs []struct {
+		ID   uuid.UUID `db:"id"`
+		Sum  []byte    `db:"sha256"`
+		Size int64     `db:"size"`
+	}
+	if err := j.db.Select(ctx, &blobs, `SELECT id, sha256, size FROM blob`); err != nil {
+		return err
+	}
+	for _, b := range blobs {
+		r, _, err := blob.Open(ctx, j.db, b.ID)
+		if err != nil {
+			j.lost("berkas %s: %v", b.ID, err)
+			continue
+		}
+		sum := sha256.New()
+		n, err := io.Copy(sum, r)
+		_ = r.Close()
+		if err != nil || n != b.Size || !bytes.Equal(sum.Sum(nil), b.Sum) {
+			j.lost("berkas %s rusak: %d dari %d byte (%v)", b.ID, n, b.Size, err)
+		}
+	}
+	return nil
+}
