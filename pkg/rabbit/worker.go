@@ -10,6 +10,7 @@ import (
 
 	"github.com/lib/pq"
 	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -200,7 +201,9 @@ func (w *worker) attempt(items []item) error {
 	}
 	ctx := w.work
 	if len(events) == 1 && events[0].TraceParent != "" {
-		ctx = trace.ContextWith(ctx, trace.Child(events[0].TraceParent))
+		parent := trace.Child(events[0].TraceParent)
+		log := zerolog.Ctx(ctx).With().Str("trace_id", trace.ID(parent)).Logger()
+		ctx = log.WithContext(trace.ContextWith(ctx, parent))
 	}
 	return w.hold(func() error {
 		err := w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {

@@ -1,5 +1,5 @@
 // Command services starts, stops, shows or removes the private services of one
-// run directory.
+// run directory, or opens psql on them.
 package main
 
 import (
@@ -8,7 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -24,7 +27,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("pemakaian: services start|stop|status|clean [-dir FOLDER] [-readers N]")
+		return errors.New("pemakaian: services start|stop|status|clean|psql [-dir FOLDER] [-readers N]")
 	}
 	flags := flag.NewFlagSet("services", flag.ContinueOnError)
 	dir := flags.String("dir", "", "folder kerja (bawaan: SIFILMA_RUN_DIR, lalu .run)")
@@ -58,8 +61,29 @@ func run(args []string) error {
 			return errors.New("tidak semua layanan berjalan")
 		}
 		return nil
+	case "psql":
+		s, err := local.Load(*dir)
+		if err != nil {
+			return err
+		}
+		return psql(s, flags.Args())
 	}
 	return fmt.Errorf("perintah tidak dikenal: %s", args[0])
+}
+
+// psql becomes psql on the office's database, as its superuser.
+func psql(s *local.Services, args []string) error {
+	path, err := exec.LookPath("psql")
+	if err != nil {
+		return err
+	}
+	password, err := os.ReadFile(s.Postgres.PasswordFile)
+	if err != nil {
+		return err
+	}
+	p := s.Postgres
+	environment := append(os.Environ(), "PGPASSWORD="+strings.TrimSpace(string(password)))
+	return syscall.Exec(path, append([]string{"psql", "-h", p.Host, "-p", strconv.Itoa(p.Port), "-U", p.User, "-d", "sifilma"}, args...), environment)
 }
 
 func show(s *local.Services) {
