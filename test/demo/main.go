@@ -21,7 +21,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(ctx); ctx.Err() != nil {
+		os.Exit(130) // stopped, not failed
+	} else if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "peragaan:", err)
 		os.Exit(1)
 	}

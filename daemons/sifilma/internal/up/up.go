@@ -114,6 +114,16 @@ func alone(dir string) (unlock func(), err error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("kantor di %s sudah berjalan; hentikan dulu (Ctrl-C atau make stop)", dir)
 	}
+	// The pid is for who wants to stop it; it holds while the lock is held.
+	if err := f.Truncate(0); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	_, err = fmt.Fprintln(f, os.Getpid())
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
 	return func() { _ = f.Close() }, nil
 }
 

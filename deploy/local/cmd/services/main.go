@@ -48,8 +48,14 @@ func run(args []string) error {
 		show(s)
 		return nil
 	case "stop":
+		if err := endOffice(ctx, *dir); err != nil {
+			return err
+		}
 		return local.StopDir(ctx, *dir)
 	case "clean":
+		if err := endOffice(ctx, *dir); err != nil {
+			return err
+		}
 		return local.CleanDir(ctx, *dir)
 	case "status":
 		s, err := local.Load(*dir)
