@@ -17,7 +17,7 @@ services := bin/services
 test_readers := 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo crash stop clean test test-long lint services build fmt install $(services)
+.PHONY: help run demo crash bench stop clean test test-long lint services build fmt install $(services)
 
 help: ## Tampilkan daftar ini
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -32,9 +32,14 @@ crash: install build ## Ganggu seluruh kantor secara acak, lalu periksa bahwa ti
 	@go build $(vcs) -o bin/ ./test/crash
 	@exec bin/crash
 
+bench: install build ## Ukur kecepatan di samping pembandingnya; pilih dengan SIFILMA_BENCH=hop,intake,start
+	@go build $(vcs) -o bin/ ./test/bench
+	@exec bin/bench -dir "$(SIFILMA_RUN_DIR)/bench"
+
 stop: $(services) ## Hentikan semua yang dijalankan dari folder kerja ini
 	@$(services) stop -dir "$$SIFILMA_TEST_RUN"
 	@$(services) stop -dir "$(SIFILMA_RUN_DIR)/crash"
+	@$(services) stop -dir "$(SIFILMA_RUN_DIR)/bench"
 	@$(services) stop
 
 clean: $(services) ## Hentikan semuanya dan hapus data folder kerja
