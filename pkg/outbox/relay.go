@@ -26,6 +26,10 @@ const (
 	// leaseRows is how many rows are taken at once, and how many may be in hand
 	// before more are taken.
 	leaseRows = 500
+	// markRows and markLinger bound how long confirmed rows wait to be marked
+	// together, while more confirms are on their way: each marking is a commit.
+	markRows   = 250
+	markLinger = 10 * time.Millisecond
 	// lease is how long the rows taken are left alone by other relays, by the
 	// database's clock.
 	lease = 10 * time.Second
@@ -271,8 +275,8 @@ func (r *Relay) settle(taken row, o rabbit.Outcome) {
 	}
 }
 
-// mark writes verdicts into the outbox as they come in, all that are there at
-// once, until ctx ends.
+// mark writes verdicts into the outbox as they come in, many at once, until ctx
+// ends.
 func (r *Relay) mark(ctx context.Context) {
 	var trouble trouble
 	for {
@@ -281,6 +285,7 @@ func (r *Relay) mark(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		r.gather(ctx)
 		r.mu.Lock()
 		verdicts := r.settled
 		r.settled = nil
@@ -302,6 +307,31 @@ func (r *Relay) mark(ctx context.Context) {
 			r.db.Bell(bellName).Ring()
 		}
 	}
+}
+
+// gather waits a moment for further verdicts, as long as some are due.
+func (r *Relay) gather(ctx context.Context) {
+	if r.enough() {
+		return
+	}
+	linger := r.clock.NewTimer(markLinger)
+	defer linger.Stop()
+	for !r.enough() {
+		select {
+		case <-r.wake:
+		case <-linger.C():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// enough says whether it is time to mark: many rows, or all that are in hand.
+func (r *Relay) enough() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.settled) >= min(markRows, r.inHand)
 }
 
 // letGo counts n rows as no longer in hand, and says whether that made room for
