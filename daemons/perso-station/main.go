@@ -63,6 +63,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	env.AddCheck("rabbitmq", broker.Check)
 	env.AddCheck("hsm", ring.Check)
 	env.AddCheck("readers", hands.Check)
+	env.AddCheck("journal", func(context.Context) error { return book.Ready() })
 	env.Status.Set("station", cfg.Station)
 	env.Status.Set("profile", profile.Label())
 	env.Status.Func("readers", func(context.Context) (any, error) { return work.Readers(), nil })

@@ -13,8 +13,9 @@ import (
 )
 
 // TestHelperAppend is the body of a process of its own for
-// TestFailedWriteBreaksTheJournal: it appends with a limit on the file size,
-// which fails a write half way like a full disk. Without the environment it has
+// the tests of failed writes: it appends with a limit on the file size,
+// which fails a write half way like a full disk; then, if asked, it gets room
+// again and goes on. Without the environment it has
 // nothing to do.
 func TestHelperAppend(t *testing.T) {
 	path := os.Getenv("JOURNAL_HELPER")
@@ -30,7 +31,11 @@ func TestHelperAppend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+	var free syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &free); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: free.Max}); err != nil {
 		t.Fatal(err)
 	}
 	kept, broken := 0, 0
@@ -45,4 +50,17 @@ func TestHelperAppend(t *testing.T) {
 		}
 	}
 	fmt.Printf("kept %d broken %d\n", kept, broken)
+	if os.Getenv("JOURNAL_MEND") == "" {
+		return
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &free); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(journal.Entry{Kind: "mended", Card: "chip-02"}); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("mended")
 }

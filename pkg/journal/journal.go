@@ -37,6 +37,8 @@ var (
 	// ErrBroken means that an earlier write failed, so that nothing more can
 	// be promised: the journal must be opened again.
 	ErrBroken = errors.New("journal: an earlier write failed")
+	// ErrFull means that the disk has too little room for the next entries.
+	ErrFull = errors.New("journal: disk nearly full")
 	// ErrClosed means that the journal was closed.
 	ErrClosed = errors.New("journal: closed")
 	// ErrEntry means that the entry cannot be written as it is; the journal
@@ -61,6 +63,9 @@ type Journal struct {
 	size int64
 	head Head
 	err  error
+	// mendable says that it was a write that failed, not a sync: what is on the
+	// disk is known up to size.
+	mendable bool
 }
 
 // TornSuffix is added to a journal's path for the file that collects lines cut
@@ -167,8 +172,8 @@ func (j *Journal) Head() Head {
 
 // Append adds one entry and returns when it is on the disk. Seq and the chain
 // are filled in, and At if it is zero. ErrEntry refuses the entry; after any
-// other error the journal is broken for good, because what is on the disk is no
-// longer known.
+// other error the journal is broken, because what is on the disk is no longer
+// known; Ready mends what can be mended.
 func (j *Journal) Append(e Entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -185,6 +190,7 @@ func (j *Journal) Append(e Entry) error {
 		return err
 	}
 	if _, err := j.file.Write(line); err != nil {
+		j.mendable = true
 		return j.fail(err)
 	}
 	// Not tried again when it fails: the kernel may have dropped the pages and
@@ -200,6 +206,64 @@ func (j *Journal) Append(e Entry) error {
 func (j *Journal) fail(err error) error {
 	j.err = fmt.Errorf("%w: %w", ErrBroken, err)
 	return j.err
+}
+
+// spare is the room on the disk, in bytes, below which the journal is not
+// ready: enough for the entries of many cards at once.
+const spare = 64 << 10
+
+// Ready says whether the next entries can be expected to be kept; ask before an
+// undertaking that must not be left without them. A journal that is broken
+// because a write found no room is mended: the line that was cut off goes to the
+// file with TornSuffix, and the journal takes entries again. After a failed sync
+// it stays broken until it is opened anew, because the kernel may show pages
+// that are not on the disk.
+func (j *Journal) Ready() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err != nil && !j.mendable {
+		return j.err
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Fstatfs(int(j.file.Fd()), &disk); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if disk.Bavail*uint64(disk.Bsize) < spare {
+		return errors.Join(ErrFull, j.err)
+	}
+	if j.err == nil {
+		return nil
+	}
+	if err := j.mend(); err != nil {
+		return errors.Join(j.err, err)
+	}
+	j.err, j.mendable = nil, false
+	return nil
+}
+
+// mend takes off what a failed write left behind the last good line.
+func (j *Journal) mend() error {
+	info, err := j.file.Stat()
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if info.Size() > j.size {
+		torn := make([]byte, info.Size()-j.size)
+		if _, err := j.file.ReadAt(torn, j.size); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		if err := keepTorn(j.path+TornSuffix, torn); err != nil {
+			return fmt.Errorf("journal: cannot set the unfinished line aside: %w", err)
+		}
+	}
+	if err := j.file.Truncate(j.size); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if err := j.file.Sync(); err != nil {
+		j.mendable = false
+		return j.fail(err)
+	}
+	return nil
 }
 
 // Replay calls fn for each entry, from the first, that was in the journal when

@@ -282,7 +282,7 @@ func TestReplayMayAppendAndStop(t *testing.T) {
 }
 
 func TestOneStationAtATime(t *testing.T) {
-	t.Parallel()
+	// Not beside others: a child holds their locks between fork and exec.
 	path := write(t, entries...)
 	j, err := journal.Open(path)
 	require.NoError(t, err)
@@ -308,7 +308,7 @@ func TestOpenRefusesWhatIsNoFile(t *testing.T) {
 // A full disk breaks the journal until it is opened again; then it holds what
 // was promised.
 func TestFailedWriteBreaksTheJournal(t *testing.T) {
-	t.Parallel()
+	// Not beside others: a child holds their locks between fork and exec.
 	path := write(t, entries...)
 	run := exec.Command(os.Args[0], "-test.run=TestHelperAppend$")
 	info, err := os.Stat(path)
@@ -323,4 +323,28 @@ func TestFailedWriteBreaksTheJournal(t *testing.T) {
 	require.NotZero(t, j.Torn())
 	require.Equal(t, []string{"assigned", "writing", "verified", "helper"}, kinds(replay(t, j)))
 	require.NoError(t, j.Close())
+}
+
+// Where room returns, the journal goes on behind the last good line, and the line
+// that was cut off is kept apart.
+func TestRoomAgainMendsTheJournal(t *testing.T) {
+	// Not beside others: a child holds their locks between fork and exec.
+	path := write(t, entries...)
+	run := exec.Command(os.Args[0], "-test.run=TestHelperAppend$")
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	run.Env = append(os.Environ(), "JOURNAL_HELPER="+path, "JOURNAL_MEND=1", fmt.Sprintf("JOURNAL_LIMIT=%d", info.Size()+350))
+	out, err := run.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "kept 1 broken 2\nmended")
+	j, err := journal.Open(path)
+	require.NoError(t, err)
+	require.Zero(t, j.Torn())
+	require.Equal(t, []string{"assigned", "writing", "verified", "helper", "mended"}, kinds(replay(t, j)))
+	require.NoError(t, j.Ready())
+	require.NoError(t, j.Close())
+	require.ErrorIs(t, j.Ready(), journal.ErrClosed)
+	torn, err := os.ReadFile(path + journal.TornSuffix)
+	require.NoError(t, err)
+	require.NotEmpty(t, torn)
 }

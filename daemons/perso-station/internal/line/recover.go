@@ -99,6 +99,9 @@ func (t *task) resume(ctx context.Context) verdict {
 		}
 		return t.away(err)
 	}
+	if err := t.line.Journal.Ready(); err != nil {
+		return t.away(err)
+	}
 	err := t.record(ctx, perso.Writing, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
 		return perso.Resume(ctx, tx, t.hand, t.line.change("keputusan dua orang"))
 	})

@@ -37,6 +37,9 @@ func (t *task) personalise(ctx context.Context) verdict {
 	if err := l.Ring.Check(work); err != nil {
 		return t.away(err)
 	}
+	if err := l.Journal.Ready(); err != nil {
+		return t.away(err)
+	}
 	place := perso.Place{
 		Station: l.Station, Reader: t.reader.Name(), Profile: l.Profile.Label(), ProfileSHA256: l.Profile.SHA256, Numbers: l.Numbers,
 	}
