@@ -24,18 +24,17 @@ type Chaos struct {
 
 	mu     sync.Mutex
 	kills  int
-	blows  map[string]int
 	failed []error
 	down   sync.WaitGroup
 }
 
 // New gets ready; each blow is told to say.
 func New(of *office.Office, seed uint64, say func(string)) *Chaos {
-	return &Chaos{of: of, r: rand.New(rand.NewPCG(seed, 1)), say: say, blows: map[string]int{}} //nolint:gosec // repeatable
+	return &Chaos{of: of, r: rand.New(rand.NewPCG(seed, 1)), say: say} //nolint:gosec // repeatable
 }
 
 // A service restart costs the office many seconds: one at a time, not too often.
-const serviceEvery = 30 * time.Second
+const serviceEvery = 25 * time.Second
 
 // Run strikes until ctx ends, then lets everything go on again.
 func (c *Chaos) Run(ctx context.Context) {
@@ -44,19 +43,19 @@ func (c *Chaos) Run(ctx context.Context) {
 		// Every blow draws all its dice first, so that the order depends on the
 		// seed only.
 		kind, name := c.r.IntN(100), office.Instances()[c.r.IntN(len(office.Instances()))]
-		long, which := time.Duration(1000+c.r.IntN(6000))*time.Millisecond, c.r.IntN(4)
+		long, which := time.Duration(1000+c.r.IntN(6000))*time.Millisecond, c.r.IntN(5)
 		switch {
-		case kind < 45:
+		case kind < 40:
 			c.kill(name)
-		case kind < 58:
+		case kind < 52:
 			c.during("SIGSTOP "+name, func() { c.freeze(ctx, name, long) })
-		case kind < 85:
+		case kind < 76:
 			line, to := c.of.Postgres[name], "PostgreSQL"
 			if which%2 == 1 {
 				line, to = c.of.Rabbit[name], "RabbitMQ"
 			}
 			c.line(ctx, line, name+" - "+to, kind, long)
-		case kind < 92 && c.of.Small != "":
+		case kind < 83 && c.of.Small != "":
 			c.during("disk penuh perso-station-2", func() { c.fill(ctx, long) })
 		case time.Since(services) > serviceEvery:
 			services = time.Now()
@@ -75,7 +74,7 @@ func (c *Chaos) Run(ctx context.Context) {
 	}
 }
 
-// Kills tells how many processes were ended, Blows how often each thing was done.
+// Kills tells how many daemons and services were ended.
 func (c *Chaos) Kills() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,15 +149,23 @@ func (c *Chaos) service(ctx context.Context, which int, away time.Duration) {
 		service = office.RabbitMQ
 	case 3:
 		service, sig = office.RabbitMQ, syscall.SIGTERM
+	case 4:
+		c.killed("RabbitMQ kembali kosong")
+		c.down.Go(func() { c.settle("RabbitMQ kosong", c.of.EmptyBroker(context.WithoutCancel(ctx))) })
+		return
 	}
 	c.killed(fmt.Sprintf("%s: %s mati selama %s", sig, service, away.Round(100*time.Millisecond)))
-	c.down.Go(func() {
-		if err := c.of.Restart(ctx, service, sig, away); err != nil {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.failed = append(c.failed, fmt.Errorf("%s: %w", service, err))
-		}
-	})
+	c.down.Go(func() { c.settle(string(service), c.of.Restart(ctx, service, sig, away)) })
+}
+
+// settle notes a blow that did not come off.
+func (c *Chaos) settle(what string, err error) {
+	if err == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = append(c.failed, fmt.Errorf("%s: %w", what, err))
 }
 
 // fill leaves no byte on the small disk for a while.

@@ -81,10 +81,11 @@ func (j *judging) drops(ctx context.Context, drops []*load.Drop) error {
 	var rows []struct {
 		Ticket    string `db:"ticket"`
 		Reference string `db:"reference"`
+		State     string `db:"state"`
 		Count     int    `db:"card_count"`
 		Listed    int    `db:"listed"`
 	}
-	if err := j.db.Select(ctx, &rows, `SELECT ticket, reference, card_count,
+	if err := j.db.Select(ctx, &rows, `SELECT ticket, reference, state, card_count,
 		(SELECT count(*) FROM listed_card l WHERE l.request_id = r.id AND l.replaces IS NULL) AS listed FROM request r`); err != nil {
 		return err
 	}
@@ -109,6 +110,11 @@ func (j *judging) drops(ctx context.Context, drops []*load.Drop) error {
 			j.doubled("permohonan %s ada %d kali", d.Reference, len(found))
 		case rows[found[0]].Ticket != d.Tickets[0]:
 			j.lost("permohonan %s bernomor %s, dijawab %s", d.Reference, rows[found[0]].Ticket, d.Tickets[0])
+		case d.Faulty:
+			j.Requests++
+			if s := rows[found[0]].State; s != "cancelled" {
+				j.lost("permohonan %s dengan nomor seri ganda lolos: %s", d.Tickets[0], s)
+			}
 		case rows[found[0]].Count != d.Cards || rows[found[0]].Listed != d.Cards:
 			j.lost("permohonan %s: %d kartu dikirim, %d dicatat, %d dalam daftar", d.Tickets[0], d.Cards, rows[found[0]].Count, rows[found[0]].Listed)
 		default:

@@ -20,7 +20,7 @@ import (
 
 const (
 	tiredAfter = 20 * time.Second // then a hand takes out a card that nothing happens to
-	dayAtMost  = 15 * time.Second // real time that a day's cards get
+	dayAtMost  = 10 * time.Second // real time that a day's cards get
 )
 
 // feed is the hand at one station.
@@ -167,7 +167,7 @@ func (w *World) days(ctx context.Context) {
 		}
 		w.step(today.At(7, 31))
 		began := time.Now()
-		_ = office.Pause(ctx, 3*time.Second)
+		_ = office.Pause(ctx, 2*time.Second)
 		for time.Since(began) < dayAtMost && ctx.Err() == nil && w.remaining(ctx, operator, today) {
 			_ = office.Pause(ctx, 500*time.Millisecond)
 		}

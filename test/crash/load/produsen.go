@@ -65,7 +65,7 @@ func (w *World) drop(ctx context.Context, r *rand.Rand) error {
 		w.mu.Lock()
 		d.Tickets = append(d.Tickets, ticket)
 		if len(d.Tickets) == 1 {
-			w.open = append(w.open, &job{ticket: ticket, rng: w.dice(d.Reference)})
+			w.open = append(w.open, &job{ticket: ticket, faulty: d.Faulty, rng: w.dice(d.Reference)})
 		}
 		w.mu.Unlock()
 		if again == 0 {
@@ -106,7 +106,9 @@ func (w *World) write(r *rand.Rand) (people.Call, *Drop, error) {
 	list := make([]sample.Card, d.Cards)
 	for i := range list {
 		list[i] = sample.Card{Serial: fmt.Sprintf("%s%03d", base, i+1), Reader: fmt.Sprintf("GSX-%s-%03d", base[3:9], i+1)}
-		d.Serials = append(d.Serials, list[i].Serial)
+	}
+	if d.Faulty = r.IntN(15) == 0; d.Faulty {
+		list[1].Serial = list[0].Serial // the validator must send it back
 	}
 	xlsx, err := sample.CardList("Type IdGlobalScan GSX-01", list)
 	if err != nil {

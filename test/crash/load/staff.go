@@ -140,6 +140,9 @@ func (d *desk) act(ctx context.Context, j *job, v view) (bool, error) {
 	case "done":
 		return d.papers(ctx, v)
 	case "returned":
+		if j.faulty {
+			return verb("produsen", "cancellation", because)
+		}
 		d.surprise("permohonan %s dikembalikan", v.Ticket)
 	}
 	return false, nil

@@ -26,7 +26,7 @@ import (
 type Drop struct {
 	Key, Reference string
 	Cards          int
-	Serials        []string
+	Faulty         bool     // its list names a serial twice
 	Tickets        []string // of each 202 that came; one ticket, however often it was sent
 }
 
@@ -55,6 +55,7 @@ type job struct {
 	over   bool
 	last   string // what it looked like, for the report
 	held   bool   // it was on hold once
+	faulty bool   // it must be returned, and is cancelled then
 	rng    *rand.Rand
 }
 

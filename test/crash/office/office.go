@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +39,7 @@ const (
 	readers   = 4
 	upWithin  = 4 * time.Minute
 	endWithin = 90 * time.Second
-	smallDisk = "size=256k"
+	smallDisk = "size=4m"
 )
 
 // Script is what the office tells those who play its people.
@@ -238,6 +240,23 @@ func (of *Office) Restart(ctx context.Context, which Service, sig syscall.Signal
 	defer cancel()
 	_, err = local.Start(ctx, local.Options{Dir: of.Dir, Readers: readers})
 	return err
+}
+
+// EmptyBroker takes everything out of the broker, as if it came back from a new
+// disk: queues and messages are gone, and every session with them.
+func (of *Office) EmptyBroker(ctx context.Context) error {
+	of.serve.Lock()
+	defer of.serve.Unlock()
+	s, err := local.Load(of.Dir)
+	if err != nil {
+		return err
+	}
+	all := map[string]string{"configure": ".*", "write": ".*", "read": ".*"}
+	return errors.Join(
+		s.Rabbit.API(ctx, http.MethodDelete, "/vhosts/sifilma", nil, nil),
+		s.Rabbit.API(ctx, http.MethodPut, "/vhosts/sifilma", map[string]any{}, nil),
+		s.Rabbit.API(ctx, http.MethodPut, "/permissions/sifilma/"+url.PathEscape(s.Rabbit.User), all, nil),
+	)
 }
 
 // DB is the database as its owner sees it, past all relays.
