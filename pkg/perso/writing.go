@@ -124,7 +124,9 @@ func observe(ctx context.Context, tx *postgres.Tx, h *Hand, f Finding) error {
 
 // Resume takes up the writing of a card in doubt, after two people decided so
 // about this very doubt (ErrNotResolved otherwise): same attempt, same numbers,
-// same secrets.
+// same secrets. The attempt is then the station's that resumes it: were it still
+// another's, that one would call it in doubt at its next start, in the middle of
+// the writing.
 func Resume(ctx context.Context, tx *postgres.Tx, h Hand, ch Change) (Hand, error) {
 	decision, err := Resolved(ctx, tx, h.Card)
 	if err != nil {
@@ -139,10 +141,10 @@ func Resume(ctx context.Context, tx *postgres.Tx, h Hand, ch Change) (Hand, erro
 	}
 	w.card.Reason = ""
 	if err := tx.ExecOne(ctx, `
-		UPDATE perso_attempt SET outcome='', proposal='', ended_at=NULL WHERE id=$1`, h.Attempt.ID); err != nil {
+		UPDATE perso_attempt SET outcome='', proposal='', ended_at=NULL, station=$2 WHERE id=$1`, h.Attempt.ID, ch.Actor.Name); err != nil {
 		return Hand{}, fmt.Errorf("perso: resuming: %w", err)
 	}
-	h.Card, h.Attempt.Outcome, h.Attempt.Proposal = w.card, "", ""
+	h.Card, h.Attempt.Outcome, h.Attempt.Proposal, h.Attempt.Station = w.card, "", "", ch.Actor.Name
 	return h, w.done(ctx)
 }
 
