@@ -100,17 +100,22 @@ func (g *ground) rabbitConfig(vhost, name string) rabbit.Config {
 	return rabbit.Config{URL: r.URL(vhost), PasswordFile: r.PasswordFile, Name: name}
 }
 
-// freshDatabase makes an empty database with the present schema.
-func (g *ground) freshDatabase(ctx context.Context, name string) (_ *postgres.DB, err error) {
+// emptyDatabase makes a database with nothing in it.
+func (g *ground) emptyDatabase(ctx context.Context, name string) (err error) {
 	admin, err := g.admin("postgres")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, admin.Close()) }()
 	if _, err := admin.ExecContext(ctx, `DROP DATABASE IF EXISTS `+pq.QuoteIdentifier(name)+` WITH (FORCE)`); err != nil {
-		return nil, err
+		return err
 	}
-	if err := g.services.Postgres.EnsureDatabase(ctx, name); err != nil {
+	return g.services.Postgres.EnsureDatabase(ctx, name)
+}
+
+// freshDatabase makes an empty database with the present schema.
+func (g *ground) freshDatabase(ctx context.Context, name string) (*postgres.DB, error) {
+	if err := g.emptyDatabase(ctx, name); err != nil {
 		return nil, err
 	}
 	owner, err := g.services.Postgres.URL(name)
