@@ -27,9 +27,10 @@ const (
 	serverGone               // the server commits and cannot be reached afterwards
 )
 
-// commitProxy is a TCP proxy that spoils one COMMIT, once armed.
+// commitProxy is a TCP proxy that spoils one message to the server, once armed.
 type commitProxy struct {
 	target string
+	match  func(sent []byte) bool // which message; a COMMIT by default
 	armed  atomic.Bool
 	fault  fault
 	gone   atomic.Bool
@@ -39,11 +40,13 @@ type commitProxy struct {
 // commitMessage is the simple query "COMMIT" on the wire.
 var commitMessage = []byte("Q\x00\x00\x00\x0bCOMMIT\x00")
 
+func isCommit(sent []byte) bool { return bytes.Equal(sent, commitMessage) }
+
 func startCommitProxy(t *testing.T, target string, f fault) (*commitProxy, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &commitProxy{target: target, fault: f}
+	p := &commitProxy{target: target, match: isCommit, fault: f}
 	p.done.Go(func() {
 		for {
 			client, err := l.Accept()
@@ -89,7 +92,7 @@ func (p *commitProxy) serve(client net.Conn) {
 		if err != nil {
 			break
 		}
-		if bytes.Equal(buf[:n], commitMessage) && p.armed.CompareAndSwap(true, false) {
+		if p.armed.Load() && p.match(buf[:n]) && p.armed.CompareAndSwap(true, false) {
 			if p.fault == requestLost {
 				break
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -305,37 +304,6 @@ func TestPostgresAwayIsSatOut(t *testing.T) {
 	require.Empty(t, open)
 }
 
-// The trap of E1 (reliability.md): a handler outlives its session; its late
-// acknowledgement must not settle the first message of the next session.
-func TestLateAcknowledgementSettlesNoStranger(t *testing.T) {
-	t.Parallel()
-	db, v := harness.DB(t), harness.NewVhost(t)
-	done := newEffects(t, db)
-	proxy := harness.Proxy(t, v.Address())
-	sender := rabbit.New(v.Config("portal"), zerolog.Nop())
-	running(t, sender)
-	entered, leave := make(chan struct{}), make(chan struct{})
-	var first sync.Once
-	b := rabbit.New(v.ConfigVia("validator", proxy.Address()), zerolog.Nop())
-	b.Consume(db, rabbit.QueueValidator, func(ctx context.Context, tx *postgres.Tx, events []rabbit.Event) error {
-		first.Do(func() { close(entered); <-leave })
-		return done.once(ctx, tx, events)
-	}, rabbit.Batch(1))
-	stop := running(t, b)
-	publish(t, sender, submitted(1)...)
-	<-entered
-	proxy.Cut()
-	require.Eventually(t, func() bool { return b.Check(context.Background()) != nil }, soon, tick)
-	publish(t, sender, submitted(20)...)
-	proxy.Resume()
-	ready(t, b)
-	close(leave) // commits, and acknowledges on the dead session
-	require.Eventually(t, func() bool { rows, _ := done.count(t); return rows == 21 }, soon, tick)
-	require.Eventually(t, func() bool { return b.Consumers()[0].Done >= 21 }, soon, tick)
-	stop()
-	require.Zero(t, left(t, v.Config("test"), rabbit.QueueValidator))
-}
-
 func TestStopLetsTheBatchFinish(t *testing.T) {
 	t.Parallel()
 	db, cfg := harness.DB(t), harness.Rabbit(t)
@@ -378,36 +346,6 @@ func TestDeletedQueueIsDeclaredAgain(t *testing.T) {
 		publish(t, b, event(rabbit.WorkorderReleased)) // the sink takes it when the station's queue is not there
 		return b.Consumers()[0].Done > 0
 	}, soon, 50*time.Millisecond)
-}
-
-func TestBrokersDeadLettersReachTheShelf(t *testing.T) {
-	t.Parallel()
-	db, cfg := harness.DB(t), harness.Rabbit(t)
-	b := rabbit.New(cfg, zerolog.Nop())
-	b.ConsumeShelf(db)
-	stop := running(t, b)
-	e := event(rabbit.RequestSubmitted)
-	publish(t, b, e)
-	conn := dial(t, cfg)
-	defer func() { _ = conn.Close() }()
-	ch, err := conn.Channel()
-	require.NoError(t, err)
-	deliveries, err := ch.Consume(rabbit.QueueValidator, "", false, false, false, false, nil)
-	require.NoError(t, err)
-	go func() { // a consumer that can never keep a message
-		for d := range deliveries {
-			_ = d.Nack(false, true)
-		}
-	}()
-	require.Eventually(t, func() bool { return b.Consumers()[0].Shelved == 1 }, soon, tick)
-	stop()
-	open, err := rabbit.OpenShelf(context.Background(), db)
-	require.NoError(t, err)
-	require.Len(t, open, 1)
-	require.Equal(t, rabbit.QueueValidator, open[0].Consumer)
-	require.Equal(t, e.Subject, open[0].Subject)
-	require.Equal(t, "dead_letter: delivery_limit", open[0].Reason)
-	require.Zero(t, left(t, cfg, rabbit.QueueShelf))
 }
 
 func TestTraceReachesTheHandler(t *testing.T) {

@@ -159,15 +159,18 @@ func left(t *testing.T, cfg rabbit.Config, queue string) int {
 // dial opens a bare connection, for what the broker type would never do.
 func dial(t *testing.T, cfg rabbit.Config) *amqp.Connection {
 	t.Helper()
+	conn, err := amqp.DialConfig(cfg.URL, amqp.Config{SASL: sasl(t, cfg)})
+	require.NoError(t, err)
+	return conn
+}
+
+func sasl(t *testing.T, cfg rabbit.Config) []amqp.Authentication {
+	t.Helper()
 	uri, err := amqp.ParseURI(cfg.URL)
 	require.NoError(t, err)
 	password, err := os.ReadFile(cfg.PasswordFile)
 	require.NoError(t, err)
-	conn, err := amqp.DialConfig(cfg.URL, amqp.Config{SASL: []amqp.Authentication{
-		&amqp.PlainAuth{Username: uri.Username, Password: strings.TrimSpace(string(password))},
-	}})
-	require.NoError(t, err)
-	return conn
+	return []amqp.Authentication{&amqp.PlainAuth{Username: uri.Username, Password: strings.TrimSpace(string(password))}}
 }
 
 // replaceHost puts another address into a URL.
