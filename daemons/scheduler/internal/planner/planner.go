@@ -114,9 +114,10 @@ func (p *Planner) Tick(ctx context.Context) error {
 	// Recover is innermost: outside SkipIfStillRunning a panic would leave the
 	// job marked as running for ever (reliability.md E8).
 	logger := cron.PrintfLogger(&p.log)
-	c := cron.New(cron.WithLocation(clock.Jakarta), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger), cron.Recover(logger)))
-	c.Schedule(cron.Every(p.cfg.Tick), cron.FuncJob(func() { p.once(ctx) }))
-	p.once(ctx)
+	tick := cron.NewChain(cron.SkipIfStillRunning(cron.DiscardLogger), cron.Recover(logger)).Then(cron.FuncJob(func() { p.once(ctx) }))
+	c := cron.New(cron.WithLocation(clock.Jakarta))
+	c.Schedule(cron.Every(p.cfg.Tick), tick)
+	tick.Run() // at once, and no more than another tick can it end the daemon
 	c.Start()
 	<-ctx.Done()
 	<-c.Stop().Done()
