@@ -100,6 +100,33 @@ func TestPapersWaitForLibreOffice(t *testing.T) {
 	}, patience, 50*time.Millisecond)
 }
 
+// TestPapersWaitWhileTheDiskIsLow: nothing is begun that could not be finished,
+// everybody can see it, and who has room makes them.
+func TestPapersWaitWhileTheDiskIsLow(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	// More than any disk has: what a full one does is shown where the watch is made.
+	address := freeAddress(t)
+	run(t, o, "disk_reserve: 1152921504606846976\npress: {poll: 100ms}", address)
+	r := o.Done(t)
+	var page statusPage
+	require.Eventually(t, func() bool {
+		_, ok := asked(address, "/api/v1/status", &page)
+		return ok && page.Values.Waiting.Count == 3
+	}, patience, 50*time.Millisecond, "all papers are drafted and wait")
+	var ready map[string]any
+	status, _ := asked(address, "/readyz", &ready)
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Contains(t, fmt.Sprint(ready["checks"]), "disk is low")
+	list, err := letter.List(t.Context(), o.DB, r.ID)
+	require.NoError(t, err)
+	for _, paper := range list {
+		require.Empty(t, paper.Formats(), paper.Kind)
+	}
+	run(t, o, "", freeAddress(t)) // its neighbour on another disk
+	papers(t, o, r, 3)
+}
+
 // TestPapersWaitForTheirSignatory: a post that nobody holds is seen; what needs
 // no signature is made.
 func TestPapersWaitForTheirSignatory(t *testing.T) {

@@ -4,8 +4,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"os"
 
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/content"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
@@ -17,36 +18,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/schema"
 )
-
-// Config is the document generator's configuration;
-// configs/document-generator.yaml explains it.
-type Config struct {
-	daemon.Common `yaml:",inline"`
-	Postgres      postgres.Config      `yaml:"postgres"`
-	Rabbit        rabbit.Config        `yaml:"rabbit"`
-	Desk          desk.Config          `yaml:"desk"`
-	Content       content.Config       `yaml:"content"`
-	Press         press.Config         `yaml:"press"`
-	LibreOffice   docx.ConverterConfig `yaml:"libreoffice"`
-}
-
-// Validate checks what the sections cannot check alone.
-func (c *Config) Validate() error {
-	if c.Rabbit.URL == "" {
-		return errors.New("rabbit.url is missing")
-	}
-	if c.LibreOffice.Soffice == "" {
-		return errors.New("libreoffice.soffice is missing")
-	}
-	return nil
-}
-
-func defaults() Config {
-	return Config{
-		Rabbit: rabbit.Config{Name: "document-generator"}, Desk: desk.Defaults(), Content: content.Defaults(), Press: press.Defaults(),
-		LibreOffice: docx.ConverterConfig{Soffice: "soffice"},
-	}
-}
 
 func main() { daemon.Main("document-generator", defaults, wire) }
 
@@ -72,7 +43,11 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	}
 	broker := rabbit.New(cfg.Rabbit, env.Log)
 	k := desk.New(cfg.Desk, db, env.Office, env.Machine, env.Log, env.Status)
-	p := press.New(cfg.Press, db, writer, converters, env)
+	disk, err := env.WatchDisk(cmp.Or(cfg.LibreOffice.WorkDir, os.TempDir()), cfg.DiskReserve)
+	if err != nil {
+		return err
+	}
+	p := press.New(cfg.Press, db, writer, converters, disk, env)
 	env.AddCheck("postgres", db.Check)
 	env.AddCheck("rabbitmq", broker.Check)
 	env.AddCheck("libreoffice", p.Check(cfg.LibreOffice.Soffice))

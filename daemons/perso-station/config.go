@@ -28,13 +28,16 @@ type Config struct {
 	Rabbit        rabbit.Config   `yaml:"rabbit"`
 	Token         pkcs11.Config   `yaml:"token"`
 	// Station is the unique name under which cards are claimed.
-	Station    string        `yaml:"station"`
-	Production bool          `yaml:"production"`
-	Journal    string        `yaml:"journal"`
-	Profile    string        `yaml:"profile"`
-	Look       time.Duration `yaml:"look"`
-	Readers    []string      `yaml:"readers"`
-	Numbers    perso.Numbers `yaml:"numbers"`
+	Station    string `yaml:"station"`
+	Production bool   `yaml:"production"`
+	Journal    string `yaml:"journal"`
+	// DiskReserve is the room, in bytes, that must be free on the journal's disk
+	// for a card to be begun.
+	DiskReserve int64         `yaml:"disk_reserve"`
+	Profile     string        `yaml:"profile"`
+	Look        time.Duration `yaml:"look"`
+	Readers     []string      `yaml:"readers"`
+	Numbers     perso.Numbers `yaml:"numbers"`
 	// What a production station refuses unless it is allowed in so many words.
 	AllowVirtualReaders bool `yaml:"allow_virtual_readers"`
 	AllowSoftHSM        bool `yaml:"allow_softhsm"`
@@ -49,6 +52,8 @@ func (c *Config) Validate() error {
 		return errors.New("station is missing or not lower case letters, digits and hyphens")
 	case c.Journal == "":
 		return errors.New("journal is missing")
+	case c.DiskReserve < 0:
+		return errors.New("disk_reserve is negative")
 	case c.Look < 0:
 		return errors.New("look is negative")
 	case c.Rabbit.URL == "":
@@ -101,7 +106,7 @@ func software(module string) bool {
 
 func defaults() Config {
 	return Config{
-		Station: "perso-1", Production: true, Journal: "perso-station.journal", Profile: "gp-scp03-sam", Look: line.DefaultLook,
+		Station: "perso-1", Production: true, Journal: "perso-station.journal", DiskReserve: 16 << 20, Profile: "gp-scp03-sam", Look: line.DefaultLook,
 		Rabbit:  rabbit.Config{Name: "perso-station"},
 		Numbers: perso.Numbers{PCID: "3671{epoch:4}{counter:24}", Manifest: "M-{year}-{epoch:2}{counter:6}"},
 	}

@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 
 	"github.com/rs/zerolog"
 
@@ -44,6 +45,10 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 	env.OnStop(book.Close)
+	disk, err := env.WatchDisk(filepath.Dir(cfg.Journal), cfg.DiskReserve)
+	if err != nil {
+		return err
+	}
 	token, err := pkcs11.Open(cfg.Token)
 	if err != nil {
 		return err
@@ -52,7 +57,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	ring := keyring.New(token, profile)
 	broker := rabbit.New(cfg.Rabbit, env.Log)
 	work := line.New(line.Parts{
-		Station: cfg.Station, DB: db, Profile: profile, Ring: ring, Journal: book, Numbers: cfg.Numbers,
+		Station: cfg.Station, DB: db, Profile: profile, Ring: ring, Journal: book, Disk: disk, Numbers: cfg.Numbers,
 		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look,
 		Registry: env.Registry,
 	})

@@ -52,6 +52,7 @@ type Press struct {
 	db         *postgres.DB
 	writer     *content.Writer
 	converters []Converter
+	disk       *daemon.Disk
 	office     clock.Office
 	clock      clock.Machine
 	log        zerolog.Logger
@@ -70,10 +71,11 @@ type hold struct {
 	why      string
 }
 
-// New makes a press that works with as many converters at the same time.
-func New(cfg Config, db *postgres.DB, writer *content.Writer, converters []Converter, env *daemon.Env) *Press {
+// New makes a press that works with as many converters at the same time. While
+// disk, which they work on, is low, papers wait.
+func New(cfg Config, db *postgres.DB, writer *content.Writer, converters []Converter, disk *daemon.Disk, env *daemon.Env) *Press {
 	p := &Press{
-		cfg: cfg, db: db, writer: writer, converters: converters, office: env.Office, clock: env.Machine, log: env.Log, status: env.Status,
+		cfg: cfg, db: db, writer: writer, converters: converters, disk: disk, office: env.Office, clock: env.Machine, log: env.Log, status: env.Status,
 		made: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sifilma_papers_made_total", Help: "Papers whose files were made and attached.",
 		}, []string{"kind"}),
@@ -119,8 +121,8 @@ func (p *Press) pause() time.Duration {
 	return pause
 }
 
-// Once makes all papers that wait and are due. Its error is of the database: a
-// paper's own failure only holds that paper.
+// Once makes all papers that wait and are due. Its error is of the database or
+// of the disk: a paper's own failure only holds that paper.
 func (p *Press) Once(ctx context.Context) error {
 	waiting, err := letter.Waiting(ctx, p.db, waitingMost)
 	if err != nil {
@@ -129,6 +131,9 @@ func (p *Press) Once(ctx context.Context) error {
 	due := p.due(waiting)
 	if len(due) == 0 {
 		return nil
+	}
+	if err := p.disk.Refuse(); err != nil {
+		return err
 	}
 	p.status.Doing("making %d papers", len(due))
 	defer p.status.Doing("")

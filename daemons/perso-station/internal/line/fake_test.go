@@ -18,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
@@ -38,6 +39,7 @@ type bench struct {
 	token   *pkcs11.Token
 	profile *profile.Profile
 	journal string
+	disk    *daemon.Disk // nil: never low
 	line    *line.Line
 	reader  *fakeReader
 	writes  *writelog.Log
@@ -88,7 +90,7 @@ func (b *bench) start() {
 	db, err := postgres.Open(cfg)
 	require.NoError(b.t, err)
 	b.line = line.New(line.Parts{
-		Station: "uji-1", DB: db, Profile: b.profile, Ring: keyring.New(b.token, b.profile), Journal: book,
+		Station: "uji-1", DB: db, Profile: b.profile, Ring: keyring.New(b.token, b.profile), Journal: book, Disk: b.disk,
 		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
 		Look: b.lookEvery(),
 	})

@@ -23,6 +23,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -52,6 +53,7 @@ type Parts struct {
 	Profile *profile.Profile
 	Ring    *keyring.Ring
 	Journal *journal.Journal
+	Disk    *daemon.Disk // that the journal is on; while it is low no card is begun
 	Numbers perso.Numbers
 	Office  clock.Office
 	Machine clock.Machine

@@ -67,12 +67,18 @@ func (t *task) prove(ctx context.Context, found *perso.Finding) (proven bool, v 
 	if err == nil {
 		card, cancel := t.cardTime(ctx)
 		err = t.dialogue.Prove(card, t.job(), t.guard.sam())
+		// The tries may be used up by stations that ended in the middle of one, and
+		// nothing be wrong with the card. One that was found wrong stays so.
+		if classify(t.line.Profile, err) == faultStopped && t.hand.Attempt.Proposal != perso.DecideSpoil {
+			t.log.Warn().Str("card", t.hand.Card.ID).Msg("no authentication is left; the card is proven by OPEN SAM alone")
+			err = t.dialogue.Opens(card, t.job())
+		}
 		cancel()
 	}
 	if err == nil {
 		return true, nil
 	}
-	t.log.Warn().Err(err).Str("card", t.hand.Card.ID).Msg("card looks finished and is not proven")
+	t.log.Warn().Err(err).Msg("card looks finished and is not proven")
 	switch classify(t.line.Profile, err) {
 	case faultAway:
 		if t.guard.pending {
@@ -99,7 +105,7 @@ func (t *task) resume(ctx context.Context) verdict {
 		}
 		return t.away(err)
 	}
-	if err := t.line.Journal.Ready(); err != nil {
+	if err := t.line.room(); err != nil {
 		return t.away(err)
 	}
 	err := t.record(ctx, perso.Writing, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
@@ -150,7 +156,8 @@ func (l *Line) Reconcile(ctx context.Context) error {
 		}); err != nil {
 			return fmt.Errorf("line: settling card %s: %w", h.Card.ID, err)
 		}
-		l.Log.Info().Str("card", h.Card.ID).Str("state", string(h.Card.State)).Msg("card left by an earlier run settled")
+		log := naming(l.Log, h.Card)
+		log.Info().Str("left", string(h.Card.State)).Msg("card left by an earlier run settled")
 	}
 	return nil
 }

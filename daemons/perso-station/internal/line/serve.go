@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 
+	"github.com/rs/zerolog"
+
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
+	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 // verdict is what a look at a card came to.
@@ -20,6 +25,7 @@ type verdict struct {
 // task is the work on one card in one insertion.
 type task struct {
 	*runner
+	log      zerolog.Logger // names the card as soon as it is known
 	dialogue *sam.Card
 	look     sam.Look
 	hand     perso.Hand
@@ -30,7 +36,7 @@ type task struct {
 // serve identifies the card and does what its state asks for.
 func (r *runner) serve(ctx context.Context) verdict {
 	l := r.line
-	t := &task{runner: r, dialogue: sam.Open(r.card, l.Profile, l.Ring)}
+	t := &task{runner: r, log: r.log, dialogue: sam.Open(r.card, l.Profile, l.Ring)}
 	defer t.end()
 	card, cancel := t.cardTime(ctx)
 	look, err := t.dialogue.Look(card)
@@ -48,6 +54,7 @@ func (r *runner) serve(ctx context.Context) verdict {
 	if err != nil {
 		return t.refusedBy(err)
 	}
+	t.log = naming(r.log, t.hand.Card)
 	if !l.hold(t.hand.Card.ID) {
 		return t.refuse(perso.InOtherHands)
 	}
@@ -76,6 +83,12 @@ func (r *runner) serve(ctx context.Context) verdict {
 		}
 		return t.personalise(ctx)
 	}
+}
+
+// naming has a logger name a card, by the trace of its request.
+func naming(log zerolog.Logger, c perso.Card) zerolog.Logger {
+	named := log.With().Str("request", c.RequestID).Str("card", c.ID).Str("serial", c.Serial)
+	return named.Ctx(trace.ContextWith(context.Background(), c.TraceParent)).Logger()
 }
 
 // busy shows that the card is worked on, at a step.
@@ -133,7 +146,7 @@ func (t *task) refuse(why perso.Why) verdict {
 		v.State = take // it is a good card
 	}
 	if v.view != t.slot.shown() {
-		t.log.Info().Str("serial", v.Serial).Str("why", string(why)).Msg("card refused")
+		t.log.Info().Str("presented", v.Serial).Str("why", string(why)).Msg("card refused")
 		t.line.count(outcomeRefused)
 	}
 	return v
@@ -142,7 +155,10 @@ func (t *task) refuse(why perso.Why) verdict {
 // away is the verdict while something of ours does not answer; the card waits.
 func (t *task) away(err error) verdict {
 	text := "Sistem sedang tidak tersedia; kartu menunggu"
-	if !postgres.Foreign(err) && classify(t.line.Profile, err) != faultAway {
+	switch {
+	case errors.Is(err, daemon.ErrDiskLow), errors.Is(err, journal.ErrFull):
+		text = "Penyimpanan stasiun hampir penuh; kartu menunggu, hubungi petugas"
+	case !postgres.Foreign(err) && classify(t.line.Profile, err) != faultAway:
 		text = "Kesalahan sistem; hubungi petugas"
 	}
 	v := t.show(view{State: wait, Reason: text})
@@ -151,6 +167,10 @@ func (t *task) away(err error) verdict {
 	}
 	return verdict{view: v, again: true}
 }
+
+// room says whether the journal can be expected to take all that a card will
+// need; it is asked before a card is begun, never for one in hand.
+func (l *Line) room() error { return errors.Join(l.Disk.Refuse(), l.Journal.Ready()) }
 
 // guard keeps the failure counter of one chip around each authentication.
 type guard struct {

@@ -37,7 +37,7 @@ func (t *task) personalise(ctx context.Context) verdict {
 	if err := l.Ring.Check(work); err != nil {
 		return t.away(err)
 	}
-	if err := l.Journal.Ready(); err != nil {
+	if err := l.room(); err != nil {
 		return t.away(err)
 	}
 	place := perso.Place{
@@ -127,7 +127,7 @@ func (t *task) begin(ctx context.Context, sealed []byte) (verdict, bool) {
 
 // unclaim gives up a claimed card to which nothing was written.
 func (t *task) unclaim(ctx context.Context, err error) verdict {
-	t.log.Warn().Err(err).Str("card", t.hand.Card.ID).Msg("card given back before anything was written")
+	t.log.Warn().Err(err).Msg("card given back before anything was written")
 	switch kind := classify(t.line.Profile, err); kind {
 	case faultAway:
 		if v, ok := t.release(ctx, "sistem tidak tersedia", true); !ok {
@@ -245,14 +245,14 @@ func (t *task) clear(ctx context.Context) verdict {
 	if err != nil {
 		return t.unrecorded(err)
 	}
-	t.log.Info().Str("card", t.hand.Card.ID).Str("serial", t.look.Serial).Msg("card is clear")
+	t.log.Info().Msg("card is clear")
 	t.line.count(outcomeClear)
 	return verdict{view: t.show(view{State: take, Outcome: outcomeClear})}
 }
 
 // broken records that the dialogue ended before the card was proven.
 func (t *task) broken(ctx context.Context, cause error, kind fault) verdict {
-	t.log.Warn().Err(cause).Str("card", t.hand.Card.ID).Msg("card not finished")
+	t.log.Warn().Err(cause).Msg("card not finished")
 	if kind == faultRefused {
 		return t.fail(ctx, reason("Kartu menolak", cause))
 	}
@@ -371,7 +371,7 @@ func (t *task) recordWith(ctx context.Context, want machine.State, untried bool,
 // unrecorded is the verdict when a step could not be recorded: the station is
 // stopping, or somebody else has moved the card.
 func (t *task) unrecorded(err error) verdict {
-	t.log.Error().Err(err).Str("card", t.hand.Card.ID).Msg("card not recorded; it is read and settled later")
+	t.log.Error().Err(err).Msg("card not recorded; it is read and settled later")
 	return verdict{view: t.show(view{State: wait, Reason: "Hasil kartu belum tercatat"}), again: true}
 }
 

@@ -229,5 +229,7 @@ func (of *office) special(in instance) fleet.Values {
 		"production": false, "readers": readers, "station": "perso-" + strconv.Itoa(in.copy),
 		"token":   fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},
 		"journal": filepath.Join(of.Dir, home, "journal.jsonl"),
+		// Enough for the cards in all readers; a private office's disk may be small.
+		"disk_reserve": 1 << 20,
 	}
 }

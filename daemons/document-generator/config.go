@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+
+	"dukcapil.go.id/sifilma/daemons/document-generator/internal/content"
+	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
+	"dukcapil.go.id/sifilma/daemons/document-generator/internal/press"
+	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/docx"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/rabbit"
+)
+
+// Config is the document generator's configuration;
+// configs/document-generator.yaml explains it.
+type Config struct {
+	daemon.Common `yaml:",inline"`
+	Postgres      postgres.Config      `yaml:"postgres"`
+	Rabbit        rabbit.Config        `yaml:"rabbit"`
+	Desk          desk.Config          `yaml:"desk"`
+	Content       content.Config       `yaml:"content"`
+	Press         press.Config         `yaml:"press"`
+	LibreOffice   docx.ConverterConfig `yaml:"libreoffice"`
+	// DiskReserve is the room, in bytes, that must be free where LibreOffice
+	// works for papers to be made.
+	DiskReserve int64 `yaml:"disk_reserve"`
+}
+
+// Validate checks what the sections cannot check alone.
+func (c *Config) Validate() error {
+	if c.Rabbit.URL == "" {
+		return errors.New("rabbit.url is missing")
+	}
+	if c.DiskReserve < 0 {
+		return errors.New("disk_reserve is negative")
+	}
+	if c.LibreOffice.Soffice == "" {
+		return errors.New("libreoffice.soffice is missing")
+	}
+	return nil
+}
+
+func defaults() Config {
+	return Config{
+		Rabbit: rabbit.Config{Name: "document-generator"}, Desk: desk.Defaults(), Content: content.Defaults(), Press: press.Defaults(),
+		LibreOffice: docx.ConverterConfig{Soffice: "soffice"}, DiskReserve: 256 << 20,
+	}
+}
