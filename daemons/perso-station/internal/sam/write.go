@@ -73,6 +73,22 @@ func (c *Card) Prove(ctx context.Context, job Job, g Guard) error {
 	return nil
 }
 
+// Opens checks by one OPEN SAM, without any key, that the card holds the job's
+// PCID and CONF. With the marker and the life cycle SECURED that a look shows,
+// which no card takes but in a session of the final keys, this proves a card that
+// must not be authenticated any more. An error is a *StepError.
+func (c *Card) Opens(ctx context.Context, job Job) error {
+	c.Close()
+	_, err := globalplatform.Select(ctx, c.t, c.profile.Domain)
+	if err == nil {
+		err = c.openSAM(ctx, job)
+	}
+	if err != nil {
+		return &StepError{Step: profile.OpenSAM, Err: err}
+	}
+	return nil
+}
+
 func (c *Card) do(ctx context.Context, step profile.Step, job Job, g Guard) error {
 	transport, final := c.profile.Keys.Transport.Version, c.profile.Keys.Final.Version
 	if preliminary(step) {
