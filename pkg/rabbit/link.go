@@ -40,7 +40,7 @@ type link struct {
 	fault   error            // why it is down
 	blocked string           // why the broker blocks publishing, or empty
 	since   time.Time        // of the present state
-	told    string           // the cause last logged
+	told    map[string]bool  // the causes logged since it is down
 	changed chan struct{}    // closed and replaced at each change
 }
 
@@ -146,14 +146,15 @@ func hangUp(conn *amqp.Connection, raw *patientConn) {
 func (l *link) up(conn *amqp.Connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conn, l.fault, l.blocked, l.told = conn, nil, "", ""
+	l.conn, l.fault, l.blocked, l.told = conn, nil, "", nil
 	l.change()
 	sessionUp.WithLabelValues(l.purpose).Set(1)
 	l.log.Info().Msg("broker session is up")
 }
 
 // down notes and logs that the session is gone, or could not be had: once per
-// cause, not per attempt. Telling it twice does no harm.
+// cause, not per attempt; a broker that is away can fail attempts in turn by two
+// causes. Telling it twice does no harm.
 func (l *link) down(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -170,8 +171,11 @@ func (l *link) down(err error) {
 	if lost {
 		sessionsLost.WithLabelValues(l.purpose).Inc()
 	}
-	if cause := causeOf(err); lost || cause != l.told {
-		l.told = cause
+	if cause := causeOf(err); !l.told[cause] {
+		if l.told == nil {
+			l.told = map[string]bool{}
+		}
+		l.told[cause] = true
 		l.log.Warn().Err(err).Msg("broker session is down; trying until it is back")
 	}
 }
