@@ -25,7 +25,7 @@ const (
 	firstRetry = 200 * time.Millisecond
 	// firstHold and lastHold bound the waits while something needed is away.
 	firstHold = 200 * time.Millisecond
-	lastHold  = 5 * time.Second
+	lastHold  = 4 * time.Second
 )
 
 // errSessionOver says that the session ended before the work was done: the
