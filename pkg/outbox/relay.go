@@ -43,7 +43,7 @@ const (
 	// ends.
 	flushLimit = 5 * time.Second
 	// lastPause bounds the wait while Postgres is away.
-	lastPause = 5 * time.Second
+	lastPause = 4 * time.Second
 )
 
 var unroutable = promauto.NewCounterVec(prometheus.CounterOpts{
