@@ -28,9 +28,12 @@ type WorkOrder struct {
 	Mode      string        `db:"mode"`
 	State     machine.State `db:"state"`
 	Version   int64         `db:"version"`
+	// TraceParent is that of the request.
+	TraceParent string `db:"traceparent"`
 }
 
-const selectOrder = `SELECT id, request_id, day, quantity, remaining, mode, state, version FROM work_order `
+const selectOrder = `SELECT id, request_id, day, quantity, remaining, mode, state, version,
+	(SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM work_order `
 
 // ReleaseDay releases the orders planned for a day: stations may claim their
 // cards from now on, and the plan of that day is frozen.
@@ -214,14 +217,17 @@ func move(ctx context.Context, tx *postgres.Tx, o WorkOrder, verb machine.Verb, 
 	}
 	if err := Machine.Write(ctx, tx, machine.Record{
 		Subject: o.ID, Request: o.RequestID, Version: o.Version + 1, Step: step, Actor: by, OfficeAt: officeAt,
-		Detail: map[string]any{"day": o.Day, "quantity": o.Quantity, "remaining": o.Remaining},
+		Detail:      map[string]any{"day": o.Day, "quantity": o.Quantity, "remaining": o.Remaining},
+		TraceParent: o.TraceParent,
 	}); err != nil {
 		return err
 	}
 	if step.Message == "" {
 		return nil
 	}
-	return outbox.Put(ctx, tx, outbox.Message{Type: step.Message, Subject: o.ID, Version: o.Version + 1, Request: o.RequestID})
+	return outbox.Put(ctx, tx, outbox.Message{
+		Type: step.Message, Subject: o.ID, Version: o.Version + 1, Request: o.RequestID, TraceParent: o.TraceParent,
+	})
 }
 
 // Estimate is when a request's personalisation starts and ends: as first

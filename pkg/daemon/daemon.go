@@ -45,6 +45,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/config"
+	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 // Exit codes of a daemon.
@@ -184,7 +185,7 @@ func newLog(name string, c *Common, w io.Writer) zerolog.Logger {
 		level = zerolog.InfoLevel
 	}
 	logTimesInUTC()
-	return zerolog.New(w).Level(level).With().Timestamp().Str("service", name).Str("build", BuildID()).Logger()
+	return zerolog.New(w).Level(level).With().Timestamp().Str("service", name).Str("build", BuildID()).Logger().Hook(trace.Hook{})
 }
 
 // build may be set by the linker: -ldflags "-X dukcapil.go.id/sifilma/pkg/daemon.build=1.2.3".

@@ -82,10 +82,11 @@ type Handover struct {
 	Received           *int          `db:"received"`
 	ReceivedOn         *clock.Date   `db:"received_on"`
 	CreatedAt          time.Time     `db:"created_at"`
+	TraceParent        string        `db:"traceparent"` // of the request
 }
 
 const selectHandover = `SELECT id, request_id, ordinal, state, version, quantity, representative, representative_post, delivered_on,
-	received, received_on, created_at FROM handover `
+	received, received_on, created_at, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM handover `
 
 // Get returns a handover.
 func Get(ctx context.Context, rd postgres.Reader, id string) (Handover, error) {
@@ -261,9 +262,11 @@ func record(ctx context.Context, tx *postgres.Tx, h Handover, step machine.Step,
 	}
 	if err := Machine.Write(ctx, tx, machine.Record{
 		Subject: h.ID, Request: h.RequestID, Version: h.Version, Step: step, Actor: c.Actor, Reason: c.Reason,
-		Detail: detail, OfficeAt: c.OfficeAt,
+		Detail: detail, OfficeAt: c.OfficeAt, TraceParent: h.TraceParent,
 	}); err != nil || step.Message == "" {
 		return err
 	}
-	return outbox.Put(ctx, tx, outbox.Message{Type: step.Message, Subject: h.ID, Version: h.Version, Request: h.RequestID})
+	return outbox.Put(ctx, tx, outbox.Message{
+		Type: step.Message, Subject: h.ID, Version: h.Version, Request: h.RequestID, TraceParent: h.TraceParent,
+	})
 }

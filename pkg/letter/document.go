@@ -47,6 +47,8 @@ type Document struct {
 	Scan      *string         `db:"scan_blob"`
 	SignedOn  *clock.Date     `db:"signed_on"`
 	CreatedAt time.Time       `db:"created_at"`
+	// TraceParent is that of the request.
+	TraceParent string `db:"traceparent"`
 }
 
 // File returns the blob of one of the paper's files: docx, pdf, xlsx or scan.
@@ -77,7 +79,7 @@ func (d Document) Signer() (Signatory, error) {
 }
 
 const selectDocument = `SELECT id, kind, subject_id, request_id, state, version, number, dated, signatory, docx_blob, pdf_blob,
-	xlsx_blob, scan_blob, signed_on, created_at FROM document `
+	xlsx_blob, scan_blob, signed_on, created_at, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM document `
 
 func one(ctx context.Context, rd postgres.Reader, query string, args ...any) (Document, error) {
 	var d Document
@@ -255,6 +257,6 @@ func record(ctx context.Context, tx *postgres.Tx, d Document, step machine.Step,
 	}
 	return Machine.Write(ctx, tx, machine.Record{
 		Subject: d.ID, Request: d.RequestID, Version: d.Version, Step: step, Actor: c.Actor, Reason: c.Reason,
-		Detail: detail, OfficeAt: c.OfficeAt,
+		Detail: detail, OfficeAt: c.OfficeAt, TraceParent: d.TraceParent,
 	})
 }

@@ -37,6 +37,9 @@ type Step struct {
 	// System marks a step that a daemon takes by itself: no person is offered
 	// its verb.
 	System bool
+	// Routine marks a step that is taken so often that it is logged at level
+	// debug.
+	Routine bool
 }
 
 // Table is a state machine.

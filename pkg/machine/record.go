@@ -8,8 +8,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
+	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 // Actor is who takes a step: the user name of an account or the name of a
@@ -42,16 +44,19 @@ type Taken struct {
 type Record struct {
 	Subject  string
 	Request  string
+	Ticket   string // of the request, for the log, where it is known
 	Version  int64
 	Step     Step
 	Actor    Actor
 	Reason   string
 	Detail   map[string]any
 	OfficeAt time.Time
+	// TraceParent is that of the request; it goes before the one in the context.
+	TraceParent string
 }
 
 // Write adds steps of one table to the timeline, in the transaction that takes
-// them; one statement, however many.
+// them; one statement, however many. Once it commits they are logged.
 func (t *Table) Write(ctx context.Context, tx *postgres.Tx, records ...Record) error {
 	if len(records) == 0 {
 		return nil
@@ -92,7 +97,35 @@ func (t *Table) Write(ctx context.Context, tx *postgres.Tx, records ...Record) e
 	if err != nil {
 		return fmt.Errorf("machine: writing history of %s: %w", t.Name, err)
 	}
+	tx.OnCommit(func() {
+		for _, r := range records {
+			t.log(ctx, r)
+		}
+	})
 	return nil
+}
+
+// log says that a step was taken. Why, and with what, is in the timeline.
+func (t *Table) log(ctx context.Context, r Record) {
+	level := zerolog.InfoLevel
+	if r.Step.Routine {
+		level = zerolog.DebugLevel
+	}
+	line := zerolog.Ctx(ctx).WithLevel(level)
+	if line == nil {
+		return
+	}
+	if r.TraceParent != "" {
+		line = line.Ctx(trace.ContextWith(ctx, r.TraceParent))
+	}
+	if r.Request != "" && r.Request != r.Subject {
+		line = line.Str("request", r.Request)
+	}
+	if r.Ticket != "" {
+		line = line.Str("ticket", r.Ticket)
+	}
+	line.Str(t.Name, r.Subject).Str("verb", string(r.Step.Verb)).Str("from", string(r.Step.From)).Str("to", string(r.Step.To)).
+		Str("actor", r.Actor.Name).Msg("step taken")
 }
 
 // Timeline returns the steps of a request, of every machine, oldest first.

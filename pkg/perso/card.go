@@ -32,7 +32,8 @@ type Card struct {
 	Attempt     int           `db:"attempt"`       // of the last claim, from 1
 	PCID        string        `db:"pcid"`          // 32 hexadecimal digits; empty until numbered
 	ManifestNo  string        `db:"manifest_no"`
-	Reason      string        `db:"reason"` // of a failure or doubt, for people
+	Reason      string        `db:"reason"`      // of a failure or doubt, for people
+	TraceParent string        `db:"traceparent"` // of the request
 }
 
 // Attempt is one try to write a card. Its id is the marker on the card.
@@ -63,7 +64,8 @@ type Hand struct {
 const selectCard = `
 	SELECT id, request_id, serial, state, version, coalesce(chip_id, '') AS chip_id,
 	       coalesce(work_order_id::text, '') AS work_order_id, attempt, coalesce(pcid, '') AS pcid,
-	       coalesce(manifest_no, '') AS manifest_no, reason
+	       coalesce(manifest_no, '') AS manifest_no, reason,
+	       (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent
 	FROM card `
 
 const selectAttempt = `
@@ -154,7 +156,7 @@ func (w *walk) take(ctx context.Context, verb machine.Verb, detail map[string]an
 	c.State, c.Version = step.To, c.Version+1
 	w.records = append(w.records, machine.Record{
 		Subject: c.ID, Request: c.RequestID, Version: c.Version, Step: step, Actor: w.change.Actor,
-		Reason: w.change.Reason, Detail: detail, OfficeAt: w.change.OfficeAt,
+		Reason: w.change.Reason, Detail: detail, OfficeAt: w.change.OfficeAt, TraceParent: c.TraceParent,
 	})
 	if step.Message != "" {
 		w.ring(step.Message)
@@ -164,7 +166,9 @@ func (w *walk) take(ctx context.Context, verb machine.Verb, detail map[string]an
 
 // ring announces the card by a message, once however many steps ask for it.
 func (w *walk) ring(messageType string) {
-	m := outbox.Message{Type: messageType, Subject: w.card.ID, Version: w.card.Version, Request: w.card.RequestID}
+	m := outbox.Message{
+		Type: messageType, Subject: w.card.ID, Version: w.card.Version, Request: w.card.RequestID, TraceParent: w.card.TraceParent,
+	}
 	for i := range w.messages {
 		if w.messages[i].Type == messageType {
 			w.messages[i] = m

@@ -193,6 +193,6 @@ func RegisterReplacement(ctx context.Context, tx *postgres.Tx, cardID, newSerial
 		return "", err
 	}
 	return newID, outbox.Put(ctx, tx, outbox.Message{
-		Type: "replacement.registered", Subject: old.RequestID, Version: version, Request: old.RequestID,
+		Type: "replacement.registered", Subject: old.RequestID, Version: version, Request: old.RequestID, TraceParent: old.TraceParent,
 	})
 }

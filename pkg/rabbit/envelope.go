@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/rs/zerolog"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"dukcapil.go.id/sifilma/pkg/trace"
@@ -145,6 +147,17 @@ func read(document map[string]any) (Event, error) {
 	return e, nil
 }
 
+// mark names the event on a log line, by its own trace.
+func (e Event) mark(line *zerolog.Event) {
+	if e.TraceParent != "" {
+		line.Ctx(trace.ContextWith(context.Background(), e.TraceParent))
+	}
+	if e.Request != "" {
+		line.Str("request", e.Request)
+	}
+	line.Str("type", e.Type).Str("subject", e.Subject).Str("message", e.ID)
+}
+
 // received turns a delivery into an event.
 func received(d amqp.Delivery) (Event, error) {
 	e, err := decode(d.RoutingKey, d.Body)
@@ -152,10 +165,16 @@ func received(d amqp.Delivery) (Event, error) {
 		return Event{}, err
 	}
 	e.Redelivered = d.Redelivered
-	if parent, ok := d.Headers[trace.Header].(string); ok && trace.Valid(parent) {
-		e.TraceParent = parent
-	}
+	e.TraceParent = parentOf(d)
 	return e, nil
+}
+
+func parentOf(d amqp.Delivery) string {
+	parent, _ := d.Headers[trace.Header].(string)
+	if !trace.Valid(parent) {
+		return ""
+	}
+	return parent
 }
 
 // schemas compiles the embedded JSON Schemas once. A schema that does not

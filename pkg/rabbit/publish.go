@@ -104,7 +104,7 @@ func (b *Broker) Publish(ctx context.Context, e Event, done func(Outcome)) error
 	}
 	message := amqp.Publishing{
 		ContentType: mediaType, DeliveryMode: amqp.Persistent,
-		MessageId: e.ID, Type: e.Type, Timestamp: e.Time, AppId: b.cfg.Name, Body: body,
+		MessageId: e.ID, CorrelationId: e.Request, Type: e.Type, Timestamp: e.Time, AppId: b.cfg.Name, Body: body,
 	}
 	if e.TraceParent != "" {
 		message.Headers = amqp.Table{trace.Header: e.TraceParent}

@@ -29,6 +29,7 @@ const maxReason = 2000
 type entry struct {
 	consumer, kind, subject string
 	reason                  string
+	event                   Event // as far as it is one, for the log
 	body                    []byte
 	attempts                int
 }
@@ -145,7 +146,8 @@ func misfit(d amqp.Delivery, queue, why string) *entry {
 	if err != nil {
 		id = uuid.NewSHA1(uuid.Nil, d.Body)
 	}
-	return &entry{consumer: queue, kind: clean(d.RoutingKey), subject: id.String(), reason: why, body: d.Body}
+	event := Event{ID: clean(d.MessageId), Request: clean(d.CorrelationId), TraceParent: parentOf(d)}
+	return &entry{consumer: queue, kind: clean(d.RoutingKey), subject: id.String(), event: event, reason: why, body: d.Body}
 }
 
 func reason(code, detail string) string {
@@ -181,7 +183,7 @@ func (w *worker) countFailure(ctx context.Context, it item, cause error) (int, e
 			}
 			return w.openRow(ctx, tx, entry{
 				consumer: w.queue, kind: it.event.Type, subject: it.event.Subject,
-				reason: why, body: body, attempts: attempts,
+				event: it.event, reason: why, body: body, attempts: attempts,
 			})
 		})
 	}
@@ -228,7 +230,8 @@ func (w *worker) openRow(ctx context.Context, tx *postgres.Tx, e entry) error {
 	tx.OnCommit(func() {
 		handled.WithLabelValues(w.queue, "shelved").Inc()
 		w.note(func(s *ConsumerStatus) { s.Shelved++; s.LastError, s.ErrorAt = e.reason, time.Now() })
-		w.b.log.Error().Str("queue", e.consumer).Str("type", e.kind).Str("subject", e.subject).Str("reason", e.reason).
+		named := Event{ID: e.event.ID, Type: e.kind, Subject: e.subject, Request: e.event.Request, TraceParent: e.event.TraceParent}
+		w.b.log.Error().Func(named.mark).Str("queue", e.consumer).Str("reason", e.reason).Int("attempts", e.attempts).
 			Msg("message put on the shelf")
 	})
 	return nil

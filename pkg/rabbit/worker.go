@@ -10,7 +10,6 @@ import (
 
 	"github.com/lib/pq"
 	amqp "github.com/rabbitmq/amqp091-go"
-	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -201,9 +200,7 @@ func (w *worker) attempt(items []item) error {
 	}
 	ctx := w.work
 	if len(events) == 1 && events[0].TraceParent != "" {
-		parent := trace.Child(events[0].TraceParent)
-		log := zerolog.Ctx(ctx).With().Str("trace_id", trace.ID(parent)).Logger()
-		ctx = log.WithContext(trace.ContextWith(ctx, parent))
+		ctx = trace.ContextWith(ctx, trace.Child(events[0].TraceParent))
 	}
 	return w.hold(func() error {
 		err := w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
@@ -225,7 +222,7 @@ func (w *worker) attempt(items []item) error {
 func (w *worker) handleSafely(ctx context.Context, tx *postgres.Tx, events []Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			w.b.log.Error().Str("queue", w.queue).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("handler panicked")
+			w.b.log.Error().Ctx(ctx).Str("queue", w.queue).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("handler panicked")
 			err = fmt.Errorf("handler panicked: %v", p)
 		}
 	}()
@@ -290,8 +287,7 @@ func (w *worker) fail(it item, cause error) error {
 		}
 		return nil
 	}
-	w.b.log.Warn().Err(cause).Str("queue", w.queue).Str("type", it.event.Type).Str("subject", it.event.Subject).
-		Int("attempt", attempts).Msg("event failed; it will be tried again")
+	w.b.log.Warn().Func(it.event.mark).Err(cause).Str("queue", w.queue).Int("attempt", attempts).Msg("event failed; it will be tried again")
 	it.due = w.b.clock.Now().Add(firstRetry << (attempts - 1))
 	at, _ := slices.BinarySearchFunc(w.parked, it, func(a, b item) int { return a.due.Compare(b.due) })
 	w.parked = slices.Insert(w.parked, at, it)

@@ -18,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 // Kinds of request (features.md N11).
@@ -112,6 +113,9 @@ type Request struct {
 	DispositionDate *clock.Date    `db:"disposition_date"`
 	CreatedBy       string         `db:"created_by"`
 	CreatedAt       time.Time      `db:"created_at"`
+	// TraceParent is that of the call that made the request; all that happens to
+	// the request belongs to its trace.
+	TraceParent string `db:"traceparent"`
 }
 
 // New is a request to be made.
@@ -141,16 +145,16 @@ func Create(ctx context.Context, tx *postgres.Tx, n New) (Request, error) {
 	}
 	r := Request{
 		ID: id.String(), Ticket: NewTicket(n.OfficeAt.In(clock.Jakarta).Year(), number), InstitutionID: n.InstitutionID,
-		Form: n.Form, State: Submitted, Version: 1, Submission: 1, CreatedBy: n.Actor.Name, CreatedAt: n.OfficeAt.UTC(),
+		Form: n.Form, State: Submitted, Version: 1, Submission: 1, CreatedBy: n.Actor.Name, CreatedAt: n.OfficeAt.UTC(), TraceParent: trace.Child(trace.From(ctx)),
 	}
 	f := n.Form
 	_, err = tx.Exec(ctx, `
 		INSERT INTO request (id, ticket, kind, institution_id, reference, title, sam_function, card_count, machine_type,
 		                     pks_number, notes, letter_sender, letter_post, letter_number, letter_date, letter_subject,
-		                     state, created_by, created_at)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)`,
+		                     state, created_by, created_at, traceparent)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)`,
 		r.ID, r.Ticket, f.Kind, r.InstitutionID, f.Reference, f.Title, f.SAMFunction, f.CardCount, f.MachineType,
-		f.PKSNumber, f.Notes, f.Sender, f.Post, f.Number, f.Date, f.Subject, string(Submitted), r.CreatedBy, r.CreatedAt)
+		f.PKSNumber, f.Notes, f.Sender, f.Post, f.Number, f.Date, f.Subject, string(Submitted), r.CreatedBy, r.CreatedAt, r.TraceParent)
 	switch postgres.Constraint(err) {
 	case "request_institution_id_reference_key":
 		return Request{}, ErrReferenceUsed
@@ -246,7 +250,7 @@ const selectRequest = `
 	SELECT r.id, r.ticket, r.institution_id, i.name AS institution, r.kind, r.reference, r.title, r.sam_function,
 	       r.card_count, r.machine_type, r.pks_number, r.notes, r.letter_sender, r.letter_post, r.letter_number,
 	       r.letter_date, r.letter_subject, r.state, r.held_from, r.version, r.submission, r.disposition_date,
-	       r.created_by, r.created_at
+	       r.created_by, r.created_at, r.traceparent
 	FROM request r JOIN institution i ON i.id = r.institution_id `
 
 // Get returns the request with this id, without its lines and orders.
@@ -367,11 +371,13 @@ func List(ctx context.Context, rd postgres.Reader, f Filter) ([]Request, error) 
 // announce writes the timeline row and rings the step's message.
 func announce(ctx context.Context, tx *postgres.Tx, r Request, step machine.Step, c Change) error {
 	err := Machine.Write(ctx, tx, machine.Record{
-		Subject: r.ID, Request: r.ID, Version: r.Version, Step: step,
-		Actor: c.Actor, Reason: c.Reason, Detail: c.Detail, OfficeAt: c.OfficeAt,
+		Subject: r.ID, Request: r.ID, Ticket: r.Ticket, Version: r.Version, Step: step,
+		Actor: c.Actor, Reason: c.Reason, Detail: c.Detail, OfficeAt: c.OfficeAt, TraceParent: r.TraceParent,
 	})
 	if err != nil || step.Message == "" {
 		return err
 	}
-	return outbox.Put(ctx, tx, outbox.Message{Type: step.Message, Subject: r.ID, Version: r.Version, Request: r.ID})
+	return outbox.Put(ctx, tx, outbox.Message{
+		Type: step.Message, Subject: r.ID, Version: r.Version, Request: r.ID, TraceParent: r.TraceParent,
+	})
 }

@@ -8,6 +8,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"strings"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
 )
 
 // Header is the name of the HTTP and message header.
@@ -58,13 +61,46 @@ func ID(s string) string {
 	return s[3:35]
 }
 
-// ContextWith returns ctx carrying traceparent.
+// ContextWith returns ctx carrying traceparent. What is logged through the
+// logger in it (zerolog.Ctx) bears its trace_id, given the Hook.
 func ContextWith(ctx context.Context, traceparent string) context.Context {
-	return context.WithValue(ctx, key{}, traceparent)
+	s := new(span)
+	s.traceparent.Store(&traceparent)
+	ctx = context.WithValue(ctx, key{}, s)
+	return zerolog.Ctx(ctx).With().Ctx(ctx).Logger().WithContext(ctx)
 }
 
 // From returns the traceparent in ctx, or "".
 func From(ctx context.Context) string {
-	s, _ := ctx.Value(key{}).(string)
-	return s
+	s, _ := ctx.Value(key{}).(*span)
+	if s == nil {
+		return ""
+	}
+	return *s.traceparent.Load()
+}
+
+// Join makes what ctx is about a part of another trace: a call finds out which
+// request it concerns only on its way, and belongs to that request's trace from
+// then on, up to its access line. Without a valid traceparent, or without a
+// trace in ctx, it does nothing.
+func Join(ctx context.Context, traceparent string) {
+	s, _ := ctx.Value(key{}).(*span)
+	if s == nil || !Valid(traceparent) {
+		return
+	}
+	child := Child(traceparent)
+	s.traceparent.Store(&child)
+}
+
+// span is the place of a piece of work in its trace; it can move to another.
+type span struct{ traceparent atomic.Pointer[string] }
+
+// Hook gives each log line the trace_id of the context it is logged in.
+type Hook struct{}
+
+// Run implements zerolog.Hook.
+func (Hook) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
+	if id := ID(From(e.GetCtx())); id != "" {
+		e.Str("trace_id", id)
+	}
 }

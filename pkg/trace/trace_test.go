@@ -1,9 +1,12 @@
 package trace
 
 import (
+	"bytes"
 	"context"
+	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 )
 
@@ -42,4 +45,28 @@ func TestContext(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, From(context.Background()))
 	require.Equal(t, sample, From(ContextWith(context.Background(), sample)))
+}
+
+func TestJoinMovesTheWorkAndItsLogLines(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := zerolog.New(&out).Hook(Hook{})
+	ctx := ContextWith(log.WithContext(context.Background()), New())
+	deeper := context.WithValue(ctx, struct{}{}, 1)
+	Join(deeper, sample)
+	require.Equal(t, ID(sample), ID(From(ctx)))
+	require.NotEqual(t, sample, From(ctx), "a new span of the trace")
+	Join(ctx, "nonsense")
+	Join(context.Background(), sample) // no work there
+	require.Equal(t, ID(sample), ID(From(ctx)))
+
+	zerolog.Ctx(deeper).Info().Msg("one")
+	other := New()
+	zerolog.Ctx(ctx).Info().Ctx(ContextWith(ctx, other)).Msg("two")
+	log.Info().Msg("three")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.JSONEq(t, `{"level":"info","message":"one","trace_id":"`+ID(sample)+`"}`, lines[0])
+	require.Equal(t, 1, strings.Count(lines[1], "trace_id"))
+	require.Contains(t, lines[1], ID(other), "an event of a batch is logged by its own trace")
+	require.NotContains(t, lines[2], "trace_id")
 }

@@ -220,7 +220,7 @@ func ProblemOf(ctx context.Context, err error) *Problem {
 		return Conflict("Data ini baru saja diubah oleh pihak lain. Muat ulang lalu coba kembali.")
 	case postgres.Foreign(err):
 		if !errors.Is(err, context.Canceled) { // the client went away
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("a dependency is away")
+			refused(ctx, err)
 		}
 		return Unavailable(retryAfter)
 	}

@@ -9,17 +9,13 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-
-	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 const (
@@ -40,8 +36,9 @@ type Options struct {
 }
 
 // NewRouter returns a router that gives every request an id, a trace context, a
-// logger in its context (zerolog.Ctx), security headers and a body limit, logs it,
-// and answers a panic, an unknown address and a wrong method with a problem.
+// logger in its context (zerolog.Ctx), security headers and a body limit, logs it
+// when it changes something or fails, and answers a panic, an unknown address and
+// a wrong method with a problem.
 func NewRouter(o Options) chi.Router {
 	if o.MaxBody <= 0 {
 		o.MaxBody = defaultMaxBody
@@ -87,78 +84,6 @@ type serverLog struct{ log zerolog.Logger }
 func (s serverLog) Write(b []byte) (int, error) {
 	s.log.Debug().Msg(strings.TrimSpace(string(b)))
 	return len(b), nil
-}
-
-type requestIDKey struct{}
-
-// RequestID returns the id of the request (UUIDv7), or "" outside of one.
-func RequestID(ctx context.Context) string {
-	s, _ := ctx.Value(requestIDKey{}).(string)
-	return s
-}
-
-// TraceParent returns the W3C traceparent of the request, or "".
-func TraceParent(ctx context.Context) string { return trace.From(ctx) }
-
-func identify(lg zerolog.Logger) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			id := uuid.Must(uuid.NewV7()).String()
-			tp := trace.Child(r.Header.Get(trace.Header))
-			w.Header().Set("X-Request-Id", id)
-			ctx := context.WithValue(r.Context(), requestIDKey{}, id)
-			ctx = trace.ContextWith(ctx, tp)
-			ctx = lg.With().Str("request_id", id).Str("trace_id", trace.ID(tp)).Logger().WithContext(ctx)
-			next.ServeHTTP(w, r.WithContext(ctx))
-		})
-	}
-}
-
-// access logs every request and counts it by route. The query is never logged: it
-// may hold secrets.
-func access(reg prometheus.Registerer) func(http.Handler) http.Handler {
-	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "sifilma_http_request_seconds", Help: "Duration of HTTP requests by route, method and status.",
-		Buckets: []float64{.001, .005, .01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-	}, []string{"route", "method", "status"})
-	if reg != nil {
-		reg.MustRegister(seconds)
-	}
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			start := time.Now()
-			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-			defer func() {
-				status := ww.Status()
-				if status == 0 {
-					status = http.StatusOK
-				}
-				route := "unknown"
-				if rc := chi.RouteContext(r.Context()); rc != nil && rc.RoutePattern() != "" {
-					route = rc.RoutePattern()
-				}
-				took := time.Since(start)
-				seconds.WithLabelValues(route, method(r.Method), strconv.Itoa(status)).Observe(took.Seconds())
-				level := zerolog.InfoLevel
-				if status >= http.StatusInternalServerError {
-					level = zerolog.WarnLevel
-				}
-				zerolog.Ctx(r.Context()).WithLevel(level).Str("method", r.Method).Str("route", route).
-					Str("path", r.URL.Path).Int("status", status).Int("bytes", ww.BytesWritten()).
-					Dur("took_ms", took).Str("remote", ClientIP(r)).Msg("http request")
-			}()
-			next.ServeHTTP(ww, r)
-		})
-	}
-}
-
-// method keeps invented methods from making metric series.
-func method(m string) string {
-	switch m {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return m
-	}
-	return "other"
 }
 
 func recoverer(next http.Handler) http.Handler {

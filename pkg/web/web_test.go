@@ -46,7 +46,7 @@ func (s *buffer) String() string {
 
 func newRouter(maxBody int64) (chi.Router, *buffer) {
 	var out buffer
-	return NewRouter(Options{Log: zerolog.New(&out), MaxBody: maxBody, Metrics: prometheus.NewRegistry()}), &out
+	return NewRouter(Options{Log: zerolog.New(&out).Hook(trace.Hook{}), MaxBody: maxBody, Metrics: prometheus.NewRegistry()}), &out
 }
 
 func ask(h http.Handler, method, target, body string, header ...string) *httptest.ResponseRecorder {

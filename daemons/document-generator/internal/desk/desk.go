@@ -27,6 +27,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 // Config says how papers are numbered.
@@ -152,7 +153,7 @@ func (k *Desk) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event)
 func (k *Desk) Run(ctx context.Context) error {
 	failing := false
 	for ctx.Err() == nil {
-		err := k.Look(ctx)
+		err := k.Look(trace.ContextWith(ctx, trace.New()))
 		if err != nil && ctx.Err() == nil {
 			k.status.Error(err)
 			if !failing {

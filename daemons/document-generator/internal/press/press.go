@@ -32,6 +32,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 const (
@@ -323,7 +324,7 @@ func (p *Press) attach(ctx context.Context, j job, pdf []byte) error {
 	switch {
 	case err == nil:
 		p.made.WithLabelValues(j.doc.Kind).Inc()
-		p.log.Info().Str("paper", j.doc.ID).Str("kind", j.doc.Kind).Str("request", j.doc.RequestID).Msg("paper made")
+		p.log.Info().Ctx(trace.ContextWith(ctx, j.doc.TraceParent)).Str("paper", j.doc.ID).Str("kind", j.doc.Kind).Str("request", j.doc.RequestID).Msg("paper made")
 		p.forget(j.doc.ID)
 		return nil
 	case errors.Is(err, postgres.ErrStale):
@@ -351,7 +352,8 @@ func (p *Press) fail(d letter.Document, err error) {
 		p.held[d.ID] = h
 	}
 	if h.why != err.Error() {
-		p.log.Warn().Err(err).Str("paper", d.ID).Str("kind", d.Kind).Msg("paper waits; it is tried again")
+		p.log.Warn().Ctx(trace.ContextWith(context.Background(), d.TraceParent)).Err(err).Str("paper", d.ID).Str("kind", d.Kind).
+			Str("request", d.RequestID).Msg("paper waits; it is tried again")
 		p.status.Error(fmt.Errorf("%s %s: %w", d.Kind, d.ID, err))
 	}
 	h.why = err.Error()

@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -45,6 +46,7 @@ func (a *API) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	trace.Join(ctx, is.TraceParent)
 	out := shown{
 		ID: is.ID, Ticket: is.Ticket, Kind: is.Kind, Reference: is.Reference, Title: is.Title, CardCount: is.CardCount,
 		State: is.State, StateLabel: request.Machine.Label(is.State), Version: is.Version, Submission: is.Submission,

@@ -20,6 +20,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -77,6 +78,7 @@ func (a *API) resubmit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	trace.Join(r.Context(), is.TraceParent)
 	return a.take(w, r, "resubmission of "+is.ID, is.Reference, func(ctx context.Context, tx *postgres.Tx, d *drop.Drop, actor machine.Actor) (request.Request, error) {
 		now, err := request.Lock(ctx, tx, is.ID)
 		if err != nil {
@@ -148,7 +150,10 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 	if done.replayed {
 		result = "replayed"
 	}
-	zerolog.Ctx(ctx).Info().Str("location", done.Location).Bool("replayed", done.replayed).Str("api_key", c.KeyID).Msg("drop taken")
+	var told accepted
+	_ = json.Unmarshal(done.Body, &told) // of our own making
+	zerolog.Ctx(ctx).Info().Str("request", told.ID).Str("ticket", told.Ticket).Bool("replayed", done.replayed).
+		Str("api_key", c.KeyID).Msg("drop taken")
 	done.write(w, r)
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -104,7 +105,9 @@ func (a *API) change(r *http.Request, reason string) request.Change {
 
 // scoped reads the request of the address as far as the asker may know of it.
 func scoped(ctx context.Context, rd postgres.Reader, r *http.Request) (request.Request, error) {
-	return request.ByTicket(ctx, rd, chi.URLParam(r, "ticket"), view.Scope(signin.Account(r)))
+	row, err := request.ByTicket(ctx, rd, chi.URLParam(r, "ticket"), view.Scope(signin.Account(r)))
+	trace.Join(ctx, row.TraceParent)
+	return row, err
 }
 
 // within says that a request is not for the asker to know of.
@@ -116,6 +119,7 @@ func within(ctx context.Context, rd postgres.Reader, r *http.Request, requestID 
 	if scope := view.Scope(signin.Account(r)); scope != "" && scope != row.InstitutionID {
 		return request.Request{}, request.ErrNotFound
 	}
+	trace.Join(ctx, row.TraceParent)
 	return row, nil
 }
 

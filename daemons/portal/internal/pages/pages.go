@@ -221,7 +221,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	if s.Account != nil && shelf.May(s.Account.Role) {
 		open, err := rabbit.CountShelf(r.Context(), p.db)
 		if err != nil { // the page stands without the number
-			zerolog.Ctx(r.Context()).Warn().Err(err).Msg("the shelf cannot be counted")
+			zerolog.Ctx(r.Context()).Debug().Err(err).Msg("the shelf cannot be counted")
 		}
 		s.Shelf = &shelfLink{open}
 	}

@@ -21,6 +21,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 // Most bounds what one call shows or replays.
@@ -47,7 +48,7 @@ type Entry struct {
 	Ticket        string `json:"ticket"`     // of the request concerned, or empty
 	Replayable    bool   `json:"replayable"` // false for what never was an event
 
-	requestID string
+	requestID, traceParent string
 }
 
 // Open reads the open rows, oldest first, and counts all of them.
@@ -110,18 +111,19 @@ func describe(ctx context.Context, rd postgres.Reader, rows []rabbit.ShelfRow) (
 		return list, nil
 	}
 	var found []struct {
-		ID     string `db:"id"`
-		Ticket string `db:"ticket"`
+		ID          string `db:"id"`
+		Ticket      string `db:"ticket"`
+		TraceParent string `db:"traceparent"`
 	}
-	if err := rd.Select(ctx, &found, `SELECT id, ticket FROM request WHERE id = ANY ($1::uuid[])`, pq.Array(ids)); err != nil {
+	if err := rd.Select(ctx, &found, `SELECT id, ticket, traceparent FROM request WHERE id = ANY ($1::uuid[])`, pq.Array(ids)); err != nil {
 		return nil, fmt.Errorf("shelf: requests: %w", err)
 	}
-	tickets := make(map[string]string, len(found))
 	for _, f := range found {
-		tickets[f.ID] = f.Ticket
-	}
-	for i := range list {
-		list[i].Ticket = tickets[list[i].requestID]
+		for i := range list {
+			if list[i].requestID == f.ID {
+				list[i].Ticket, list[i].traceParent = f.Ticket, f.TraceParent
+			}
+		}
 	}
 	return list, nil
 }
@@ -132,6 +134,9 @@ func Replay(ctx context.Context, db *postgres.DB, who identity.Account, id strin
 	e, err := Get(ctx, db, id)
 	if err != nil {
 		return err
+	}
+	if e.traceParent != "" { // each of many goes on in its own request's trace
+		ctx = trace.ContextWith(ctx, e.traceParent)
 	}
 	return settled(db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		if err := outbox.Replay(ctx, tx, id, who.Username); err != nil {

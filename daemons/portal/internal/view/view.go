@@ -18,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 // ErrNotFound says that there is no such row, or none that the asker may know
@@ -153,6 +154,7 @@ func load(ctx context.Context, db *postgres.DB, a identity.Account,
 		if err != nil {
 			return err
 		}
+		trace.Join(ctx, r.TraceParent)
 		v, err = assemble(ctx, rd, r, a)
 		return err
 	})

@@ -22,6 +22,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 // Config says when the jobs are due, in cron expressions on the office clock
@@ -125,6 +126,7 @@ func (p *Planner) Tick(ctx context.Context) error {
 }
 
 func (p *Planner) once(ctx context.Context) {
+	ctx = trace.ContextWith(ctx, trace.New()) // of what no request caused
 	ran, err := capacity.RunDue(ctx, p.db, p.jobs, p.office.Now())
 	if err == nil {
 		err = p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return p.settle(ctx, tx) })
@@ -135,11 +137,11 @@ func (p *Planner) once(ctx context.Context) {
 	case err != nil:
 		p.status.Error(err)
 		if !p.failing.Swap(true) {
-			p.log.Error().Err(err).Msg("scheduled work fails; it is tried again at each tick")
+			p.log.Error().Ctx(ctx).Err(err).Msg("scheduled work fails; it is tried again at each tick")
 		}
 		return
 	case ran > 0:
-		p.log.Info().Int("windows", ran).Time("office", p.office.Now()).Msg("ran scheduled work")
+		p.log.Info().Ctx(ctx).Int("windows", ran).Time("office", p.office.Now()).Msg("ran scheduled work")
 	}
 	if p.failing.Swap(false) {
 		p.log.Info().Msg("scheduled work succeeds again")

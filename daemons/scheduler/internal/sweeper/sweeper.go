@@ -13,6 +13,7 @@
 package sweeper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 // leaseName is the row of the table lease.
@@ -106,7 +108,7 @@ func New(cfg Config, db *postgres.DB, broker Broker, log zerolog.Logger, m clock
 func (s *Sweeper) Run(ctx context.Context) error {
 	failing, held := false, false
 	for clock.Sleep(ctx, s.clock, s.cfg.Every) == nil {
-		_, mine, err := s.Sweep(ctx)
+		_, mine, err := s.Sweep(trace.ContextWith(ctx, trace.New()))
 		switch {
 		case ctx.Err() != nil:
 		case err != nil && !failing:
@@ -186,6 +188,8 @@ type lost struct {
 	Request string    `db:"request"`
 	Since   time.Time `db:"since"`
 	Rings   int       `db:"rings"`
+	// TraceParent is that of the request.
+	TraceParent string `db:"traceparent"`
 }
 
 // ring rings the bells of one stage that are lost: rows past the deadline that
@@ -194,7 +198,8 @@ type lost struct {
 func (s *Sweeper) ring(ctx context.Context, tx *postgres.Tx, st stage, deadline time.Duration) (int, error) {
 	var rows []lost
 	if err := tx.Select(ctx, &rows, `
-		SELECT l.subject, l.version, l.request, l.since, coalesce(s.rings, 0) + 1 AS rings
+		SELECT l.subject, l.version, l.request, l.since, coalesce(s.rings, 0) + 1 AS rings,
+		       coalesce((SELECT r.traceparent FROM request r WHERE r.id = l.request), '') AS traceparent
 		FROM (`+st.late+`) AS l
 		LEFT JOIN sweep s ON s.type = $1 AND s.subject = l.subject AND s.version = l.version
 		WHERE l.since < now() - make_interval(secs => $3)
@@ -211,7 +216,7 @@ func (s *Sweeper) ring(ctx context.Context, tx *postgres.Tx, st stage, deadline 
 	messages := make([]outbox.Message, len(rows))
 	subjects, versions := make([]string, len(rows)), make([]int64, len(rows))
 	for i, row := range rows {
-		messages[i] = outbox.Message{Type: st.bell, Subject: row.Subject, Version: row.Version, Request: row.Request}
+		messages[i] = outbox.Message{Type: st.bell, Subject: row.Subject, Version: row.Version, Request: row.Request, TraceParent: row.TraceParent}
 		subjects[i], versions[i] = row.Subject, row.Version
 	}
 	if _, err := tx.Exec(ctx, `
@@ -228,7 +233,7 @@ func (s *Sweeper) ring(ctx context.Context, tx *postgres.Tx, st stage, deadline 
 	tx.OnCommit(func() {
 		rung.WithLabelValues(st.bell).Add(float64(len(rows)))
 		for _, row := range rows {
-			s.log.Warn().Str("type", st.bell).Str("subject", row.Subject).Str("request", row.Request).Time("since", row.Since).
+			s.log.Warn().Ctx(trace.ContextWith(ctx, cmp.Or(row.TraceParent, trace.From(ctx)))).Str("type", st.bell).Str("subject", row.Subject).Str("request", row.Request).Time("since", row.Since).
 				Int("ring", row.Rings).Str("why", st.why).Msg("a bell seems lost; rung again")
 		}
 	})

@@ -22,6 +22,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/validation"
 )
 
@@ -146,7 +147,7 @@ func (j *Judge) decide(ctx context.Context, tx *postgres.Tx, r request.Request, 
 	}
 	tx.OnCommit(func() {
 		j.judged.WithLabelValues(result).Inc()
-		zerolog.Ctx(ctx).Info().Str("request", r.ID).Str("ticket", r.Ticket).Str("result", result).Int("errors", faults).Msg("submission judged")
+		zerolog.Ctx(ctx).Info().Ctx(trace.ContextWith(ctx, r.TraceParent)).Str("request", r.ID).Str("ticket", r.Ticket).Str("result", result).Int("errors", faults).Msg("submission judged")
 	})
 	return audit.Record(ctx, tx, audit.Entry{
 		Actor: actor.Name, Action: "request." + result, Subject: r.ID, Request: r.ID, Detail: change.Detail,
