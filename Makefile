@@ -32,8 +32,9 @@ crash: install build ## Ganggu seluruh kantor secara acak, lalu periksa bahwa ti
 	@go build $(vcs) -o bin/ ./test/crash
 	@exec bin/crash
 
-bench: install build ## Ukur kecepatan di samping pembandingnya; pilih dengan SIFILMA_BENCH=hop,intake,start
+bench: install build ## Ukur kecepatan di samping pembandingnya; pilih dengan SIFILMA_BENCH=hop,pipeline,intake,start
 	@go build $(vcs) -o bin/ ./test/bench
+	@cd test/bench/peers && go build $(vcs) -o ../../../bin/bench-peers .
 	@exec bin/bench -dir "$(SIFILMA_RUN_DIR)/bench"
 
 stop: $(services) ## Hentikan semua yang dijalankan dari folder kerja ini

@@ -7,7 +7,8 @@
 // and every round is printed. Each round checks what it did before it counts.
 //
 // SIFILMA_BENCH chooses by name (comma-separated), SIFILMA_BENCH_ROUNDS sets the
-// rounds, and SIFILMA_BENCH_PROFILE names a file for a CPU profile of the hop.
+// rounds, and SIFILMA_BENCH_PROFILE names a file for a CPU profile of the first
+// round of the hop, or of the pipeline where that runs without it.
 package main
 
 import (
@@ -23,8 +24,12 @@ import (
 	"syscall"
 )
 
-// defaultRounds is how often subject and reference take turns.
-const defaultRounds = 5
+// defaultRounds is how often subject and reference take turns, unless
+// roundsVariable says otherwise.
+const (
+	defaultRounds  = 5
+	roundsVariable = "SIFILMA_BENCH_ROUNDS"
+)
 
 // benches in the order in which they run. The last takes the services down and
 // up again, which is why it is last.
@@ -33,6 +38,7 @@ var benches = []struct {
 	run  func(context.Context, *ground) error
 }{
 	{"hop", benchHop},
+	{"pipeline", benchPipeline},
 	{"intake", benchIntake},
 	{"start", benchStart},
 }
@@ -56,9 +62,9 @@ func run(ctx context.Context, dir, bin string) (err error) {
 		return err
 	}
 	rounds := defaultRounds
-	if text := os.Getenv("SIFILMA_BENCH_ROUNDS"); text != "" {
+	if text := os.Getenv(roundsVariable); text != "" {
 		if rounds, err = strconv.Atoi(text); err != nil || rounds < 1 {
-			return fmt.Errorf("SIFILMA_BENCH_ROUNDS=%q: a number from 1 is needed", text)
+			return fmt.Errorf("%s=%q: a number from 1 is needed", roundsVariable, text)
 		}
 	}
 	g := &ground{dir: dir, bin: bin, rounds: rounds, profile: os.Getenv("SIFILMA_BENCH_PROFILE")}
