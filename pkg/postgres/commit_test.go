@@ -131,14 +131,16 @@ func TestLostCommit(t *testing.T) {
 			db.SetPatience(time.Second, time.Second)
 			require.Equal(t, 1, number(t, db, `SELECT 1`))
 			proxy.armed.Store(true)
-			runs, rang := 0, 0
+			runs, rang, failed := 0, 0, 0
 			err := db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 				runs++
 				tx.OnCommit(func() { rang++ })
+				tx.OnFail(func() { failed++ })
 				return tx.ExecOne(ctx, `INSERT INTO item (id) VALUES (11)`)
 			})
 			require.False(t, proxy.armed.Load(), "the COMMIT went through the proxy")
 			require.Equal(t, c.runs, runs)
+			require.Equal(t, runs, rang+failed, "one of the two, once for each run")
 			outcome := "learnt"
 			if c.err != nil {
 				outcome = "unknown"

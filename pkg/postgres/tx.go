@@ -26,6 +26,7 @@ type Tx struct {
 	x        *sqlx.Tx
 	writes   bool
 	onCommit []func()
+	onFail   []func()
 }
 
 type txKey struct{ db *DB }
@@ -103,10 +104,15 @@ func (db *DB) onConn(ctx context.Context, cn *sqlx.Conn, fn func(ctx context.Con
 		return err
 	}
 	tx := &Tx{db: db, x: x}
-	ended := false
+	ended, committed := false, false
 	defer func() {
 		if !ended { // fn panicked
 			_ = x.Rollback()
+		}
+		if !committed {
+			for _, f := range tx.onFail {
+				f()
+			}
 		}
 	}()
 	err = fn(context.WithValue(ctx, txKey{db}, true), tx)
@@ -127,6 +133,7 @@ func (db *DB) onConn(ctx context.Context, cn *sqlx.Conn, fn func(ctx context.Con
 			return err
 		}
 	}
+	committed = true
 	for _, f := range tx.onCommit {
 		f()
 	}
@@ -215,3 +222,8 @@ func (tx *Tx) note(query string) {
 // OnCommit has f run after a successful commit, in the order of the calls. When
 // the transaction runs again, what earlier runs asked for is forgotten.
 func (tx *Tx) OnCommit(f func()) { tx.onCommit = append(tx.onCommit, f) }
+
+// OnFail has f run when this run of the transaction did not commit, or nobody
+// knows whether it did. Of OnCommit and OnFail exactly one comes about, once for
+// each run.
+func (tx *Tx) OnFail(f func()) { tx.onFail = append(tx.onFail, f) }
