@@ -16,9 +16,6 @@ const (
 	heartbeat = 10 * time.Second
 	// dialLimit bounds the TCP connect and, anew, the AMQP handshake.
 	dialLimit = 5 * time.Second
-	// writeLimit bounds each write: a broker short of memory or disk stops
-	// reading, and amqp091-go would hang in Publish and in Close.
-	writeLimit = 10 * time.Second
 	// hangUpLimit bounds the closing handshake.
 	hangUpLimit = 3 * time.Second
 )
@@ -61,7 +58,7 @@ func (b *Broker) dial(ctx context.Context, purpose string, attempt int) (*amqp.C
 			if err != nil {
 				return nil, err
 			}
-			raw = &patientConn{Conn: tcp}
+			raw = newPatientConn(tcp)
 			// Cleared by the library once the handshake is done.
 			return raw, raw.SetDeadline(time.Now().Add(dialLimit))
 		},
@@ -88,17 +85,6 @@ func (b *Broker) credentials(address string) ([]amqp.Authentication, error) {
 		return nil, fmt.Errorf("reading the broker's password: %w", err)
 	}
 	return []amqp.Authentication{&amqp.PlainAuth{Username: uri.Username, Password: strings.TrimSpace(string(password))}}, nil
-}
-
-// patientConn gives each write a deadline, so that a peer that stops reading
-// ends the connection instead of hanging it.
-type patientConn struct{ net.Conn }
-
-func (c *patientConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
 }
 
 // codeOf returns the AMQP reply code in err, or 0.

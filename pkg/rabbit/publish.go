@@ -14,7 +14,7 @@ import (
 
 const (
 	// window is how many messages may be unconfirmed at once.
-	window = 256
+	window = 1000
 	// confirmLimit is how long one confirm may take on a broker that is not
 	// blocked; then the session is given up. It is shorter than the relay's
 	// lease, so that a row is not published twice while it is still in hand.
