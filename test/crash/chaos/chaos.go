@@ -1,69 +1,59 @@
-// Package chaos breaks the office in all the ways that it must survive, in the
-// order that a seed gives.
+// Package chaos breaks the office in all the ways that it must survive, by a
+// schedule that a seed gives.
 package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"dukcapil.go.id/sifilma/deploy/local"
 	"dukcapil.go.id/sifilma/test/crash/office"
 	"dukcapil.go.id/sifilma/test/harness"
 )
 
-// Chaos is a seeded run of blows.
+// hastenAfter is when the second of two SIGTERM comes.
+const hastenAfter = 150 * time.Millisecond
+
+// syncedSuffix is added to a journal's path for the file in which a build that
+// does not sync it notes the length that is safe.
+const syncedSuffix = ".synced"
+
+// Chaos strikes.
 type Chaos struct {
-	of  *office.Office
-	r   *rand.Rand
-	say func(string)
+	of   *office.Office
+	say  func(string)
+	skip func(days int) // lets working days pass
 
-	mu     sync.Mutex
-	kills  int
-	failed []error
-	down   sync.WaitGroup
+	mu      sync.Mutex
+	kills   int
+	emptied []time.Time
+	failed  []error
+	down    sync.WaitGroup
 }
 
-// New gets ready; each blow is told to say.
-func New(of *office.Office, seed uint64, say func(string)) *Chaos {
-	return &Chaos{of: of, r: rand.New(rand.NewPCG(seed, 1)), say: say} //nolint:gosec // repeatable
+// New gets ready; each blow is told to say, and skip lets working days pass.
+func New(of *office.Office, say func(string), skip func(days int)) *Chaos {
+	return &Chaos{of: of, say: say, skip: skip}
 }
 
-// A service restart costs the office many seconds: one at a time, not too often.
-const serviceEvery = 25 * time.Second
-
-// Run strikes until ctx ends, then lets everything go on again.
-func (c *Chaos) Run(ctx context.Context) {
-	var services time.Time
-	for office.Pause(ctx, time.Duration(800+c.r.IntN(3000))*time.Millisecond) == nil {
-		// Every blow draws all its dice first, so that the order depends on the
-		// seed only.
-		kind, name := c.r.IntN(100), office.Instances()[c.r.IntN(len(office.Instances()))]
-		long, which := time.Duration(1000+c.r.IntN(6000))*time.Millisecond, c.r.IntN(5)
-		switch {
-		case kind < 40:
-			c.kill(name)
-		case kind < 52:
-			c.during("SIGSTOP "+name, func() { c.freeze(ctx, name, long) })
-		case kind < 76:
-			line, to := c.of.Postgres[name], "PostgreSQL"
-			if which%2 == 1 {
-				line, to = c.of.Rabbit[name], "RabbitMQ"
-			}
-			c.line(ctx, line, name+" - "+to, kind, long)
-		case kind < 83 && c.of.Small != "":
-			c.during("disk penuh perso-station-2", func() { c.fill(ctx, long) })
-		case time.Since(services) > serviceEvery:
-			services = time.Now()
-			c.service(ctx, which, long)
-		default:
-			c.kill(name)
+// Run strikes as planned until ctx ends, then lets everything go on again.
+func (c *Chaos) Run(ctx context.Context, plan []Blow) {
+	began := time.Now()
+	for _, b := range plan {
+		if office.Pause(ctx, b.At-time.Since(began)) != nil {
+			break
 		}
+		c.strike(ctx, b)
 	}
+	<-ctx.Done()
 	c.down.Wait()
 	for _, name := range office.Instances() {
 		c.of.Postgres[name].Resume()
@@ -81,6 +71,13 @@ func (c *Chaos) Kills() int {
 	return c.kills
 }
 
+// Emptied tells when the broker lost all it had.
+func (c *Chaos) Emptied() []time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.emptied
+}
+
 // Failed are blows that could not be ended, which is the test's own fault.
 func (c *Chaos) Failed() []error {
 	c.mu.Lock()
@@ -88,100 +85,140 @@ func (c *Chaos) Failed() []error {
 	return c.failed
 }
 
-func (c *Chaos) killed(what string) {
+func (c *Chaos) strike(ctx context.Context, b Blow) {
+	switch b.Kind {
+	case Kill, Stop, Hasten:
+		if p, ok := c.of.Process(b.Target); ok {
+			c.killed(b)
+			c.down.Go(func() { c.end(ctx, b, p) })
+		}
+	case Freeze:
+		if p, ok := c.of.Process(b.Target); ok {
+			p.Signal(syscall.SIGSTOP, false)
+			c.during(ctx, b, func() { p.Signal(syscall.SIGCONT, false) })
+		}
+	case Drop, Cut, Blackhole, Delay:
+		c.line(ctx, b)
+	case Fill:
+		if c.of.Small != "" {
+			b.Target = c.of.SmallOf
+			c.during(ctx, b, c.fill())
+		}
+	case Days:
+		c.say(b.String())
+		c.skip(b.Days)
+	case Restart:
+		c.killed(b)
+		c.down.Go(func() { c.settle(b, c.of.Restart(ctx, office.Service(b.Target), syscall.Signal(b.Signal), b.Long)) })
+	case Empty:
+		c.killed(b)
+		c.down.Go(func() {
+			c.settle(b, c.of.EmptyBroker(context.WithoutCancel(ctx)))
+			c.mu.Lock()
+			c.emptied = append(c.emptied, time.Now())
+			c.mu.Unlock()
+		})
+	}
+}
+
+func (c *Chaos) killed(b Blow) {
 	c.mu.Lock()
 	c.kills++
 	c.mu.Unlock()
-	c.say(what)
+	c.say(b.String())
 }
 
-// during runs a blow that lasts, beside the others.
-func (c *Chaos) during(what string, blow func()) {
-	c.say(what)
-	c.down.Go(blow)
-}
-
-func (c *Chaos) kill(name string) {
-	if p, ok := c.of.Process(name); ok {
-		c.killed("SIGKILL " + name)
-		p.Signal(syscall.SIGKILL, false)
-	}
-}
-
-func (c *Chaos) freeze(ctx context.Context, name string, d time.Duration) {
-	p, ok := c.of.Process(name)
-	if !ok {
-		return
-	}
-	p.Signal(syscall.SIGSTOP, false)
-	_ = office.Pause(ctx, d)
-	p.Signal(syscall.SIGCONT, false)
-}
-
-func (c *Chaos) line(ctx context.Context, line *harness.Relay, what string, kind int, d time.Duration) {
-	switch kind % 4 {
-	case 0:
-		c.say("putus sekali: " + what)
-		line.Drop()
-		return
-	case 1:
-		c.say("putus: " + what)
-		line.Cut()
-	case 2:
-		c.say("lubang hitam: " + what)
-		line.Blackhole()
-	case 3:
-		c.say("lambat: " + what)
-		line.Delay(150 * time.Millisecond)
-	}
+// during lets a blow last and then takes it back.
+func (c *Chaos) during(ctx context.Context, b Blow, back func()) {
+	c.say(b.String())
 	c.down.Go(func() {
-		_ = office.Pause(ctx, d)
-		line.Resume()
+		_ = office.Pause(ctx, b.Long)
+		back()
 	})
 }
 
-func (c *Chaos) service(ctx context.Context, which int, away time.Duration) {
-	service, sig := office.Postgres, syscall.SIGKILL
-	switch which {
-	case 1:
-		sig = syscall.SIGQUIT // PostgreSQL's immediate shutdown
-	case 2:
-		service = office.RabbitMQ
-	case 3:
-		service, sig = office.RabbitMQ, syscall.SIGTERM
-	case 4:
-		c.killed("RabbitMQ kembali kosong")
-		c.down.Go(func() { c.settle("RabbitMQ kosong", c.of.EmptyBroker(context.WithoutCancel(ctx))) })
+// end ends a daemon; what its journal holds and the disk does not is gone then,
+// as after a power cut.
+func (c *Chaos) end(ctx context.Context, b Blow, p local.Process) {
+	switch b.Kind {
+	case Kill:
+		p.Signal(syscall.SIGSTOP, false)
+		c.settle(b, c.unsynced(b.Target))
+		p.Signal(syscall.SIGKILL, false)
+	case Hasten:
+		p.Signal(syscall.SIGTERM, false)
+		_ = office.Pause(ctx, hastenAfter)
+		p.Signal(syscall.SIGTERM, false)
+	default:
+		p.Signal(syscall.SIGTERM, false)
+	}
+}
+
+// unsynced cuts a station's journal to the length that it was synced to, if the
+// build notes that beside it: a killed process leaves its bytes in the kernel's
+// cache, a power cut does not.
+func (c *Chaos) unsynced(name string) error {
+	path, ok := c.of.Journal(name)
+	if !ok {
+		return nil
+	}
+	text, err := os.ReadFile(path + syncedSuffix)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	size, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return err
+	}
+	c.say(fmt.Sprintf("jurnal %s dipotong menjadi %d byte", name, size))
+	return os.Truncate(path, size)
+}
+
+func (c *Chaos) line(ctx context.Context, b Blow) {
+	line := c.of.Postgres[b.Target]
+	if b.Line == office.RabbitMQ {
+		line = c.of.Rabbit[b.Target]
+	}
+	if b.Kind == Drop {
+		c.say(b.String())
+		line.Drop()
 		return
 	}
-	c.killed(fmt.Sprintf("%s: %s mati selama %s", sig, service, away.Round(100*time.Millisecond)))
-	c.down.Go(func() { c.settle(string(service), c.of.Restart(ctx, service, sig, away)) })
+	map[Kind]func(*harness.Relay){
+		Cut: (*harness.Relay).Cut, Blackhole: (*harness.Relay).Blackhole,
+		Delay: func(r *harness.Relay) { r.Delay(150 * time.Millisecond) },
+	}[b.Kind](line)
+	c.during(ctx, b, line.Resume)
 }
 
 // settle notes a blow that did not come off.
-func (c *Chaos) settle(what string, err error) {
+func (c *Chaos) settle(b Blow, err error) {
 	if err == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failed = append(c.failed, fmt.Errorf("%s: %w", what, err))
+	c.failed = append(c.failed, fmt.Errorf("%s: %w", b, err))
 }
 
-// fill leaves no byte on the small disk for a while.
-func (c *Chaos) fill(ctx context.Context, d time.Duration) {
+// fill leaves no byte on the small disk; the returned function gives it back.
+func (c *Chaos) fill() func() {
 	path := filepath.Join(c.of.Small, "penuh")
 	f, err := os.Create(path)
 	if err != nil {
-		return
+		return func() {} // full already
 	}
-	block := make([]byte, 512)
-	for {
-		if _, err := f.Write(block); err != nil {
-			break // full
+	for _, size := range []int{1 << 20, 512} {
+		block := make([]byte, size)
+		for {
+			if _, err := f.Write(block); err != nil {
+				break
+			}
 		}
 	}
 	_ = f.Close()
-	_ = office.Pause(ctx, d)
-	_ = os.Remove(path)
+	return func() { _ = os.Remove(path) }
 }

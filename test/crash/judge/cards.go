@@ -1,11 +1,17 @@
 package judge
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 	"dukcapil.go.id/sifilma/test/virtualsam/control"
 	"dukcapil.go.id/sifilma/test/virtualsam/writelog"
@@ -34,18 +40,35 @@ func (j *judging) cards(ctx context.Context) error {
 		return err
 	}
 	chips := map[string]control.Chip{}
+	twins := map[string][]control.Chip{} // with the same printed serial
 	for _, c := range j.chips {
-		chips[c.Serial] = c
+		twins[c.Serial] = append(twins[c.Serial], c)
 	}
-	pcid := map[string]string{} // digest of what the chip took
+	for _, r := range rows {
+		for _, c := range twins[r.Serial] {
+			other, have := chips[r.Serial]
+			switch {
+			case !have:
+				chips[r.Serial] = c
+			case strings.EqualFold(r.ChipID, c.ChipID):
+				chips[r.Serial], c = c, other
+				fallthrough
+			default:
+				if c.Marker != "" {
+					j.doubled("kartu %s: chip %s ditulisi, dan chip %s pula", r.Serial, chips[r.Serial].ChipID, c.ChipID)
+				}
+			}
+		}
+		delete(twins, r.Serial)
+	}
+	pcid := map[string]string{} // digest of what the chip took, by its id
 	for _, l := range j.lines {
 		if l.Step == card.StepPCID && l.Accepted() {
-			pcid[l.Serial] = l.Digest
+			pcid[l.Chip] = l.Digest
 		}
 	}
 	for _, r := range rows {
 		chip, made := chips[r.Serial]
-		delete(chips, r.Serial)
 		switch {
 		case r.State == "clear" && (!made || chip.LifeCycle != secured):
 			j.lost("kartu %s tercatat jadi, chipnya %q", r.Serial, chip.LifeCycle)
@@ -58,46 +81,100 @@ func (j *judging) cards(ctx context.Context) error {
 			j.lost("kartu %s: penanda %q bukan upaya yang tercatat", r.Serial, chip.Marker)
 		case chip.Manifest != r.Manifest:
 			j.doubled("kartu %s: manifest %q tercatat, %q pada chip", r.Serial, r.Manifest, chip.Manifest)
-		case pcid[r.Serial] != digest(r.PCID):
+		case pcid[chip.ChipID] != digest(r.PCID):
 			j.doubled("kartu %s: PCID pada chip bukan %s", r.Serial, r.PCID)
 		}
 	}
-	for serial, c := range chips {
-		if c.Marker != "" {
+	for serial, unknown := range twins {
+		if slices.ContainsFunc(unknown, func(c control.Chip) bool { return c.Marker != "" }) {
 			j.lost("chip %s ditulisi dan tidak tercatat", serial)
 		}
 	}
 	return nil
 }
 
-// digest is the write log's, of a PCID as the card holds it.
-func digest(pcid string) string {
-	raw, err := hex.DecodeString(pcid)
+// digest is the write log's, of a number as the card holds it: what is
+// hexadecimal throughout is bytes there.
+func digest(number string) string {
+	raw, err := hex.DecodeString(number)
 	if err != nil {
-		raw = []byte(pcid)
+		raw = []byte(number)
 	}
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])
 }
 
-// numbers: none on two cards, none given twice.
+// numbers: each that a chip ever took is the one that the books give its card,
+// and nobody else's.
 func (j *judging) numbers(ctx context.Context) error {
-	owner := map[string]string{}
-	for _, c := range j.chips {
-		if c.Manifest == "" {
-			continue
-		}
-		if other, ok := owner[c.Manifest]; ok {
-			j.doubled("manifest %s pada chip %s dan %s", c.Manifest, other, c.Serial)
-		}
-		owner[c.Manifest] = c.Serial
+	var rows []struct {
+		Serial string `db:"serial"`
+		Kind   string `db:"kind"`
+		Value  string `db:"value"`
 	}
-	var n int
-	if err := j.db.Get(ctx, &n, `SELECT count(*) FROM (SELECT kind, value FROM card_number GROUP BY 1, 2 HAVING count(*) > 1) x`); err != nil {
+	if err := j.db.Select(ctx, &rows, `SELECT l.serial, n.kind, n.value FROM card_number n JOIN listed_card l ON l.id = n.card_id
+		UNION ALL SELECT c.serial, 'marker', replace(a.id::text, '-', '') FROM perso_attempt a JOIN card c ON c.id = a.card_id`); err != nil {
 		return err
 	}
-	if n != 0 {
-		j.doubled("%d nomor kartu diberikan dua kali", n)
+	type number struct{ kind, digest string }
+	owners := map[number]string{}
+	for _, r := range rows {
+		n := number{r.Kind, digest(r.Value)}
+		if other, ok := owners[n]; ok {
+			j.doubled("%s %s diberikan kepada kartu %s dan %s", r.Kind, r.Value, other, r.Serial)
+		}
+		owners[n] = r.Serial
+	}
+	kinds := map[card.Step]string{card.StepPCID: "pcid", card.StepManifest: "manifest", card.StepMarker: "marker"}
+	for _, l := range j.lines {
+		kind, ok := kinds[l.Step]
+		if !ok || !l.Accepted() {
+			continue
+		}
+		switch owner, known := owners[number{kind, l.Digest}]; {
+		case !known:
+			j.lost("chip %s menerima %s yang tidak tercatat", l.Serial, kind)
+		case owner != l.Serial:
+			j.doubled("chip %s menerima %s milik kartu %s", l.Serial, kind, owner)
+		}
+	}
+	return nil
+}
+
+// journals: before a chip took its first write, the intent was on the disk of a
+// station, where no loss of the database reaches it.
+func (j *judging) journals(context.Context) error {
+	paths, err := filepath.Glob(filepath.Join(j.dir, "station*", "journal.jsonl"))
+	if err != nil {
+		return err
+	}
+	begun := map[string]bool{}
+	for _, path := range paths {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if _, err := journal.Verify(bytes.NewReader(body)); err != nil {
+			j.lost("jurnal %s: %v", path, err)
+		}
+		for line := range bytes.Lines(body) {
+			var e struct {
+				Kind    string `json:"kind"`
+				Attempt string `json:"attempt"`
+			}
+			if err := json.Unmarshal(line, &e); err != nil {
+				j.lost("jurnal %s: %v", path, err)
+				continue
+			}
+			if e.Kind == "intent" || e.Kind == "resumed" {
+				begun[digest(strings.ReplaceAll(e.Attempt, "-", ""))] = true
+			}
+		}
+	}
+	for _, l := range j.lines {
+		if l.Step == card.StepMarker && l.Accepted() && !begun[l.Digest] {
+			j.lost("chip %s ditulisi tanpa niat dalam jurnal", l.Serial)
+		}
 	}
 	return nil
 }

@@ -3,9 +3,14 @@
 package judge
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -18,8 +23,9 @@ import (
 // Verdict counts what must be zero and says what it was.
 type Verdict struct {
 	Lost, Doubled, Stuck int
-	Requests, Cards      int // requests with a 202; cards that are clear
-	Rings                int // bells that the sweeper rang again
+	Requests, Cards      int      // requests with a 202; cards that are clear
+	Rings                int      // bells that the sweeper rang again
+	Desks                []string // what waits for a person who could act, and for whom
 	Faults               []string
 }
 
@@ -43,19 +49,23 @@ func (v *Verdict) Good() bool { return v.Lost == 0 && v.Doubled == 0 && v.Stuck 
 
 type judging struct {
 	*Verdict
+	dir   string // of the run
 	db    *postgres.DB
 	chips []control.Chip
 	lines []writelog.Line
+
+	emptied []time.Time
 }
 
-// Judge judges; an error means that it could not look.
-func Judge(ctx context.Context, of *office.Office, w *load.World) (*Verdict, error) {
+// Judge judges; an error means that it could not look. emptied is when the broker
+// lost all it had.
+func Judge(ctx context.Context, of *office.Office, w *load.World, emptied []time.Time) (*Verdict, error) {
 	db, err := of.DB()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = db.Close() }()
-	j := &judging{Verdict: &Verdict{}, db: db}
+	j := &judging{Verdict: &Verdict{}, dir: of.Dir, db: db, emptied: emptied}
 	if _, j.chips, err = w.SAM().List(ctx); err != nil {
 		return nil, err
 	}
@@ -64,7 +74,10 @@ func Judge(ctx context.Context, of *office.Office, w *load.World) (*Verdict, err
 	}
 	for _, what := range []func(context.Context) error{
 		func(ctx context.Context) error { return j.drops(ctx, w.Drops()) },
-		j.ends, j.cards, j.numbers, j.papers, j.orders, j.books,
+		func(ctx context.Context) error { return j.sent(ctx, w.Drops()) },
+		func(ctx context.Context) error { return j.answers(ctx, w.Answers()) },
+		func(ctx context.Context) error { return j.ends(ctx, w.Failing()) },
+		j.cards, j.numbers, j.journals, j.papers, j.texts, j.orders, j.books,
 	} {
 		if err := what(ctx); err != nil {
 			return nil, err
@@ -127,50 +140,6 @@ func (j *judging) drops(ctx context.Context, drops []*load.Drop) error {
 	return nil
 }
 
-// ends: each request is at its end, with all that belongs there.
-func (j *judging) ends(ctx context.Context) error {
-	var rows []struct {
-		Ticket  string `db:"ticket"`
-		State   string `db:"state"`
-		Count   int    `db:"card_count"`
-		Clear   int    `db:"clear"`
-		Given   int    `db:"given"`
-		Open    int    `db:"open"`
-		Papers  int    `db:"papers"`
-		Kinds   int    `db:"kinds"`
-		Waiting string `db:"waiting"`
-	}
-	if err := j.db.Select(ctx, &rows, `SELECT ticket, state, card_count,
-		(SELECT count(*) FROM card c WHERE c.request_id = r.id AND c.state = 'clear') AS clear,
-		(SELECT count(*) FROM handover_card x JOIN handover h ON h.id = x.handover_id WHERE h.request_id = r.id AND h.state = 'closed') AS given,
-		(SELECT count(*) FROM card c WHERE c.request_id = r.id AND c.state NOT IN ('clear','failed','spoiled','reduced')) AS open,
-		(SELECT count(*) FROM document d WHERE d.request_id = r.id AND d.state = 'issued') AS papers,
-		(SELECT count(DISTINCT kind) FROM document d WHERE d.request_id = r.id AND d.state = 'issued') AS kinds,
-		coalesce((SELECT string_agg(c.serial || ' ' || c.state, ', ') FROM card c
-		          WHERE c.request_id = r.id AND c.state NOT IN ('clear','reduced')), '') AS waiting
-		FROM request r`); err != nil {
-		return err
-	}
-	for _, r := range rows {
-		switch {
-		case r.State == "rejected" || r.State == "cancelled":
-			if r.Clear != 0 {
-				j.doubled("permohonan %s %s dengan %d kartu jadi", r.Ticket, r.State, r.Clear)
-			}
-		case r.State != "done":
-			j.stuck("permohonan %s tetap %s (%d dari %d kartu; %s)", r.Ticket, r.State, r.Clear, r.Count, r.Waiting)
-		case r.Clear != r.Count || r.Open != 0:
-			j.lost("permohonan %s selesai dengan %d dari %d kartu (%s)", r.Ticket, r.Clear, r.Count, r.Waiting)
-		case r.Given != r.Count:
-			j.stuck("permohonan %s: %d dari %d kartu diserahkan", r.Ticket, r.Given, r.Count)
-		case r.Papers != 4 || r.Kinds != 4:
-			j.stuck("permohonan %s: %d dokumen, %d jenis", r.Ticket, r.Papers, r.Kinds)
-		}
-		j.Cards += r.Clear
-	}
-	return nil
-}
-
 // books: the audit chain is whole, nothing waits to be sent, the shelf is empty,
 // every history has all its steps.
 func (j *judging) books(ctx context.Context) error {
@@ -180,7 +149,6 @@ func (j *judging) books(ctx context.Context) error {
 	for what, query := range map[string]string{
 		"baris audit belum disegel":          `SELECT count(*) FROM audit WHERE seq IS NULL`,
 		"pesan belum terkirim":               `SELECT count(*) FROM outbox WHERE sent_at IS NULL`,
-		"pesan di rak":                       `SELECT count(*) FROM shelf WHERE closed_at IS NULL`,
 		"keputusan ragu belum diambil":       `SELECT count(*) FROM card_resolution WHERE confirmed_by IS NULL`,
 		"perintah kerja terbuka tanpa kartu": `SELECT count(*) FROM work_order WHERE state IN ('planned','released','closing')`,
 	} {
@@ -192,9 +160,16 @@ func (j *judging) books(ctx context.Context) error {
 			j.stuck("%d %s", n, what)
 		}
 	}
+	var shelf []string
+	if err := j.db.Select(ctx, &shelf, `SELECT concat_ws(' ', consumer, type, subject, reason) FROM shelf WHERE closed_at IS NULL`); err != nil {
+		return err
+	}
+	for _, entry := range shelf {
+		j.stuck("di rak: %s", entry)
+	}
 	var n int
 	// A planned work order moves about without a history: it is a forecast.
-	if err := j.db.Get(ctx, &n, `SELECT count(*) FROM (SELECT machine, subject FROM history WHERE machine <> 'work_order' GROUP BY 1, 2 HAVING count(*) <> max(version) OR min(version) <> 1) x`); err != nil {
+	if err := j.db.Get(ctx, &n, `SELECT count(*) FROM (SELECT machine, subject FROM history WHERE machine <> 'work_order' GROUP BY 1, 2 HAVING count(*) <> max(version) OR count(DISTINCT version) <> count(*) OR min(version) <> 1) x`); err != nil {
 		return err
 	}
 	if n != 0 {
@@ -209,7 +184,40 @@ func (j *judging) books(ctx context.Context) error {
 			j.lost("%d baris %s tanpa riwayat keadaannya", n, table)
 		}
 	}
-	return j.db.Get(ctx, &j.Rings, `SELECT coalesce(sum(rings), 0) FROM sweep`)
+	return j.rings()
+}
+
+// rings reads from the logs which bells were rung again; the table forgets. A
+// broker keeps what it has confirmed, so only one that came back empty explains a
+// lost bell; anything else loses them by itself.
+func (j *judging) rings() error {
+	paths, err := filepath.Glob(filepath.Join(j.dir, "log", "scheduler*.log"))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for line := range bytes.Lines(text) {
+			var ring struct {
+				Time    time.Time `json:"time"`
+				Message string    `json:"message"`
+				Type    string    `json:"type"`
+				Subject string    `json:"subject"`
+				Since   time.Time `json:"since"`
+			}
+			if json.Unmarshal(line, &ring) != nil || ring.Message != "a bell seems lost; rung again" {
+				continue // cut off by a kill, or of something else
+			}
+			j.Rings++
+			if !slices.ContainsFunc(j.emptied, func(at time.Time) bool { return at.After(ring.Since) && at.Before(ring.Time) }) {
+				j.lost("bel %s %s tidak sampai, dan broker tidak pernah kosong sejak %s", ring.Type, ring.Subject, ring.Since.Format(time.TimeOnly))
+			}
+		}
+	}
+	return nil
 }
 
 // AtRest says whether no message waits and every audit row is sealed.

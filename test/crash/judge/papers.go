@@ -68,10 +68,12 @@ func (j *judging) papers(ctx context.Context) error {
 // list reads a result list as a produsen does.
 func (j *judging) list(ctx context.Context, ticket, request string, id uuid.UUID) error {
 	var cards []struct {
-		Serial string    `db:"serial"`
-		PCID   uuid.UUID `db:"pcid"`
+		Serial   string `db:"serial"`
+		PCID     string `db:"pcid"`
+		Manifest string `db:"manifest"`
 	}
-	if err := j.db.Select(ctx, &cards, `SELECT c.serial, n.value AS pcid FROM card c JOIN card_number n ON n.card_id = c.id AND n.kind = 'pcid'
+	if err := j.db.Select(ctx, &cards, `SELECT c.serial, n.value AS pcid, m.value AS manifest FROM card c
+		JOIN card_number n ON n.card_id = c.id AND n.kind = 'pcid' JOIN card_number m ON m.card_id = c.id AND m.kind = 'manifest'
 		WHERE c.request_id = $1 AND c.state = 'clear'`, request); err != nil {
 		return err
 	}
@@ -103,11 +105,13 @@ func (j *judging) list(ctx context.Context, ticket, request string, id uuid.UUID
 		}
 	}
 	for _, c := range cards {
-		if text[c.Serial] == 0 {
-			j.lost("daftar hasil %s tanpa kartu %s", ticket, c.Serial)
-		}
-		if text[c.Serial] > 1 {
-			j.doubled("daftar hasil %s dengan kartu %s %d kali", ticket, c.Serial, text[c.Serial])
+		for _, value := range []string{c.Serial, c.PCID, c.Manifest} {
+			switch n := text[value]; {
+			case n == 0:
+				j.lost("daftar hasil %s tanpa %s kartu %s", ticket, value, c.Serial)
+			case n > 1:
+				j.doubled("daftar hasil %s dengan %s %d kali", ticket, value, n)
+			}
 		}
 	}
 	return nil

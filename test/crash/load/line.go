@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"dukcapil.go.id/sifilma/configs"
@@ -19,8 +20,9 @@ import (
 )
 
 const (
-	tiredAfter = 20 * time.Second // then a hand takes out a card that nothing happens to
-	dayAtMost  = 10 * time.Second // real time that a day's cards get
+	impatient  = 1500 * time.Millisecond // then a hand may take its cards to another station
+	tiredAfter = 20 * time.Second        // then a hand takes out a card that nothing happens to
+	dayAtMost  = 10 * time.Second        // real time that a day's cards get
 )
 
 // feed is the hand at one station.
@@ -28,10 +30,21 @@ func (w *World) feed(ctx context.Context, station string) {
 	r := w.dice(station)
 	since := map[string]time.Time{} // when a reader got its card
 	rude := map[string]time.Duration{}
+	var away time.Time // since when the station does not answer
 	for ctx.Err() == nil {
 		acted, err := w.look(ctx, station, r, since, rude)
+		switch {
+		case err == nil:
+			away = time.Time{}
+		case ctx.Err() != nil:
+		case away.IsZero():
+			away = time.Now()
+		case time.Since(away) > impatient:
+			w.leave(ctx, r, since)
+			away = time.Now()
+		}
 		if err != nil && ctx.Err() == nil {
-			_ = office.Pause(ctx, 300*time.Millisecond) // the station is away
+			_ = office.Pause(ctx, 300*time.Millisecond)
 		}
 		if !acted {
 			_ = office.Pause(ctx, 60*time.Millisecond)
@@ -50,7 +63,7 @@ func (w *World) look(ctx context.Context, station string, r *rand.Rand, since ma
 	}
 	held := map[string]bool{}
 	for _, rd := range readers {
-		held[rd.ID] = true
+		held[printed(rd.ID)] = true
 	}
 	for _, s := range slots {
 		at := slices.IndexFunc(readers, func(o control.Reader) bool { return o.Name == s.Name })
@@ -65,7 +78,11 @@ func (w *World) look(ctx context.Context, station string, r *rand.Rand, since ma
 			if serial == "" {
 				continue
 			}
-			if err := w.bring(ctx, s.Name, serial); err != nil {
+			name := serial
+			if w.twin(serial) {
+				name = w.both(ctx, r, readers, s.Name, serial)
+			}
+			if err := w.bring(ctx, s.Name, name, serial); err != nil {
 				return acted, err
 			}
 			held[serial], since[s.Name], acted = true, time.Now(), true
@@ -73,7 +90,7 @@ func (w *World) look(ctx context.Context, station string, r *rand.Rand, since ma
 			if r.IntN(30) == 0 { // taken out early
 				rude[s.Name] = time.Duration(100+r.IntN(2500)) * time.Millisecond
 			}
-		case inside != "" && (s.Serial == inside && s.May() || s.Outcome == "refused" && s.May() && age > time.Second || age > rude[s.Name]):
+		case inside != "" && (s.Serial == printed(inside) && s.May() || s.Outcome == "refused" && s.May() && age > time.Second || age > rude[s.Name]):
 			if err := w.sam.Remove(ctx, s.Name); err != nil {
 				return acted, err
 			}
@@ -114,33 +131,85 @@ func (w *World) pick(r *rand.Rand, held map[string]bool) string {
 	return s
 }
 
-func (w *World) bring(ctx context.Context, reader, serial string) error {
+// twinMark is in the name of a card that has the printed serial of another.
+const twinMark = "#"
+
+// printed is the serial on the body of a card.
+func printed(name string) string {
+	serial, _, _ := strings.Cut(name, twinMark)
+	return serial
+}
+
+// twin says whether a serial was printed on two cards.
+func (w *World) twin(serial string) bool { return w.dice("kembar "+serial).IntN(20) == 0 }
+
+// both puts one of two cards with the same serial into some other empty reader at
+// once, and tells which of them is left for this one. The office must make one of
+// them at most.
+func (w *World) both(ctx context.Context, r *rand.Rand, readers []control.Reader, here, serial string) (name string) {
+	names := []string{serial, serial + twinMark}
+	r.Shuffle(len(names), func(i, k int) { names[i], names[k] = names[k], names[i] })
+	for _, other := range readers {
+		if other.ID == "" && other.Name != here {
+			_ = w.bring(ctx, other.Name, names[1], serial) // somebody else may have been quicker
+			break
+		}
+	}
+	return names[0]
+}
+
+func (w *World) bring(ctx context.Context, reader, name, serial string) (err error) {
 	w.makes.Lock()
-	err := w.maker.Make(ctx, serial, w.fault(serial))
+	if name == serial {
+		err = w.maker.Make(ctx, serial, w.fault(serial))
+	} else {
+		err = w.maker.Twin(ctx, name, serial)
+	}
 	w.makes.Unlock()
 	if err != nil {
 		return err
 	}
-	return w.sam.Insert(ctx, reader, serial)
+	return w.sam.Insert(ctx, reader, name)
+}
+
+// leave takes cards out of readers whose station does not answer; the staff see
+// that they are wanted, and any hand brings them again.
+func (w *World) leave(ctx context.Context, r *rand.Rand, since map[string]time.Time) {
+	readers, _, err := w.sam.List(ctx)
+	if err != nil {
+		return
+	}
+	for _, rd := range readers {
+		if _, mine := since[rd.Name]; mine && rd.ID != "" && r.IntN(2) == 0 {
+			_ = w.sam.Remove(ctx, rd.Name) // it may be gone by itself
+		}
+	}
 }
 
 // fault is what is wrong with a chip: most are good.
 func (w *World) fault(serial string) virtual.Fault {
 	r := w.dice("chip " + serial)
-	steps := []virtual.Step{virtual.StepMarker, virtual.StepPCID, virtual.StepCONF, virtual.StepManifest, virtual.StepPutKey, virtual.StepStatus}
+	steps := []virtual.Step{virtual.StepMarker, virtual.StepPCID, virtual.StepCONF, virtual.StepManifest, virtual.StepPutKey, virtual.StepStatus,
+		virtual.StepOpenSAM}
 	step, done := steps[r.IntN(len(steps))], r.IntN(2) == 0
 	switch n := r.IntN(100); {
-	case n < 6:
+	case n < 4:
 		return virtual.Fault{MemoryFailureAt: step}
-	case n < 11:
+	case n < 7:
+		return virtual.Fault{MemoryFullAt: step}
+	case n < 12:
 		return virtual.Fault{VanishAtAPDU: 1 + r.IntN(40), Executed: done}
-	case n < 15:
+	case n < 16:
 		return virtual.Fault{VanishAtStep: step, Executed: done}
-	case n < 17:
-		return virtual.Fault{MuteAtStep: step, Executed: done}
 	case n < 18:
+		return virtual.Fault{MuteAtStep: step, Executed: done}
+	case n < 19:
 		return virtual.Fault{MuteAtAPDU: 1 + r.IntN(40)}
+	case n < 21:
+		return virtual.Fault{WrongKCV: true}
 	case n < 23:
+		return virtual.Fault{WrongCryptogram: true}
+	case n < 27:
 		return virtual.Fault{SlowMS: 40}
 	}
 	return virtual.Fault{}
@@ -161,10 +230,7 @@ func (w *World) days(ctx context.Context) {
 	calendar := data.Calendar()
 	operator := w.staffOf(r)["operator"]
 	for ctx.Err() == nil {
-		today := calendar.Add(clock.Today(w.clock), 1)
-		if r.IntN(12) == 0 {
-			today = calendar.Add(today, 1+r.IntN(3)) // a run of days at once
-		}
+		today := calendar.Add(clock.Today(w.clock), 1+int(w.skip.Swap(0)))
 		w.step(today.At(7, 31))
 		began := time.Now()
 		_ = office.Pause(ctx, 2*time.Second)
@@ -183,6 +249,9 @@ func (w *World) step(t time.Time) {
 		w.surprise("jam kantor: %v", err)
 	}
 }
+
+// Skip lets so many working days pass at once, from the next evening on.
+func (w *World) Skip(days int) { w.skip.Add(int64(days)) }
 
 // remaining says whether cards are still to be made today, as far as anyone can
 // tell.

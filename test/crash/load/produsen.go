@@ -133,6 +133,7 @@ func (w *World) write(r *rand.Rand) (people.Call, *Drop, error) {
 	if err = errors.Join(err, e); err != nil {
 		return people.Call{}, nil, err
 	}
+	d.Files = map[string]string{"letter": Digest(letter), "purchase_order": Digest(order), "pks": Digest(pks), "card_list": Digest(xlsx)}
 	const pdf = "application/pdf"
 	return people.Call{Method: http.MethodPost, Path: "/api/v1/requests", Header: map[string]string{"Idempotency-Key": key},
 		Parts: []people.Part{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -20,12 +21,14 @@ const workers = 3
 // desk is a worker of the office, who signs in with each role that is needed.
 type desk struct {
 	*World
-	staff map[string]*people.Client
+	staff, other map[string]*people.Client // the same people, at one portal and at the other
+	rng          *rand.Rand
 }
 
 // staff acts on one request after another.
 func (w *World) staff(ctx context.Context, n int) {
-	d := &desk{World: w, staff: w.staffOf(w.dice(fmt.Sprint("staf", n)))}
+	portals := len(w.of.Addresses["portal"])
+	d := &desk{World: w, staff: w.staffAt(n % portals), other: w.staffAt((n + 1) % portals), rng: w.dice(fmt.Sprint("staf", n))}
 	for ctx.Err() == nil {
 		j := w.take()
 		if j == nil {
@@ -72,7 +75,7 @@ func (d *desk) attend(ctx context.Context, j *job) bool {
 		if people.Is(err, http.StatusNotFound) {
 			d.surprise("permohonan %s diterima tetapi tidak ada", j.ticket)
 		}
-		d.say(j, "%v", err)
+		d.say(j, true, "%v", err)
 		return false
 	}
 	if v.over() {
@@ -87,25 +90,47 @@ func (d *desk) attend(ctx context.Context, j *job) bool {
 		if errors.As(err, &p) && p.Status < 500 && p.Status != http.StatusTooManyRequests {
 			d.surprise("permohonan %s dalam keadaan %s: %v", j.ticket, v.State, err)
 		}
-		d.say(j, "%s: %v", v.State, err)
+		d.say(j, true, "%s: %v", v.State, err)
 		return false
 	}
-	d.say(j, "%s versi %d, kartu %+v, dokumen %+v, serah terima %+v", v.State, v.Version, v.Cards, v.Documents, v.Handovers)
+	d.say(j, false, "%s versi %d, kartu %+v, dokumen %+v, serah terima %+v", v.State, v.Version, v.Cards, v.Documents, v.Handovers)
 	return acted && err == nil
 }
 
-func (d *desk) say(j *job, format string, args ...any) {
+func (d *desk) say(j *job, vain bool, format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	j.last = fmt.Sprintf(format, args...)
+	j.vain, j.last = vain, fmt.Sprintf(format, args...)
+}
+
+// decide has somebody decide, and now and then two clicks of the same decision
+// reach both portals at once: it counts once, whoever is answered what.
+func (d *desk) decide(ctx context.Context, role string, call people.Call, a Answer) (bool, error) {
+	call.Method = http.MethodPost
+	click := func(c *people.Client) (bool, error) {
+		_, err := c.Do(ctx, call, nil)
+		return d.answered(err, a)
+	}
+	if d.rng.IntN(4) != 0 {
+		return click(d.staff[role])
+	}
+	second := make(chan error, 1)
+	go func() {
+		_, err := click(d.other[role])
+		second <- err
+	}()
+	acted, err := click(d.staff[role])
+	if other := <-second; other == nil {
+		return true, nil
+	}
+	return acted, err
 }
 
 // act does one thing and says whether it did.
 func (d *desk) act(ctx context.Context, j *job, v view) (bool, error) {
 	verb := func(role, name string, body any) (bool, error) {
-		_, err := d.staff[role].Do(ctx, people.Call{Method: http.MethodPost, Path: "/api/v1/requests/" + v.Ticket + "/" + name, JSON: body,
-			Header: map[string]string{"If-Match": strconv.Quote(strconv.FormatInt(v.Version, 10))}}, nil)
-		return err == nil, err
+		return d.decide(ctx, role, people.Call{Path: "/api/v1/requests/" + v.Ticket + "/" + name, JSON: body,
+			Header: map[string]string{"If-Match": strconv.Quote(strconv.FormatInt(v.Version, 10))}}, Answer{What: name, Subject: v.Ticket})
 	}
 	because := map[string]any{"reason": "diuji"}
 	switch v.State {
@@ -166,19 +191,18 @@ func (d *desk) cards(ctx context.Context, v view) (bool, error) {
 		}
 	}
 	d.mu.Unlock()
-	post := func(role, id, what string, body any) (bool, error) {
-		_, err := d.staff[role].Do(ctx, people.Call{Method: http.MethodPost, Path: "/api/v1/cards/" + id + "/" + what, JSON: body}, nil)
-		return err == nil, err
+	post := func(role, id, what, detail string, body any) (bool, error) {
+		return d.decide(ctx, role, people.Call{Path: "/api/v1/cards/" + id + "/" + what, JSON: body}, Answer{What: what, Subject: id, Detail: detail})
 	}
 	for _, c := range list.Cards {
 		switch {
 		case (c.State == "failed" || c.State == "spoiled") && c.ReplacedBy == "":
 			serial := fmt.Sprintf("%sR%02d", c.Serial[:len(c.Serial)-3], len(list.Cards)+1)
-			return post("operator", c.ID, "replacement", map[string]any{"serial": serial})
+			return post("operator", c.ID, "replacement", serial, map[string]any{"serial": serial})
 		case c.State == "in_doubt" && c.Resolution == nil && c.Proposal != "":
-			return post("operator", c.ID, "resolution", map[string]any{"decision": c.Proposal, "reason": "sesuai usul stasiun"})
+			return post("operator", c.ID, "resolution", c.Proposal, map[string]any{"decision": c.Proposal, "reason": "sesuai usul stasiun"})
 		case c.State == "in_doubt" && c.Resolution != nil && c.Resolution.ConfirmedBy == "":
-			return post("kasubdit", c.ID, "resolution/confirmation", map[string]any{})
+			return post("kasubdit", c.ID, "resolution/confirmation", c.Resolution.Decision, map[string]any{})
 		}
 	}
 	return false, nil
@@ -192,19 +216,16 @@ func (d *desk) papers(ctx context.Context, v view) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		_, err = d.staff["persuratan"].Do(ctx, people.Call{Method: http.MethodPost, Path: "/api/v1/documents/" + id + "/signature",
-			Parts: []people.Part{
-				{Name: "signed_on", Body: []byte(clock.Today(d.clock).String())},
-				{Name: "scan", File: "pindaian.pdf", MediaType: pdf, Body: scan},
-			}}, nil)
-		return err == nil, err
+		return d.decide(ctx, "persuratan", people.Call{Path: "/api/v1/documents/" + id + "/signature", Parts: []people.Part{
+			{Name: "signed_on", Body: []byte(clock.Today(d.clock).String())},
+			{Name: "scan", File: "pindaian.pdf", MediaType: pdf, Body: scan},
+		}}, Answer{What: "signature", Subject: id, Detail: Digest(scan)})
 	}
-	post := func(role, path string, body any) (bool, error) {
-		_, err := d.staff[role].Do(ctx, people.Call{Method: http.MethodPost, Path: path, JSON: body}, nil)
-		return err == nil, err
+	post := func(role, path string, a Answer, body any) (bool, error) {
+		return d.decide(ctx, role, people.Call{Path: path, JSON: body}, a)
 	}
 	if len(v.Handovers) == 0 {
-		return post("operator", "/api/v1/requests/"+v.Ticket+"/handovers", map[string]any{})
+		return post("operator", "/api/v1/requests/"+v.Ticket+"/handovers", Answer{What: "handovers", Subject: v.Ticket}, map[string]any{})
 	}
 	for _, h := range v.Handovers {
 		path := "/api/v1/handovers/" + h.ID
@@ -218,17 +239,16 @@ func (d *desk) papers(ctx context.Context, v view) (bool, error) {
 			if err != nil {
 				return false, err
 			}
-			_, err = d.staff["operator"].Do(ctx, people.Call{Method: http.MethodPost, Path: path + "/delivery", Parts: []people.Part{
+			return d.decide(ctx, "operator", people.Call{Path: path + "/delivery", Parts: []people.Part{
 				{Name: "representative", Body: []byte("PIC Produsen Contoh")},
 				{Name: "representative_post", Body: []byte("PIC Produsen")},
 				{Name: "delivered_on", Body: []byte(clock.Today(d.clock).String())},
 				{Name: "scan", File: "bast-ditandatangani.pdf", MediaType: pdf, Body: scan},
-			}}, nil)
-			return err == nil, err
+			}}, Answer{What: "delivery", Subject: h.ID, Detail: Digest(scan)})
 		case "delivered":
-			return post("produsen", path+"/receipt", map[string]any{"received": h.Quantity})
+			return post("produsen", path+"/receipt", Answer{What: "receipt", Subject: h.ID}, map[string]any{"received": h.Quantity})
 		case "received":
-			return post("kasubdit", path+"/closure", map[string]any{})
+			return post("kasubdit", path+"/closure", Answer{What: "closure", Subject: h.ID}, map[string]any{})
 		}
 	}
 	return false, nil

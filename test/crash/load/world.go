@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -26,8 +27,9 @@ import (
 type Drop struct {
 	Key, Reference string
 	Cards          int
-	Faulty         bool     // its list names a serial twice
-	Tickets        []string // of each 202 that came; one ticket, however often it was sent
+	Faulty         bool              // its list names a serial twice
+	Files          map[string]string // digest by kind
+	Tickets        []string          // of each 202 that came; one ticket, however often it was sent
 }
 
 // World is everybody around the office.
@@ -39,9 +41,11 @@ type World struct {
 	maker *hand.ChipMaker
 	token *pkcs11.Token
 	makes sync.Mutex // the chip maker serves one hand at a time
+	skip  atomic.Int64
 
 	mu      sync.Mutex
 	drops   []*Drop
+	answers []Answer
 	open    []*job
 	settled int
 	wanted  map[string]bool // serials that a hand should bring
@@ -54,6 +58,7 @@ type job struct {
 	busy   bool
 	over   bool
 	last   string // what it looked like, for the report
+	vain   bool   // somebody tried to act, and could not
 	held   bool   // it was on hold once
 	faulty bool   // it must be returned, and is cancelled then
 	rng    *rand.Rand
@@ -142,18 +147,35 @@ func (w *World) Rest() (settled int, unanswered int, waiting []string) {
 	return w.settled, unanswered, waiting
 }
 
+// Failing are the requests on which somebody tried to act in vain, and what came
+// of it.
+func (w *World) Failing() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	failing := map[string]string{}
+	for _, j := range w.open {
+		if j.vain {
+			failing[j.ticket] = j.last
+		}
+	}
+	return failing
+}
+
 // day is a row of the calendar that the staff see.
 type day struct {
 	Day       clock.Date `json:"day"`
 	Remaining int        `json:"remaining"`
 }
 
-// staffOf is somebody with a role, at either portal.
+// staffOf are people with each role, at either portal.
 func (w *World) staffOf(r *rand.Rand) map[string]*people.Client {
-	portal := w.of.Addresses["portal"]
+	return w.staffAt(r.IntN(len(w.of.Addresses["portal"])))
+}
+
+func (w *World) staffAt(portal int) map[string]*people.Client {
 	all := map[string]*people.Client{}
 	for _, l := range w.of.Cast.Logins {
-		all[l.Role] = people.NewPerson(portal[r.IntN(len(portal))], l.Username, l.Password)
+		all[l.Role] = people.NewPerson(w.of.Addresses["portal"][portal], l.Username, l.Password)
 	}
 	return all
 }

@@ -10,12 +10,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +42,7 @@ const (
 	readers   = 4
 	upWithin  = 4 * time.Minute
 	endWithin = 90 * time.Second
-	smallDisk = "size=4m"
+	smallDisk = "size=24m"
 )
 
 // Script is what the office tells those who play its people.
@@ -53,9 +56,9 @@ type Office struct {
 	Script
 	// Lines by name of the instance.
 	Postgres, Rabbit map[string]*harness.Relay
-	// Small is the small disk that holds the journal of the second station;
-	// empty where this machine allows no mount.
-	Small string
+	// Small is the small disk of one process, SmallOf: the journal of a station or
+	// the spool of an intake lies there. Empty where this machine allows no mount.
+	Small, SmallOf string
 
 	cmd   *exec.Cmd
 	ended chan error
@@ -73,13 +76,28 @@ func Instances() (names []string) {
 	return names
 }
 
+// folders are where instances keep what must be on a disk of theirs, below the
+// run directory.
+var folders = map[string]string{
+	"perso-station": "station", "perso-station-2": "station-2", "intake": "spool-intake", "intake-2": "spool-intake-2",
+}
+
+// Journal is the path of a station's journal.
+func (of *Office) Journal(name string) (path string, ok bool) {
+	if !strings.HasPrefix(name, "perso-station") {
+		return "", false
+	}
+	return filepath.Join(of.Dir, folders[name], "journal.jsonl"), true
+}
+
 // Open starts everything in an empty run directory dir and waits until all is
-// ready. What the office prints goes to out.
-func Open(ctx context.Context, bin, dir string, out io.Writer) (*Office, error) {
+// ready; the seed says whose disk is small. What the office prints goes to out.
+func Open(ctx context.Context, bin, dir string, seed uint64, out io.Writer) (*Office, error) {
 	of := &Office{Postgres: map[string]*harness.Relay{}, Rabbit: map[string]*harness.Relay{}, ended: make(chan error, 1)}
-	of.Small = filepath.Join(dir, "station-2")
-	_ = unix.Unmount(of.Small, unix.MNT_DETACH) // left by a killed run, or not there
-	if err := local.CleanDir(ctx, dir); err != nil {
+	names := slices.Sorted(maps.Keys(folders))
+	of.SmallOf = names[rand.New(rand.NewPCG(seed, 2)).IntN(len(names))] //nolint:gosec // repeatable
+	of.Small = filepath.Join(dir, folders[of.SmallOf])
+	if err := Clean(ctx, dir); err != nil {
 		return nil, err
 	}
 	services, err := local.Start(ctx, local.Options{Dir: dir, Readers: readers})
@@ -97,6 +115,14 @@ func Open(ctx context.Context, bin, dir string, out io.Writer) (*Office, error) 
 		return nil, errors.Join(err, of.Close(ctx), local.StopDir(context.WithoutCancel(ctx), dir))
 	}
 	return of, nil
+}
+
+// Clean ends and removes what an earlier run left in dir.
+func Clean(ctx context.Context, dir string) error {
+	for _, folder := range folders {
+		_ = unix.Unmount(filepath.Join(dir, folder), unix.MNT_DETACH) // of a killed run, or not there
+	}
+	return local.CleanDir(ctx, dir)
 }
 
 func (of *Office) mount() error {

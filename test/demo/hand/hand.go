@@ -49,25 +49,35 @@ func NewChipMaker(ctx context.Context, sam *client.Client, token *pkcs11.Token) 
 // Make makes the card with a printed serial, unless it exists. The keys are in
 // memory for this card only.
 func (m *ChipMaker) Make(ctx context.Context, serial string, fault card.Fault) error {
-	if m.made[serial] {
+	return m.make(ctx, serial, serial, fault)
+}
+
+// Twin makes another card with the same printed serial, a misprint, and a chip
+// of its own, under another name.
+func (m *ChipMaker) Twin(ctx context.Context, name, serial string) error {
+	return m.make(ctx, name, serial, card.Fault{})
+}
+
+func (m *ChipMaker) make(ctx context.Context, name, serial string, fault card.Fault) error {
+	if m.made[name] {
 		return nil
 	}
-	kdd := card.SeedChipID(serial)
+	kdd := card.SeedChipID(name)
 	var keys [3]control.Secret
 	for i, purpose := range []byte{pkcs11.PurposeENC, pkcs11.PurposeMAC, pkcs11.PurposeDEK} {
 		key, err := m.master.KDF3(ctx, purpose, kdd, keyBytes)
 		if err != nil {
-			return fmt.Errorf("kunci kartu %s: %w", serial, err)
+			return fmt.Errorf("kunci kartu %s: %w", name, err)
 		}
 		keys[i] = control.Secret(hex.EncodeToString(key))
 		pkcs11.Zeroise(key)
 	}
-	err := m.sam.Make(ctx, control.Make{ID: serial, Serial: serial, Seed: serial, KVN: transportKVN,
+	err := m.sam.Make(ctx, control.Make{ID: name, Serial: serial, Seed: name, KVN: transportKVN,
 		ENC: keys[0], MAC: keys[1], DEK: keys[2], Fault: fault})
 	if err != nil {
 		return err
 	}
-	m.made[serial] = true
+	m.made[name] = true
 	return nil
 }
 

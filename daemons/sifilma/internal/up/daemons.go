@@ -212,7 +212,11 @@ func (of *office) tell() {
 
 // special are the values of one instance only. Stations share out the readers.
 func (of *office) special(in instance) fleet.Values {
-	if in.daemon != "perso-station" {
+	switch in.daemon {
+	case "intake":
+		return fleet.Values{"spool_dir": filepath.Join(of.Dir, "spool-"+in.name)}
+	case "perso-station":
+	default:
 		return nil
 	}
 	readers := []string{}
