@@ -5,22 +5,18 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"dukcapil.go.id/sifilma/daemons/intake/internal/api"
 	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/daemon"
-	"dukcapil.go.id/sifilma/pkg/outbox"
-	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/schema"
 )
 
 // Config is the intake's configuration; configs/intake.yaml explains it.
 type Config struct {
 	daemon.Common `yaml:",inline"`
-	Postgres      postgres.Config `yaml:"postgres"`
-	Rabbit        rabbit.Config   `yaml:"rabbit"`
+	ground.Config `yaml:",inline"`
 	// SpoolDir is where drops lie while they are read; empty is a folder of this
 	// process's own below the system's temporary folder.
 	SpoolDir string      `yaml:"spool_dir"`
@@ -28,50 +24,36 @@ type Config struct {
 	API      api.Config  `yaml:"api"`
 }
 
-// Validate checks what the sections cannot check alone.
-func (c *Config) Validate() error {
-	if c.Rabbit.URL == "" {
-		return errors.New("rabbit.url is missing")
-	}
-	return nil
-}
-
 func defaults() Config {
-	return Config{Rabbit: rabbit.Config{Name: "intake"}, Limits: drop.DefaultLimits(), API: api.Defaults()}
+	return Config{Limits: drop.DefaultLimits(), API: api.Defaults()}
 }
 
 func main() { daemon.Main("intake", defaults, wire) }
 
 func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
-	db, err := postgres.Open(cfg.Postgres)
+	g, err := ground.Stand(env, cfg.Config, schema.Version())
 	if err != nil {
 		return err
 	}
-	env.OnStop(db.Close)
-	db.Expect(schema.Version())
 	spool, err := drop.OpenSpool(cfg.SpoolDir)
 	if err != nil {
 		return err
 	}
 	env.OnStop(spool.Close)
-	broker := rabbit.New(cfg.Rabbit, env.Log)
-	env.AddCheck("postgres", db.Check)
-	env.AddCheck("rabbitmq", broker.Check)
 	env.AddCheck("spool", func(context.Context) error { return spool.Check() })
-	if err := db.WaitReady(ctx); err != nil {
+	if err := g.DB.WaitReady(ctx); err != nil {
 		return err
 	}
 
-	surface, err := api.New(cfg.API, cfg.Limits, db, spool, env.Office, env.Machine, env.Registry)
+	surface, err := api.New(cfg.API, cfg.Limits, g.DB, spool, env.Office, env.Machine, env.Registry)
 	if err != nil {
 		return err
 	}
 	surface.Mount(env.Router)
 	env.Status.Func("drops", surface.InHand)
-	env.Status.Func("outbox", func(ctx context.Context) (any, error) { return outbox.Pending(ctx, db) })
 
-	env.Go("broker", broker.Run)
-	env.Go("relay", outbox.NewRelay(db, broker, env.Log).Run)
+	g.Serve()
 	env.Go("prune", surface.Prune)
+	env.Go("writer", surface.Write)
 	return nil
 }

@@ -14,9 +14,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
@@ -51,6 +54,9 @@ type Info struct {
 	CreatedAt time.Time
 }
 
+// chunks are the buffers of Put: most files are far smaller than one.
+var chunks = sync.Pool{New: func() any { return new([ChunkSize]byte) }}
+
 // Put stores what r gives, to its end, in the caller's transaction. Spool slow input
 // such as an upload to a local file first: the transaction stays open meanwhile.
 func Put(ctx context.Context, tx *postgres.Tx, name, mediaType string, r io.Reader) (Ref, error) {
@@ -65,7 +71,9 @@ func PutMax(ctx context.Context, tx *postgres.Tx, name, mediaType string, r io.R
 	}
 	ref := Ref{ID: id}
 	sum := sha256.New()
-	buf := make([]byte, ChunkSize)
+	chunk := chunks.Get().(*[ChunkSize]byte)
+	defer chunks.Put(chunk)
+	buf := chunk[:]
 	seq := 0
 	for {
 		n, rerr := io.ReadFull(r, buf)
@@ -96,6 +104,56 @@ func PutMax(ctx context.Context, tx *postgres.Tx, name, mediaType string, r io.R
 		return Ref{}, fmt.Errorf("blob: %w", err)
 	}
 	return ref, nil
+}
+
+// Content is a file to be put away whole.
+type Content struct {
+	Name      string
+	MediaType string
+	Data      []byte
+}
+
+// PutAll stores small files with two statements, however many. All of them, and
+// what the wire makes of them, are in memory at once.
+func PutAll(ctx context.Context, tx *postgres.Tx, files []Content) ([]Ref, error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	refs := make([]Ref, len(files))
+	ids, mediaTypes, names := make([]string, len(files)), make([]string, len(files)), make([]string, len(files))
+	hashes, sizes, counts := make([][]byte, len(files)), make([]int64, len(files)), make([]int64, len(files))
+	var of []string
+	var seqs []int64
+	var data [][]byte
+	for i, f := range files {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, fmt.Errorf("blob: %w", err)
+		}
+		refs[i] = Ref{ID: id, SHA256: sha256.Sum256(f.Data), Size: int64(len(f.Data))}
+		ids[i], mediaTypes[i], names[i] = id.String(), f.MediaType, f.Name
+		hashes[i], sizes[i] = refs[i].SHA256[:], refs[i].Size
+		for part := range slices.Chunk(f.Data, ChunkSize) {
+			of, seqs, data = append(of, ids[i]), append(seqs, counts[i]), append(data, part)
+			counts[i]++
+		}
+	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO blob (id, sha256, size, media_type, name, chunks, created_at)
+		SELECT f.*, $7 FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::int[]) AS f`,
+		pq.Array(ids), pq.Array(hashes), pq.Array(sizes), pq.Array(mediaTypes), pq.Array(names), pq.Array(counts),
+		time.Now().UTC()); err != nil {
+		return nil, fmt.Errorf("blob: %w", err)
+	}
+	if len(of) == 0 {
+		return refs, nil
+	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO blob_chunk (blob_id, seq, data) SELECT * FROM unnest($1::uuid[], $2::int[], $3::bytea[])`,
+		pq.Array(of), pq.Array(seqs), pq.Array(data)); err != nil {
+		return nil, fmt.Errorf("blob: chunks: %w", err)
+	}
+	return refs, nil
 }
 
 // Stat describes the file without reading it; ErrNotFound when there is none.

@@ -226,15 +226,26 @@ func EndSession(ctx context.Context, db *postgres.DB, token string) error {
 // returns how many.
 func PruneSessions(ctx context.Context, db *postgres.DB, now time.Time) (gone int64, err error) {
 	now = now.Add(-time.Hour)
-	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		gone, err = tx.Exec(ctx, `DELETE FROM session WHERE expires_at < $1 OR seen_at < $2`, now.UTC(), now.Add(-SessionIdle).UTC())
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("identity: pruning sessions: %w", err)
+	for {
+		var n int64
+		err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			n, err = tx.Exec(ctx, `
+				DELETE FROM session WHERE ctid = ANY (ARRAY(
+					SELECT ctid FROM session WHERE expires_at < $1 OR seen_at < $2 LIMIT $3))`,
+				now.UTC(), now.Add(-SessionIdle).UTC(), pruneChunk)
+			return err
+		})
+		if err != nil {
+			return gone, fmt.Errorf("identity: pruning sessions: %w", err)
+		}
+		if gone += n; n < pruneChunk {
+			return gone, nil
+		}
 	}
-	return gone, nil
 }
+
+// pruneChunk bounds the rows of one DELETE.
+const pruneChunk = 1000
 
 // secret returns 256 random bits as text.
 func secret() (string, error) {

@@ -100,3 +100,20 @@ func CheckAPIKey(ctx context.Context, db *postgres.DB, text string, now time.Tim
 	}
 	return row.Client, nil
 }
+
+// UsableKeys returns which of the keys, by their ids, have a scope and are
+// neither expired nor revoked: for whoever checked their texts a moment ago.
+func UsableKeys(ctx context.Context, r postgres.Reader, ids []string, scope string, now time.Time) (map[string]bool, error) {
+	var found []string
+	err := r.Select(ctx, &found, `
+		SELECT id FROM api_key WHERE id = ANY ($1) AND revoked_at IS NULL AND expires_at > $2 AND $3 = ANY (scopes)`,
+		pq.Array(ids), now.UTC(), scope)
+	if err != nil {
+		return nil, fmt.Errorf("identity: looking at API keys again: %w", err)
+	}
+	usable := make(map[string]bool, len(found))
+	for _, id := range found {
+		usable[id] = true
+	}
+	return usable, nil
+}

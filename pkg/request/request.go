@@ -11,14 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/lib/pq"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
-	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
 // Kinds of request (features.md N11).
@@ -125,49 +122,19 @@ type New struct {
 	Files         []File // Submission is set by Create
 	Actor         machine.Actor
 	OfficeAt      time.Time
+	// TraceParent of the call that asks for it; empty means the context's.
+	TraceParent string
 }
 
 // Create writes a submitted request and rings request.submitted. It returns
 // ErrReferenceUsed or ErrUnknownMachineType for those; both leave the
 // transaction aborted.
 func Create(ctx context.Context, tx *postgres.Tx, n New) (Request, error) {
-	step, err := Machine.Find("", Submit)
+	made, err := CreateAll(ctx, tx, []New{n})
 	if err != nil {
 		return Request{}, err
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Request{}, fmt.Errorf("request: id: %w", err)
-	}
-	var number int64
-	if err := tx.Get(ctx, &number, `SELECT nextval('ticket_number')`); err != nil {
-		return Request{}, fmt.Errorf("request: ticket number: %w", err)
-	}
-	r := Request{
-		ID: id.String(), Ticket: NewTicket(n.OfficeAt.In(clock.Jakarta).Year(), number), InstitutionID: n.InstitutionID,
-		Form: n.Form, State: Submitted, Version: 1, Submission: 1, CreatedBy: n.Actor.Name, CreatedAt: n.OfficeAt.UTC(), TraceParent: trace.Child(trace.From(ctx)),
-	}
-	f := n.Form
-	_, err = tx.Exec(ctx, `
-		INSERT INTO request (id, ticket, kind, institution_id, reference, title, sam_function, card_count, machine_type,
-		                     pks_number, notes, letter_sender, letter_post, letter_number, letter_date, letter_subject,
-		                     state, created_by, created_at, traceparent)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)`,
-		r.ID, r.Ticket, f.Kind, r.InstitutionID, f.Reference, f.Title, f.SAMFunction, f.CardCount, f.MachineType,
-		f.PKSNumber, f.Notes, f.Sender, f.Post, f.Number, f.Date, f.Subject, string(Submitted), r.CreatedBy, r.CreatedAt, r.TraceParent)
-	switch postgres.Constraint(err) {
-	case "request_institution_id_reference_key":
-		return Request{}, ErrReferenceUsed
-	case "request_machine_type_fkey":
-		return Request{}, ErrUnknownMachineType
-	}
-	if err != nil {
-		return Request{}, fmt.Errorf("request: inserting: %w", err)
-	}
-	if err := writeParts(ctx, tx, r.ID, 1, f, n.Files); err != nil {
-		return Request{}, err
-	}
-	return r, announce(ctx, tx, r, step, Change{Actor: n.Actor, OfficeAt: n.OfficeAt})
+	return made[0], nil
 }
 
 // Correct replaces form and files of a returned request by a new submission
@@ -203,47 +170,7 @@ func Correct(ctx context.Context, tx *postgres.Tx, r Request, f Form, files []Fi
 	if _, err := tx.Exec(ctx, `DELETE FROM purchase_order WHERE request_id=$1`, r.ID); err != nil {
 		return Request{}, fmt.Errorf("request: purchase orders: %w", err)
 	}
-	return next, writeParts(ctx, tx, r.ID, next.Submission, f, files)
-}
-
-func writeParts(ctx context.Context, tx *postgres.Tx, id string, submission int, f Form, files []File) error {
-	var lembaga, remarks []string
-	var quantities []int64
-	for _, l := range f.Lines {
-		lembaga, quantities, remarks = append(lembaga, l.Lembaga), append(quantities, int64(l.Quantity)), append(remarks, l.Remarks)
-	}
-	if _, err := tx.Exec(ctx, `
-		INSERT INTO request_line (request_id, line, lembaga, quantity, remarks)
-		SELECT $1, ordinality, lembaga, quantity, remarks
-		FROM unnest($2::text[], $3::int[], $4::text[]) WITH ORDINALITY AS l (lembaga, quantity, remarks, ordinality)`,
-		id, pq.Array(lembaga), pq.Array(quantities), pq.Array(remarks)); err != nil {
-		return fmt.Errorf("request: lines: %w", err)
-	}
-	var numbers, buyers, sellers []string
-	var counts []int64
-	for _, o := range f.Orders {
-		numbers, buyers, sellers = append(numbers, o.Number), append(buyers, o.From), append(sellers, o.To)
-		counts = append(counts, int64(o.ReaderCount))
-	}
-	if _, err := tx.Exec(ctx, `
-		INSERT INTO purchase_order (request_id, line, number, buyer, seller, reader_count)
-		SELECT $1, ordinality, number, buyer, seller, readers
-		FROM unnest($2::text[], $3::text[], $4::text[], $5::int[]) WITH ORDINALITY
-		     AS o (number, buyer, seller, readers, ordinality)`,
-		id, pq.Array(numbers), pq.Array(buyers), pq.Array(sellers), pq.Array(counts)); err != nil {
-		return fmt.Errorf("request: purchase orders: %w", err)
-	}
-	var kinds, blobs, names []string
-	for _, file := range files {
-		kinds, blobs, names = append(kinds, file.Kind), append(blobs, file.BlobID), append(names, file.Name)
-	}
-	if _, err := tx.Exec(ctx, `
-		INSERT INTO request_file (request_id, kind, submission, blob_id, name)
-		SELECT $1, f.kind, $2, f.blob, f.name FROM unnest($3::text[], $4::uuid[], $5::text[]) AS f (kind, blob, name)`,
-		id, submission, pq.Array(kinds), pq.Array(blobs), pq.Array(names)); err != nil {
-		return fmt.Errorf("request: files: %w", err)
-	}
-	return nil
+	return next, writeParts(ctx, tx, []parts{{r.ID, next.Submission, f, files}})
 }
 
 const selectRequest = `
@@ -366,18 +293,4 @@ func List(ctx context.Context, rd postgres.Reader, f Filter) ([]Request, error) 
 		return nil, fmt.Errorf("request: list: %w", err)
 	}
 	return list, nil
-}
-
-// announce writes the timeline row and rings the step's message.
-func announce(ctx context.Context, tx *postgres.Tx, r Request, step machine.Step, c Change) error {
-	err := Machine.Write(ctx, tx, machine.Record{
-		Subject: r.ID, Request: r.ID, Ticket: r.Ticket, Version: r.Version, Step: step,
-		Actor: c.Actor, Reason: c.Reason, Detail: c.Detail, OfficeAt: c.OfficeAt, TraceParent: r.TraceParent,
-	})
-	if err != nil || step.Message == "" {
-		return err
-	}
-	return outbox.Put(ctx, tx, outbox.Message{
-		Type: step.Message, Subject: r.ID, Version: r.Version, Request: r.ID, TraceParent: r.TraceParent,
-	})
 }

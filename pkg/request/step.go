@@ -92,7 +92,7 @@ func Take(ctx context.Context, tx *postgres.Tx, r Request, verb machine.Verb, c 
 	if err != nil {
 		return Request{}, fmt.Errorf("request: %s: %w", verb, err)
 	}
-	return next, announce(ctx, tx, next, step, c)
+	return next, announce(ctx, tx, taken{next, step, c})
 }
 
 // Facts of a request.

@@ -5,6 +5,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"dukcapil.go.id/sifilma/daemons/intake/internal/commit"
 	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -39,11 +41,20 @@ type Config struct {
 	// KeepAnswers is how long an answer can be asked for again by its
 	// Idempotency-Key.
 	KeepAnswers time.Duration `yaml:"keep_answers"`
+	// DropsPerCommit is how many small drops one transaction takes at most; with 1
+	// each has its own.
+	DropsPerCommit int `yaml:"drops_per_commit"`
+	// AnswerTime is how long a client waits for the database before he is asked to
+	// come again.
+	AnswerTime time.Duration `yaml:"answer_time"`
 }
 
 // Defaults are the values of the configuration as delivered.
 func Defaults() Config {
-	return Config{RatePerSecond: 5, RateBurst: 20, Uploads: 16, UploadTime: 2 * time.Minute, KeepAnswers: 7 * 24 * time.Hour}
+	return Config{
+		RatePerSecond: 5, RateBurst: 20, Uploads: 64, UploadTime: 2 * time.Minute, KeepAnswers: 7 * 24 * time.Hour,
+		DropsPerCommit: 100, AnswerTime: 10 * time.Second,
+	}
 }
 
 // Validate checks the section.
@@ -57,6 +68,10 @@ func (c Config) Validate() error {
 		return errors.New("upload_time is under 1s")
 	case c.KeepAnswers < time.Hour:
 		return errors.New("keep_answers is under 1h")
+	case c.DropsPerCommit < 1:
+		return errors.New("drops_per_commit must be above 0")
+	case c.AnswerTime <= 0:
+		return errors.New("answer_time must be above 0")
 	}
 	return nil
 }
@@ -67,6 +82,7 @@ type API struct {
 	limits   drop.Limits
 	db       *postgres.DB
 	drops    *drop.Reader
+	writer   *commit.Writer
 	office   clock.Office
 	machine  clock.Machine
 	template []byte
@@ -75,6 +91,9 @@ type API struct {
 	perClient sync.Map
 	limiters  limiters
 	counted   *prometheus.CounterVec
+
+	keys         recent[[sha256.Size]byte, identity.Client] // by the hash of the key's text
+	machineTypes recent[string, struct{}]
 }
 
 // New makes the surface; registry may be nil.
@@ -86,6 +105,8 @@ func New(cfg Config, limits drop.Limits, db *postgres.DB, spool *drop.Spool, off
 	}
 	a := &API{
 		cfg: cfg, limits: limits, db: db, drops: drop.NewReader(spool, limits), office: office, machine: machine,
+		writer: commit.New(commit.Config{PublicURL: cfg.PublicURL, DropsPerCommit: cfg.DropsPerCommit, Patience: cfg.AnswerTime},
+			db, office, machine, registry),
 		template: template.Bytes(), slots: make(chan struct{}, cfg.Uploads), limiters: newLimiters(cfg),
 		counted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sifilma_intake_drops_total", Help: "Drops by their result.",
@@ -103,11 +124,11 @@ func (a *API) Mount(r chi.Router) {
 	r.Get("/intake.css", a.style)
 	r.Get("/api/v1/templates/card-list.xlsx", a.cardList)
 	r.Group(func(r chi.Router) {
-		r.Use(a.authenticate(identity.ScopeRequestRead))
+		r.Use(a.authenticate(identity.ScopeRequestRead, a.checkNow))
 		r.Get("/api/v1/requests/{ticket}", web.Handle(a.show))
 	})
 	r.Group(func(r chi.Router) {
-		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.authenticate(identity.ScopeRequestWrite), a.slot)
+		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.authenticate(identity.ScopeRequestWrite, a.checkSoon), a.slot)
 		r.Post("/api/v1/requests", web.Handle(a.submit))
 		r.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
 	})
@@ -115,8 +136,11 @@ func (a *API) Mount(r chi.Router) {
 
 // InHand is what the status page shows of the drops that are being taken in.
 func (a *API) InHand(context.Context) (any, error) {
-	return map[string]int{"now": len(a.slots), "most": cap(a.slots)}, nil
+	return map[string]int{"now": len(a.slots), "most": cap(a.slots), "to_write": a.writer.Waiting()}, nil
 }
+
+// Write writes the drops that are taken in, until ctx ends.
+func (a *API) Write(ctx context.Context) error { return a.writer.Run(ctx) }
 
 // slotWait is how long a drop waits for a place before it is sent away.
 const slotWait = 5 * time.Second

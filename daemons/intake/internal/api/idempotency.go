@@ -3,10 +3,8 @@ package api
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -19,22 +17,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
-
-// answer is what a client is told, and told again under the same key.
-type answer struct {
-	Status   int             `db:"status"`
-	Location string          `db:"location"`
-	Body     json.RawMessage `db:"body"`
-	replayed bool
-}
-
-func (a answer) write(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Location", a.Location)
-	if a.replayed {
-		w.Header().Set("Idempotency-Replayed", "true")
-	}
-	web.WriteJSON(w, r, a.Status, a.Body)
-}
 
 const longestIdempotencyKey = 255
 
@@ -83,45 +65,6 @@ func fingerprint(target string, d *drop.Drop) ([]byte, error) {
 		}
 	}
 	return sum.Sum(nil), nil
-}
-
-// once runs work in tx unless the client was answered under this key before.
-// Clients are told apart by their institution, so that a key may be rotated
-// between a try and its repetition. Two tries at once wait for each other.
-func once(ctx context.Context, tx *postgres.Tx, client, key string, print []byte,
-	work func(ctx context.Context, tx *postgres.Tx) (answer, error)) (answer, error) {
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "idempotency:"+client+":"+key); err != nil {
-		return answer{}, fmt.Errorf("intake: idempotency lock: %w", err)
-	}
-	var before struct {
-		answer
-		Fingerprint []byte `db:"fingerprint"`
-	}
-	err := tx.Get(ctx, &before, `
-		SELECT status, location, body, fingerprint FROM idempotency WHERE client = $1 AND key = $2`, client, key)
-	switch {
-	case err == nil && string(before.Fingerprint) == string(print):
-		before.replayed = true
-		return before.answer, nil
-	case err == nil:
-		return answer{}, web.Unprocessable("Idempotency-Key ini sudah dipakai untuk kiriman lain. Pakai nilai baru untuk isi yang berbeda.").
-			WithCode("idempotency-key-reused")
-	case !errors.Is(err, sql.ErrNoRows):
-		return answer{}, fmt.Errorf("intake: reading idempotency: %w", err)
-	}
-	done, err := work(ctx, tx)
-	if err != nil {
-		return answer{}, err
-	}
-	// The body is read back, so that the first answer and its repetitions are
-	// the same to the byte.
-	err = tx.Get(ctx, &done.Body, `
-		INSERT INTO idempotency (client, key, fingerprint, status, location, body) VALUES ($1, $2, $3, $4, $5, $6)
-		RETURNING body`, client, key, print, done.Status, done.Location, string(done.Body))
-	if err != nil {
-		return answer{}, fmt.Errorf("intake: writing idempotency: %w", err)
-	}
-	return done, nil
 }
 
 // pruneEvery is how often answers that are too old are forgotten.

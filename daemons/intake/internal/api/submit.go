@@ -2,46 +2,24 @@ package api
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
 
-	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
-	"dukcapil.go.id/sifilma/pkg/audit"
-	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/daemons/intake/internal/commit"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
-	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 var fileKinds = []string{request.FileLetter, request.FilePurchaseOrder, request.FilePKS, request.FileCardList}
-
-// accepted is the body of a 202.
-type accepted struct {
-	ID         string `json:"id"`
-	Ticket     string `json:"ticket"`
-	StatusURL  string `json:"status_url"`
-	Submission int    `json:"submission"`
-}
-
-func (a *API) accept(r request.Request) (answer, error) {
-	path := "/api/v1/requests/" + r.Ticket
-	body, err := json.Marshal(accepted{ID: r.ID, Ticket: r.Ticket, StatusURL: a.cfg.PublicURL + path, Submission: r.Submission})
-	if err != nil {
-		return answer{}, fmt.Errorf("intake: answer: %w", err)
-	}
-	return answer{Status: http.StatusAccepted, Location: path, Body: body}, nil
-}
 
 // roles says as what an institution's software applies.
 var roles = map[string]machine.Role{institution.Produsen: request.Produsen, institution.Dinas: request.Dinas}
@@ -57,15 +35,7 @@ func applicant(c identity.Client) (machine.Actor, error) {
 
 // submit takes a new request: 202 with its Kode Tiket.
 func (a *API) submit(w http.ResponseWriter, r *http.Request) error {
-	return a.take(w, r, "POST /api/v1/requests", "", func(ctx context.Context, tx *postgres.Tx, d *drop.Drop, actor machine.Actor) (request.Request, error) {
-		files, err := store(ctx, tx, d)
-		if err != nil {
-			return request.Request{}, err
-		}
-		return request.Create(ctx, tx, request.New{
-			InstitutionID: client(ctx).InstitutionID, Form: d.Form, Files: files, Actor: actor, OfficeAt: a.office.Now(),
-		})
-	})
+	return a.take(w, r, "POST /api/v1/requests", "", a.writer.Submit)
 }
 
 // resubmit takes the correction of a request that was returned, under the same
@@ -79,29 +49,15 @@ func (a *API) resubmit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	trace.Join(r.Context(), is.TraceParent)
-	return a.take(w, r, "resubmission of "+is.ID, is.Reference, func(ctx context.Context, tx *postgres.Tx, d *drop.Drop, actor machine.Actor) (request.Request, error) {
-		now, err := request.Lock(ctx, tx, is.ID)
-		if err != nil {
-			return request.Request{}, err
-		}
-		if now.State != request.Returned {
-			return request.Request{}, web.Conflict("Permohonan " + now.Ticket + " sedang berstatus \"" + request.Machine.Label(now.State) +
-				"\"; pengajuan kembali hanya untuk permohonan yang dikembalikan.").WithCode("not-returned")
-		}
-		files, err := store(ctx, tx, d)
-		if err != nil {
-			return request.Request{}, err
-		}
-		return request.Correct(ctx, tx, now, d.Form, files, request.Change{Actor: actor, OfficeAt: a.office.Now()})
+	return a.take(w, r, "resubmission of "+is.ID, is.Reference, func(ctx context.Context, e commit.Entry) (commit.Answer, error) {
+		return a.writer.Correct(ctx, e, is.ID)
 	})
 }
 
-type writing func(ctx context.Context, tx *postgres.Tx, d *drop.Drop, actor machine.Actor) (request.Request, error)
-
-// take reads a drop and writes it: answer, files, request, timeline, audit and
-// message in one transaction. Whoever asks again under the same Idempotency-Key
-// hears the same answer.
-func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReference string, write writing) (err error) {
+// take reads a drop and has it written. Whoever asks again under the same
+// Idempotency-Key hears the same answer.
+func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReference string,
+	write func(context.Context, commit.Entry) (commit.Answer, error)) (err error) {
 	result := "refused"
 	defer func() { a.counted.WithLabelValues(result).Inc() }()
 	ctx, c := r.Context(), client(r.Context())
@@ -120,41 +76,30 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 		}
 		return err
 	}
-	defer d.Close()
-	if err := a.known(ctx, d.Form, actor.Role); err != nil {
-		return err
-	}
 	print, err := fingerprint(target, d)
+	if err == nil {
+		err = a.known(ctx, d.Form, actor.Role)
+	}
 	if err != nil {
+		d.Close()
 		return err
 	}
-	var done answer
-	err = a.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		var err error
-		done, err = once(ctx, tx, c.InstitutionID, key, print, func(ctx context.Context, tx *postgres.Tx) (answer, error) {
-			is, err := write(ctx, tx, d, actor)
-			if err != nil {
-				return answer{}, err
-			}
-			if err := audit.Record(ctx, tx, receipt(c, is, d)); err != nil {
-				return answer{}, err
-			}
-			return a.accept(is)
-		})
-		return err
-	})
+	form := d.Form
+	done, err := write(ctx, commit.Entry{Client: c, Actor: actor, Key: key, Print: print, Drop: d, TraceParent: trace.From(ctx)})
 	if err != nil {
-		return a.refusal(ctx, err, c, d.Form)
+		return a.refusal(ctx, err, c, form)
 	}
 	result = "accepted"
-	if done.replayed {
+	if done.Replayed {
 		result = "replayed"
+		w.Header().Set("Idempotency-Replayed", "true")
 	}
-	var told accepted
+	var told commit.Accepted
 	_ = json.Unmarshal(done.Body, &told) // of our own making
-	zerolog.Ctx(ctx).Info().Str("request", told.ID).Str("ticket", told.Ticket).Bool("replayed", done.replayed).
+	zerolog.Ctx(ctx).Info().Str("request", told.ID).Str("ticket", told.Ticket).Bool("replayed", done.Replayed).
 		Str("api_key", c.KeyID).Msg("drop taken")
-	done.write(w, r)
+	w.Header().Set("Location", done.Location)
+	web.WriteJSON(w, r, done.Status, done.Body)
 	return nil
 }
 
@@ -165,9 +110,15 @@ func (a *API) known(ctx context.Context, f request.Form, role machine.Role) erro
 			Pointer: "/kind", Code: "not_for_dinas", Detail: "Dinas hanya dapat mengajukan SAM Rekam Cetak (rekam_cetak).",
 		})
 	}
+	if _, ok := a.machineTypes.get(f.MachineType, a.machine.Now()); ok {
+		return nil
+	}
 	_, err := institution.MachineTypeByCode(ctx, a.db, f.MachineType)
 	if errors.Is(err, institution.ErrNotFound) {
 		return unknownMachineType()
+	}
+	if err == nil {
+		a.machineTypes.put(f.MachineType, struct{}{}, a.machine.Now())
 	}
 	return err
 }
@@ -178,42 +129,13 @@ func unknownMachineType() error {
 	})
 }
 
-// store puts the files of a drop away, in the caller's transaction.
-func store(ctx context.Context, tx *postgres.Tx, d *drop.Drop) ([]request.File, error) {
-	var files []request.File
-	for _, f := range d.Files {
-		ref, err := blob.Put(ctx, tx, f.Name, f.MediaType, f.Content())
-		if err != nil {
-			return nil, fmt.Errorf("intake: storing %s: %w", f.Kind, err)
-		}
-		if ref.SHA256 != f.SHA256 {
-			return nil, fmt.Errorf("intake: %s changed in the spool", f.Kind)
-		}
-		files = append(files, request.File{Kind: f.Kind, BlobID: ref.ID.String(), Name: f.Name})
-	}
-	return files, nil
-}
-
-// receipt is the audit row of a drop.
-func receipt(c identity.Client, r request.Request, d *drop.Drop) audit.Entry {
-	hashes := map[string]any{}
-	for i, f := range d.Files {
-		hashes[fmt.Sprintf("%02d %s", i+1, f.Kind)] = hex.EncodeToString(f.SHA256[:])
-	}
-	action := "request.submit"
-	if r.Submission > 1 {
-		action = "request.resubmit"
-	}
-	return audit.Entry{
-		Actor: "api-key:" + c.KeyID, Action: action, Subject: r.ID, Request: r.ID,
-		Detail: map[string]any{"ticket": r.Ticket, "reference": r.Reference, "submission": r.Submission, "files_sha256": hashes},
-	}
-}
-
 // refusal is the answer to an error of the transaction, which left nothing.
 func (a *API) refusal(ctx context.Context, err error, c identity.Client, f request.Form) error {
 	switch {
+	case errors.Is(err, identity.ErrBadKey):
+		return badKey()
 	case errors.Is(err, request.ErrUnknownMachineType):
+		a.machineTypes.forget(f.MachineType)
 		return unknownMachineType()
 	case errors.Is(err, request.ErrReferenceUsed):
 		detail := "No. Pengajuan \"" + f.Reference + "\" sudah dipakai"

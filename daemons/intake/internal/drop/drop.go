@@ -56,14 +56,15 @@ func (l Limits) Validate() error {
 type Drop struct {
 	Form  request.Form
 	Files []*File
+
+	roll roll
 }
 
-// Close gives the spool space back.
-func (d *Drop) Close() {
-	for _, f := range d.Files {
-		f.close()
-	}
-}
+// Close gives the spool space back; nothing of the files may be used after it.
+func (d *Drop) Close() { d.roll.close() }
+
+// Size is that of all files together, in bytes.
+func (d *Drop) Size() int64 { return d.roll.size }
 
 // Reader reads drops.
 type Reader struct {
@@ -96,7 +97,7 @@ func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, f
 	if r.ContentLength > rd.limits.Whole {
 		return nil, web.TooLarge(rd.limits.Whole)
 	}
-	in := &intake{Reader: rd, faults: &faults{}, drop: &Drop{}, seen: map[string]int{}}
+	in := &intake{Reader: rd, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}}
 	if err := in.parts(multipart.NewReader(r.Body, params["boundary"])); err != nil {
 		in.drop.Close()
 		return nil, answerable(ctx, unreadable(err))
@@ -194,7 +195,7 @@ func (in *intake) readFile(part *multipart.Part, kind, pointer string) error {
 	if kind == request.FileCardList {
 		limit = in.limits.CardList
 	}
-	f, err := in.spool.take(part, kind, limit)
+	f, err := in.drop.roll.take(part, kind, limit)
 	var full *tooLargeError
 	if errors.As(err, &full) {
 		in.faults.large(pointer, "Berkas "+fileLabels[kind], limit)

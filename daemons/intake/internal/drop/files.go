@@ -62,7 +62,7 @@ func (in *intake) checkFile(f *File) error {
 // slice returns up to n bytes from an offset.
 func (f *File) slice(at, n int64) ([]byte, error) {
 	b := make([]byte, min(n, max(0, f.Size-at)))
-	if _, err := f.file.ReadAt(b, at); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := f.Content().ReadAt(b, at); err != nil && !errors.Is(err, io.EOF) {
 		return nil, &spoolError{err}
 	}
 	return b, nil
@@ -102,7 +102,7 @@ func (in *intake) checkXLSX(f *File) error {
 	var refused *xlsx.Error
 	if entries > maxEntries {
 		refused = &xlsx.Error{Code: xlsx.TooLarge}
-	} else if _, err = xlsx.Open(f.file, f.Size, validation.ListLimits); err != nil && !errors.As(err, &refused) {
+	} else if _, err = xlsx.Open(f.Content(), f.Size, validation.ListLimits); err != nil && !errors.As(err, &refused) {
 		return &spoolError{err}
 	}
 	if refused != nil {

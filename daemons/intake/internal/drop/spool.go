@@ -7,11 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 const spoolPattern = "sifilma-drop-*"
 
-// Spool is the private folder that files pass through. A spool file has no name
+// Spool is the private folder that drops pass through. A spool file has no name
 // while it is in use, so that it is gone when the process is, however it ends.
 type Spool struct {
 	dir string
@@ -92,43 +93,31 @@ type File struct {
 	Size      int64
 	SHA256    [sha256.Size]byte
 
-	file *os.File
+	in *roll
+	at int64
 }
 
 // Content reads the file from its beginning; each call gives a reader of its
 // own.
-func (f *File) Content() io.Reader { return io.NewSectionReader(f.file, 0, f.Size) }
+func (f *File) Content() *io.SectionReader { return io.NewSectionReader(f.in, f.at, f.Size) }
 
-func (f *File) close() { _ = f.file.Close() } // it has no name: nothing can be lost
+// copying are the buffers through which parts are read.
+var copying = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// take spools a part up to limit bytes.
-func (s *Spool) take(r io.Reader, kind string, limit int64) (*File, error) {
-	file, err := s.create()
-	if err != nil {
-		return nil, err
-	}
+// take adds a part of up to limit bytes to the roll.
+func (r *roll) take(from io.Reader, kind string, limit int64) (*File, error) {
 	sum := sha256.New()
-	to := &diskWriter{file}
-	n, err := io.Copy(io.MultiWriter(to, sum), io.LimitReader(r, limit+1))
+	at := r.size
+	buf := copying.Get().(*[32 << 10]byte)
+	defer copying.Put(buf)
+	n, err := io.CopyBuffer(io.MultiWriter(r, sum), io.LimitReader(from, limit+1), buf[:])
 	if err == nil && n > limit {
 		err = &tooLargeError{}
 	}
 	if err != nil {
-		_ = file.Close()
-		return nil, err
+		return nil, errors.Join(err, r.cut(at))
 	}
-	f := &File{Kind: kind, Size: n, file: file}
+	f := &File{Kind: kind, Size: n, in: r, at: at}
 	sum.Sum(f.SHA256[:0])
 	return f, nil
-}
-
-// diskWriter marks errors of the disk, to tell them from those of the network.
-type diskWriter struct{ f *os.File }
-
-func (d *diskWriter) Write(p []byte) (int, error) {
-	n, err := d.f.Write(p)
-	if err != nil {
-		return n, &spoolError{err}
-	}
-	return n, nil
 }

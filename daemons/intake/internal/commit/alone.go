@@ -1,0 +1,120 @@
+package commit
+
+import (
+	"context"
+	"fmt"
+
+	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// Correct writes the correction of a request that was returned, and closes the
+// drop. The errors are those of Submit, or a *web.Problem when the request is
+// not returned.
+func (w *Writer) Correct(ctx context.Context, e Entry, requestID string) (Answer, error) {
+	defer e.Drop.Close()
+	return w.alone(ctx, e, func(ctx context.Context, tx *postgres.Tx) (request.Request, error) {
+		now, err := request.Lock(ctx, tx, requestID)
+		if err != nil {
+			return request.Request{}, err
+		}
+		if now.State != request.Returned {
+			return request.Request{}, web.Conflict("Permohonan " + now.Ticket + " sedang berstatus \"" + request.Machine.Label(now.State) +
+				"\"; pengajuan kembali hanya untuk permohonan yang dikembalikan.").WithCode("not-returned")
+		}
+		files, err := store(ctx, tx, e)
+		if err != nil {
+			return request.Request{}, err
+		}
+		return request.Correct(ctx, tx, now, e.Drop.Form, files, request.Change{Actor: e.Actor, OfficeAt: w.office.Now()})
+	})
+}
+
+// create writes a new request by itself: a large one, whose files stream, or
+// each when the configuration wants it so.
+func (w *Writer) create(ctx context.Context, e Entry) (Answer, error) {
+	return w.alone(ctx, e, func(ctx context.Context, tx *postgres.Tx) (request.Request, error) {
+		files, err := store(ctx, tx, e)
+		if err != nil {
+			return request.Request{}, err
+		}
+		return request.Create(ctx, tx, request.New{
+			InstitutionID: e.Client.InstitutionID, Form: e.Drop.Form, Files: files, Actor: e.Actor,
+			OfficeAt: w.office.Now(), TraceParent: e.TraceParent,
+		})
+	})
+}
+
+// alone writes one drop in a transaction of its own: answer, files, request,
+// timeline, audit and message. Large ones take turns, so that they leave
+// connections and disk to the others.
+func (w *Writer) alone(ctx context.Context, e Entry, write func(ctx context.Context, tx *postgres.Tx) (request.Request, error)) (done Answer, err error) {
+	if e.Drop.Size() > smallDrop {
+		select {
+		case w.large <- struct{}{}:
+			defer func() { <-w.large }()
+		case <-ctx.Done():
+			return Answer{}, ctx.Err()
+		}
+	}
+	err = w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		if err := w.lock(ctx, tx, []Entry{e}); err != nil {
+			return err
+		}
+		usable, err := w.usable(ctx, tx, []Entry{e})
+		if err != nil {
+			return err
+		}
+		if !usable[e.Client.KeyID] {
+			return identity.ErrBadKey
+		}
+		before, err := w.answered(ctx, tx, []Entry{e})
+		if err != nil {
+			return err
+		}
+		if b, ok := before[keyOf(e)]; ok {
+			done, err = b.again(e.Print)
+			return err
+		}
+		made, err := write(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := audit.Record(ctx, tx, receipt(e, made)); err != nil {
+			return err
+		}
+		if done, err = w.accept(made); err != nil {
+			return err
+		}
+		// The body is read back, so that the first answer and its repetitions are
+		// the same to the byte.
+		err = tx.Get(ctx, &done.Body, `
+			INSERT INTO idempotency (client, key, fingerprint, status, location, body) VALUES ($1, $2, $3, $4, $5, $6)
+			RETURNING body`, e.Client.InstitutionID, e.Key, e.Print, done.Status, done.Location, string(done.Body))
+		if err != nil {
+			return fmt.Errorf("intake: writing idempotency: %w", err)
+		}
+		return nil
+	})
+	return done, err
+}
+
+// store puts the files of a drop away, however large they are.
+func store(ctx context.Context, tx *postgres.Tx, e Entry) ([]request.File, error) {
+	var files []request.File
+	for _, f := range e.Drop.Files {
+		ref, err := blob.Put(ctx, tx, f.Name, f.MediaType, f.Content())
+		if err != nil {
+			return nil, fmt.Errorf("intake: storing %s: %w", f.Kind, err)
+		}
+		if ref.SHA256 != f.SHA256 {
+			return nil, fmt.Errorf("intake: %s changed in the spool", f.Kind)
+		}
+		files = append(files, request.File{Kind: f.Kind, BlobID: ref.ID.String(), Name: f.Name})
+	}
+	return files, nil
+}

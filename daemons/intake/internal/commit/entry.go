@@ -1,0 +1,87 @@
+package commit
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
+	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// Entry is a drop that was read and found whole, to be written.
+type Entry struct {
+	Client identity.Client
+	Actor  machine.Actor
+	// Key is the client's Idempotency-Key, Print the hash of what the drop says.
+	Key   string
+	Print []byte
+	Drop  *drop.Drop
+	// TraceParent of the call that brought the drop.
+	TraceParent string
+}
+
+// Answer is what a client is told, and told again under the same key.
+type Answer struct {
+	Status   int             `db:"status"`
+	Location string          `db:"location"`
+	Body     json.RawMessage `db:"body"`
+	Replayed bool            `db:"-"`
+}
+
+// Accepted is the body of a 202.
+type Accepted struct {
+	ID         string `json:"id"`
+	Ticket     string `json:"ticket"`
+	StatusURL  string `json:"status_url"`
+	Submission int    `json:"submission"`
+}
+
+// given is an answer as it is kept.
+type given struct {
+	Answer
+	Fingerprint []byte `db:"fingerprint"`
+}
+
+// again is the answer to a drop whose key was answered before.
+func (g given) again(print []byte) (Answer, error) {
+	if !bytes.Equal(g.Fingerprint, print) {
+		return Answer{}, web.Unprocessable("Idempotency-Key ini sudah dipakai untuk kiriman lain. Pakai nilai baru untuk isi yang berbeda.").
+			WithCode("idempotency-key-reused")
+	}
+	a := g.Answer
+	a.Replayed = true
+	return a, nil
+}
+
+// accept is the answer to a drop that became, or corrected, a request.
+func (w *Writer) accept(r request.Request) (Answer, error) {
+	path := "/api/v1/requests/" + r.Ticket
+	body, err := json.Marshal(Accepted{ID: r.ID, Ticket: r.Ticket, StatusURL: w.publicURL + path, Submission: r.Submission})
+	if err != nil {
+		return Answer{}, fmt.Errorf("intake: answer: %w", err)
+	}
+	return Answer{Status: http.StatusAccepted, Location: path, Body: body}, nil
+}
+
+// receipt is the audit row of a drop.
+func receipt(e Entry, r request.Request) audit.Entry {
+	hashes := map[string]any{}
+	for i, f := range e.Drop.Files {
+		hashes[fmt.Sprintf("%02d %s", i+1, f.Kind)] = hex.EncodeToString(f.SHA256[:])
+	}
+	action := "request.submit"
+	if r.Submission > 1 {
+		action = "request.resubmit"
+	}
+	return audit.Entry{
+		Actor: "api-key:" + e.Client.KeyID, Action: action, Subject: r.ID, Request: r.ID,
+		Detail: map[string]any{"ticket": r.Ticket, "reference": r.Reference, "submission": r.Submission, "files_sha256": hashes},
+	}
+}

@@ -1,0 +1,195 @@
+// Package commit writes drops into the database: answer, files, request,
+// timeline, audit and message of a drop in one transaction, and of many small
+// drops in the same. While one transaction runs, drops wait; the next takes
+// what has come meanwhile. So a lone drop waits for nobody, and under load one
+// commit serves many.
+package commit
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+const (
+	// smallDrop is the largest size of all files of a drop that is written together
+	// with others; what a larger one takes is its bytes, not its transaction.
+	smallDrop = 256 << 10 // bytes
+	// batchBytes bounds the files of one transaction of many, which are in memory.
+	batchBytes = 2 << 20
+	// largeAtOnce bounds the drops that are written by themselves.
+	largeAtOnce = 4
+	// retry is what a client is asked to wait when the database is away.
+	retry = 5 * time.Second
+)
+
+// Writer writes drops.
+type Writer struct {
+	db        *postgres.DB
+	office    clock.Office
+	machine   clock.Machine
+	publicURL string
+	most      int // drops of one transaction
+	patience  time.Duration
+	queue     *queue
+	large     chan struct{}
+	sizes     prometheus.Histogram
+}
+
+// Config of a Writer.
+type Config struct {
+	PublicURL string // what addresses in answers begin with
+	// DropsPerCommit is how many small drops one transaction takes at most; 1
+	// writes each by itself.
+	DropsPerCommit int
+	// Patience is how long a client waits for the database: past it he is asked to
+	// come again, and a transaction of many is given up.
+	Patience time.Duration
+}
+
+// New makes a writer; registry may be nil.
+func New(cfg Config, db *postgres.DB, office clock.Office, machine clock.Machine, registry prometheus.Registerer) *Writer {
+	w := &Writer{
+		db: db, office: office, machine: machine, publicURL: cfg.PublicURL, most: cfg.DropsPerCommit, patience: cfg.Patience,
+		queue: newQueue(), large: make(chan struct{}, largeAtOnce),
+		sizes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sifilma_intake_commit_drops", Help: "Drops written by one transaction.", Buckets: []float64{1, 2, 5, 10, 20, 50, 100},
+		}),
+	}
+	if registry != nil {
+		registry.MustRegister(w.sizes)
+	}
+	return w
+}
+
+// Waiting is how many drops wait for a transaction.
+func (w *Writer) Waiting() int { return w.queue.len() }
+
+// Submit writes a new request and closes the drop. When it returns an Answer,
+// that is committed. Errors: a *web.Problem, identity.ErrBadKey,
+// request.ErrReferenceUsed, request.ErrUnknownMachineType; or a fault, after
+// which the drop may have been written all the same, and the client, coming
+// again under its key, hears so.
+func (w *Writer) Submit(ctx context.Context, e Entry) (Answer, error) {
+	if w.most <= 1 || e.Drop.Size() > smallDrop {
+		defer e.Drop.Close()
+		return w.create(ctx, e)
+	}
+	mine := &waiter{Entry: e, done: make(chan outcome, 1)}
+	if !w.queue.put(mine) {
+		e.Drop.Close()
+		return Answer{}, web.Unavailable(retry)
+	}
+	// Whoever stops waiting leaves a transaction that has taken the drop to
+	// itself; it closes the drop.
+	tooLong := time.NewTimer(w.patience)
+	defer tooLong.Stop()
+	var err error
+	select {
+	case o := <-mine.done:
+		return o.answer, o.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-tooLong.C:
+		err = web.Unavailable(retry)
+	}
+	if w.queue.withdraw(mine) {
+		e.Drop.Close()
+	}
+	return Answer{}, err
+}
+
+// Run writes what Submit brings until ctx ends, and then what is left.
+func (w *Writer) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-w.queue.bell:
+			w.empty(ctx)
+		case <-ctx.Done():
+			w.queue.close()
+			w.empty(ctx)
+			return nil
+		}
+	}
+}
+
+func (w *Writer) empty(ctx context.Context) {
+	for batch := w.queue.take(w.most, batchBytes); len(batch) > 0; batch = w.queue.take(w.most, batchBytes) {
+		w.write(context.WithoutCancel(ctx), batch)
+	}
+}
+
+// write writes a batch, and then what in it had to wait for the rest.
+func (w *Writer) write(ctx context.Context, batch []*waiter) {
+	for len(batch) > 0 {
+		var first, next []*waiter
+		keys, references := map[pair]*waiter{}, map[pair]bool{}
+		same := map[*waiter]*waiter{} // to the one before it with the same key
+		for _, d := range batch {
+			before, repeated := keys[keyOf(d.Entry)]
+			switch {
+			case repeated:
+				same[d] = before
+				next = append(next, d)
+			case references[referenceOf(d.Entry)]:
+				next = append(next, d)
+			default:
+				keys[keyOf(d.Entry)], references[referenceOf(d.Entry)] = d, true
+				first = append(first, d)
+			}
+		}
+		became := make(map[*waiter]outcome, len(first))
+		w.divide(ctx, first, became)
+		batch = nil
+		for _, d := range next {
+			if o, ok := became[same[d]]; ok && o.err == nil {
+				d.finish(repeat(o, same[d].Print, d.Print))
+				continue
+			}
+			batch = append(batch, d)
+		}
+	}
+}
+
+// repeat is the outcome of a drop that came under the key of another, which has
+// become o.
+func repeat(o outcome, first, print []byte) outcome {
+	answer, err := given{o.answer, first}.again(print)
+	return outcome{answer, err}
+}
+
+// divide writes drops of different keys and references. When that fails by the
+// fault of one, it halves them until that one stands alone.
+func (w *Writer) divide(ctx context.Context, batch []*waiter, became map[*waiter]outcome) {
+	entries := make([]Entry, len(batch))
+	for i, d := range batch {
+		entries[i] = d.Entry
+	}
+	bounded, cancel := context.WithTimeout(ctx, w.patience)
+	results, err := w.together(bounded, entries)
+	cancel()
+	switch {
+	case err == nil:
+		w.sizes.Observe(float64(len(batch)))
+	case len(batch) > 1 && !postgres.Foreign(err):
+		zerolog.Ctx(ctx).Warn().Err(err).Int("drops", len(batch)).Msg("drops are written in smaller parts")
+		w.divide(ctx, batch[:len(batch)/2], became)
+		w.divide(ctx, batch[len(batch)/2:], became)
+		return
+	default:
+		results = make([]outcome, len(batch))
+		for i := range results {
+			results[i].err = err
+		}
+	}
+	for i, d := range batch {
+		became[d] = results[i]
+		d.finish(results[i])
+	}
+}
