@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // plainPath is what all services take without quoting: Unix sockets end at 107
@@ -156,6 +157,17 @@ func portFree(port int) bool {
 	return l.Close() == nil
 }
 
+// portFreed waits a moment for a port of ours to become free: the threads of a
+// killed server can hold its sockets a little longer than it lives.
+func portFreed(port int) bool {
+	for deadline := time.Now().Add(3 * time.Second); !portFree(port); <-time.After(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
+}
+
 // choosePorts gives a port to each service that does not run; one that had a
 // port before keeps it when it is still free, so that addresses stay the same.
 func (s *Services) choosePorts(base int) error {
@@ -163,7 +175,7 @@ func (s *Services) choosePorts(base int) error {
 	var taken []int
 	assign := func(running bool, ports ...*int) {
 		for _, p := range ports {
-			if *p != 0 && (running || portFree(*p)) {
+			if *p != 0 && (running || portFreed(*p)) {
 				taken = append(taken, *p)
 				continue
 			}
