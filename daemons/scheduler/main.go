@@ -6,14 +6,12 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/planner"
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/sweeper"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/daemon"
-	"dukcapil.go.id/sifilma/pkg/outbox"
-	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/schema"
 )
@@ -21,58 +19,41 @@ import (
 // Config is the scheduler's configuration; configs/scheduler.yaml explains it.
 type Config struct {
 	daemon.Common `yaml:",inline"`
-	Postgres      postgres.Config `yaml:"postgres"`
-	Rabbit        rabbit.Config   `yaml:"rabbit"`
-	Planner       planner.Config  `yaml:"planner"`
-	Sweeper       sweeper.Config  `yaml:"sweeper"`
-}
-
-// Validate checks what the sections cannot check alone.
-func (c *Config) Validate() error {
-	if c.Rabbit.URL == "" {
-		return errors.New("rabbit.url is missing")
-	}
-	return nil
+	ground.Config `yaml:",inline"`
+	Planner       planner.Config `yaml:"planner"`
+	Sweeper       sweeper.Config `yaml:"sweeper"`
 }
 
 func defaults() Config {
-	return Config{Planner: planner.Defaults(), Sweeper: sweeper.Defaults(), Rabbit: rabbit.Config{Name: "scheduler"}}
+	return Config{Planner: planner.Defaults(), Sweeper: sweeper.Defaults()}
 }
 
 func main() { daemon.Main("scheduler", defaults, wire) }
 
 func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
-	db, err := postgres.Open(cfg.Postgres)
+	g, err := ground.Stand(env, cfg.Config, schema.Version())
 	if err != nil {
 		return err
 	}
-	env.OnStop(db.Close)
-	db.Expect(schema.Version())
-	broker := rabbit.New(cfg.Rabbit, env.Log)
-	env.AddCheck("postgres", db.Check)
-	env.AddCheck("rabbitmq", broker.Check)
-	if err := db.WaitReady(ctx); err != nil {
+	if err := g.DB.WaitReady(ctx); err != nil {
 		return err
 	}
 
-	p, err := planner.New(cfg.Planner, db, env.Office, env.Log, env.Status)
+	p, err := planner.New(cfg.Planner, g.DB, env.Office, env.Log, env.Status)
 	if err != nil {
 		return err
 	}
-	s, err := sweeper.New(cfg.Sweeper, db, broker, env.Log, env.Machine)
+	s, err := sweeper.New(cfg.Sweeper, g.DB, g.Broker, env.Log, env.Machine)
 	if err != nil {
 		return err
 	}
-	broker.Consume(db, rabbit.QueueScheduler, p.Hear)
-	broker.ConsumeShelf(db)
-	env.Status.Func("queue", func(ctx context.Context) (any, error) { return broker.Depth(ctx, rabbit.QueueScheduler) })
-	env.Status.Func("outbox", func(ctx context.Context) (any, error) { return outbox.Pending(ctx, db) })
+	g.Hear(rabbit.QueueScheduler, p.Hear)
+	g.Broker.ConsumeShelf(g.DB)
 	env.AddCheck("cron", p.Check)
 
-	env.Go("broker", broker.Run)
-	env.Go("relay", outbox.NewRelay(db, broker, env.Log).Run)
+	g.Serve()
 	env.Go("cron", p.Tick)
 	env.Go("sweeper", s.Run)
-	env.Go("keeper", planner.NewKeeper(cfg.Planner, db, audit.NewSealer(db, 1000), env.Log).Run)
+	env.Go("keeper", planner.NewKeeper(cfg.Planner, g.DB, audit.NewSealer(g.DB, 1000), env.Log, env.Machine, env.Registry).Run)
 	return nil
 }

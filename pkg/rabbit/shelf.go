@@ -238,12 +238,21 @@ func (w *worker) openRow(ctx context.Context, tx *postgres.Tx, e entry) error {
 }
 
 // PruneAttempts forgets the failures recorded before olderThan ago.
-func PruneAttempts(ctx context.Context, db *postgres.DB, olderThan time.Duration) (int64, error) {
-	var gone int64
-	err := db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		var err error
-		gone, err = tx.Exec(ctx, `DELETE FROM delivery_attempt WHERE at < now() - make_interval(secs => $1)`, olderThan.Seconds())
-		return err
-	})
-	return gone, err
+func PruneAttempts(ctx context.Context, db *postgres.DB, olderThan time.Duration) (gone int64, err error) {
+	for {
+		var n int64
+		err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			n, err = tx.Exec(ctx, `
+				DELETE FROM delivery_attempt WHERE (consumer, message_id) IN (
+					SELECT consumer, message_id FROM delivery_attempt WHERE at < now() - make_interval(secs => $1)
+					ORDER BY at LIMIT $2)`, olderThan.Seconds(), pruneChunk)
+			return err
+		})
+		if gone += n; err != nil || n < pruneChunk {
+			return gone, err
+		}
+	}
 }
+
+// pruneChunk bounds the rows of one DELETE.
+const pruneChunk = 1000

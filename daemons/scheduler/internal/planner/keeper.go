@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/sweeper"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
@@ -23,33 +25,43 @@ const (
 	pruneEvery  = time.Hour
 	keepAttempt = 30 * 24 * time.Hour
 	keepRings   = 30 * 24 * time.Hour
+	rollAhead   = 90 * 24 * time.Hour // partitions of the timeline are there so long before they are needed
 )
 
-// Keeper does the housekeeping: it seals the audit rows into their chain and
-// prunes what nobody needs any more.
+// Keeper does the housekeeping: it seals the audit rows into their chain, makes
+// the timeline's partitions ahead of time, prunes what nobody needs any more, and
+// measures the database.
 type Keeper struct {
 	cfg    Config
 	db     *postgres.DB
 	sealer *audit.Sealer
 	log    zerolog.Logger
 	clock  clock.Machine
+	gauges *gauges
+	stray  int // steps outside the months, when it last looked
 }
 
-// NewKeeper makes a keeper.
-func NewKeeper(cfg Config, db *postgres.DB, sealer *audit.Sealer, log zerolog.Logger) *Keeper {
-	return &Keeper{cfg: cfg, db: db, sealer: sealer, log: log, clock: clock.Real()}
+// NewKeeper makes a keeper; reg takes what it measures.
+func NewKeeper(cfg Config, db *postgres.DB, sealer *audit.Sealer, log zerolog.Logger, m clock.Machine, reg prometheus.Registerer) *Keeper {
+	return &Keeper{cfg: cfg, db: db, sealer: sealer, log: log, clock: m, gauges: newGauges(reg)}
 }
 
 // Run keeps house until ctx ends. A failure is logged when it begins and tried
 // again: the rows wait.
 func (k *Keeper) Run(ctx context.Context) error {
-	var pruned time.Time
+	var pruned, measured time.Time
 	failing := false
 	for ctx.Err() == nil {
 		err := k.seal(ctx)
-		if now := k.clock.Now(); err == nil && now.Sub(pruned) >= pruneEvery {
-			if err = k.prune(ctx); err == nil {
+		now := k.clock.Now()
+		if err == nil && now.Sub(pruned) >= pruneEvery {
+			if err = errors.Join(k.roll(ctx, now), k.prune(ctx)); err == nil {
 				pruned = now
+			}
+		}
+		if err == nil && now.Sub(measured) >= measureEvery {
+			if err = k.gauges.measure(ctx, k.db); err == nil {
+				measured = now
 			}
 		}
 		if err != nil && ctx.Err() == nil && !failing {
@@ -73,6 +85,28 @@ func (k *Keeper) seal(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// roll makes partitions for the months to come, and says when a step was caught
+// by none.
+func (k *Keeper) roll(ctx context.Context, now time.Time) error {
+	made, err := machine.Roll(ctx, k.db, now.Add(rollAhead))
+	if err != nil {
+		return err
+	}
+	if made > 0 {
+		k.log.Info().Int("months", made).Msg("partitions of the timeline made")
+	}
+	stray, err := machine.Stray(ctx, k.db)
+	if err != nil {
+		return err
+	}
+	k.gauges.stray.Set(float64(stray))
+	if stray > 0 && k.stray == 0 {
+		k.log.Error().Int("steps", stray).Msg("steps of the timeline are in no month's partition: look at the clocks and at who keeps house")
+	}
+	k.stray = stray
+	return nil
 }
 
 // pruneChunk bounds the rows of one DELETE, so that no transaction is long.

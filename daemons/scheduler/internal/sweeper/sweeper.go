@@ -39,6 +39,12 @@ const leaseName = "sweeper"
 // consumer is behind: its bell is most likely in the queue.
 const patience = 10
 
+// swept tells how far behind the sweeping is: time() less this.
+var swept = promauto.NewGauge(prometheus.GaugeOpts{
+	Name: "sifilma_sweeper_swept_timestamp_seconds",
+	Help: "When this scheduler last looked for lost bells, or saw that another one does; 0 when it never could.",
+})
+
 var rung = promauto.NewCounterVec(prometheus.CounterOpts{
 	Name: "sifilma_sweeper_rung_total", Help: "Lost bells that were rung again. Zero in a run where nothing failed.",
 }, []string{"type"})
@@ -117,6 +123,9 @@ func (s *Sweeper) Run(ctx context.Context) error {
 			s.log.Info().Msg("sweeping works again")
 		}
 		failing = err != nil
+		if err == nil {
+			swept.SetToCurrentTime()
+		}
 		if err == nil && mine != held {
 			s.log.Info().Bool("mine", mine).Msg("lease of the sweeper changed")
 			held = mine
@@ -242,9 +251,20 @@ func (s *Sweeper) ring(ctx context.Context, tx *postgres.Tx, st stage, deadline 
 
 // Prune forgets the rings of bells that were last rung so long ago.
 func Prune(ctx context.Context, db *postgres.DB, olderThan time.Duration) (gone int64, err error) {
-	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		gone, err = tx.Exec(ctx, `DELETE FROM sweep WHERE rung_at < now() - make_interval(secs => $1)`, olderThan.Seconds())
-		return err
-	})
-	return gone, err
+	for {
+		var n int64
+		err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			n, err = tx.Exec(ctx, `
+				DELETE FROM sweep WHERE (type, subject) IN (
+					SELECT type, subject FROM sweep WHERE rung_at < now() - make_interval(secs => $1)
+					ORDER BY rung_at LIMIT $2)`, olderThan.Seconds(), pruneChunk)
+			return err
+		})
+		if gone += n; err != nil || n < pruneChunk {
+			return gone, err
+		}
+	}
 }
+
+// pruneChunk bounds the rows of one DELETE.
+const pruneChunk = 1000
