@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,8 +31,9 @@ const (
 
 // Config says where PostgreSQL is.
 type Config struct {
-	// URL is postgres://user@host1,host2/db?... or a key=value string. A password
-	// belongs in PasswordFile. Several hosts are tried in order.
+	// URL is postgres://user@host1:5432,host2:5432/db?... or a key=value string. A
+	// password belongs in PasswordFile. Several hosts are tried in order, for the
+	// one that takes writes.
 	URL string `yaml:"url"`
 	// PasswordFile is read at every dial, so that a password can be rotated.
 	PasswordFile string `yaml:"password_file"`
@@ -54,11 +56,40 @@ func (c Config) Validate() error {
 
 // parse reads the URL. Its error never shows the URL, which may hold a password.
 func (c Config) parse() (pq.Config, error) {
-	pc, err := pq.NewConfig(c.URL)
+	pc, err := pq.NewConfig(hostList(c.URL))
 	if err != nil {
 		return pq.Config{}, errors.New("url is not a PostgreSQL URL or key=value string with known options")
 	}
 	return pc, nil
+}
+
+// hostList puts a list of hosts with ports into the form that lib/pq reads: in
+// its own place it takes a list for the name of one host.
+func hostList(address string) string {
+	scheme, rest, isURL := strings.Cut(address, "://")
+	end := strings.IndexAny(rest, "/?#")
+	if !isURL || end < 0 {
+		return address
+	}
+	authority, rest := rest[:end], rest[end:]
+	at := strings.LastIndexByte(authority, '@') + 1
+	if !strings.Contains(authority[at:], ",") {
+		return address
+	}
+	var hosts, ports []string
+	for one := range strings.SplitSeq(authority[at:], ",") {
+		host, port, err := net.SplitHostPort(one)
+		if err != nil {
+			host, port = strings.Trim(one, "[]"), "5432"
+		}
+		hosts, ports = append(hosts, host), append(ports, port)
+	}
+	list := url.Values{"host": {strings.Join(hosts, ",")}, "port": {strings.Join(ports, ",")}}.Encode()
+	path, query, _ := strings.Cut(rest, "?")
+	if query != "" {
+		query += "&"
+	}
+	return scheme + "://" + authority[:at] + path + "?" + query + list
 }
 
 // connector dials PostgreSQL through lib/pq and hands out connections that keep
