@@ -20,6 +20,7 @@ type Relay struct {
 
 	mu      sync.Mutex
 	open    map[net.Conn]bool
+	calls   int
 	refuse  bool
 	swallow bool
 	delay   time.Duration
@@ -59,6 +60,13 @@ func (r *Relay) Close() {
 
 // Address is where clients connect.
 func (r *Relay) Address() string { return r.listener.Addr().String() }
+
+// Calls is how often somebody has connected, also while it is cut.
+func (r *Relay) Calls() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls
+}
 
 // Cut closes all connections and refuses new ones until Resume.
 func (r *Relay) Cut() {
@@ -101,6 +109,9 @@ func (r *Relay) accept() {
 		if err != nil {
 			return
 		}
+		r.mu.Lock()
+		r.calls++
+		r.mu.Unlock()
 		if !r.keep(client) {
 			continue
 		}
