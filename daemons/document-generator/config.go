@@ -7,17 +7,15 @@ import (
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/press"
 	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/docx"
-	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/rabbit"
 )
 
 // Config is the document generator's configuration;
 // configs/document-generator.yaml explains it.
 type Config struct {
 	daemon.Common `yaml:",inline"`
-	Postgres      postgres.Config      `yaml:"postgres"`
-	Rabbit        rabbit.Config        `yaml:"rabbit"`
+	ground.Config `yaml:",inline"`
 	Desk          desk.Config          `yaml:"desk"`
 	Content       content.Config       `yaml:"content"`
 	Press         press.Config         `yaml:"press"`
@@ -29,9 +27,6 @@ type Config struct {
 
 // Validate checks what the sections cannot check alone.
 func (c *Config) Validate() error {
-	if c.Rabbit.URL == "" {
-		return errors.New("rabbit.url is missing")
-	}
 	if c.DiskReserve < 0 {
 		return errors.New("disk_reserve is negative")
 	}
@@ -43,7 +38,7 @@ func (c *Config) Validate() error {
 
 func defaults() Config {
 	return Config{
-		Rabbit: rabbit.Config{Name: "document-generator"}, Desk: desk.Defaults(), Content: content.Defaults(), Press: press.Defaults(),
+		Desk: desk.Defaults(), Content: content.Defaults(), Press: press.Defaults(),
 		LibreOffice: docx.ConverterConfig{Soffice: "soffice"}, DiskReserve: 256 << 20,
 	}
 }

@@ -32,7 +32,7 @@ const patience = time.Minute
 func TestShippedConfigurationIsValid(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
-	code := daemon.Run("document-generator", []string{"-check-config", "-config", "../../configs/document-generator.yaml"}, &out, &errs, nil, defaults, wire)
+	code := daemon.Run("document-generator", []string{"-check-config", "-config", harness.Shipped(t, "document-generator")}, &out, &errs, nil, defaults, wire)
 	require.Zero(t, code, errs.String())
 }
 
@@ -46,7 +46,7 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 		"no templates":           {`templates: "" `, `templates: "./nowhere" `, "content: template: open"},
 		"no workers":             {"workers: 1", "workers: 0", "workers"},
 		"no office program":      {"soffice: soffice", `soffice: ""`, "libreoffice.soffice"},
-		"no broker":              {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit.url"},
+		"no broker":              {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit: url is missing"},
 		"unknown key":            {"poll: 10s", "pol: 10s", "pol"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,9 +19,12 @@ type Config struct {
 	ground.Config `yaml:",inline"`
 	// SpoolDir is where drops lie while they are read; empty is a folder of this
 	// process's own below the system's temporary folder.
-	SpoolDir string      `yaml:"spool_dir"`
-	Limits   drop.Limits `yaml:"limits"`
-	API      api.Config  `yaml:"api"`
+	SpoolDir string `yaml:"spool_dir"`
+	// DiskReserve is the room, in bytes, that must be free on the spool's disk: with
+	// less, drops are refused; 0 watches nothing.
+	DiskReserve int64       `yaml:"disk_reserve"`
+	Limits      drop.Limits `yaml:"limits"`
+	API         api.Config  `yaml:"api"`
 }
 
 func defaults() Config {
@@ -40,12 +43,16 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 	env.OnStop(spool.Close)
+	disk, err := env.WatchDisk(spool.Dir(), cfg.DiskReserve)
+	if err != nil {
+		return err
+	}
 	env.AddCheck("spool", func(context.Context) error { return spool.Check() })
 	if err := g.DB.WaitReady(ctx); err != nil {
 		return err
 	}
 
-	surface, err := api.New(cfg.API, cfg.Limits, g.DB, spool, env.Office, env.Machine, env.Registry)
+	surface, err := api.New(cfg.API, cfg.Limits, g.DB, spool, disk, env.Office, env.Machine, env.Registry)
 	if err != nil {
 		return err
 	}
@@ -54,6 +61,5 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 
 	g.Serve()
 	env.Go("prune", surface.Prune)
-	env.Go("writer", surface.Write)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -40,9 +41,19 @@ type office struct {
 	key    string // produsen, both scopes
 	keys   map[string]string
 	http   *http.Client
+	// signals reach the daemon; ended holds its exit code.
+	signals chan os.Signal
+	ended   <-chan int
 }
 
 func newOffice(t *testing.T, settings ...string) *office {
+	t.Helper()
+	return officeVia(t, func(string) string { return "" }, settings...)
+}
+
+// officeVia is newOffice with the database behind a proxy that proxy makes in
+// front of its address; an empty address is none.
+func officeVia(t *testing.T, proxy func(target string) (address string), settings ...string) *office {
 	t.Helper()
 	database := harness.NewDatabase(t)
 	o := &office{db: database.Open(t, ""), spool: t.TempDir(), keys: map[string]string{},
@@ -50,7 +61,14 @@ func newOffice(t *testing.T, settings ...string) *office {
 	t.Cleanup(o.http.CloseIdleConnections)
 	require.NoError(t, machine.Sync(t.Context(), o.db, request.Machine))
 	o.seed(t)
-	o.start(t, database.Config(t, "sifilma_intake"), settings)
+	cfg := database.Config(t, "sifilma_intake")
+	if address := proxy(database.Address()); address != "" {
+		u, err := url.Parse(cfg.URL)
+		require.NoError(t, err)
+		u.Host = address
+		cfg.URL = u.String()
+	}
+	o.start(t, cfg, settings)
 	return o
 }
 
@@ -95,15 +113,21 @@ func (o *office) start(t *testing.T, db postgres.Config, settings []string) {
 	if len(settings) == 0 {
 		settings = []string{"api: {rate_per_second: 1000, rate_burst: 1000}"}
 	}
+	if !strings.Contains(strings.Join(settings, "\n"), "spool_dir:") {
+		settings = append(settings, fmt.Sprintf("spool_dir: %q", o.spool))
+	}
 	o.daemon = &harness.Daemon{Postgres: db, Rabbit: harness.NewVhost(t).Config("intake"),
-		More: fmt.Sprintf("spool_dir: %q\n", o.spool) + strings.Join(settings, "\n")}
+		More: strings.Join(settings, "\n")}
 	addr := make(chan string, 1)
+	o.signals = make(chan os.Signal, 2)
 	code := o.daemon.Start(t, morning, func(args []string, log io.Writer, signals <-chan os.Signal) int {
-		return daemon.Run("intake", args, io.Discard, log, signals, defaults, func(ctx context.Context, env *daemon.Env, cfg *Config) error {
+		go func() { o.signals <- <-signals }()
+		return daemon.Run("intake", args, io.Discard, log, o.signals, defaults, func(ctx context.Context, env *daemon.Env, cfg *Config) error {
 			addr <- env.Addr()
 			return wire(ctx, env, cfg)
 		})
 	})
+	o.ended = code
 	select {
 	case a := <-addr:
 		o.url = "http://" + a
@@ -274,7 +298,7 @@ func (o *office) count(t testing.TB, table string) (n int) {
 func TestDefaultConfigurationIsValid(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
-	code := daemon.Run("intake", []string{"-check-config", "-config", "../../configs/intake.yaml"}, &out, &errs, nil, defaults, wire)
+	code := daemon.Run("intake", []string{"-check-config", "-config", harness.Shipped(t, "intake")}, &out, &errs, nil, defaults, wire)
 	require.Zero(t, code, errs.String())
 }
 

@@ -13,20 +13,18 @@ import (
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
-	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/rabbit"
 )
 
 // Config is the station's configuration; configs/perso-station.yaml explains it.
 type Config struct {
 	daemon.Common `yaml:",inline"`
-	Postgres      postgres.Config `yaml:"postgres"`
-	Rabbit        rabbit.Config   `yaml:"rabbit"`
-	Token         pkcs11.Config   `yaml:"token"`
+	ground.Config `yaml:",inline"`
+	Token         pkcs11.Config `yaml:"token"`
 	// Station is the unique name under which cards are claimed.
 	Station    string `yaml:"station"`
 	Production bool   `yaml:"production"`
@@ -56,8 +54,6 @@ func (c *Config) Validate() error {
 		return errors.New("disk_reserve is negative")
 	case c.Look < 0:
 		return errors.New("look is negative")
-	case c.Rabbit.URL == "":
-		return errors.New("rabbit.url is missing")
 	case c.Production && !c.AllowSoftHSM && software(c.Token.Module):
 		return errors.New("token.module: SoftHSM is refused in production unless allow_softhsm is true")
 	}
@@ -107,7 +103,6 @@ func software(module string) bool {
 func defaults() Config {
 	return Config{
 		Station: "perso-1", Production: true, Journal: "perso-station.journal", DiskReserve: 16 << 20, Profile: "gp-scp03-sam", Look: line.DefaultLook,
-		Rabbit:  rabbit.Config{Name: "perso-station"},
 		Numbers: perso.Numbers{PCID: "3671{epoch:4}{counter:24}", Manifest: "M-{year}-{epoch:2}{counter:6}"},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/test/harness"
 )
 
 func checkConfig(t *testing.T, path string) (code int, says string) {
@@ -23,7 +24,7 @@ func checkConfig(t *testing.T, path string) (code int, says string) {
 
 func TestShippedConfigurationIsValid(t *testing.T) {
 	t.Parallel()
-	code, says := checkConfig(t, "../../configs/perso-station.yaml")
+	code, says := checkConfig(t, harness.Shipped(t, "perso-station"))
 	require.Equal(t, 0, code, says)
 }
 
@@ -39,7 +40,7 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 		"numbers without epoch": {`"M-{year}-{epoch:2}{counter:6}"`, `"M-{year}-{counter:6}"`, "epoch"},
 		"short PCID":            {`"3671{epoch:4}{counter:24}"`, `"3671{epoch:4}{counter:20}"`, "32 hexadecimal"},
 		"reader pattern":        {"readers: []", "readers: ['[']", "readers"},
-		"no broker":             {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit.url"},
+		"no broker":             {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit: url is missing"},
 		"unknown key":           {"look: 2s", "lok: 2s", "lok"},
 	} {
 		t.Run(name, func(t *testing.T) {

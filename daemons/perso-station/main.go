@@ -15,7 +15,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/pkg/daemon"
-	"dukcapil.go.id/sifilma/pkg/outbox"
+	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
@@ -34,12 +34,10 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	db, err := postgres.Open(cfg.Postgres)
+	g, err := ground.Stand(env, cfg.Config, schema.Version())
 	if err != nil {
 		return err
 	}
-	env.OnStop(db.Close)
-	db.Expect(schema.Version())
 	book, err := cfg.openJournal()
 	if err != nil {
 		return err
@@ -55,27 +53,23 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	}
 	env.OnStop(token.Close)
 	ring := keyring.New(token, profile)
-	broker := rabbit.New(cfg.Rabbit, env.Log)
 	work := line.New(line.Parts{
-		Station: cfg.Station, DB: db, Profile: profile, Ring: ring, Journal: book, Disk: disk, Numbers: cfg.Numbers,
+		Station: cfg.Station, DB: g.DB, Profile: profile, Ring: ring, Journal: book, Disk: disk, Numbers: cfg.Numbers,
 		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look,
 		Registry: env.Registry,
 	})
 	hands := &readers.Supervisor{
 		Rule: cfg.readers(), Line: work, Command: profile.Timeouts.Command.Duration(), Log: env.Log,
 	}
-	env.AddCheck("postgres", db.Check)
-	env.AddCheck("rabbitmq", broker.Check)
 	env.AddCheck("hsm", ring.Check)
 	env.AddCheck("readers", hands.Check)
 	env.AddCheck("journal", func(context.Context) error { return book.Ready() })
 	env.Status.Set("station", cfg.Station)
 	env.Status.Set("profile", profile.Label())
 	env.Status.Func("readers", func(context.Context) (any, error) { return work.Readers(), nil })
-	broker.Consume(db, rabbit.StationQueue(cfg.Station), work.Hear)
-	env.Go("broker", broker.Run)
-	env.Go("relay", outbox.NewRelay(db, broker, env.Log).Run)
-	env.Go("line", func(ctx context.Context) error { return run(ctx, db, work, hands, *zerolog.Ctx(ctx)) })
+	g.Hear(rabbit.StationQueue(cfg.Station), work.Hear)
+	g.Serve()
+	env.Go("line", func(ctx context.Context) error { return run(ctx, g.DB, work, hands, *zerolog.Ctx(ctx)) })
 	return nil
 }
 

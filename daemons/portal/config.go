@@ -7,24 +7,14 @@ import (
 	"strings"
 
 	"dukcapil.go.id/sifilma/pkg/daemon"
-	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 )
 
 // Config is the portal's configuration; configs/portal.yaml explains it.
 type Config struct {
 	daemon.Common `yaml:",inline"`
-	Postgres      postgres.Config `yaml:"postgres"`
-	Rabbit        rabbit.Config   `yaml:"rabbit"`
-	Portal        Portal          `yaml:"portal"`
-}
-
-// Validate checks what the sections cannot check alone.
-func (c *Config) Validate() error {
-	if c.Rabbit.URL == "" {
-		return errors.New("rabbit.url is missing")
-	}
-	return nil
+	ground.Config `yaml:",inline"`
+	Portal        Portal `yaml:"portal"`
 }
 
 // Portal is the section of the portal itself.
@@ -61,5 +51,5 @@ func (p Portal) origins() []string {
 func (p Portal) secure() bool { return strings.HasPrefix(p.PublicURL, "https://") }
 
 func defaults() Config {
-	return Config{Rabbit: rabbit.Config{Name: "portal"}, Portal: Portal{MaxScan: 10 << 20}}
+	return Config{Portal: Portal{MaxScan: 10 << 20}}
 }

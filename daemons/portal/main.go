@@ -13,9 +13,8 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
-	"dukcapil.go.id/sifilma/pkg/outbox"
+	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/web"
 	"dukcapil.go.id/sifilma/schema"
 )
@@ -23,25 +22,17 @@ import (
 func main() { daemon.Main("portal", defaults, wire) }
 
 func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
-	db, err := postgres.Open(cfg.Postgres)
+	g, err := ground.Stand(env, cfg.Config, schema.Version())
 	if err != nil {
 		return err
 	}
-	env.OnStop(db.Close)
-	db.Expect(schema.Version())
-	broker := rabbit.New(cfg.Rabbit, env.Log)
-	env.AddCheck("postgres", db.Check)
-	env.AddCheck("rabbitmq", broker.Check)
-	if err := db.WaitReady(ctx); err != nil {
+	if err := g.DB.WaitReady(ctx); err != nil {
 		return err
 	}
-	if err := mount(env.Router, cfg.Portal, db, env.Office, env.Machine); err != nil {
+	if err := mount(env.Router, cfg.Portal, g.DB, env.Office, env.Machine); err != nil {
 		return err
 	}
-	env.Status.Func("outbox", func(ctx context.Context) (any, error) { return outbox.Pending(ctx, db) })
-
-	env.Go("broker", broker.Run)
-	env.Go("relay", outbox.NewRelay(db, broker, env.Log).Run)
+	g.Serve()
 	return nil
 }
 

@@ -37,7 +37,7 @@ func checkConfig(t *testing.T, path string) (code int, says string) {
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	const shipped = "../../configs/portal.yaml"
-	code, says := checkConfig(t, shipped)
+	code, says := checkConfig(t, harness.Shipped(t, "portal"))
 	require.Equal(t, 0, code, says)
 	text, err := os.ReadFile(shipped)
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func TestConfiguration(t *testing.T) {
 		"bad origin":  {`public_url: ""`, `public_url: "sifilma.example"`, "public_url"},
 		"a path":      {`public_url: ""`, `public_url: "https://sifilma.example/portal"`, "public_url"},
 		"tiny scans":  {"max_scan: 10485760", "max_scan: 10", "max_scan"},
-		"no broker":   {"url: amqp://sifilma@127.0.0.1:5672/sifilma", `url: ""`, "rabbit.url"},
+		"no broker":   {"url: amqp://sifilma@127.0.0.1:5672/sifilma", `url: ""`, "rabbit: url is missing"},
 	} {
 		require.Contains(t, string(text), c.old, name)
 		path := filepath.Join(t.TempDir(), "portal.yaml")

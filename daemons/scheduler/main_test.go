@@ -23,7 +23,7 @@ import (
 func TestDefaultConfigurationIsValid(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
-	code := daemon.Run("scheduler", []string{"-check-config", "-config", "../../configs/scheduler.yaml"}, &out, &errs, nil, defaults, wire)
+	code := daemon.Run("scheduler", []string{"-check-config", "-config", harness.Shipped(t, "scheduler")}, &out, &errs, nil, defaults, wire)
 	require.Zero(t, code, errs.String())
 }
 

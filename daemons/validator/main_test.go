@@ -37,7 +37,7 @@ type office struct {
 func TestDefaultConfigurationIsValid(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
-	code := daemon.Run("validator", []string{"-check-config", "-config", "../../configs/validator.yaml"}, &out, &errs, nil, defaults, wire)
+	code := daemon.Run("validator", []string{"-check-config", "-config", harness.Shipped(t, "validator")}, &out, &errs, nil, defaults, wire)
 	require.Zero(t, code, errs.String())
 }
 

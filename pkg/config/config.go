@@ -192,6 +192,31 @@ func validate(v reflect.Value, path []string) error {
 	return nil
 }
 
+// CheckFiles checks that each file that a key ending in _file names holds a
+// secret, so that a wrong path is found before it is needed. dst is as for Load.
+func CheckFiles(dst any) error {
+	if err := readable(reflect.ValueOf(dst).Elem(), nil); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	return nil
+}
+
+func readable(v reflect.Value, path []string) error {
+	return fields(v, func(key string, field reflect.Value) error {
+		path := append(path[:len(path):len(path)], key)
+		if isSection(field) {
+			return readable(field, path)
+		}
+		if !strings.HasSuffix(key, "_file") || field.Kind() != reflect.String || field.String() == "" {
+			return nil
+		}
+		if _, err := Secret(field.String()); err != nil {
+			return fmt.Errorf("%s: %s", strings.Join(path, "."), strings.TrimPrefix(err.Error(), "config: "))
+		}
+		return nil
+	})
+}
+
 // Secret reads the secret in the file a *_file key names, without the line end. An
 // empty file is an error. Errors name the file, never its content.
 func Secret(path string) (string, error) {

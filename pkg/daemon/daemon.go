@@ -43,6 +43,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/config"
 	"dukcapil.go.id/sifilma/pkg/trace"
@@ -153,7 +154,13 @@ func Run[C any, P Settings[C]](name string, args []string, stdout, stderr io.Wri
 	if common.StopTimeout == 0 {
 		common.StopTimeout = defaultStopTimeout
 	}
-	err := config.Load(*path, &cfg)
+	err := config.CheckEnviron(os.Environ(), &cfg, configs.Files)
+	if err == nil {
+		err = config.Load(*path, &cfg)
+	}
+	if err == nil {
+		err = config.CheckFiles(&cfg)
+	}
 	if err == nil {
 		err = common.check()
 	}

@@ -16,6 +16,9 @@ const (
 	// watchEvery is how often readiness is looked at when nobody asks, so that the log
 	// and the metric know of a change.
 	watchEvery = 5 * time.Second
+	// settleIn is how long a check may be bad after it was added before that is worth
+	// a line: sessions need a moment to come up.
+	settleIn = 3 * time.Second
 )
 
 // health runs the readiness checks and logs each change of a check once.
@@ -27,6 +30,7 @@ type health struct {
 	phase  string // "starting", "stopping" or "" when running
 	names  []string
 	checks map[string]func(context.Context) error
+	added  map[string]time.Time
 	last   map[string]string // last finding per check, "" when good; absent when never run
 }
 
@@ -39,7 +43,7 @@ type finding struct {
 
 func newHealth(log zerolog.Logger, reg prometheus.Registerer) *health {
 	h := &health{
-		log: log, phase: "starting", checks: map[string]func(context.Context) error{}, last: map[string]string{},
+		log: log, phase: "starting", checks: map[string]func(context.Context) error{}, added: map[string]time.Time{}, last: map[string]string{},
 		ready: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sifilma_check_ok", Help: "1 when the readiness check is good, else 0.",
 		}, []string{"check"}),
@@ -54,7 +58,7 @@ func (h *health) add(name string, check func(context.Context) error) {
 	if _, ok := h.checks[name]; !ok {
 		h.names = append(h.names, name)
 	}
-	h.checks[name] = check
+	h.checks[name], h.added[name] = check, time.Now()
 }
 
 func (h *health) setPhase(p string) {
@@ -125,7 +129,10 @@ func bounded(ctx context.Context, check func(context.Context) error) error {
 func (h *health) note(name string, f finding) {
 	h.mu.Lock()
 	before, known := h.last[name]
-	h.last[name] = f.Error
+	coming := !known && !f.OK && time.Since(h.added[name]) < settleIn
+	if !coming {
+		h.last[name] = f.Error
+	}
 	stopping := h.phase == "stopping"
 	h.mu.Unlock()
 	if f.OK {
@@ -134,7 +141,7 @@ func (h *health) note(name string, f finding) {
 		h.ready.WithLabelValues(name).Set(0)
 	}
 	switch {
-	case stopping:
+	case stopping, coming:
 	case !f.OK && (!known || before == ""):
 		h.log.Warn().Str("check", name).Str("error", f.Error).Msg("check became bad")
 	case f.OK && known && before != "":

@@ -30,6 +30,14 @@ type Config struct {
 	Name string `yaml:"name"`
 }
 
+// Validate checks the section.
+func (c Config) Validate() error {
+	if c.URL == "" {
+		return errors.New("url is missing")
+	}
+	return nil
+}
+
 var (
 	// ErrDown says that there is no session with the broker now.
 	ErrDown = errors.New("rabbit: no session with the broker")

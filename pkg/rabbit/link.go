@@ -59,6 +59,7 @@ type session struct {
 func (l *link) init(b *Broker, purpose string) {
 	l.b, l.purpose = b, purpose
 	l.log = b.log.With().Str("link", purpose).Logger()
+	sessionBlocked.WithLabelValues(purpose).Set(0)
 	l.fault, l.since, l.changed = errStarting, b.clock.Now(), make(chan struct{})
 }
 
@@ -160,6 +161,7 @@ func (l *link) down(err error) {
 	defer l.mu.Unlock()
 	lost := l.conn != nil
 	l.conn, l.fault, l.blocked = nil, err, ""
+	sessionBlocked.WithLabelValues(l.purpose).Set(0)
 	sessionUp.WithLabelValues(l.purpose).Set(0)
 	l.change()
 	if errors.Is(err, context.Canceled) { // the process ends
@@ -185,12 +187,14 @@ func (l *link) block(b amqp.Blocking) {
 	defer l.mu.Unlock()
 	if !b.Active {
 		l.blocked = ""
+		sessionBlocked.WithLabelValues(l.purpose).Set(0)
 		l.log.Info().Msg("broker takes messages again")
 	} else {
 		l.blocked = b.Reason
 		if l.blocked == "" {
 			l.blocked = "no reason given"
 		}
+		sessionBlocked.WithLabelValues(l.purpose).Set(1)
 		l.log.Warn().Str("reason", b.Reason).Msg("broker has blocked publishing")
 	}
 	l.change()

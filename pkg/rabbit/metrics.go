@@ -12,6 +12,9 @@ var (
 	sessionsLost = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "sifilma_rabbit_sessions_lost_total", Help: "Sessions with the broker that ended by themselves.",
 	}, []string{"link"})
+	sessionBlocked = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "sifilma_rabbit_blocked", Help: "1 while the broker takes no messages because it is short of memory or disk.",
+	}, []string{"link"})
 	published = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "sifilma_rabbit_published_total", Help: "Published messages by what became of them.",
 	}, []string{"outcome"})

@@ -52,7 +52,8 @@ func TestJoinMovesTheWorkAndItsLogLines(t *testing.T) {
 	var out bytes.Buffer
 	log := zerolog.New(&out).Hook(Hook{})
 	ctx := ContextWith(log.WithContext(context.Background()), New())
-	deeper := context.WithValue(ctx, struct{}{}, 1)
+	deeper, cancel := context.WithCancel(ctx)
+	defer cancel()
 	Join(deeper, sample)
 	require.Equal(t, ID(sample), ID(From(ctx)))
 	require.NotEqual(t, sample, From(ctx), "a new span of the trace")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"syscall"
 	"testing"
@@ -91,4 +92,26 @@ func (l *syncedLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+var secretFile = regexp.MustCompile(`/etc/sifilma/[a-z0-9/-]+`)
+
+// Shipped is a daemon's configuration as it is shipped, on a machine that has
+// the secrets that it names; it returns its path.
+func Shipped(t testing.TB, daemon string) (path string) {
+	t.Helper()
+	root, err := Root()
+	require.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(root, "configs", daemon+".yaml"))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	text = secretFile.ReplaceAllFunc(text, func(name []byte) []byte {
+		file := filepath.Join(dir, string(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		require.NoError(t, os.WriteFile(file, []byte("secret\n"), 0o600))
+		return []byte(file)
+	})
+	path = filepath.Join(dir, daemon+".yaml")
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+	return path
 }
