@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -14,6 +15,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
@@ -63,6 +65,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	}
 	env.AddCheck("hsm", ring.Check)
 	env.AddCheck("readers", hands.Check)
+	env.AddCheck("numbers", work.Check)
 	env.AddCheck("journal", func(context.Context) error { return book.Ready() })
 	env.Status.Set("station", cfg.Station)
 	env.Status.Set("profile", profile.Label())
@@ -82,6 +85,12 @@ func run(ctx context.Context, db *postgres.DB, work *line.Line, hands *readers.S
 		err := work.Reconcile(ctx)
 		if err == nil {
 			return hands.Run(ctx)
+		}
+		if errors.Is(err, line.ErrOlder) { // said already; people put it right
+			if err := clock.Sleep(ctx, clock.Real(), line.DefaultLook); err != nil {
+				return err
+			}
+			continue
 		}
 		if !postgres.Foreign(err) {
 			return err

@@ -8,9 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lib/pq"
-
-	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
@@ -103,7 +100,8 @@ func allocate(ctx context.Context, tx *postgres.Tx, kind, template, cardID strin
 		Counter int64 `db:"counter"`
 	}
 	if err := tx.Get(ctx, &next, `
-		UPDATE number_counter SET next = next + 1 WHERE kind = $1 RETURNING epoch, next - 1 AS counter`, kind); err != nil {
+		UPDATE number_counter SET next = next + 1, epoch = `+presentEpoch+`, timeline = wal_timeline()
+		WHERE kind = $1 RETURNING epoch, next - 1 AS counter`, kind); err != nil {
 		return "", fmt.Errorf("perso: counter %s: %w", kind, err)
 	}
 	value, err := fill(template, base, year, next.Epoch, next.Counter)
@@ -117,36 +115,15 @@ func allocate(ctx context.Context, tx *postgres.Tx, kind, template, cardID strin
 	return value, nil
 }
 
+// presentEpoch is a counter's epoch on the present timeline of the database: one
+// more for each timeline since the counter was last used.
+const presentEpoch = `(epoch + CASE WHEN timeline = wal_timeline() THEN 0 ELSE greatest(wal_timeline() - timeline, 1) END)`
+
 // Epoch is the epoch of the numbers that are given now, the highest of the
 // kinds.
 func Epoch(ctx context.Context, r postgres.Reader) (epoch int, err error) {
-	if err := r.Get(ctx, &epoch, `SELECT coalesce(max(epoch), 0) FROM number_counter`); err != nil {
+	if err := r.Get(ctx, &epoch, `SELECT coalesce(max(`+presentEpoch+`), 0) FROM number_counter`); err != nil {
 		return 0, fmt.Errorf("perso: epoch: %w", err)
 	}
 	return epoch, nil
-}
-
-// RaiseEpoch makes all numbers from now on differ from those of any epoch up to
-// above, and from those given so far: it is called when the database turns out
-// to be older than the cards.
-func RaiseEpoch(ctx context.Context, tx *postgres.Tx, above int, ch Change) (epoch int, err error) {
-	if _, err := tx.Exec(ctx, `UPDATE number_counter SET epoch = greatest(epoch, $1) + 1`, above); err != nil {
-		return 0, fmt.Errorf("perso: raising the epoch: %w", err)
-	}
-	if epoch, err = Epoch(ctx, tx); err != nil {
-		return 0, err
-	}
-	return epoch, audit.Record(ctx, tx, audit.Entry{
-		Actor: ch.Actor.Name, Action: "numbers.epoch", Detail: map[string]any{"epoch": epoch, "reason": ch.Reason},
-	})
-}
-
-// UnknownAttempts says how many of the attempts the database has never heard of.
-func UnknownAttempts(ctx context.Context, r postgres.Reader, ids []string) (n int, err error) {
-	if err := r.Get(ctx, &n, `
-		SELECT count(*) FROM unnest($1::uuid[]) AS known (id)
-		WHERE NOT EXISTS (SELECT FROM perso_attempt a WHERE a.id = known.id)`, pq.Array(ids)); err != nil {
-		return 0, fmt.Errorf("perso: comparing attempts: %w", err)
-	}
-	return n, nil
 }

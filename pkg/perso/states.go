@@ -1,6 +1,6 @@
 // Package perso keeps the life of each card on the line: which chip a listed
 // serial is, which numbers it carries, who writes it now, and how that ended.
-// It writes the tables card, card_number, number_counter, perso_attempt,
+// It writes the tables card, card_number, number_counter, perso_attempt, lost_attempt,
 // card_resolution and chip_authentication.
 //
 // What it promises: a chip is never personalised twice, a number is never given

@@ -83,6 +83,19 @@ func newBench(t testing.TB, n int) *bench {
 // settled first.
 func (b *bench) start() {
 	b.t.Helper()
+	require.NoError(b.t, b.begin())
+}
+
+// reconcile is the start of a station that begins no card.
+func (b *bench) reconcile() error {
+	b.t.Helper()
+	err := b.begin()
+	b.stop()
+	return err
+}
+
+func (b *bench) begin() error {
+	b.t.Helper()
 	book, err := journal.Open(b.journal)
 	require.NoError(b.t, err)
 	cfg := b.Database.Config(b.t, "")
@@ -94,7 +107,7 @@ func (b *bench) start() {
 		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
 		Look: b.lookEvery(),
 	})
-	require.NoError(b.t, b.line.Reconcile(b.t.Context()))
+	unsettled := b.line.Reconcile(b.t.Context())
 	b.reader = newFakeReader("Pembaca Uji 00 00")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -114,6 +127,7 @@ func (b *bench) start() {
 		_ = book.Close()
 		_ = db.Close()
 	})
+	return unsettled
 }
 
 func (b *bench) listen(_ *zerolog.Event, _ zerolog.Level, message string) {

@@ -75,6 +75,7 @@ type Line struct {
 	slots []*slot
 	busy  map[string]bool // card ids in the hands of a runner
 	bell  chan struct{}   // closed and replaced by Wake
+	stale error           // the database is older than the journal
 
 	outcomes *prometheus.CounterVec
 }

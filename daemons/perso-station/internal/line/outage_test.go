@@ -119,7 +119,9 @@ func TestOutageIsSaidOnce(t *testing.T) {
 }
 
 // TestRestoredDatabaseGivesNoNumberTwice: a backup brings the office back to
-// before its first card. The station knows better, each time.
+// before its first card, again and again. The station begins no card until people
+// say so; then numbers go on in a new epoch, and a card that the office has
+// forgotten fails when it is seen again.
 func TestRestoredDatabaseGivesNoNumberTwice(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 3)
@@ -137,18 +139,38 @@ func TestRestoredDatabaseGivesNoNumberTwice(t *testing.T) {
 		b.stop()
 		b.start() // nothing was lost: nothing changes
 		b.stop()
-		b.Must(t, func(ctx context.Context, tx *postgres.Tx) error { // what a backup from before knows of it
-			for _, q := range []string{
-				`SET LOCAL session_replication_role = replica`, `DELETE FROM perso_attempt`, `DELETE FROM card_number`,
-				`UPDATE number_counter SET epoch = 1, next = 1`,
-			} {
-				if _, err := tx.Exec(ctx, q); err != nil {
-					return err
+		exec := func(queries ...string) {
+			b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+				for _, q := range queries {
+					if _, err := tx.Exec(ctx, q); err != nil {
+						return err
+					}
 				}
+				return nil
+			})
+		}
+		// What a backup from before knows of it.
+		exec(`SET LOCAL session_replication_role = replica`, `DELETE FROM perso_attempt`, `DELETE FROM card_number`,
+			fmt.Sprintf(`UPDATE card SET state = 'listed', chip_id = NULL, pcid = NULL, manifest_no = NULL, attempt = 0, work_order_id = NULL WHERE serial = '%s'`, b.Serials[i]))
+		require.ErrorIs(t, b.reconcile(), line.ErrOlder)
+		require.ErrorIs(t, b.reconcile(), line.ErrOlder, "and goes on refusing")
+		b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+			epoch, err := perso.RaiseEpoch(ctx, tx, 0)
+			if err != nil {
+				return err
 			}
-			return nil
+			return tx.ExecOne(ctx, `INSERT INTO restoration (id, restored_to, raised_by, reason, epoch, tickets_from, tickets_to, papers_gap, papers)
+				VALUES (gen_random_uuid(), now(), 'uji', 'uji', $1, 1, 1, 1, '[]')`, epoch)
 		})
 		b.start()
+		var lost int
+		require.NoError(t, b.DB.Get(t.Context(), &lost, `SELECT count(*) FROM lost_attempt WHERE last = 'proven'`))
+		require.Equal(t, i+1, lost, "the office knows what the journal knows")
+		got = b.outcome(chip)
+		require.Equal(t, "failed", got.Outcome, got.Reason)
+		require.Contains(t, got.Reason, "pemulihan")
+		b.removeCard()
+		exec(`SET LOCAL session_replication_role = replica`, `UPDATE work_order SET remaining = remaining + 2, state = 'released'`)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/google/uuid"
+
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
@@ -143,7 +145,7 @@ func (l *Line) Reconcile(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("line: reading the journal: %w", err)
 	}
-	if err := l.outlive(ctx, begun, epoch); err != nil {
+	if err := l.outlive(ctx, begun, last, max(epoch, 1)); err != nil {
 		return err
 	}
 	hands, err := perso.Unfinished(ctx, l.DB, l.Station)
@@ -165,36 +167,95 @@ func (l *Line) Reconcile(ctx context.Context) error {
 // lastBegun is how many attempts are compared: a restore takes the newest away.
 const lastBegun = 1000
 
+// ErrOlder says that the database was restored from before cards that this
+// station has written, and that nobody has said so.
+var ErrOlder = errors.New("line: the database is older than the station's journal; run `sifilma restored`")
+
 // outlive notices a database that was restored from a backup older than what
 // this station has written. An intent is committed before it is in the journal,
-// so an attempt that only the journal knows is proof. Numbers that the office has
-// forgotten are on cards: from now on others are given. The cards themselves are
-// no blanks any more and are refused as such.
-func (l *Line) outlive(ctx context.Context, begun []string, epoch int) error {
+// so an attempt that only the journal knows is proof. Until people have raised the
+// epoch of the numbers, no card is begun: papers and tickets must not go on
+// either. Then the office is told what the journal knows. The cards themselves
+// say so when they are seen again; see forgotten.
+func (l *Line) outlive(ctx context.Context, begun []string, last map[string]journal.Entry, noted int) error {
+	lost, err := perso.Unknown(ctx, l.DB, begun[max(0, len(begun)-lastBegun):])
+	if err != nil {
+		return err
+	}
 	now, err := perso.Epoch(ctx, l.DB)
 	if err != nil {
 		return err
 	}
-	lost, err := perso.UnknownAttempts(ctx, l.DB, begun[max(0, len(begun)-lastBegun):])
-	if err != nil {
+	if len(lost) > 0 || now < noted {
+		raised, err := perso.RestoredEpoch(ctx, l.DB)
+		if err != nil {
+			return err
+		}
+		if raised <= noted {
+			return l.older(fmt.Errorf("%w (%d attempts, epoch %d)", ErrOlder, len(lost), noted))
+		}
+	}
+	if err := l.older(nil); err != nil || now == noted && len(lost) == 0 {
 		return err
 	}
-	if lost == 0 && now >= epoch {
+	if err := l.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		for _, id := range lost {
+			e := last[id]
+			if err := perso.NoteLost(ctx, tx, perso.LostAttempt{ID: id, ChipID: e.Card, Station: l.Station, Last: e.Kind, At: e.At}); err != nil {
+				return err
+			}
+		}
 		return nil
-	}
-	if err := l.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		epoch, err = perso.RaiseEpoch(ctx, tx, epoch, l.change("basis data lebih tua daripada jurnal stasiun"))
-		return err
 	}); err != nil {
 		return err
 	}
-	l.Log.Error().Int("attempts", lost).Int("epoch", epoch).
-		Msg("the database was restored from before cards were written; numbers go on in a new epoch")
-	if err := l.Journal.Append(journal.Entry{Kind: entryEpoch, Data: json.RawMessage(strconv.Itoa(epoch))}); err != nil {
+	if len(lost) > 0 {
+		l.Log.Warn().Int("attempts", len(lost)).Int("epoch", now).
+			Msg("the database was restored from before cards were written; the office knows of them now")
+	}
+	if err := l.Journal.Append(journal.Entry{Kind: entryEpoch, Data: json.RawMessage(strconv.Itoa(now))}); err != nil {
 		return fmt.Errorf("line: noting the epoch: %w", err)
 	}
 	return nil
 }
+
+// older keeps for readyz that the database is too old, and logs it once.
+func (l *Line) older(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil && l.stale == nil {
+		l.Log.Error().Err(err).Msg("no card is begun")
+	}
+	l.stale = err
+	return err
+}
+
+// Check is the readyz check of the numbers: they may be given.
+func (l *Line) Check(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stale
+}
+
+// forgotten settles a card that was written after the moment to which the
+// database was restored: its numbers and its secret are known to nobody, so that
+// it has failed and can be replaced.
+func (t *task) forgotten(ctx context.Context) (v verdict, is bool) {
+	id, err := uuid.Parse(t.look.Marker)
+	if err != nil {
+		return verdict{}, false
+	}
+	work := context.WithoutCancel(ctx)
+	if is, err = perso.Forgotten(work, t.line.DB, id.String()); err != nil {
+		return t.away(err), true
+	}
+	if !is {
+		return verdict{}, false
+	}
+	return t.giveUp(ctx, perso.Identity{Serial: t.look.Serial, ChipID: t.look.ChipID}, t.place(), forgottenText), true
+}
+
+const forgottenText = "Kartu ditulis sesudah saat pemulihan basis data; rahasianya tidak ada lagi, gunakan blangko pengganti"
 
 func (l *Line) settle(ctx context.Context, tx *postgres.Tx, h perso.Hand, last journal.Entry) (err error) {
 	switch {

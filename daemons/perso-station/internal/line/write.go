@@ -31,6 +31,9 @@ const (
 func (t *task) personalise(ctx context.Context) verdict {
 	l := t.line
 	if !t.look.Fresh(l.Profile) {
+		if v, is := t.forgotten(ctx); is {
+			return v
+		}
 		return t.refuse(perso.WrongLifeCycle)
 	}
 	work := context.WithoutCancel(ctx)
@@ -40,9 +43,7 @@ func (t *task) personalise(ctx context.Context) verdict {
 	if err := l.room(); err != nil {
 		return t.away(err)
 	}
-	place := perso.Place{
-		Station: l.Station, Reader: t.reader.Name(), Profile: l.Profile.Label(), ProfileSHA256: l.Profile.SHA256, Numbers: l.Numbers,
-	}
+	place := t.place()
 	id := perso.Identity{Serial: t.look.Serial, ChipID: t.look.ChipID}
 	var claimed perso.Hand
 	err := l.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) (err error) {
@@ -52,7 +53,7 @@ func (t *task) personalise(ctx context.Context) verdict {
 		return perso.CountAuthentication(ctx, tx, id.ChipID, l.Office.Now())
 	})
 	if errors.Is(err, perso.ErrAuthenticationStopped) {
-		return t.giveUp(ctx, id, place)
+		return t.giveUp(ctx, id, place, stoppedText)
 	}
 	if err != nil {
 		return t.refusedBy(err)
@@ -76,22 +77,29 @@ func (t *task) personalise(ctx context.Context) verdict {
 	return t.write(ctx)
 }
 
-// giveUp fails a card whose chip may not be tried any more, so that it can be
-// replaced.
-func (t *task) giveUp(ctx context.Context, id perso.Identity, place perso.Place) verdict {
+func (t *task) place() perso.Place {
+	l := t.line
+	return perso.Place{
+		Station: l.Station, Reader: t.reader.Name(), Profile: l.Profile.Label(), ProfileSHA256: l.Profile.SHA256, Numbers: l.Numbers,
+	}
+}
+
+// giveUp fails a card that may not or cannot be tried any more, so that it can
+// be replaced.
+func (t *task) giveUp(ctx context.Context, id perso.Identity, place perso.Place, why string) verdict {
 	err := t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		h, err := perso.Claim(ctx, tx, id, place, t.line.change(""))
 		if err != nil {
 			return err
 		}
-		_, err = perso.Fail(ctx, tx, h, t.line.change(stoppedText))
+		_, err = perso.Fail(ctx, tx, h, t.line.change(why))
 		return err
 	})
 	if err != nil {
 		return t.refusedBy(err)
 	}
 	t.line.count(outcomeFailed)
-	return verdict{view: t.show(view{State: setAside, Outcome: outcomeFailed, Reason: stoppedText})}
+	return verdict{view: t.show(view{State: setAside, Outcome: outcomeFailed, Reason: why})}
 }
 
 const stoppedText = "Autentikasi kartu gagal berulang; chip tidak boleh dicoba lagi"
