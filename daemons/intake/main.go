@@ -61,5 +61,6 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 
 	g.Serve()
 	env.Go("prune", surface.Prune)
+	env.Go("writer", surface.Write)
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -82,6 +83,7 @@ type API struct {
 	limits   drop.Limits
 	db       *postgres.DB
 	drops    *drop.Reader
+	disk     *daemon.Disk
 	writer   *commit.Writer
 	office   clock.Office
 	machine  clock.Machine
@@ -96,15 +98,15 @@ type API struct {
 	machineTypes recent[string, struct{}]
 }
 
-// New makes the surface; registry may be nil.
-func New(cfg Config, limits drop.Limits, db *postgres.DB, spool *drop.Spool, office clock.Office, machine clock.Machine,
+// New makes the surface; disk is the spool's, registry may be nil.
+func New(cfg Config, limits drop.Limits, db *postgres.DB, spool *drop.Spool, disk *daemon.Disk, office clock.Office, machine clock.Machine,
 	registry prometheus.Registerer) (*API, error) {
 	var template bytes.Buffer
 	if err := cardlist.WriteSheet(&template, nil); err != nil {
 		return nil, err
 	}
 	a := &API{
-		cfg: cfg, limits: limits, db: db, drops: drop.NewReader(spool, limits), office: office, machine: machine,
+		cfg: cfg, limits: limits, db: db, drops: drop.NewReader(spool, limits), disk: disk, office: office, machine: machine,
 		writer: commit.New(commit.Config{PublicURL: cfg.PublicURL, DropsPerCommit: cfg.DropsPerCommit, Patience: cfg.AnswerTime},
 			db, office, machine, registry),
 		template: template.Bytes(), slots: make(chan struct{}, cfg.Uploads), limiters: newLimiters(cfg),
@@ -128,7 +130,8 @@ func (a *API) Mount(r chi.Router) {
 		r.Get("/api/v1/requests/{ticket}", web.Handle(a.show))
 	})
 	r.Group(func(r chi.Router) {
-		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.authenticate(identity.ScopeRequestWrite, a.checkSoon), a.slot)
+		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.authenticate(identity.ScopeRequestWrite, a.checkSoon),
+			a.room, a.slot)
 		r.Post("/api/v1/requests", web.Handle(a.submit))
 		r.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
 	})
@@ -137,6 +140,19 @@ func (a *API) Mount(r chi.Router) {
 // InHand is what the status page shows of the drops that are being taken in.
 func (a *API) InHand(context.Context) (any, error) {
 	return map[string]int{"now": len(a.slots), "most": cap(a.slots), "to_write": a.writer.Waiting()}, nil
+}
+
+// room refuses drops before anything is read of them while the spool's disk is
+// low: those in hand have the reserve to be finished in.
+func (a *API) room(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.disk.Low() {
+			a.counted.WithLabelValues("disk_low").Inc()
+			web.WriteProblem(w, r, *drop.NoRoom())
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Write writes the drops that are taken in, until ctx ends.

@@ -253,7 +253,15 @@ func answerable(ctx context.Context, err error) error {
 		return err
 	}
 	zerolog.Ctx(ctx).Error().Err(err).Msg("the spool takes no files")
-	return web.Unavailable(retryDisk)
+	return NoRoom()
+}
+
+// NoRoom is the answer to a drop that this machine's disk cannot take.
+func NoRoom() *web.Problem {
+	p := web.NewProblem(http.StatusServiceUnavailable, "Ruang penyimpanan penerimaan hampir penuh, sehingga kiriman ini belum diterima. "+
+		"Kirim ulang beberapa saat lagi dengan Idempotency-Key yang sama.").WithCode("storage-low")
+	p.RetryAfter = retryDisk
+	return p
 }
 
 // unreadable is the answer to a body that ends early or is no multipart.

@@ -44,6 +44,9 @@ func OpenSpool(dir string) (*Spool, error) {
 	return &Spool{dir: dir}, nil
 }
 
+// Dir is the folder.
+func (s *Spool) Dir() string { return s.dir }
+
 // Close removes a folder of this process's own.
 func (s *Spool) Close() error {
 	if !s.own {
