@@ -90,14 +90,18 @@ func (p *place) onCommit(tx *postgres.Tx, events []rabbit.Event, at time.Time) {
 
 // hand gives the relay rows that it has kept a place for. It never blocks.
 func (r *Relay) hand(events []rabbit.Event, at time.Time) {
-	r.mu.Lock()
-	for _, e := range events {
-		r.handed = append(r.handed, parcel{event: e, attempts: 1, at: at})
+	parcels := make([]parcel, len(events))
+	for i, e := range events {
+		parcels[i] = parcel{event: e, attempts: 1, at: at}
 	}
-	over := r.over
+	r.mu.Lock()
+	open := r.open
+	if open {
+		r.handed = append(r.handed, parcels...)
+	}
 	r.mu.Unlock()
-	if over {
-		r.giveBack(r.takeHanded())
+	if !open {
+		r.giveBack(parcels)
 		return
 	}
 	wake(r.arrived)

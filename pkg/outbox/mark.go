@@ -109,14 +109,14 @@ func (r *Relay) enough() bool {
 // sent whoever holds its lease by now.
 func (r *Relay) write(ctx context.Context, verdicts []verdict) error {
 	slices.SortFunc(verdicts, func(a, b verdict) int { return strings.Compare(a.id, b.id) }) // lock in order of id
-	var sent, back []string
-	var waits []float64
+	var sent []string
+	back := map[time.Duration][]string{}
 	for _, v := range verdicts {
 		if v.outcome == rabbit.Sent {
 			sent = append(sent, v.id)
 			continue
 		}
-		back, waits = append(back, v.id), append(waits, wait(v).Seconds())
+		back[wait(v)] = append(back[wait(v)], v.id)
 	}
 	return r.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		if err := planByIndex(ctx, tx); err != nil {
@@ -124,21 +124,20 @@ func (r *Relay) write(ctx context.Context, verdicts []verdict) error {
 		}
 		if len(sent) > 0 {
 			if _, err := tx.Exec(ctx, `
-				UPDATE outbox AS o SET sent_at = now(), leased_by = NULL, leased_until = NULL
-				FROM unnest($1::uuid[]) AS v (id)
-				WHERE o.id = v.id AND o.sent_at IS NULL`, pq.Array(sent)); err != nil {
+				UPDATE outbox SET sent_at = now(), leased_by = NULL, leased_until = NULL
+				WHERE id = ANY ($1::uuid[]) AND sent_at IS NULL`, pq.Array(sent)); err != nil {
 				return err
 			}
 		}
-		if len(back) == 0 {
-			return nil
+		for pause, ids := range back {
+			if _, err := tx.Exec(ctx, `
+				UPDATE outbox SET leased_by = NULL, leased_until = now() + make_interval(secs => $2)
+				WHERE id = ANY ($1::uuid[]) AND sent_at IS NULL AND leased_by = $3`,
+				pq.Array(ids), pause.Seconds(), r.owner); err != nil {
+				return err
+			}
 		}
-		_, err := tx.Exec(ctx, `
-			UPDATE outbox AS o SET leased_by = NULL, leased_until = now() + make_interval(secs => v.wait)
-			FROM unnest($1::uuid[], $2::float8[]) AS v (id, wait)
-			WHERE o.id = v.id AND o.sent_at IS NULL AND o.leased_by = $3`,
-			pq.Array(back), pq.Array(waits), r.owner)
-		return err
+		return nil
 	})
 }
 

@@ -143,10 +143,10 @@ func TestReplayRingsAgain(t *testing.T) {
 	require.Equal(t, 2, n, "what could not be replayed stays open")
 }
 
-func age(t *testing.T, db *postgres.DB, query string) {
+func age(t *testing.T, db *postgres.DB, query string, args ...any) {
 	t.Helper()
 	require.NoError(t, db.InTx(context.Background(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := tx.Exec(ctx, query)
+		_, err := tx.Exec(ctx, query, args...)
 		return err
 	}))
 }

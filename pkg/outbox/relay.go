@@ -126,11 +126,10 @@ func (r *Relay) relay(ctx context.Context) {
 	var trouble trouble
 	rung, look := true, false // look once at the start
 	for {
-		r.publishAll(ctx, r.takeHanded()) // or given back, when the broker is away
-		if r.to.WaitPublish(ctx) != nil {
+		if r.waitOpen(ctx) != nil {
 			return
 		}
-		r.setOpen(true)
+		r.publishAll(ctx, r.takeHanded())
 		n := 0
 		if rung || look {
 			var err error
@@ -163,6 +162,23 @@ func (r *Relay) relay(ctx context.Context) {
 			look = true
 		}
 	}
+}
+
+// waitOpen waits until the broker takes messages. When that takes longer than a
+// moment, nothing is handed over meanwhile and what was goes back.
+func (r *Relay) waitOpen(ctx context.Context) error {
+	moment, cancel := context.WithTimeout(ctx, pollEvery)
+	err := r.to.WaitPublish(moment)
+	cancel()
+	if err != nil && ctx.Err() == nil {
+		r.setOpen(false)
+		r.giveBack(r.takeHanded())
+		err = r.to.WaitPublish(ctx)
+	}
+	if err == nil {
+		r.setOpen(true)
+	}
+	return err
 }
 
 // round leases free rows once and publishes them; it returns how many it took.
