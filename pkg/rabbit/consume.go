@@ -13,9 +13,12 @@ import (
 )
 
 const (
-	// prefetch is how many deliveries a consumer holds; a quorum queue is slow
-	// with few.
-	prefetch = 200
+	// leastPrefetch is how many deliveries a consumer holds at least; a quorum
+	// queue is slow with few.
+	leastPrefetch = 200
+	// prefetchBatches is how many batches it holds at least: what was
+	// acknowledged is replaced while others are at work.
+	prefetchBatches = 4
 	// maxBatch is how many events share a transaction at most.
 	maxBatch = 100
 )
@@ -131,6 +134,7 @@ func (c *consumer) start(ctx, work context.Context, s *session, workers *sync.Wa
 	if err != nil {
 		return err
 	}
+	prefetch := max(leastPrefetch, prefetchBatches*c.batch)
 	if err := ch.Qos(prefetch, 0, false); err != nil {
 		return err
 	}
