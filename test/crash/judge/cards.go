@@ -34,8 +34,8 @@ func (j *judging) cards(ctx context.Context) error {
 	}
 	if err := j.db.Select(ctx, &rows, `SELECT serial, state, coalesce(chip_id, '') AS chip_id,
 		coalesce((SELECT string_agg(replace(a.id::text, '-', ''), ' ') FROM perso_attempt a WHERE a.card_id = c.id), '') AS attempts,
-		coalesce((SELECT value FROM card_number n WHERE n.card_id = c.id AND n.kind = 'pcid'), '') AS pcid,
-		coalesce((SELECT value FROM card_number n WHERE n.card_id = c.id AND n.kind = 'manifest'), '') AS manifest
+		coalesce((SELECT min(value) FROM card_number n WHERE n.card_id = c.id AND n.kind = 'pcid'), '') AS pcid,
+		coalesce((SELECT min(value) FROM card_number n WHERE n.card_id = c.id AND n.kind = 'manifest'), '') AS manifest
 		FROM card c`); err != nil {
 		return err
 	}

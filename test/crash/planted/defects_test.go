@@ -15,11 +15,11 @@ type defect struct {
 // Constraints of the database that would stop a defect before it does harm are
 // taken back with it: the code and the schema hold these promises twice.
 const (
-	schemaGround = "schema/migrations/0001_ground.sql"
-	schemaLine   = "schema/migrations/0003_line.sql"
+	schemaHistory = "schema/migrations/0009_history.sql"
+	schemaLine    = "schema/migrations/0003_line.sql"
 )
 
-var historyOnce = edit{schemaGround, "    UNIQUE (machine, subject, version),\n", ""}
+var historyOnce = edit{schemaHistory, "    UNIQUE (machine, subject, version),\n", ""}
 
 var defects = []defect{
 	{
@@ -49,7 +49,6 @@ var defects = []defect{
 		name: "confirms-and-sweeper", seed: "3",
 		edits: []edit{
 			{"pkg/rabbit/publish.go", "acked := s.await(p.confirm)", "acked := p.confirm != nil"},
-			{"pkg/rabbit/publish.go", "func (s *publishSession) await(", "var _ = (*publishSession).await\n\nfunc (s *publishSession) await("},
 			{"daemons/scheduler/internal/sweeper/sweeper.go", "	behind := make(map[string]bool)\n", "	if len(stages) > 0 {\n		return 0, true, nil\n	}\n	behind := make(map[string]bool)\n"},
 		},
 	},
@@ -59,11 +58,11 @@ var defects = []defect{
 		name: "outbox-outside", seed: "4",
 		edits: []edit{
 			{"pkg/outbox/outbox.go", "func Put(ctx context.Context, tx *postgres.Tx, m ...Message) error {\n", `func Put(ctx context.Context, tx *postgres.Tx, m ...Message) error {
-	db, kept := tx.DB(), context.WithoutCancel(ctx)
+	db := tx.DB()
 	tx.OnCommit(func() {
 		go func() {
 			<-time.After(300 * time.Millisecond)
-			_ = db.InTx(kept, func(ctx context.Context, tx *postgres.Tx) error { return putNow(ctx, tx, m...) })
+			_ = db.InTx(context.Background(), func(ctx context.Context, tx *postgres.Tx) error { return putNow(ctx, tx, m...) })
 		}()
 	})
 	return nil

@@ -63,7 +63,7 @@ func TestEachDefectIsCaught(t *testing.T) {
 	}
 }
 
-// scratch is a copy of the files under version control, as they are now, where
+// scratch is a copy of the files of this tree that git does not ignore, where
 // the database's user can come.
 func scratch(t *testing.T) string {
 	t.Helper()
@@ -73,7 +73,7 @@ func scratch(t *testing.T) string {
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(tree, 0o755))
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(tree)) })
-	list := exec.Command("git", "-c", "safe.directory=*", "ls-files", "-z")
+	list := exec.Command("git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	list.Dir = root
 	out, err := list.Output()
 	require.NoError(t, err)
