@@ -210,11 +210,15 @@ func (of *office) tell() {
 	}
 }
 
+// smallReserve is enough for the cards in all readers and for a few drops, in
+// bytes; a private office's disk may be small.
+const smallReserve = 1 << 20
+
 // special are the values of one instance only. Stations share out the readers.
 func (of *office) special(in instance) fleet.Values {
 	switch in.daemon {
 	case "intake":
-		return fleet.Values{"spool_dir": filepath.Join(of.Dir, "spool-"+in.name)}
+		return fleet.Values{"spool_dir": filepath.Join(of.Dir, "spool-"+in.name), "disk_reserve": smallReserve}
 	case "perso-station":
 	default:
 		return nil
@@ -233,7 +237,6 @@ func (of *office) special(in instance) fleet.Values {
 		"production": false, "readers": readers, "station": "perso-" + strconv.Itoa(in.copy),
 		"token":   fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},
 		"journal": filepath.Join(of.Dir, home, "journal.jsonl"),
-		// Enough for the cards in all readers; a private office's disk may be small.
-		"disk_reserve": 1 << 20,
+		"disk_reserve": smallReserve,
 	}
 }
