@@ -235,8 +235,8 @@ func (of *office) special(in instance) fleet.Values {
 	}
 	return fleet.Values{
 		"production": false, "readers": readers, "station": "perso-" + strconv.Itoa(in.copy),
-		"token":   fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},
-		"journal": filepath.Join(of.Dir, home, "journal.jsonl"),
+		"token":        fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},
+		"journal":      filepath.Join(of.Dir, home, "journal.jsonl"),
 		"disk_reserve": smallReserve,
 	}
 }
