@@ -187,8 +187,8 @@ func number(ctx context.Context, tx *postgres.Tx, d Document, template string, c
 	var last int
 	if err := tx.Get(ctx, &last, `
 		INSERT INTO document_counter (kind, year, last)
-		SELECT $1, $2, 1 + coalesce((SELECT max(papers_gap) FROM restoration
-			WHERE $2 BETWEEN extract(year FROM restored_to) AND extract(year FROM raised_at) + 1), 0)
+		SELECT $1, $2::int, 1 + coalesce((SELECT max(papers_gap) FROM restoration
+			WHERE $2::int BETWEEN extract(year FROM restored_to) AND extract(year FROM raised_at) + 1), 0)
 		ON CONFLICT (kind, year) DO UPDATE SET last = document_counter.last + 1 RETURNING last`, template, year); err != nil {
 		return d, fmt.Errorf("letter: counting: %w", err)
 	}
