@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 
@@ -15,7 +14,6 @@ import (
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
-	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
@@ -82,15 +80,9 @@ func run(ctx context.Context, db *postgres.DB, work *line.Line, hands *readers.S
 		if err := db.WaitReady(ctx); err != nil {
 			return err
 		}
-		err := work.Reconcile(ctx)
+		err := work.Settle(ctx)
 		if err == nil {
 			return hands.Run(ctx)
-		}
-		if errors.Is(err, line.ErrOlder) { // said already; people put it right
-			if err := clock.Sleep(ctx, clock.Real(), line.DefaultLook); err != nil {
-				return err
-			}
-			continue
 		}
 		if !postgres.Foreign(err) {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
@@ -120,6 +121,20 @@ func (t *task) resume(ctx context.Context) verdict {
 		return t.broken(ctx, err, faultUnknown)
 	}
 	return t.write(ctx)
+}
+
+// Settle is Reconcile, however long people need to say that the database was
+// restored.
+func (l *Line) Settle(ctx context.Context) error {
+	for {
+		err := l.Reconcile(ctx)
+		if !errors.Is(err, ErrOlder) {
+			return err
+		}
+		if err := clock.Sleep(ctx, l.Machine, l.Look); err != nil {
+			return err
+		}
+	}
 }
 
 // Reconcile settles, before any slot is served, what an earlier run of this
