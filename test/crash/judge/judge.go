@@ -17,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/test/crash/load"
 	"dukcapil.go.id/sifilma/test/crash/office"
 	"dukcapil.go.id/sifilma/test/virtualsam/control"
+	"dukcapil.go.id/sifilma/test/virtualsam/control/client"
 	"dukcapil.go.id/sifilma/test/virtualsam/writelog"
 )
 
@@ -66,7 +67,13 @@ func Judge(ctx context.Context, of *office.Office, w *load.World, emptied []time
 	}
 	defer func() { _ = db.Close() }()
 	j := &judging{Verdict: &Verdict{}, dir: of.Dir, db: db, emptied: emptied}
-	if _, j.chips, err = w.SAM().List(ctx); err != nil {
+	// A line of its own: that of the hands is of no use after the end of their work.
+	sam, err := client.Dial(ctx, of.VirtualSAM)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = sam.Close() }()
+	if _, j.chips, err = sam.List(ctx); err != nil {
 		return nil, err
 	}
 	if j.lines, err = writelog.Read(filepath.Join(of.Dir, "virtualsam-writes.jsonl")); err != nil {

@@ -86,9 +86,6 @@ func Enter(ctx context.Context, of *office.Office, seed uint64) (*World, error) 
 // Close lets go of the cards and the token.
 func (w *World) Close() error { return errors.Join(w.sam.Close(), w.token.Close()) }
 
-// SAM steers the virtual cards.
-func (w *World) SAM() *client.Client { return w.sam }
-
 // dice are a worker's own, the same for the same seed.
 func (w *World) dice(name string) *rand.Rand {
 	h := fnv.New64a()

@@ -247,6 +247,9 @@ const (
 func (of *Office) Restart(ctx context.Context, which Service, sig syscall.Signal, away time.Duration) error {
 	of.serve.Lock()
 	defer of.serve.Unlock()
+	if ctx.Err() != nil {
+		return nil // another service took until the end
+	}
 	s, err := local.Load(of.Dir)
 	if err != nil {
 		return err
@@ -256,14 +259,17 @@ func (of *Office) Restart(ctx context.Context, which Service, sig syscall.Signal
 		p = s.Rabbit.Process
 	}
 	p.Signal(sig, false)
-	for n := 0; p.Alive() && n < 300; n++ {
-		if err := Pause(ctx, 50*time.Millisecond); err != nil {
-			break
-		}
-	}
-	_ = Pause(ctx, away) // at the end of the run it comes back at once
+	run := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
 	defer cancel()
+	// Start leaves alone what still lives, so it must be seen dead, also when the
+	// run is over meanwhile.
+	for p.Alive() {
+		if err := Pause(ctx, 50*time.Millisecond); err != nil {
+			return fmt.Errorf("%s tidak berhenti: %w", which, err)
+		}
+	}
+	_ = Pause(run, away) // at the end of the run it comes back at once
 	_, err = local.Start(ctx, local.Options{Dir: of.Dir, Readers: readers})
 	return err
 }

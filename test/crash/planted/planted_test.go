@@ -49,7 +49,7 @@ func TestEachDefectIsCaught(t *testing.T) {
 			})
 			cmd := exec.Command(filepath.Join(bin, "crash"))
 			cmd.Env = append(os.Environ(), "SIFILMA_RUN_DIR="+run, "SIFILMA_PORT_BASE=", "SIFILMA_CRASH_SEED="+d.seed,
-				"SIFILMA_CRASH_MINUTES=2", "SIFILMA_CRASH_QUIET=90s", "SIFILMA_CRASH_CALM=")
+				"SIFILMA_CRASH_MINUTES=1.5", "SIFILMA_CRASH_QUIET=75s", "SIFILMA_CRASH_CALM=")
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 			out, err = cmd.CombinedOutput()
 			text := string(out[max(0, len(out)-6000):])
