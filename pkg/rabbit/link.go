@@ -18,7 +18,7 @@ import (
 const (
 	firstWait = 100 * time.Millisecond
 	// lastWait keeps the return to a returned broker below 5 s.
-	lastWait = 4 * time.Second
+	lastWait = 3 * time.Second
 	// mismatchWait is slow: only an operator can mend a mismatch.
 	mismatchWait = 10 * time.Second
 	// lasting is how long a session must have lived for the next wait to be
