@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -38,7 +39,7 @@ const (
 
 type settings struct {
 	minutes float64
-	quiet   time.Duration // the longest that the office may take to come to rest
+	quiet   time.Duration // nothing moves for so long: it never will
 	seed    uint64
 	calm    bool
 }
@@ -58,7 +59,7 @@ func main() {
 }
 
 func read() (settings, error) {
-	s := settings{minutes: 10, quiet: 6 * time.Minute, seed: uint64(time.Now().UnixNano()), calm: os.Getenv("SIFILMA_CRASH_CALM") == "1"}
+	s := settings{minutes: 10, quiet: 3 * time.Minute, seed: uint64(time.Now().UnixNano()), calm: os.Getenv("SIFILMA_CRASH_CALM") == "1"}
 	var err error
 	if text := os.Getenv("SIFILMA_CRASH_MINUTES"); text != "" {
 		if s.minutes, err = strconv.ParseFloat(text, 64); err != nil || s.minutes <= 0 {
@@ -143,13 +144,21 @@ func weather(ctx context.Context, s settings, of *office.Office, w *load.World, 
 	return judge.Judge(ctx, of, w, storm.Emptied())
 }
 
-// settle waits until nothing is left to do, or the time for that is over; what
-// is left then, the judge finds.
-func settle(ctx context.Context, of *office.Office, w *load.World, most time.Duration, say func(string)) error {
-	deadline := time.Now().Add(most)
-	told := time.Now()
+// settleMost bounds the time to come to rest, in times of that without a move.
+const settleMost = 3
+
+// settle waits until nothing is left to do, or nothing has moved for so long; what
+// is left then, the judge finds. A machine with much else to do is slow, not stuck.
+func settle(ctx context.Context, of *office.Office, w *load.World, still time.Duration, say func(string)) error {
+	latest := time.Now().Add(settleMost * still)
+	deadline := time.Now().Add(still)
+	told, seen := time.Now(), ""
 	quiet := func() bool {
-		_, unanswered, waiting := w.Rest()
+		settled, unanswered, waiting := w.Rest()
+		slices.Sort(waiting)
+		if now := fmt.Sprint(settled, unanswered, waiting); now != seen {
+			seen, deadline = now, time.Now().Add(still)
+		}
 		return unanswered == 0 && len(waiting) == 0 && judge.AtRest(ctx, of)
 	}
 	for !quiet() {
@@ -158,7 +167,7 @@ func settle(ctx context.Context, of *office.Office, w *load.World, most time.Dur
 			say(fmt.Sprintf("%d permohonan selesai, %d belum, %d belum dijawab", settled, len(waiting), unanswered))
 			told = time.Now()
 		}
-		if time.Now().After(deadline) {
+		if now := time.Now(); now.After(deadline) || now.After(latest) {
 			_, _, waiting := w.Rest()
 			for _, line := range waiting {
 				say("belum selesai: " + line)
