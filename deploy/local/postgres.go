@@ -108,7 +108,8 @@ func (s *Services) spawnPostgres(ctx context.Context, bin string, account *sysca
 	if err := writeOwned(filepath.Join(data, "postgresql.conf"), s.postgresConf(), account); err != nil {
 		return err
 	}
-	hba := "host all all 127.0.0.1/32 scram-sha-256\n"
+	// "all" leaves replication out, by which a backup is taken.
+	hba := "host all all 127.0.0.1/32 scram-sha-256\nhost replication postgres 127.0.0.1/32 scram-sha-256\n"
 	if err := writeOwned(filepath.Join(data, "pg_hba.conf"), hba, account); err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (j *judging) cards(ctx context.Context) error {
 				chips[r.Serial], c = c, other
 				fallthrough
 			default:
-				if c.Marker != "" {
+				if c.Marker != "" && !j.restored.chip(c.ChipID) {
 					j.doubled("kartu %s: chip %s ditulisi, dan chip %s pula", r.Serial, chips[r.Serial].ChipID, c.ChipID)
 				}
 			}
@@ -72,7 +72,8 @@ func (j *judging) cards(ctx context.Context) error {
 		switch {
 		case r.State == "clear" && (!made || chip.LifeCycle != secured):
 			j.lost("kartu %s tercatat jadi, chipnya %q", r.Serial, chip.LifeCycle)
-		case r.State != "clear" && made && chip.LifeCycle == secured:
+		case r.State == "failed" && made && j.restored.chip(chip.ChipID):
+		case r.State != "clear" && made && chip.LifeCycle == secured && !(r.ChipID == "" && j.restored.chip(chip.ChipID)):
 			j.lost("kartu %s SECURED, tercatat %s", r.Serial, r.State)
 		case r.State != "clear":
 		case !strings.EqualFold(r.ChipID, chip.ChipID):
@@ -86,7 +87,7 @@ func (j *judging) cards(ctx context.Context) error {
 		}
 	}
 	for serial, unknown := range twins {
-		if slices.ContainsFunc(unknown, func(c control.Chip) bool { return c.Marker != "" }) {
+		if slices.ContainsFunc(unknown, func(c control.Chip) bool { return c.Marker != "" && !j.restored.chip(c.ChipID) }) {
 			j.lost("chip %s ditulisi dan tidak tercatat", serial)
 		}
 	}
@@ -132,6 +133,7 @@ func (j *judging) numbers(ctx context.Context) error {
 			continue
 		}
 		switch owner, known := owners[number{kind, l.Digest}]; {
+		case !known && j.restored.chip(l.Chip):
 		case !known:
 			j.lost("chip %s menerima %s yang tidak tercatat", l.Serial, kind)
 		case owner != l.Serial:

@@ -55,18 +55,24 @@ type judging struct {
 	chips []control.Chip
 	lines []writelog.Line
 
-	emptied []time.Time
+	emptied  []time.Time
+	restored Restored
 }
 
 // Judge judges; an error means that it could not look. emptied is when the broker
 // lost all it had.
 func Judge(ctx context.Context, of *office.Office, w *load.World, emptied []time.Time) (*Verdict, error) {
+	return JudgeRestored(ctx, of, w, emptied, Restored{})
+}
+
+// JudgeRestored judges an office that was restored from a backup on the way.
+func JudgeRestored(ctx context.Context, of *office.Office, w *load.World, emptied []time.Time, restored Restored) (*Verdict, error) {
 	db, err := of.DB()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = db.Close() }()
-	j := &judging{Verdict: &Verdict{}, dir: of.Dir, db: db, emptied: emptied}
+	j := &judging{Verdict: &Verdict{}, dir: of.Dir, db: db, emptied: emptied, restored: restored}
 	// A line of its own: that of the hands is of no use after the end of their work.
 	sam, err := client.Dial(ctx, of.VirtualSAM)
 	if err != nil {

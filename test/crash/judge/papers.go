@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,13 +58,28 @@ func (j *judging) papers(ctx context.Context) error {
 		used[d.Year][n] = d.Ticket
 	}
 	for year, numbers := range used {
-		for n := 1; n <= len(numbers); n++ {
-			if _, ok := numbers[n]; !ok {
+		left := j.restored.Papers // may be left out in one piece
+		for n, last := 1, slices.Max(slices.Collect(maps.Keys(numbers))); n <= last; n++ {
+			switch {
+			case numbers[n] != "":
+			case left > 0 && unused(numbers, n, left):
+				n, left = n+left-1, 0
+			default:
 				j.lost("nomor dokumen %d tahun %d tidak dipakai", n, year)
 			}
 		}
 	}
 	return j.files(ctx)
+}
+
+// unused says whether none of count numbers from n on is on a paper.
+func unused(numbers map[int]string, n, count int) bool {
+	for i := range count {
+		if numbers[n+i] != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // list reads a result list as a produsen does.

@@ -81,17 +81,16 @@ func keping(n int) string {
 func (j *judging) handed(ctx context.Context, p issued, text string) error {
 	var cards []struct {
 		Serial string `db:"serial"`
+		ChipID string `db:"chip_id"`
 		PCID   string `db:"pcid"`
 	}
-	if err := j.db.Select(ctx, &cards, `SELECT c.serial, n.value AS pcid FROM handover_card h JOIN card c ON c.id = h.card_id
+	if err := j.db.Select(ctx, &cards, `SELECT c.serial, c.chip_id, n.value AS pcid FROM handover_card h JOIN card c ON c.id = h.card_id
 		JOIN card_number n ON n.card_id = c.id AND n.kind = 'pcid' WHERE h.handover_id = $1`, p.Subject); err != nil {
 		return err
 	}
 	manifest := map[string]string{}
 	for _, c := range j.chips {
-		if c.Manifest != "" { // else a twin's
-			manifest[c.Serial] = c.Manifest
-		}
+		manifest[strings.ToUpper(c.ChipID)] = c.Manifest
 	}
 	words := strings.Fields(text)
 	times := map[string]int{}
@@ -99,7 +98,7 @@ func (j *judging) handed(ctx context.Context, p issued, text string) error {
 		times[w]++
 	}
 	for _, c := range cards {
-		for what, value := range map[string]string{"nomor seri": c.Serial, "PCID": c.PCID, "manifest": manifest[c.Serial]} {
+		for what, value := range map[string]string{"nomor seri": c.Serial, "PCID": c.PCID, "manifest": manifest[strings.ToUpper(c.ChipID)]} {
 			switch n := times[value]; {
 			case n == 0:
 				j.lost("BAST %s tanpa %s %s", p.Ticket, what, value)

@@ -25,7 +25,13 @@ const (
 )
 
 // produce drops requests one after another; each is sent until it is answered.
+// What a restore took away comes first.
 func (w *World) produce(ctx, dropping context.Context, r *rand.Rand) {
+	for d := w.takeLost(); d != nil; d = w.takeLost() {
+		if err := w.insist(ctx, r, d); err != nil && ctx.Err() == nil {
+			w.surprise("permohonan tidak diterima lagi: %v", err)
+		}
+	}
 	for dropping.Err() == nil {
 		_, _, waiting := w.Rest()
 		if len(waiting) < mostOpen {
@@ -38,13 +44,18 @@ func (w *World) produce(ctx, dropping context.Context, r *rand.Rand) {
 }
 
 func (w *World) drop(ctx context.Context, r *rand.Rand) error {
-	call, d, err := w.write(r)
+	d, err := w.write(r)
 	if err != nil {
 		return err
 	}
 	w.mu.Lock()
 	w.drops = append(w.drops, d)
 	w.mu.Unlock()
+	return w.insist(ctx, r, d)
+}
+
+// insist sends a drop until it is answered.
+func (w *World) insist(ctx context.Context, r *rand.Rand, d *Drop) error {
 	again := 0
 	if r.IntN(5) == 0 {
 		again = 1 // the sender is not sure that it was answered
@@ -53,7 +64,7 @@ func (w *World) drop(ctx context.Context, r *rand.Rand) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		ticket, err := w.send(ctx, r, call)
+		ticket, err := w.send(ctx, r, d.call)
 		var said *people.Problem
 		if errors.As(err, &said) && said.Status < 500 && said.Status != http.StatusTooManyRequests && said.Status != http.StatusConflict {
 			return err
@@ -65,7 +76,7 @@ func (w *World) drop(ctx context.Context, r *rand.Rand) error {
 		w.mu.Lock()
 		d.Tickets = append(d.Tickets, ticket)
 		if len(d.Tickets) == 1 {
-			w.open = append(w.open, &job{ticket: ticket, faulty: d.Faulty, rng: w.dice(d.Reference)})
+			w.open = append(w.open, w.newJob(d))
 		}
 		w.mu.Unlock()
 		if again == 0 {
@@ -96,7 +107,7 @@ func (w *World) send(ctx context.Context, r *rand.Rand, call people.Call) (ticke
 }
 
 // write makes a small request.
-func (w *World) write(r *rand.Rand) (people.Call, *Drop, error) {
+func (w *World) write(r *rand.Rand) (*Drop, error) {
 	var id uuid.UUID // of the dice, so that a seed gives the same chips
 	binary.BigEndian.PutUint64(id[:8], r.Uint64())
 	binary.BigEndian.PutUint64(id[8:], r.Uint64())
@@ -112,7 +123,7 @@ func (w *World) write(r *rand.Rand) (people.Call, *Drop, error) {
 	}
 	xlsx, err := sample.CardList("Type IdGlobalScan GSX-01", list)
 	if err != nil {
-		return people.Call{}, nil, err
+		return nil, err
 	}
 	paper := func(title, line string) []byte {
 		body, e := sample.PDF(title, line)
@@ -131,16 +142,17 @@ func (w *World) write(r *rand.Rand) (people.Call, *Drop, error) {
 		"purchase_orders": []map[string]any{{"number": "PO/" + base, "from": w.of.Cast.Lembaga, "to": w.of.Cast.Produsen, "reader_count": d.Cards}},
 	})
 	if err = errors.Join(err, e); err != nil {
-		return people.Call{}, nil, err
+		return nil, err
 	}
 	d.Files = map[string]string{"letter": Digest(letter), "purchase_order": Digest(order), "pks": Digest(pks), "card_list": Digest(xlsx)}
 	const pdf = "application/pdf"
-	return people.Call{Method: http.MethodPost, Path: "/api/v1/requests", Header: map[string]string{"Idempotency-Key": key},
+	d.call = people.Call{Method: http.MethodPost, Path: "/api/v1/requests", Header: map[string]string{"Idempotency-Key": key},
 		Parts: []people.Part{
 			{Name: "request", MediaType: "application/json", Body: body},
 			{Name: "letter", File: "surat-permohonan.pdf", MediaType: pdf, Body: letter},
 			{Name: "purchase_order", File: "po.pdf", MediaType: pdf, Body: order},
 			{Name: "pks", File: "pks.pdf", MediaType: pdf, Body: pks},
 			{Name: "card_list", File: "daftar-kartu.xlsx", MediaType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", Body: xlsx},
-		}}, d, nil
+		}}
+	return d, nil
 }

@@ -30,6 +30,9 @@ type Drop struct {
 	Faulty         bool              // its list names a serial twice
 	Files          map[string]string // digest by kind
 	Tickets        []string          // of each 202 that came; one ticket, however often it was sent
+	Before         []string          // tickets that a restore took away
+
+	call people.Call // to send it once more
 }
 
 // World is everybody around the office.
@@ -50,6 +53,8 @@ type World struct {
 	settled int
 	wanted  map[string]bool // serials that a hand should bring
 	strange []string        // answers that nobody should get
+	lost    []*Drop         // to be sent again after a restore
+	round   string          // of the dice: another one after each restore
 }
 
 // job is a request that somebody may have to act on.
@@ -97,7 +102,7 @@ func (w *World) dice(name string) *rand.Rand {
 func (w *World) Run(ctx, dropping context.Context) {
 	var all sync.WaitGroup
 	for i := range producers {
-		all.Go(func() { w.produce(ctx, dropping, w.dice(fmt.Sprint("produsen", i))) })
+		all.Go(func() { w.produce(ctx, dropping, w.dice(fmt.Sprint("produsen", i)+w.round)) })
 	}
 	for i := range workers {
 		all.Go(func() { w.staff(ctx, i) })
