@@ -159,7 +159,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		_ = raw.Close()
 		return nil, fmt.Errorf("postgres: driver connection %T lacks context methods", raw)
 	}
-	return &conn{pqConn: base, net: dial.last, owner: c, gen: gen}, nil
+	return &conn{pqConn: base, net: *dial.last.Load(), owner: c, gen: gen}, nil
 }
 
 // Driver is needed by database/sql.
@@ -177,8 +177,9 @@ func setDefault(m map[string]string, k, v string) {
 }
 
 // netDialer dials with keepalives short enough to notice a vanished server, and
-// remembers the socket it made last: one netDialer serves one Connect.
-type netDialer struct{ last net.Conn }
+// remembers the socket it made last: one netDialer serves one Connect. lib/pq
+// dials through it again, from goroutines of its own, to cancel statements.
+type netDialer struct{ last atomic.Pointer[net.Conn] }
 
 func (d *netDialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
@@ -208,7 +209,7 @@ func (d *netDialer) DialContext(ctx context.Context, network, address string) (n
 	}
 	c, err := nd.DialContext(ctx, network, address)
 	if err == nil {
-		d.last = c
+		d.last.Store(&c)
 	}
 	return c, err
 }
