@@ -182,3 +182,30 @@ func liveHeap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+func TestPutAll(t *testing.T) {
+	t.Parallel()
+	db := harness.DB(t)
+	var files []blob.Content
+	for i, size := range []int{5, 0, blob.ChunkSize, 1, 2*blob.ChunkSize + 3} {
+		files = append(files, blob.Content{Name: fmt.Sprint("berkas ", i), MediaType: "application/pdf", Data: content(size + i)[i:]})
+	}
+	var refs []blob.Ref
+	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if refs, err = blob.PutAll(ctx, tx, nil); err != nil {
+			return err
+		}
+		refs, err = blob.PutAll(ctx, tx, files)
+		return err
+	}))
+	require.Len(t, refs, len(files))
+	for i, ref := range refs {
+		r, info, err := blob.Open(t.Context(), db, ref.ID)
+		require.NoError(t, err)
+		require.Equal(t, ref, info.Ref)
+		require.Equal(t, files[i].Name, info.Name)
+		got, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(files[i].Data, got), i)
+	}
+}

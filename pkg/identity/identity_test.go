@@ -84,4 +84,26 @@ func TestAPIKey(t *testing.T) {
 	}
 	_, err = identity.CheckAPIKey(ctx, db, key, noon.AddDate(0, 0, 31))
 	require.ErrorIs(t, err, identity.ErrBadKey, "expired")
+
+	for name, c := range map[string]struct {
+		ids    []string
+		scope  string
+		now    time.Time
+		usable bool
+	}{
+		"good":          {[]string{"x", c.KeyID}, identity.ScopeRequestWrite, noon, true},
+		"another scope": {[]string{c.KeyID}, identity.ScopeRequestRead, noon, false},
+		"too late":      {[]string{c.KeyID}, identity.ScopeRequestWrite, noon.AddDate(0, 0, 31), false},
+		"nobody's":      {[]string{"x"}, identity.ScopeRequestWrite, noon, false},
+	} {
+		usable, err := identity.UsableKeys(ctx, db, c.ids, c.scope, c.now)
+		require.NoError(t, err, name)
+		require.Equal(t, c.usable, len(usable) == 1, name)
+	}
+	require.NoError(t, db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.ExecOne(ctx, `UPDATE api_key SET revoked_at = now() WHERE id = $1`, c.KeyID)
+	}))
+	usable, err := identity.UsableKeys(ctx, db, []string{c.KeyID}, identity.ScopeRequestWrite, noon)
+	require.NoError(t, err)
+	require.Empty(t, usable, "revoked")
 }

@@ -101,6 +101,44 @@ func TestCreateReadsBackWhole(t *testing.T) {
 	require.Equal(t, 1, bells)
 }
 
+func TestCreateAllIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	db, n := open(t)
+	all := make([]request.New, 5)
+	for i := range all {
+		all[i] = n
+		all[i].Form.Reference = fmt.Sprint("banyak ", i)
+		all[i].Form.Lines = n.Form.Lines[:i%3]
+	}
+	var made []request.Request
+	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		made, err = request.CreateAll(ctx, tx, all)
+		return err
+	}))
+	for i, r := range made {
+		got, err := request.ByTicket(t.Context(), db, r.Ticket, "")
+		require.NoError(t, err)
+		require.Equal(t, r.ID, got.ID)
+		require.Equal(t, all[i].Form.Reference, got.Reference)
+		require.Len(t, got.Lines, i%3)
+		require.Len(t, got.Orders, 1)
+		if i > 0 {
+			require.Greater(t, r.Ticket, made[i-1].Ticket)
+		}
+	}
+	all[0].Form.Reference = "baru"
+	err := db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := request.CreateAll(ctx, tx, all)
+		return err
+	})
+	require.ErrorIs(t, err, request.ErrReferenceUsed)
+	for table, want := range map[string]int{"request": 5, "history": 5, "outbox": 5, "purchase_order": 5} {
+		var n int
+		require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM `+table))
+		require.Equal(t, want, n, table)
+	}
+}
+
 // TestFactsRegisterInAnyOrder states the four facts in each of their orders.
 func TestFactsRegisterInAnyOrder(t *testing.T) {
 	t.Parallel()

@@ -44,6 +44,7 @@ type intakeBench struct {
 	g    *ground
 	db   *postgres.DB
 	keys []string
+	peak float64 // MB, the largest resident memory under the clients' load
 	// body is a drop around its No. Pengajuan.
 	head, tail  []byte
 	contentType string
@@ -77,6 +78,7 @@ func benchIntake(ctx context.Context, g *ground) (err error) {
 		return err
 	}
 	compare(os.Stdout, "intake", "drops/s", results[0], results[1])
+	compare(os.Stdout, "intake-memory", "MB", limit("peak", b.peak), limit("promise-idle", idlePromise))
 	return nil
 }
 
@@ -181,7 +183,11 @@ func (b *intakeBench) with(settings string) func(context.Context) (float64, erro
 		if err := b.g.settleDown(ctx); err != nil {
 			return 0, err
 		}
-		return b.rush(ctx, d.address)
+		rate, err = b.rush(ctx, d.address)
+		if mb, ok := resident(d.cmd.Process.Pid, "VmHWM"); ok {
+			b.peak = max(b.peak, mb)
+		}
+		return rate, err
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 // waiter is a drop on its way into the database.
 type waiter struct {
 	Entry
+	size   int64
 	number uint64       // in the order of arrival
 	done   chan outcome // holds one: nobody need be there to take it
 }
@@ -87,7 +88,7 @@ func (q *queue) take(most int, size int64) []*waiter {
 	for len(q.turns) > 0 && len(taken) < most {
 		of := q.turns[0]
 		next := q.lines[of][0]
-		if size -= next.Drop.Size(); size < 0 && len(taken) > 0 {
+		if size -= next.size; size < 0 && len(taken) > 0 {
 			break
 		}
 		taken = append(taken, next)

@@ -81,7 +81,7 @@ func (w *Writer) Submit(ctx context.Context, e Entry) (Answer, error) {
 		defer e.Drop.Close()
 		return w.create(ctx, e)
 	}
-	mine := &waiter{Entry: e, done: make(chan outcome, 1)}
+	mine := &waiter{Entry: e, size: e.Drop.Size(), done: make(chan outcome, 1)}
 	if !w.queue.put(mine) {
 		e.Drop.Close()
 		return Answer{}, web.Unavailable(retry)
