@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,8 +85,7 @@ func raced(dir string) (found []string, err error) {
 	return found, err
 }
 
-// runDir is a run directory of this process below that of the test run. What a
-// run left there whose process is gone makes way.
+// runDir is a run directory of this process below that of the test run.
 func runDir(t *testing.T) string {
 	t.Helper()
 	base := os.Getenv("SIFILMA_TEST_RUN")
@@ -96,25 +94,11 @@ func runDir(t *testing.T) string {
 		require.NoError(t, err)
 		base = filepath.Join(root, ".run", "test")
 	}
-	old, err := filepath.Glob(filepath.Join(base, "crash-*"))
+	dir, err := office.Private(base, "crash")
 	require.NoError(t, err)
-	for _, dir := range old {
-		var p local.Process
-		if _, err := fmt.Sscanf(filepath.Base(dir), "crash-%d-%d", &p.PID, &p.Started); err != nil {
-			continue
-		}
-		if now, alive := local.Identify(p.PID); alive && now.Started == p.Started {
-			continue
-		}
-		require.NoError(t, sweep(dir))
-	}
-	self, ok := local.Identify(os.Getpid())
-	require.True(t, ok)
-	dir := filepath.Join(base, fmt.Sprintf("crash-%d-%d", self.PID, self.Started))
-	require.NoError(t, os.MkdirAll(dir, 0o755))
 	t.Cleanup(func() {
 		if !t.Failed() {
-			require.NoError(t, sweep(dir))
+			require.NoError(t, office.Sweep(dir))
 			return
 		}
 		t.Logf("logs are in %s", filepath.Join(dir, "crash", "log"))
@@ -125,11 +109,4 @@ func runDir(t *testing.T) string {
 		}
 	})
 	return dir
-}
-
-// sweep removes a run directory with all that runs in it.
-func sweep(dir string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	return errors.Join(office.Clean(ctx, filepath.Join(dir, "crash")), os.RemoveAll(dir))
 }
