@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"runtime/debug"
 
 	"dukcapil.go.id/sifilma/daemons/intake/internal/api"
 	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
@@ -31,7 +32,12 @@ func defaults() Config {
 	return Config{Limits: drop.DefaultLimits(), API: api.Defaults()}
 }
 
-func main() { daemon.Main("intake", defaults, wire) }
+func main() {
+	// What lives here is small and most of it dies with its drop: under load a
+	// fifth of the time went into collecting. This trades some ten MB for it.
+	debug.SetGCPercent(400)
+	daemon.Main("intake", defaults, wire)
+}
 
 func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	g, err := ground.Stand(env, cfg.Config, schema.Version())
