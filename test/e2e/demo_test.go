@@ -22,6 +22,7 @@ func TestDemoTwiceAndWhatItLeaves(t *testing.T) {
 	judge(t, dir, 25)
 	first.checkBooks(ticket)
 	first.searchSecrets(secrets)
+	first.checkTrace(ticket)
 	require.NoError(t, first.stop())
 	require.Empty(t, leftovers(t, dir), "processes left behind")
 
