@@ -1,5 +1,3 @@
-//go:build long
-
 package outage
 
 import (
@@ -214,9 +212,12 @@ func (of *office) allReady(since time.Time) (longest time.Duration, who string) 
 	var all sync.WaitGroup
 	for _, m := range of.members {
 		all.Go(func() {
-			for limit := time.Now().Add(patience); !of.readyz(m).Ready; {
+			var last string
+			limit := time.Now().Add(patience)
+			for p := of.readyz(m); !p.Ready; p = of.readyz(m) {
+				last = fmt.Sprintf("%+v", p)
 				if time.Now().After(limit) {
-					of.t.Errorf("%s is not ready: %+v", m.name, of.readyz(m))
+					of.t.Errorf("%s is not ready: %s", m.name, last)
 					return
 				}
 				<-time.After(tick)
@@ -224,7 +225,7 @@ func (of *office) allReady(since time.Time) (longest time.Duration, who string) 
 			mu.Lock()
 			defer mu.Unlock()
 			if took := time.Since(since); took > longest {
-				longest, who = took, m.name
+				longest, who = took, m.name+", before that "+last
 			}
 		})
 	}
@@ -306,8 +307,8 @@ func cpuOf(pid int) time.Duration {
 // is a loop without a pause: thousands of attempts, a processor for itself.
 const (
 	mostLines       = 25
-	callsPerSecond  = 15
-	callsToBegin    = 40
+	callsPerSecond  = 25 // to both servers of PostgreSQL and to RabbitMQ, with those of readyz
+	callsToBegin    = 150
 	mostOfProcessor = 0.3
 )
 

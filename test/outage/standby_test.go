@@ -1,5 +1,3 @@
-//go:build long
-
 package outage
 
 import (
@@ -73,8 +71,8 @@ func newStandby(t *testing.T, of *office) {
 	server.Stdout, server.Stderr = log, log
 	require.NoError(t, server.Start())
 	require.NoError(t, log.Close())
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
+	ended := make(chan struct{})
+	go func() { _ = server.Wait(); close(ended) }()
 	of.stopStandby = func() {
 		_ = server.Process.Signal(syscall.SIGQUIT)
 		select {

@@ -23,7 +23,7 @@ import (
 
 const (
 	// patience is for what hangs; no measure.
-	patience = time.Minute
+	patience = 3 * time.Minute
 	tick     = 20 * time.Millisecond
 )
 
