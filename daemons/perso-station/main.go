@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -74,7 +75,8 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	return nil
 }
 
-// run settles what an earlier run left behind, then serves the readers.
+// run settles what an earlier run left behind, then serves the readers; from the
+// beginning when the database is not the same any more.
 func run(ctx context.Context, db *postgres.DB, work *line.Line, hands *readers.Supervisor, log zerolog.Logger) error {
 	for {
 		if err := db.WaitReady(ctx); err != nil {
@@ -82,11 +84,34 @@ func run(ctx context.Context, db *postgres.DB, work *line.Line, hands *readers.S
 		}
 		err := work.Settle(ctx)
 		if err == nil {
-			return hands.Run(ctx)
+			if err = serve(ctx, work, hands); !errors.Is(err, line.ErrChanged) {
+				return err
+			}
+			log.Warn().Err(err).Msg("the station starts anew")
+			continue
 		}
 		if !postgres.Foreign(err) {
 			return err
 		}
 		log.Warn().Err(err).Msg("the database went away while settling earlier cards; trying again")
 	}
+}
+
+// serve serves the readers until ctx ends or, with line.ErrChanged, until the
+// database is another one; the cards in hand are finished.
+func serve(ctx context.Context, work *line.Line, hands *readers.Supervisor) error {
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	watched := make(chan error, 1)
+	go func() {
+		watched <- work.Watch(serving)
+		stop()
+	}()
+	if err := hands.Run(serving); err != nil {
+		return err
+	}
+	if err := <-watched; errors.Is(err, line.ErrChanged) {
+		return err
+	}
+	return nil
 }

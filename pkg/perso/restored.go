@@ -30,11 +30,12 @@ func RestoredEpoch(ctx context.Context, r postgres.Reader) (epoch int, err error
 	return epoch, nil
 }
 
-// Unknown returns those of the attempts that the database has never heard of.
+// Unknown returns those of the attempts that the database has never heard of, or
+// not of their intent.
 func Unknown(ctx context.Context, r postgres.Reader, ids []string) (lost []string, err error) {
 	if err := r.Select(ctx, &lost, `
 		SELECT known.id::text FROM unnest($1::uuid[]) AS known (id)
-		WHERE NOT EXISTS (SELECT FROM perso_attempt a WHERE a.id = known.id)`, pq.Array(ids)); err != nil {
+		WHERE NOT EXISTS (SELECT FROM perso_attempt a WHERE a.id = known.id AND a.sealed IS NOT NULL)`, pq.Array(ids)); err != nil {
 		return nil, fmt.Errorf("perso: comparing attempts: %w", err)
 	}
 	return lost, nil

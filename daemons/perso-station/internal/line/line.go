@@ -76,6 +76,7 @@ type Line struct {
 	busy  map[string]bool // card ids in the hands of a runner
 	bell  chan struct{}   // closed and replaced by Wake
 	stale error           // the database is older than the journal
+	epoch int             // of the numbers when the journal was last compared with the database
 
 	outcomes *prometheus.CounterVec
 }

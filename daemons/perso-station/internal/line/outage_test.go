@@ -174,6 +174,51 @@ func TestRestoredDatabaseGivesNoNumberTwice(t *testing.T) {
 	}
 }
 
+// TestRestoreIsNoticedByAStationThatRuns: a station that was never stopped begins
+// no card with a database that was restored, until its journal is compared.
+func TestRestoreIsNoticedByAStationThatRuns(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2)
+	first := b.chip(b.Serials[0])
+	require.Equal(t, "clear", b.outcome(first).Outcome)
+	b.removeCard()
+	attempts := func() int { return b.count(`SELECT count(*) FROM perso_attempt`) }
+	require.Equal(t, 1, attempts())
+	b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		// Of the claim the restored database knows, of the intent it does not.
+		for _, q := range []string{`SET LOCAL session_replication_role = replica`,
+			`UPDATE perso_attempt SET sealed = NULL, outcome = '', ended_at = NULL, writing_at = NULL`,
+			`UPDATE card SET state = 'claimed' WHERE state = 'clear'`,
+			`UPDATE number_counter SET timeline = timeline - 1`} {
+			if _, err := tx.Exec(ctx, q); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.ErrorIs(t, b.line.Watch(t.Context()), line.ErrChanged)
+	second := b.chip(b.Serials[1])
+	b.reader.insert(second)
+	got := b.waitFor("waiting", func(s line.ReaderStatus) bool { return s.State == "wait" && s.Reason != "" })
+	require.Contains(t, got.Reason, "dipulihkan")
+	require.Equal(t, 1, attempts())
+	require.ErrorIs(t, b.line.Reconcile(t.Context()), line.ErrOlder)
+	require.ErrorIs(t, b.line.Check(t.Context()), line.ErrOlder)
+	b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		epoch, err := perso.RaiseEpoch(ctx, tx, 0)
+		if err != nil {
+			return err
+		}
+		return tx.ExecOne(ctx, `INSERT INTO restoration (id, restored_to, raised_by, reason, epoch, tickets_from, tickets_to, papers_gap, papers)
+			VALUES (gen_random_uuid(), now(), 'uji', 'uji', $1, 1, 1, 1, '[]')`, epoch)
+	})
+	require.NoError(t, b.line.Reconcile(t.Context()))
+	require.NoError(t, b.line.Check(t.Context()))
+	got = b.waitFor("clear", func(s line.ReaderStatus) bool { return s.Outcome != "" })
+	require.Equal(t, "clear", got.Outcome, got.Reason)
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM lost_attempt WHERE last = 'proven'`))
+}
+
 // TestResultInTheJournalIsRecorded: the database goes away before the result is
 // recorded and the station ends while it waits. The next one knows the result
 // from the journal, without the card.

@@ -210,8 +210,8 @@ func (l *Line) outlive(ctx context.Context, begun []string, last map[string]jour
 			return l.older(fmt.Errorf("%w (%d attempts, epoch %d)", ErrOlder, len(lost), noted))
 		}
 	}
-	if err := l.older(nil); err != nil || now == noted && len(lost) == 0 {
-		return err
+	if len(lost) == 0 && now == noted {
+		return l.compared(now)
 	}
 	if err := l.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		for _, id := range lost {
@@ -231,7 +231,46 @@ func (l *Line) outlive(ctx context.Context, begun []string, last map[string]jour
 	if err := l.Journal.Append(journal.Entry{Kind: entryEpoch, Data: json.RawMessage(strconv.Itoa(now))}); err != nil {
 		return fmt.Errorf("line: noting the epoch: %w", err)
 	}
+	return l.compared(now)
+}
+
+// compared keeps with which database the journal agrees: cards may be begun.
+func (l *Line) compared(epoch int) error {
+	l.mu.Lock()
+	l.epoch = epoch
+	l.mu.Unlock()
+	return l.older(nil)
+}
+
+// ErrChanged says that the database is not the one with which the journal was
+// compared: it was restored, or another server took over.
+var ErrChanged = errors.New("line: the database has begun a new epoch; the journal must be compared first")
+
+// same is asked in each transaction that begins a card.
+func (l *Line) same(ctx context.Context, r postgres.Reader) error {
+	now, err := perso.Epoch(ctx, r)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now != l.epoch {
+		return ErrChanged
+	}
 	return nil
+}
+
+// Watch returns ErrChanged when the station must compare its journal again, with
+// no card in hand, or the error of ctx when that ends.
+func (l *Line) Watch(ctx context.Context) error {
+	for {
+		if err := clock.Sleep(ctx, l.Machine, l.Look); err != nil {
+			return err
+		}
+		if err := l.same(ctx, l.DB); errors.Is(err, ErrChanged) {
+			return err
+		}
+	}
 }
 
 // older keeps for readyz that the database is too old, and logs it once.

@@ -158,6 +158,8 @@ func (t *task) away(err error) verdict {
 	switch {
 	case errors.Is(err, daemon.ErrDiskLow), errors.Is(err, journal.ErrFull):
 		text = "Penyimpanan stasiun hampir penuh; kartu menunggu, hubungi petugas"
+	case errors.Is(err, ErrChanged):
+		text = "Basis data baru dipulihkan; kartu menunggu"
 	case !postgres.Foreign(err) && classify(t.line.Profile, err) != faultAway:
 		text = "Kesalahan sistem; hubungi petugas"
 	}

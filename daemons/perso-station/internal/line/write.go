@@ -47,6 +47,9 @@ func (t *task) personalise(ctx context.Context) verdict {
 	id := perso.Identity{Serial: t.look.Serial, ChipID: t.look.ChipID}
 	var claimed perso.Hand
 	err := l.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if err := l.same(ctx, tx); err != nil {
+			return err
+		}
 		if claimed, err = perso.Claim(ctx, tx, id, place, l.change("")); err != nil {
 			return err
 		}
@@ -88,6 +91,9 @@ func (t *task) place() perso.Place {
 // be replaced.
 func (t *task) giveUp(ctx context.Context, id perso.Identity, place perso.Place, why string) verdict {
 	err := t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if err := t.line.same(ctx, tx); err != nil {
+			return err
+		}
 		h, err := perso.Claim(ctx, tx, id, place, t.line.change(""))
 		if err != nil {
 			return err
