@@ -116,6 +116,7 @@ func (h *hopBench) subject(ctx context.Context) (_ float64, err error) {
 			return 0, err
 		}
 	}
+	before := h.g.spent()
 	began := time.Now()
 	stop := start(ctx, broker.Run, relay.Run)
 	defer stop()
@@ -129,6 +130,7 @@ func (h *hopBench) subject(ctx context.Context) (_ float64, err error) {
 		})
 	}
 	rate := float64(h.n) / time.Since(began).Seconds()
+	h.g.spent().tell("hop", before, h.n)
 	if h.profile != nil && h.g.profile != "" {
 		pprof.StopCPUProfile()
 		h.g.profile = "" // the first round's
