@@ -138,9 +138,10 @@ func Timeline(ctx context.Context, r postgres.Reader, requestID string) ([]Taken
 	return taken, err
 }
 
-// Sync writes the tables into the database, where the trigger check_transition
-// reads them. Steps that are no longer in a table stay for the timeline's sake
-// but can no longer be taken.
+// Sync writes the tables into the database, where the triggers check_transition
+// and check_known_step go by them (schema/migrations/0011_steps.sql). Steps that
+// are no longer in a table stay for the timeline's sake but can no longer be
+// taken.
 func Sync(ctx context.Context, db *postgres.DB, tables ...*Table) error {
 	return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		for _, t := range tables {

@@ -79,7 +79,7 @@ func TestTheTimelineIsRolledWithoutLoss(t *testing.T) {
 	again := `INSERT INTO history (id, machine, subject, version, from_state, verb, to_state, actor, role, office_at)
 		VALUES (gen_random_uuid(), 'card', $1, $2, $3, 'bind', 'bound', 'uji', 'sistem', now())`
 	require.ErrorContains(t, exec(again, subject, 2, "listed"), "duplicate key", "no version twice, however long ago the first was")
-	require.ErrorContains(t, exec(again, subject, 3, "clear"), "foreign key", "no step that the machine does not know")
+	require.True(t, postgres.IsForeignKey(exec(again, subject, 3, "clear"), "known_step"), "no step that the machine does not know")
 	require.ErrorContains(t, exec(`UPDATE history SET reason = ''`), "never changed")
 	require.ErrorContains(t, exec(`DELETE FROM history WHERE subject = $1`, subject), "never changed")
 	validator := database.Open(t, "sifilma_validator")
