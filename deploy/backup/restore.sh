@@ -3,10 +3,11 @@
 #   CADANGAN  folder satu cadangan dasar, misalnya /cadangan/base/20261121T010000Z
 #   DATA      folder data PostgreSQL yang baru; harus kosong atau belum ada
 #   SAAT      misalnya "2026-11-21 09:30:00+07", atau "akhir" untuk semua yang ada
-# Lingkungan: BACKUP_WAL  folder arsip WAL (bawaan: ../../wal dari CADANGAN)
+# Lingkungan: BACKUP_WAL    folder arsip WAL (bawaan: ../../wal dari CADANGAN)
+#             BACKUP_OWNER  pemilik folder data bila dijalankan oleh root (bawaan: postgres)
 # Server hanya disiapkan; sesudahnya dijalankan, lalu `sifilma restored`, baru daemon.
 set -eu
-[ $# -eq 3 ] || { sed -n '2,8p' "$0" >&2; exit 2; }
+[ $# -eq 3 ] || { sed -n '2,9p' "$0" >&2; exit 2; }
 backup=$1 data=$2 at=$3
 wal=${BACKUP_WAL:-$backup/../../wal}
 wal=$(cd "$wal" && pwd)
@@ -18,16 +19,19 @@ fi
 case $data$wal$at in *"'"*) echo "nama folder dan saat tidak boleh berisi tanda petik" >&2; exit 2 ;; esac
 echo "Memeriksa cadangan ..."
 pg_verifybackup -q "$backup/data"
-(cd "$backup" && sha256sum --quiet -c journals.sha256)
+[ ! -s "$backup/journals.sha256" ] || (cd "$backup" && sha256sum --quiet -c journals.sha256)
 mkdir -p "$data"
 chmod 700 "$data"
 cp -a "$backup/data/." "$data/"
 {
 	echo "restore_command = 'cp \"$wal/%f\" \"%p\"'"
 	echo "recovery_target_action = 'promote'"
-	[ "$at" = akhir ] || echo "recovery_target_time = '$at'"
+	# Juga bila kosong: cadangan dari server yang pernah dipulihkan membawa saat yang lama.
+	[ "$at" != akhir ] || at=
+	echo "recovery_target_time = '$at'"
 } >>"$data/postgresql.auto.conf"
 touch "$data/recovery.signal"
+[ "$(id -u)" != 0 ] || chown -R "${BACKUP_OWNER:-postgres}:" "$data"
 sync -f "$data"
 echo "Siap. Langkah berikutnya:"
 echo "  1. jalankan PostgreSQL pada $data dan tunggu sampai ia dapat ditulisi"
