@@ -84,6 +84,24 @@ func NewTokenStore(dir string) (HSM, error) {
 	return HSM{Module: module, Config: config}, nil
 }
 
+// CopyTo puts a copy of the token, with the same keys, into a token store in dir,
+// in the place of what was there. SoftHSM writes its files in place, at each login
+// too: a process killed in that moment leaves an empty file and no token. One that
+// may be killed uses a copy of its own, made anew before each start.
+func (h HSM) CopyTo(dir string) (HSM, error) {
+	own, err := NewTokenStore(dir)
+	if err != nil {
+		return HSM{}, err
+	}
+	tokens := filepath.Join(dir, "tokens")
+	err = errors.Join(os.RemoveAll(tokens), os.CopyFS(tokens, os.DirFS(filepath.Join(filepath.Dir(h.Config), "tokens"))))
+	if err != nil {
+		return HSM{}, fmt.Errorf("SoftHSM: %w", err)
+	}
+	own.Label, own.PINFile, own.SOPINFile, own.Ready = h.Label, h.PINFile, h.SOPINFile, h.Ready
+	return own, nil
+}
+
 // InitToken creates the token h.Label. softhsm2-util takes PINs as arguments,
 // which every user of the machine could read, or from a terminal: it gets one.
 func (h HSM) InitToken(ctx context.Context, soPIN, pin string) error {

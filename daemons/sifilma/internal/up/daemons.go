@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -151,11 +152,31 @@ func (of *office) startDaemons() error {
 		}
 		m := fleet.Member{Name: in.name, Argv: []string{filepath.Join(of.bin, in.daemon), "-config", path}, Env: []string{of.services.Mark(in.name)}}
 		if in.daemon == "perso-station" {
-			m.Env = append(m.Env, of.cardEnv()...)
+			m.Adjust = of.withCards(in)
 		}
 		of.fleet.Start(m)
 	}
 	return nil
+}
+
+// withCards lets a station reach the readers and a token of its own.
+func (of *office) withCards(in instance) func(*exec.Cmd) error {
+	return func(cmd *exec.Cmd) error {
+		own, err := of.services.HSM.CopyTo(filepath.Join(of.Dir, of.home(in), "softhsm"))
+		if err != nil {
+			return err
+		}
+		cmd.Env = append(cmd.Env, "SOFTHSM2_CONF="+own.Config, "PCSCLITE_CSOCK_NAME="+of.services.PCSC.Socket)
+		return nil
+	}
+}
+
+// home is the folder of what a station keeps, below the run directory.
+func (of *office) home(in instance) string {
+	if in.copy == 1 {
+		return "station"
+	}
+	return "station-" + strconv.Itoa(in.copy)
 }
 
 func (of *office) startVirtualSAM() error {
@@ -229,14 +250,10 @@ func (of *office) special(in instance) fleet.Values {
 			readers = append(readers, r.Name)
 		}
 	}
-	home := "station"
-	if in.copy > 1 {
-		home += "-" + strconv.Itoa(in.copy)
-	}
 	return fleet.Values{
 		"production": false, "readers": readers, "station": "perso-" + strconv.Itoa(in.copy),
 		"token":        fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},
-		"journal":      filepath.Join(of.Dir, home, "journal.jsonl"),
+		"journal":      filepath.Join(of.Dir, of.home(in), "journal.jsonl"),
 		"disk_reserve": smallReserve,
 	}
 }

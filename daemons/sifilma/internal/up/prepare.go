@@ -104,11 +104,6 @@ func newPassword() (string, error) {
 	return s[:6] + "-" + s[6:12] + "-" + s[12:18] + "-" + s[18:], nil
 }
 
-// cardEnv is the environment of a process that uses the token or the readers.
-func (of *office) cardEnv() []string {
-	return []string{"SOFTHSM2_CONF=" + of.services.HSM.Config, "PCSCLITE_CSOCK_NAME=" + of.services.PCSC.Socket}
-}
-
 func (of *office) tokenConfig() pkcs11.Config {
 	h := of.services.HSM
 	return pkcs11.Config{Module: h.Module, TokenLabel: h.Label, PINFile: h.PINFile}

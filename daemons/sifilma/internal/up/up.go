@@ -200,7 +200,7 @@ func (of *office) play(ctx context.Context) (code int, err error) {
 		return 0, err
 	}
 	cmd := exec.CommandContext(ctx, of.Play)
-	cmd.Env = append(append(os.Environ(), of.cardEnv()...), of.services.Mark("play"))
+	cmd.Env = append(os.Environ(), of.services.Mark("play"))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	script, err := of.script()
 	if err != nil {
