@@ -112,13 +112,18 @@ func (c *Chaos) strike(ctx context.Context, b Blow) {
 		c.down.Go(func() { c.settle(b, c.of.Restart(ctx, office.Service(b.Target), syscall.Signal(b.Signal), b.Long)) })
 	case Empty:
 		c.killed(b)
+		c.noteEmptied() // somewhere between this moment
 		c.down.Go(func() {
 			c.settle(b, c.of.EmptyBroker(context.WithoutCancel(ctx)))
-			c.mu.Lock()
-			c.emptied = append(c.emptied, time.Now())
-			c.mu.Unlock()
+			c.noteEmptied() // and this one
 		})
 	}
+}
+
+func (c *Chaos) noteEmptied() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.emptied = append(c.emptied, time.Now())
 }
 
 func (c *Chaos) killed(b Blow) {

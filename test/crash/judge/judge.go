@@ -190,7 +190,8 @@ func (j *judging) books(ctx context.Context) error {
 	}
 	for table, machine := range map[string]string{"request": "request", "card": "card", "work_order": "work_order", "handover": "handover", "document": "document"} {
 		if err := j.db.Get(ctx, &n, `SELECT count(*) FROM `+table+` t WHERE NOT EXISTS
-			(SELECT FROM history h WHERE h.machine = $1 AND h.subject = t.id AND h.version = t.version AND h.to_state = t.state)`, machine); err != nil {
+			(SELECT FROM history h WHERE h.machine = $1 AND h.subject = t.id AND h.to_state = t.state
+			 AND (h.version = t.version OR $1 = 'work_order'))`, machine); err != nil {
 			return err
 		}
 		if n != 0 {

@@ -87,7 +87,7 @@ func (d *desk) attend(ctx context.Context, j *job) bool {
 	acted, err := d.act(call, j, v)
 	if err != nil && !people.Is(err, http.StatusConflict, http.StatusPreconditionFailed) && ctx.Err() == nil {
 		var p *people.Problem
-		if errors.As(err, &p) && p.Status < 500 && p.Status != http.StatusTooManyRequests {
+		if errors.As(err, &p) && p.Status < 500 && p.Status != http.StatusTooManyRequests && d.again(j, v.State+err.Error()) {
 			d.surprise("permohonan %s dalam keadaan %s: %v", j.ticket, v.State, err)
 		}
 		d.say(j, true, "%s: %v", v.State, err)
@@ -95,6 +95,16 @@ func (d *desk) attend(ctx context.Context, j *job) bool {
 	}
 	d.say(j, false, "%s versi %d, kartu %+v, dokumen %+v, serah terima %+v", v.State, v.Version, v.Cards, v.Documents, v.Handovers)
 	return acted && err == nil
+}
+
+// again says whether the same was refused for the same reason before. Once may
+// be: what was asked for came about in the meantime, by a call without an answer.
+func (d *desk) again(j *job, reason string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	again := j.refuse == reason
+	j.refuse = reason
+	return again
 }
 
 func (d *desk) say(j *job, vain bool, format string, args ...any) {
