@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 
@@ -18,7 +17,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
-	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/schema"
 )
@@ -72,46 +70,5 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	g.Hear(rabbit.StationQueue(cfg.Station), work.Hear)
 	g.Serve()
 	env.Go("line", func(ctx context.Context) error { return run(ctx, g.DB, work, hands, *zerolog.Ctx(ctx)) })
-	return nil
-}
-
-// run settles what an earlier run left behind, then serves the readers; from the
-// beginning when the database is not the same any more.
-func run(ctx context.Context, db *postgres.DB, work *line.Line, hands *readers.Supervisor, log zerolog.Logger) error {
-	for {
-		if err := db.WaitReady(ctx); err != nil {
-			return err
-		}
-		err := work.Settle(ctx)
-		if err == nil {
-			if err = serve(ctx, work, hands); !errors.Is(err, line.ErrChanged) {
-				return err
-			}
-			log.Warn().Err(err).Msg("the station starts anew")
-			continue
-		}
-		if !postgres.Foreign(err) {
-			return err
-		}
-		log.Warn().Err(err).Msg("the database went away while settling earlier cards; trying again")
-	}
-}
-
-// serve serves the readers until ctx ends or, with line.ErrChanged, until the
-// database is another one; the cards in hand are finished.
-func serve(ctx context.Context, work *line.Line, hands *readers.Supervisor) error {
-	serving, stop := context.WithCancel(ctx)
-	defer stop()
-	watched := make(chan error, 1)
-	go func() {
-		watched <- work.Watch(serving)
-		stop()
-	}()
-	if err := hands.Run(serving); err != nil {
-		return err
-	}
-	if err := <-watched; errors.Is(err, line.ErrChanged) {
-		return err
-	}
 	return nil
 }

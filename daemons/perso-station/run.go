@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// run settles what an earlier run left behind, then serves the readers; from the
+// beginning when the database is not the same any more.
+func run(ctx context.Context, db *postgres.DB, work *line.Line, hands *readers.Supervisor, log zerolog.Logger) error {
+	for {
+		if err := db.WaitReady(ctx); err != nil {
+			return err
+		}
+		err := work.Settle(ctx)
+		if err == nil {
+			if err = serve(ctx, work, hands); !errors.Is(err, line.ErrChanged) {
+				return err
+			}
+			log.Warn().Err(err).Msg("the station starts anew")
+			continue
+		}
+		if !postgres.Foreign(err) {
+			return err
+		}
+		log.Warn().Err(err).Msg("the database went away while settling earlier cards; trying again")
+	}
+}
+
+// serve serves the readers until ctx ends or, with line.ErrChanged, until the
+// database is another one; the cards in hand are finished.
+func serve(ctx context.Context, work *line.Line, hands *readers.Supervisor) error {
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	watched := make(chan error, 1)
+	go func() {
+		watched <- work.Watch(serving)
+		stop()
+	}()
+	if err := hands.Run(serving); err != nil {
+		return err
+	}
+	if err := <-watched; errors.Is(err, line.ErrChanged) {
+		return err
+	}
+	return nil
+}
