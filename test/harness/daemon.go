@@ -112,6 +112,6 @@ func Shipped(t testing.TB, daemon string) (path string) {
 		return []byte(file)
 	})
 	path = filepath.Join(dir, daemon+".yaml")
-	require.NoError(t, os.WriteFile(path, text, 0o600))
+	require.NoError(t, os.WriteFile(path, text, 0o600)) //nolint:gosec // the daemon's name is the test's own
 	return path
 }
