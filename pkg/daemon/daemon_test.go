@@ -215,6 +215,7 @@ func TestStopIsBoundedAndASecondSignalHastens(t *testing.T) {
 		return nil
 	}
 	d := start(t, stuck)
+	d.ready(t)
 	d.signals <- syscall.SIGTERM
 	require.Equal(t, 1, d.wait(t))
 	require.Contains(t, d.log.String(), `"waiting_for":"stuck"`)
@@ -223,6 +224,7 @@ func TestStopIsBoundedAndASecondSignalHastens(t *testing.T) {
 		cfg.StopTimeout = time.Hour
 		return stuckFor(env, release)
 	})
+	d.ready(t)
 	d.signals <- syscall.SIGTERM
 	d.signals <- syscall.SIGTERM
 	require.Equal(t, 1, d.wait(t))
