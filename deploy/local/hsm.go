@@ -94,7 +94,8 @@ func (h HSM) CopyTo(dir string) (HSM, error) {
 		return HSM{}, err
 	}
 	tokens := filepath.Join(dir, "tokens")
-	err = errors.Join(os.RemoveAll(tokens), os.CopyFS(tokens, os.DirFS(filepath.Join(filepath.Dir(h.Config), "tokens"))))
+	err = errors.Join(os.RemoveAll(tokens), os.Mkdir(tokens, 0o700),
+		os.CopyFS(tokens, os.DirFS(filepath.Join(filepath.Dir(h.Config), "tokens"))))
 	if err != nil {
 		return HSM{}, fmt.Errorf("SoftHSM: %w", err)
 	}

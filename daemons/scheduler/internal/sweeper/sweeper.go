@@ -204,7 +204,8 @@ type lost struct {
 // ring rings the bells of one stage that are lost: rows past the deadline that
 // were not rung again lately, whose bell neither left the outbox since the
 // deadline, nor lies on the shelf for a person; and of whose request nothing waits
-// in the outbox, for what waits there is late and not lost.
+// in the outbox, for what waits there is late and not lost. Past Longest only the
+// bell itself counts: a message that no queue takes must not silence the others.
 func (s *Sweeper) ring(ctx context.Context, tx *postgres.Tx, st stage, deadline time.Duration) (int, error) {
 	var rows []lost
 	if err := tx.Select(ctx, &rows, `
@@ -215,7 +216,8 @@ func (s *Sweeper) ring(ctx context.Context, tx *postgres.Tx, st stage, deadline 
 		WHERE l.since < now() - make_interval(secs => $3)
 		  AND (s.rung_at IS NULL
 		       OR s.rung_at < now() - make_interval(secs => least($3 * power(2, least(s.rings, 30)), greatest($3, $4))))
-		  AND NOT EXISTS (SELECT FROM outbox o WHERE o.sent_at IS NULL AND (o.request_id = l.request OR o.type = $1 AND o.subject = l.subject))
+		  AND NOT EXISTS (SELECT FROM outbox o WHERE o.sent_at IS NULL AND (o.type = $1 AND o.subject = l.subject
+		                  OR o.request_id = l.request AND o.created_at > now() - make_interval(secs => $4)))
 		  AND NOT EXISTS (SELECT FROM outbox o WHERE o.sent_at > now() - make_interval(secs => $3) AND o.type = $1 AND o.subject = l.subject)
 		  AND NOT EXISTS (SELECT FROM shelf f WHERE f.closed_at IS NULL AND f.consumer = $2 AND f.type = $1
 		                  AND (f.subject = l.subject OR f.payload #>> '{data,request}' = l.request::text))

@@ -120,6 +120,21 @@ func (r *rig) ringing() (types []string) {
 
 const deadline = 2 * time.Minute
 
+// TestLateIsNotLost: while another message of the request waits to be sent, the
+// broker is away and nothing is lost; one that is never taken silences no bell
+// for longer than the longest wait.
+func TestLateIsNotLost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.become("done")
+	r.do(clearCards, closeOrders, `INSERT INTO outbox (id, type, subject, version, request_id, data, traceparent)
+		SELECT gen_random_uuid(), 'card.resolved', (SELECT id FROM card LIMIT 1), 1, id, '{}', '' FROM request`)
+	r.age(deadline + time.Second)
+	require.Zero(t, r.sweep(), "it waits behind a broker that is away")
+	r.do(`UPDATE outbox SET created_at = created_at - interval '1 hour'`)
+	require.Equal(t, 1, r.sweep(), "nobody takes it; the bell is rung")
+}
+
 // TestEachStage: while a bell is young, and once it was answered, nothing is
 // rung; what rests past the deadline is rung once, then after twice the
 // deadline, and never over the heads of people.
