@@ -29,7 +29,7 @@ type Daemon struct {
 	More     string // further lines of its YAML configuration
 
 	clock string
-	log   syncedLog
+	log   SyncedLog
 }
 
 // WriteConfig writes the daemon's configuration, with the office clock at
@@ -77,18 +77,21 @@ func (d *Daemon) Step(t testing.TB, officeAt time.Time) {
 	require.NoError(t, clock.StepOffice(d.clock, officeAt))
 }
 
-type syncedLog struct {
+// SyncedLog keeps what a daemon logs while a test reads it.
+type SyncedLog struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *syncedLog) Write(p []byte) (int, error) {
+// Write is for the logger.
+func (l *SyncedLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *syncedLog) String() string {
+// String is what was logged so far.
+func (l *SyncedLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
