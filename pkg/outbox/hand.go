@@ -10,7 +10,7 @@ import (
 
 const (
 	// handRows is how many rows a relay has in hand at most.
-	handRows = 2000
+	handRows = 4000
 	// fresh is how long after it was leased a row may still be published. With
 	// the wait for its confirm, which rabbit bounds by 8 s, it stays within the
 	// lease.

@@ -19,8 +19,8 @@ import (
 const (
 	// markRows and markLinger bound how long confirmed rows wait to be marked
 	// together: each marking is a commit, and nobody waits for it.
-	markRows   = 500
-	markLinger = 25 * time.Millisecond
+	markRows   = 1000
+	markLinger = 50 * time.Millisecond
 	// retryUnknown is the wait before a row without confirm is sent again.
 	retryUnknown = 200 * time.Millisecond
 	// firstReturned and lastReturned bound the wait of a row that no queue

@@ -22,7 +22,7 @@
 //     that no queue takes waits longer and longer.
 //
 // The same message may be sent twice (a confirm that was lost, a process that
-// died before it marked), never not at all. At most 2000 rows are in a relay's
+// died before it marked), never not at all. At most 4000 rows are in a relay's
 // memory. No lock is held while the broker is spoken to.
 package outbox
 
@@ -98,21 +98,25 @@ func Put(ctx context.Context, tx *postgres.Tx, m ...Message) error {
 		versions[i], traces[i] = message.Version, event.TraceParent
 	}
 	hand := reserve(tx, n)
-	var at time.Time
-	err := tx.Get(ctx, &at, `
+	var written struct {
+		postgres.Mark
+		At time.Time `db:"at"` // the rows' created_at
+	}
+	err := tx.Get(ctx, &written, `
 		WITH put AS (
 			INSERT INTO outbox (id, type, subject, version, request_id, data, traceparent, leased_by, leased_until, attempts)
 			SELECT id, type, subject, version, nullif(request, '')::uuid, data, traceparent,
 			       $8::uuid, clock_timestamp() + make_interval(secs => $9), CASE WHEN $8::uuid IS NULL THEN 0 ELSE 1 END
 			FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::jsonb[], $7::text[])
 			     AS m (id, type, subject, version, request, data, traceparent))
-		SELECT now()`, // which is their created_at
+		SELECT now() AS at, `+postgres.MarkColumns,
 		pq.Array(ids), pq.Array(kinds), pq.Array(subjects), pq.Array(versions), pq.Array(requests),
 		pq.Array(data), pq.Array(traces), hand.owner(), hand.seconds())
 	if err != nil {
 		return fmt.Errorf("outbox: writing messages: %w", err)
 	}
-	hand.onCommit(tx, events, at)
+	tx.Know(written.Mark)
+	hand.onCommit(tx, events, written.At)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,6 +122,9 @@ func TestLostCommit(t *testing.T) {
 		{"answer lost: committed is success", answerLost, 1, nil},
 		{"request lost: aborted runs again", requestLost, 2, nil},
 		{"server gone: unknown", serverGone, 1, postgres.ErrCommitUnknown},
+		{"mark read along, answer lost", answerLost, 1, nil},
+		{"mark read along, request lost", requestLost, 2, nil},
+		{"mark read along, server gone", serverGone, 1, postgres.ErrCommitUnknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -136,7 +140,14 @@ func TestLostCommit(t *testing.T) {
 				runs++
 				tx.OnCommit(func() { rang++ })
 				tx.OnFail(func() { failed++ })
-				return tx.ExecOne(ctx, `INSERT INTO item (id) VALUES (11)`)
+				if !strings.HasPrefix(c.name, "mark read along") {
+					return tx.ExecOne(ctx, `INSERT INTO item (id) VALUES (11)`)
+				}
+				var m postgres.Mark
+				err := tx.Get(ctx, &m, `WITH i AS (INSERT INTO item (id) VALUES (11)) SELECT `+postgres.MarkColumns)
+				require.NotEmpty(t, m.XID.String)
+				tx.Know(m)
+				return err
 			})
 			require.False(t, proxy.armed.Load(), "the COMMIT went through the proxy")
 			require.Equal(t, c.runs, runs)

@@ -25,6 +25,7 @@ type Tx struct {
 	db       *DB
 	x        *sqlx.Tx
 	writes   bool
+	known    Mark // NULL until somebody asked
 	onCommit []func()
 	onFail   []func()
 }
@@ -119,7 +120,7 @@ func (db *DB) onConn(ctx context.Context, cn *sqlx.Conn, fn func(ctx context.Con
 	if err == nil {
 		err = ctx.Err()
 	}
-	var mark mark
+	var mark Mark
 	if err == nil && tx.writes {
 		mark, err = tx.mark(ctx)
 	}
@@ -142,14 +143,14 @@ func (db *DB) onConn(ctx context.Context, cn *sqlx.Conn, fn func(ctx context.Con
 
 // afterCommitError judges an error of COMMIT. Nil means committed, a *finalError
 // that fn must not run again, any other error that nothing was committed.
-func (db *DB) afterCommitError(ctx context.Context, err error, m mark) error {
+func (db *DB) afterCommitError(ctx context.Context, err error, m Mark) error {
 	if errors.Is(err, pq.ErrInFailedTransaction) {
 		return &finalError{fmt.Errorf("postgres: a failed statement was ignored inside the transaction: %w", err)}
 	}
 	if serverError(err) != nil {
 		return err // the server itself said that it did not commit
 	}
-	if m.xid == "" {
+	if !m.XID.Valid {
 		return &finalError{err} // nothing was written through tx
 	}
 	committed, rerr := db.resolve(ctx, m)

@@ -22,6 +22,11 @@ const (
 	maxFailures = 5
 	// firstRetry is the wait after the first failure; each further one doubles.
 	firstRetry = 200 * time.Millisecond
+	// pace is how far apart batches begin at least while messages come in faster
+	// than one by one: each transaction, however small, costs as much as several
+	// dozen messages, and without a pause a busy worker would spend its time on
+	// many small ones.
+	pace = 10 * time.Millisecond
 	// firstHold and lastHold bound the waits while something needed is away.
 	firstHold = 200 * time.Millisecond
 	lastHold  = 4 * time.Second
@@ -44,6 +49,8 @@ type worker struct {
 	// parked are events that failed by themselves and wait, unacknowledged, for
 	// their next attempt; sorted by due.
 	parked []item
+	// began is when the last batch was taken, if it held several events.
+	began time.Time
 }
 
 // item is a delivery in hand.
@@ -53,7 +60,8 @@ type item struct {
 	due      time.Time
 }
 
-// run takes what is buffered, without lingering, until the session ends.
+// run takes what is buffered until the session ends. A lone message waits for no
+// other.
 func (w *worker) run() {
 	for w.ctx.Err() == nil {
 		var batch []item
@@ -87,10 +95,24 @@ func (w *worker) nextParked() <-chan time.Time {
 	return w.b.clock.NewTimer(w.parked[0].due.Sub(w.b.clock.Now())).C()
 }
 
-// fill makes a batch of the first delivery and what is buffered behind it. What
-// is not an event goes to the shelf on the way.
+// fill makes a batch of the first delivery and those behind it: what is buffered
+// now or, while there is much to do, by the time that the next batch may begin.
 func (w *worker) fill(first amqp.Delivery) []item {
-	batch := []item{{delivery: first}}
+	batch := w.drain([]item{{delivery: first}})
+	if wait := pace - w.b.clock.Now().Sub(w.began); wait > 0 && len(batch) < w.batch {
+		if clock.Sleep(w.ctx, w.b.clock, wait) == nil {
+			batch = w.drain(batch)
+		}
+	}
+	w.began = time.Time{}
+	if len(batch) > 1 {
+		w.began = w.b.clock.Now()
+	}
+	return batch
+}
+
+// drain adds what is buffered.
+func (w *worker) drain(batch []item) []item {
 	for len(batch) < w.batch {
 		select {
 		case d, ok := <-w.buffer:

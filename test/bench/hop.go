@@ -124,7 +124,7 @@ func (h *hopBench) subject(ctx context.Context) (_ float64, err error) {
 		return broker.Consumers()[0].Done >= int64(h.n), nil
 	})
 	if err == nil {
-		err = until(ctx, 5*time.Millisecond, hopLimit, "the relay", func() (sent bool, err error) {
+		err = until(ctx, 20*time.Millisecond, hopLimit, "the relay", func() (sent bool, err error) {
 			err = h.db.Get(ctx, &sent, `SELECT NOT EXISTS (SELECT FROM outbox WHERE sent_at IS NULL)`)
 			return sent, err
 		})
