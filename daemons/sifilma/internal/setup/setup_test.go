@@ -2,7 +2,9 @@ package setup_test
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -93,4 +95,24 @@ func TestADaemonsRoleMayDoItsWorkOnly(t *testing.T) {
 			require.ErrorContains(t, err, "permission denied", "%s: %s", role, q)
 		}
 	}
+}
+
+// TestEveryTypeIsSpoken: each message type that is routed announces a step of a
+// machine, or is written out by the package that it names.
+func TestEveryTypeIsSpoken(t *testing.T) {
+	t.Parallel()
+	spoken := map[string]bool{
+		"replacement.registered": true, // perso, beside the steps of two cards
+		// The scheduler hears these already; they have no verb yet.
+		"calendar.changed": true, "capacity.changed": true, "station.downtime_changed": true,
+	}
+	for _, m := range setup.Machines() {
+		for _, s := range m.Steps {
+			if s.Message != "" {
+				require.False(t, strings.HasPrefix(s.Message, "replacement."), "then it need not be named above")
+				spoken[s.Message] = true
+			}
+		}
+	}
+	require.ElementsMatch(t, rabbit.Types(), slices.Collect(maps.Keys(spoken)))
 }
