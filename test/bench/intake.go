@@ -183,7 +183,7 @@ func (b *intakeBench) with(settings string) func(context.Context) (float64, erro
 		if err := b.g.settleDown(ctx); err != nil {
 			return 0, err
 		}
-		rate, err = b.rush(ctx, d.address)
+		rate, err = b.rush(ctx, d)
 		if mb, ok := resident(d.cmd.Process.Pid, "VmHWM"); ok {
 			b.peak = max(b.peak, mb)
 		}
@@ -193,7 +193,7 @@ func (b *intakeBench) with(settings string) func(context.Context) (float64, erro
 
 // rush lets the clients send for a while and returns the accepted drops a
 // second, after it has found each of them in the database.
-func (b *intakeBench) rush(ctx context.Context, address string) (float64, error) {
+func (b *intakeBench) rush(ctx context.Context, d *process) (float64, error) {
 	before, err := b.stored(ctx)
 	if err != nil {
 		return 0, err
@@ -201,12 +201,13 @@ func (b *intakeBench) rush(ctx context.Context, address string) (float64, error)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: intakeClients}, Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 	counts, faults := make([]int, intakeClients), make([]error, intakeClients)
+	spentBefore, daemonBefore := b.g.spent(), familyTime(d.cmd.Process.Pid)
 	began := time.Now()
 	var all sync.WaitGroup
 	for i := range intakeClients {
 		all.Go(func() {
 			for time.Since(began) < intakeTime && ctx.Err() == nil && faults[i] == nil {
-				if faults[i] = b.send(ctx, client, address, b.keys[i%len(b.keys)]); faults[i] == nil {
+				if faults[i] = b.send(ctx, client, d.address, b.keys[i%len(b.keys)]); faults[i] == nil {
 					counts[i]++
 				}
 			}
@@ -221,6 +222,9 @@ func (b *intakeBench) rush(ctx context.Context, address string) (float64, error)
 	for _, n := range counts {
 		accepted += n
 	}
+	daemon := familyTime(d.cmd.Process.Pid) - daemonBefore
+	b.g.spent().tell("intake", spentBefore, accepted)
+	fmt.Printf("note intake cpu_us_per_drop intake=%.0f (go above: the clients)\n", float64(daemon.Microseconds())/float64(max(accepted, 1)))
 	after, err := b.stored(ctx)
 	if err != nil {
 		return 0, err

@@ -9,7 +9,7 @@ type edit struct{ file, old, now string }
 type defect struct {
 	name  string
 	edits []edit
-	seed  string // one that meets it
+	seeds []string // tried in turn until one meets it
 }
 
 // Constraints of the database that would stop a defect before it does harm are
@@ -24,7 +24,7 @@ var historyOnce = edit{schemaHistory, "    UNIQUE (machine, subject, version),\n
 var defects = []defect{
 	{
 		// A decision is taken on what was read, whatever happened since.
-		name: "compare-and-set", seed: "1",
+		name: "compare-and-set", seeds: []string{"1", "11", "21", "31"},
 		edits: []edit{
 			historyOnce,
 			{"pkg/request/step.go", "WHERE id=$1 AND state=$2 AND version=$3`,", "WHERE id=$1 AND $2::text <> '' AND $3::bigint > 0`,"},
@@ -33,7 +33,7 @@ var defects = []defect{
 	{
 		// A station takes a card that it saw free, whoever has it by now. Without the
 		// trigger and the unique keys, since each of them is a fence of its own.
-		name: "claim-fence", seed: "2",
+		name: "claim-fence", seeds: []string{"2", "12", "22", "32"},
 		edits: []edit{
 			historyOnce,
 			{schemaLine, "CREATE TRIGGER card_transition BEFORE INSERT OR UPDATE ON card\n    FOR EACH ROW EXECUTE FUNCTION check_transition('card');\n", ""},
@@ -46,7 +46,7 @@ var defects = []defect{
 	{
 		// A message counts as sent when it is written to the socket, and nobody looks
 		// for those that did not arrive.
-		name: "confirms-and-sweeper", seed: "3",
+		name: "confirms-and-sweeper", seeds: []string{"3", "13", "23", "33"},
 		edits: []edit{
 			{"pkg/rabbit/publish.go", "acked := s.await(p.confirm)", "acked := p.confirm != nil"},
 			{"daemons/scheduler/internal/sweeper/sweeper.go", "	behind := make(map[string]bool)\n", "	if len(stages) > 0 {\n		return 0, true, nil\n	}\n	behind := make(map[string]bool)\n"},
@@ -55,7 +55,7 @@ var defects = []defect{
 	{
 		// The bell is noted after the change that it announces, in a transaction of
 		// its own, by a writer in the background.
-		name: "outbox-outside", seed: "4",
+		name: "outbox-outside", seeds: []string{"4", "14", "24", "34"},
 		edits: []edit{
 			{"pkg/outbox/outbox.go", "func Put(ctx context.Context, tx *postgres.Tx, m ...Message) error {\n", `func Put(ctx context.Context, tx *postgres.Tx, m ...Message) error {
 	db := tx.DB()
@@ -75,7 +75,7 @@ func putNow(ctx context.Context, tx *postgres.Tx, m ...Message) error {
 	{
 		// The station trusts the kernel's cache. A power cut is played by cutting the
 		// journal of a killed station to the length that it had at its start.
-		name: "journal-unsynced", seed: "5",
+		name: "journal-unsynced", seeds: []string{"5", "15", "25", "35"},
 		edits: []edit{
 			{"pkg/journal/journal.go", "	j.head, j.size, j.torn = result.head, result.size, int64(len(result.torn))\n",
 				"	j.head, j.size, j.torn = result.head, result.size, int64(len(result.torn))\n" +

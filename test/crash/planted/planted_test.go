@@ -26,7 +26,7 @@ var (
 	fault   = regexp.MustCompile(`(?m)^(hilang|ganda|macet): .*$`)
 )
 
-// TestEachDefectIsCaught plants one defect after the other; each run of the crash
+// TestEachDefectIsCaught plants one defect after the other; a run of the crash
 // must end with something lost, doubled or stuck.
 func TestEachDefectIsCaught(t *testing.T) {
 	for _, d := range defects {
@@ -41,26 +41,42 @@ func TestEachDefectIsCaught(t *testing.T) {
 			out, err := build.CombinedOutput()
 			require.NoError(t, err, string(out))
 
-			run := filepath.Join(tree, "run")
-			t.Cleanup(func() {
-				ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-				defer cancel()
-				require.NoError(t, office.Clean(ctx, filepath.Join(run, "crash")))
-			})
-			cmd := exec.Command(filepath.Join(bin, "crash"))
-			cmd.Env = append(os.Environ(), "SIFILMA_RUN_DIR="+run, "SIFILMA_PORT_BASE=", "SIFILMA_CRASH_SEED="+d.seed,
-				"SIFILMA_CRASH_MINUTES=1.5", "SIFILMA_CRASH_QUIET=75s", "SIFILMA_CRASH_CALM=")
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			out, err = cmd.CombinedOutput()
-			text := string(out[max(0, len(out)-6000):])
-			var exit *exec.ExitError
-			require.ErrorAs(t, err, &exit, text)
-			m := verdict.FindStringSubmatch(text)
-			require.NotNil(t, m, "no verdict:\n%s", text)
-			require.NotEqual(t, []string{"0", "0", "0"}, m[1:], "not noticed:\n%s", text)
-			fmt.Printf("planted %s caught=%s (lost=%s doubled=%s stuck=%s)\n", d.name, fault.FindString(string(out)), m[1], m[2], m[3])
+			for i, seed := range d.seeds {
+				if caught := crash(t, tree, seed); caught != "" {
+					fmt.Printf("planted %s seed=%s try=%d caught=%s\n", d.name, seed, i+1, caught)
+					return
+				}
+			}
+			t.Errorf("not noticed with any of the seeds %v", d.seeds)
 		})
 	}
+}
+
+// crash runs the planted tree and returns the first thing that the judge found
+// and its verdict; empty when it found nothing. Whether a short run meets the
+// defect is a matter of luck, for it takes a blow in the right millisecond.
+func crash(t *testing.T, tree, seed string) (caught string) {
+	t.Helper()
+	run := filepath.Join(tree, "run")
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		require.NoError(t, office.Clean(ctx, filepath.Join(run, "crash")))
+	}()
+	cmd := exec.Command(filepath.Join(tree, "bin", "crash"))
+	cmd.Env = append(os.Environ(), "SIFILMA_RUN_DIR="+run, "SIFILMA_PORT_BASE=", "SIFILMA_CRASH_SEED="+seed,
+		"SIFILMA_CRASH_MINUTES=2.5", "SIFILMA_CRASH_QUIET=150s", "SIFILMA_CRASH_CALM=")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.CombinedOutput()
+	text := string(out[max(0, len(out)-6000):])
+	m := verdict.FindStringSubmatch(text)
+	require.NotNil(t, m, "no verdict:\n%s", text)
+	if m[1] == "0" && m[2] == "0" && m[3] == "0" {
+		return ""
+	}
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, text)
+	return fmt.Sprintf("%s (lost=%s doubled=%s stuck=%s)", fault.Find(out), m[1], m[2], m[3])
 }
 
 // scratch is a copy of the files of this tree that git does not ignore, where
