@@ -61,7 +61,7 @@ var defects = []defect{
 	db := tx.DB()
 	tx.OnCommit(func() {
 		go func() {
-			<-time.After(300 * time.Millisecond)
+			<-time.After(time.Second)
 			_ = db.InTx(context.Background(), func(ctx context.Context, tx *postgres.Tx) error { return putNow(ctx, tx, m...) })
 		}()
 	})
