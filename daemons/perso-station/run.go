@@ -3,18 +3,26 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// firstWait and lastWait bound the waits between tries to settle; each doubles.
+const (
+	firstWait = 200 * time.Millisecond
+	lastWait  = 4 * time.Second
 )
 
 // run settles what an earlier run left behind, then serves the readers; from the
 // beginning when the database is not the same any more.
 func run(ctx context.Context, db *postgres.DB, work *line.Line, hands *readers.Supervisor, log zerolog.Logger) error {
-	for {
+	for wait := firstWait; ; {
 		if err := db.WaitReady(ctx); err != nil {
 			return err
 		}
@@ -24,12 +32,19 @@ func run(ctx context.Context, db *postgres.DB, work *line.Line, hands *readers.S
 				return err
 			}
 			log.Warn().Err(err).Msg("the station starts anew")
+			wait = firstWait
 			continue
 		}
 		if !postgres.Foreign(err) {
 			return err
 		}
-		log.Warn().Err(err).Msg("the database went away while settling earlier cards; trying again")
+		if wait == firstWait {
+			log.Warn().Err(err).Msg("the database does not let earlier cards be settled; trying until it does")
+		}
+		if clock.Sleep(ctx, clock.Real(), wait) != nil {
+			return ctx.Err()
+		}
+		wait = min(2*wait, lastWait)
 	}
 }
 

@@ -371,8 +371,13 @@ func (t *task) recordWith(ctx context.Context, want machine.State, untried bool,
 		}
 		fresh, rerr := perso.Reload(work, t.line.DB, t.hand.Card.ID)
 		switch {
-		case rerr != nil:
+		case postgres.Foreign(rerr):
+			if perr := t.pause(ctx, "Basis data tidak tersedia; jangan ambil kartu"); perr != nil {
+				return errors.Join(perr, err, rerr)
+			}
 			continue
+		case rerr != nil: // the card is not there: the database is another one
+			return errors.Join(err, rerr)
 		case fresh.Card.State == want && fresh.Attempt.ID == t.hand.Attempt.ID && fresh.Card.Version > t.hand.Card.Version:
 			t.hand = fresh
 			return nil
