@@ -60,6 +60,7 @@ type Journal struct {
 
 	mu   sync.Mutex
 	file *os.File
+	sync func() error // the file's, but where a test watches it
 	size int64
 	head Head
 	err  error
@@ -81,7 +82,7 @@ func Open(path string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &Journal{path: path, file: file}
+	j := &Journal{path: path, file: file, sync: file.Sync}
 	if err := j.load(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -195,7 +196,7 @@ func (j *Journal) Append(e Entry) error {
 	}
 	// Not tried again when it fails: the kernel may have dropped the pages and
 	// would report success.
-	if err := j.file.Sync(); err != nil {
+	if err := j.sync(); err != nil {
 		return j.fail(err)
 	}
 	j.size += int64(len(line))

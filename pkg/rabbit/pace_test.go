@@ -63,7 +63,9 @@ func TestBatchesKeepTheirPace(t *testing.T) {
 	require.Equal(t, 100, next(150, 9), "a full batch")
 	require.Equal(t, 51, next(1, 0), "what was left of them")
 	require.Equal(t, []time.Duration{pace - pace/4, pace}, j.waited)
+	require.Equal(t, 5, next(1, 4), "a lone one, right behind several")
+	require.Len(t, j.waited, 3)
 	j.now = j.now.Add(pace)
 	require.Equal(t, 2, next(2, 9), "after work that took long")
-	require.Len(t, j.waited, 2)
+	require.Len(t, j.waited, 3)
 }

@@ -61,7 +61,7 @@ type item struct {
 }
 
 // run takes what is buffered until the session ends. A lone message waits for no
-// other.
+// other, unless a batch of several began a moment ago.
 func (w *worker) run() {
 	for w.ctx.Err() == nil {
 		var batch []item

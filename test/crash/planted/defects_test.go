@@ -80,7 +80,7 @@ func putNow(ctx context.Context, tx *postgres.Tx, m ...Message) error {
 			{"pkg/journal/journal.go", "	j.head, j.size, j.torn = result.head, result.size, int64(len(result.torn))\n",
 				"	j.head, j.size, j.torn = result.head, result.size, int64(len(result.torn))\n" +
 					"	if err := os.WriteFile(j.path+\".synced\", []byte(fmt.Sprint(j.size)), 0o600); err != nil {\n		return err\n	}\n"},
-			{"pkg/journal/journal.go", "	if err := j.file.Sync(); err != nil {\n		return j.fail(err)\n	}\n", ""},
+			{"pkg/journal/journal.go", "	if err := j.sync(); err != nil {\n		return j.fail(err)\n	}\n", ""},
 		},
 	},
 }
