@@ -26,6 +26,7 @@ func naivePool(t *testing.T, cfg postgres.Config) *sql.DB {
 	require.NoError(t, err)
 	password, err := os.ReadFile(cfg.PasswordFile)
 	require.NoError(t, err)
+	pc.ConnectTimeout = 0 // a busy machine is not what is looked at
 	pc.Password = strings.TrimSpace(string(password))
 	connector, err := pq.NewConnectorConfig(pc)
 	require.NoError(t, err)
