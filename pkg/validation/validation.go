@@ -174,7 +174,7 @@ func (c *check) repeated(column, name, code string, value func(ListRow) string) 
 	}
 }
 
-const inUseText = "No. Seri Kartu SAM sudah tercatat pada permohonan lain yang masih berjalan."
+const inUseText = "No. Seri Kartu SAM sudah tercatat pada permohonan lain."
 
 // inUse finds serials of other requests. Whose they are is not told.
 func (c *check) inUse() error {

@@ -100,7 +100,7 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 		return code, nil
 	}
 	say("\nKantor tetap berjalan. Tekan Ctrl-C untuk menghentikan semuanya.")
-	<-ctx.Done()
+	of.watchServices(ctx)
 	return code, nil
 }
 
