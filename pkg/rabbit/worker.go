@@ -23,9 +23,9 @@ const (
 	// firstRetry is the wait after the first failure; each further one doubles.
 	firstRetry = 200 * time.Millisecond
 	// pace is how far apart batches begin at least while messages come in faster
-	// than one by one: each transaction, however small, costs as much as several
-	// dozen messages, and without a pause a busy worker would spend its time on
-	// many small ones.
+	// than one by one. A transaction costs about as much as eight of its messages,
+	// whatever it holds: many small ones would leave the broker little of the
+	// processors.
 	pace = 10 * time.Millisecond
 	// firstHold and lastHold bound the waits while something needed is away.
 	firstHold = 200 * time.Millisecond
