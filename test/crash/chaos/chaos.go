@@ -97,7 +97,7 @@ func (c *Chaos) strike(ctx context.Context, b Blow) {
 			p.Signal(syscall.SIGSTOP, false)
 			c.during(ctx, b, func() { p.Signal(syscall.SIGCONT, false) })
 		}
-	case Drop, Cut, Blackhole, Delay:
+	case Drop, Cut, Blackhole, Swallow, Delay:
 		c.line(ctx, b)
 	case Fill:
 		if c.of.Small != "" {
@@ -193,10 +193,15 @@ func (c *Chaos) line(ctx context.Context, b Blow) {
 		return
 	}
 	map[Kind]func(*harness.Relay){
-		Cut: (*harness.Relay).Cut, Blackhole: (*harness.Relay).Blackhole,
+		Cut: (*harness.Relay).Cut, Blackhole: (*harness.Relay).Blackhole, Swallow: (*harness.Relay).Blackhole,
 		Delay: func(r *harness.Relay) { r.Delay(150 * time.Millisecond) },
 	}[b.Kind](line)
-	c.during(ctx, b, line.Resume)
+	c.during(ctx, b, func() {
+		if b.Kind == Swallow {
+			line.Drop()
+		}
+		line.Resume()
+	})
 }
 
 // settle notes a blow that did not come off.

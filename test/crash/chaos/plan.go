@@ -21,7 +21,8 @@ const (
 	Freeze    Kind = "SIGSTOP"
 	Drop      Kind = "putus sekali"
 	Cut       Kind = "putus"
-	Blackhole Kind = "lubang hitam"
+	Blackhole Kind = "lubang hitam" // what it held arrives later
+	Swallow   Kind = "tertelan"     // what it held is gone, and the connections with it
 	Delay     Kind = "lambat"
 	Fill      Kind = "disk penuh"
 	Restart   Kind = "mati"   // a service
@@ -42,7 +43,7 @@ type Blow struct {
 
 func (b Blow) String() string {
 	switch b.Kind {
-	case Drop, Cut, Blackhole, Delay:
+	case Drop, Cut, Blackhole, Swallow, Delay:
 		return fmt.Sprintf("%s: %s - %s", b.Kind, b.Target, b.Line)
 	case Days:
 		return fmt.Sprintf("%d hari dilewati", b.Days)
@@ -86,7 +87,7 @@ func Plan(seed uint64, long time.Duration) (all []Blow) {
 		case kind < 57:
 			b.Kind = Freeze
 		case kind < 80:
-			b.Kind = []Kind{Drop, Cut, Blackhole, Delay}[kind%4]
+			b.Kind = []Kind{Drop, Cut, Blackhole, Swallow, Delay}[kind%5]
 		case kind < 87:
 			b.Kind = Fill
 		case kind < 91:

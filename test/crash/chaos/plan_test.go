@@ -32,7 +32,7 @@ func TestPlanIsTheSeeds(t *testing.T) {
 				last = b.At
 			}
 		}
-		for _, kind := range []chaos.Kind{chaos.Kill, chaos.Stop, chaos.Hasten, chaos.Freeze, chaos.Drop, chaos.Cut, chaos.Blackhole, chaos.Delay,
+		for _, kind := range []chaos.Kind{chaos.Kill, chaos.Stop, chaos.Hasten, chaos.Freeze, chaos.Drop, chaos.Cut, chaos.Blackhole, chaos.Swallow, chaos.Delay,
 			chaos.Fill, chaos.Restart, chaos.Days} {
 			require.Positive(t, kinds[kind], "seed %d: %s", seed, kind)
 		}

@@ -85,9 +85,15 @@ func (d *desk) attend(ctx context.Context, j *job) bool {
 	call, cancel := context.WithTimeout(ctx, 45*time.Second)
 	defer cancel()
 	acted, err := d.act(call, j, v)
-	if err != nil && !people.Is(err, http.StatusConflict, http.StatusPreconditionFailed) && ctx.Err() == nil {
+	if people.Is(err, http.StatusConflict, http.StatusPreconditionFailed) {
+		// Somebody was faster, or something is still on its way; but then it changes.
+		vain := d.again(j, fmt.Sprint(v.State, v.Version, err)) >= wedgedAfter
+		d.say(j, vain, "%s versi %d: %v", v.State, v.Version, err)
+		return false
+	}
+	if err != nil && ctx.Err() == nil {
 		var p *people.Problem
-		if errors.As(err, &p) && p.Status < 500 && p.Status != http.StatusTooManyRequests && d.again(j, v.State+err.Error()) {
+		if errors.As(err, &p) && p.Status < 500 && p.Status != http.StatusTooManyRequests && d.again(j, v.State+err.Error()) > 1 {
 			d.surprise("permohonan %s dalam keadaan %s: %v", j.ticket, v.State, err)
 		}
 		d.say(j, true, "%s: %v", v.State, err)
@@ -97,14 +103,21 @@ func (d *desk) attend(ctx context.Context, j *job) bool {
 	return acted && err == nil
 }
 
-// again says whether the same was refused for the same reason before. Once may
-// be: what was asked for came about in the meantime, by a call without an answer.
-func (d *desk) again(j *job, reason string) bool {
+// wedgedAfter is how often the same decision on an unchanged request meets a
+// conflict until nobody expects another answer.
+const wedgedAfter = 5
+
+// again says how often the same was refused for the same reason, this time
+// included. Once may be: what was asked for came about in the meantime, by a call
+// without an answer.
+func (d *desk) again(j *job, reason string) (times int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	again := j.refuse == reason
-	j.refuse = reason
-	return again
+	if j.refuse != reason {
+		j.refuse, j.times = reason, 0
+	}
+	j.times++
+	return j.times
 }
 
 func (d *desk) say(j *job, vain bool, format string, args ...any) {

@@ -65,6 +65,7 @@ type job struct {
 	last   string // what it looked like, for the report
 	vain   bool   // somebody tried to act, and could not
 	refuse string // why, if it was not a fault of the machine
+	times  int    // so often in a row
 	held   bool   // it was on hold once
 	faulty bool   // it must be returned, and is cancelled then
 	rng    *rand.Rand
