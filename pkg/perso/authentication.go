@@ -19,20 +19,21 @@ const MaxAuthentications = 2
 // no further try, whatever the keys.
 var ErrAuthenticationStopped = errors.New("perso: no further authentication of this chip")
 
-// CountAuthentication counts a try as failed before it is made. Its commit must
-// come before INITIALIZE UPDATE is sent; ErrAuthenticationStopped forbids it.
-func CountAuthentication(ctx context.Context, tx *postgres.Tx, chipID string, at time.Time) error {
-	n, err := tx.Exec(ctx, `
+// CountAuthentication counts a try as failed before it is made, and returns how
+// many that makes. Its commit must come before INITIALIZE UPDATE is sent;
+// ErrAuthenticationStopped forbids it.
+func CountAuthentication(ctx context.Context, tx *postgres.Tx, chipID string, at time.Time) (failures int, err error) {
+	err = tx.Get(ctx, &failures, `
 		INSERT INTO chip_authentication (chip_id, failures, at) VALUES ($1, 1, $2)
 		ON CONFLICT (chip_id) DO UPDATE SET failures = chip_authentication.failures + 1, at = excluded.at
-		WHERE chip_authentication.failures < $3`, chipID, at.UTC(), MaxAuthentications)
+		WHERE chip_authentication.failures < $3 RETURNING failures`, chipID, at.UTC(), MaxAuthentications)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, ErrAuthenticationStopped
+	}
 	if err != nil {
-		return fmt.Errorf("perso: counting authentication: %w", err)
+		return 0, fmt.Errorf("perso: counting authentication: %w", err)
 	}
-	if n == 0 {
-		return ErrAuthenticationStopped
-	}
-	return nil
+	return failures, nil
 }
 
 // ClearAuthentications forgets the failures of a chip after a success.
@@ -58,12 +59,13 @@ func AuthenticationFailures(ctx context.Context, r postgres.Reader, chipID strin
 	return n, nil
 }
 
-// UncountAuthentication takes back one count of a try that was given up before
-// EXTERNAL AUTHENTICATE went to the chip, because the HSM did not answer for
-// instance: the chip has not counted it either.
-func UncountAuthentication(ctx context.Context, tx *postgres.Tx, chipID string) error {
+// UncountAuthentication takes back the try that brought the count to failures and
+// was given up before EXTERNAL AUTHENTICATE went to the chip, because the HSM did
+// not answer for instance: the chip has not counted it either. Taking it back
+// twice, after a commit without an answer, takes back one.
+func UncountAuthentication(ctx context.Context, tx *postgres.Tx, chipID string, failures int) error {
 	if _, err := tx.Exec(ctx, `
-		UPDATE chip_authentication SET failures = failures - 1 WHERE chip_id = $1 AND failures > 0`, chipID); err != nil {
+		UPDATE chip_authentication SET failures = failures - 1 WHERE chip_id = $1 AND failures = $2 AND failures > 0`, chipID, failures); err != nil {
 		return fmt.Errorf("perso: taking back an authentication: %w", err)
 	}
 	return nil

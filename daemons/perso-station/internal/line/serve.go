@@ -180,6 +180,7 @@ type guard struct {
 	chip    string
 	prepaid bool // the next try was counted in the claim already
 	pending bool // counted, and not known to have succeeded
+	count   int  // that the pending try made
 	passed  bool // succeeded; the next record clears the counter
 }
 
@@ -190,8 +191,9 @@ func (g *guard) before(ctx context.Context) error {
 		g.prepaid = false
 		return nil
 	}
-	err := g.line.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		return perso.CountAuthentication(ctx, tx, g.chip, g.line.Office.Now())
+	err := g.line.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		g.count, err = perso.CountAuthentication(ctx, tx, g.chip, g.line.Office.Now())
+		return err
 	})
 	switch {
 	case err == nil:
@@ -214,7 +216,7 @@ func (g *guard) settle(ctx context.Context, tx *postgres.Tx, untried bool) error
 	case g.passed:
 		return perso.ClearAuthentications(ctx, tx, g.chip, g.line.Office.Now())
 	case g.pending && untried:
-		return perso.UncountAuthentication(ctx, tx, g.chip)
+		return perso.UncountAuthentication(ctx, tx, g.chip, g.count)
 	}
 	return nil
 }

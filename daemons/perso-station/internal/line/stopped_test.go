@@ -31,7 +31,7 @@ func TestFinishedCardWithoutTries(t *testing.T) {
 		require.Equal(t, "0F", chip.State().LifeCycle)
 		b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 			for range perso.MaxAuthentications {
-				err := perso.CountAuthentication(ctx, tx, chip.State().ChipID, b.line.Office.Now())
+				_, err := perso.CountAuthentication(ctx, tx, chip.State().ChipID, b.line.Office.Now())
 				if err != nil {
 					return err
 				}

@@ -53,7 +53,8 @@ func (t *task) personalise(ctx context.Context) verdict {
 		if claimed, err = perso.Claim(ctx, tx, id, place, l.change("")); err != nil {
 			return err
 		}
-		return perso.CountAuthentication(ctx, tx, id.ChipID, l.Office.Now())
+		t.guard.count, err = perso.CountAuthentication(ctx, tx, id.ChipID, l.Office.Now())
+		return err
 	})
 	if errors.Is(err, perso.ErrAuthenticationStopped) {
 		return t.giveUp(ctx, id, place, stoppedText)
