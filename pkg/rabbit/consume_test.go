@@ -278,6 +278,59 @@ func TestForeignFaultHoldsWithoutCounting(t *testing.T) {
 	require.Zero(t, left(t, cfg, rabbit.QueueValidator))
 }
 
+// An event whose transaction never ends in time, though the database answers,
+// blocks the queue no longer than its attempts; while the database does not
+// answer, it is held.
+func TestEventThatTakesTooLongIsShelved(t *testing.T) {
+	t.Parallel()
+	database, cfg := harness.NewDatabase(t), harness.Rabbit(t)
+	direct := database.Open(t, "")
+	done := newEffects(t, direct)
+	proxy := harness.Proxy(t, database.Address())
+	slow := database.Config(t, "")
+	slow.URL, slow.TxTimeout = replaceHost(t, slow.URL, proxy.Address()), time.Second
+	db, err := postgres.Open(slow)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+
+	events := submitted(20)
+	bad := events[7]
+	var alone atomic.Int64
+	b := rabbit.New(cfg, zerolog.Nop())
+	b.Consume(db, rabbit.QueueValidator, func(ctx context.Context, tx *postgres.Tx, batch []rabbit.Event) error {
+		for _, e := range batch {
+			if e.ID == bad.ID {
+				if len(batch) == 1 && alone.Add(1) == 1 {
+					proxy.Cut() // the first time it is the database that is away
+				}
+				_, err := tx.Exec(ctx, `SELECT pg_sleep(30)`)
+				return err
+			}
+		}
+		return done.add(ctx, tx, batch)
+	})
+	stop := running(t, b)
+	publish(t, b, events...)
+	require.Eventually(t, func() bool { return b.Consumers()[0].Holding }, soon, tick)
+	var recorded int
+	require.NoError(t, direct.Get(t.Context(), &recorded, `SELECT count(*) FROM delivery_attempt`))
+	require.Zero(t, recorded)
+	proxy.Resume()
+	var open []rabbit.ShelfRow
+	require.Eventually(t, func() bool {
+		open, err = rabbit.OpenShelf(t.Context(), direct)
+		return err == nil && len(open) == 1 && b.Consumers()[0].Done == 19
+	}, soon, tick)
+	stop()
+	require.Equal(t, bad.Subject, open[0].Subject)
+	require.Equal(t, 5, open[0].Attempts)
+	require.Contains(t, open[0].Reason, "took too long")
+	rows, times := done.count(t)
+	require.Equal(t, 19, rows)
+	require.Equal(t, 19, times)
+	require.Zero(t, left(t, cfg, rabbit.QueueValidator))
+}
+
 func TestPostgresAwayIsSatOut(t *testing.T) {
 	t.Parallel()
 	database, cfg := harness.NewDatabase(t), harness.Rabbit(t)

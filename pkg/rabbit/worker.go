@@ -36,9 +36,13 @@ const (
 // broker will deliver the messages again.
 var errSessionOver = errors.New("session over")
 
-// errTooLong says that a batch did not fit into the time of a transaction:
-// holding it would not help, its events are handled one by one.
-var errTooLong = errors.New("the batch took too long for one transaction")
+// errTooLong says that events did not fit into the time of a transaction though
+// the database answers: holding them would not help. Those of a batch are handled
+// one by one; for one that is alone it is a failure.
+var errTooLong = errors.New("the work took too long for one transaction")
+
+// answerWithin is how soon a database that is there answers a plain question.
+const answerWithin = 5 * time.Second
 
 // worker handles the deliveries of one consumer during one session.
 type worker struct {
@@ -233,11 +237,27 @@ func (w *worker) attempt(items []item) error {
 				w.queue, pq.Array(tried))
 			return err
 		})
-		if len(items) > 1 && errors.Is(err, context.DeadlineExceeded) && w.work.Err() == nil {
-			return errTooLong
+		if w.tooLong(err, len(items)) {
+			return fmt.Errorf("%w: %v", errTooLong, err) //nolint:errorlint // what it wraps is a foreign fault
 		}
 		return err
 	})
+}
+
+// tooLong says whether a transaction ran out of time by its own doing, and not
+// because something it needs is away.
+func (w *worker) tooLong(err error, events int) bool {
+	var hold *holdError
+	if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &hold) || errors.Is(err, postgres.ErrCommitUnknown) || w.work.Err() != nil {
+		return false
+	}
+	if events > 1 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(w.work, answerWithin)
+	defer cancel()
+	var one int
+	return w.db.Get(ctx, &one, `SELECT 1`) == nil
 }
 
 // handleSafely turns a panic of the handler into a fault of its events.
