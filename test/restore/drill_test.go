@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/test/crash/chaos"
 	"dukcapil.go.id/sifilma/test/crash/judge"
 	"dukcapil.go.id/sifilma/test/crash/load"
 	"dukcapil.go.id/sifilma/test/crash/office"
@@ -30,6 +32,7 @@ const (
 	cardsAfter  = 2  // finished by each station after the moment
 	papersAfter = 2  // numbered after the moment
 	dropsAfter  = 2  // answered after the moment
+	killsEarly  = 20 // daemons and services ended before the moment
 	paperGap    = 200
 	ticketGap   = 2000
 	// left runs on while the database is restored; all others are started again.
@@ -49,6 +52,48 @@ func (d *drill) count(db *postgres.DB, query string, args ...any) (n int) {
 	return n
 }
 
+// tally counts what only grows while the office is broken: it is nothing as long
+// as the database does not answer.
+func (d *drill) tally(db *postgres.DB, query string, args ...any) (n int) {
+	_ = db.Get(d.Context(), &n, query, args...)
+	return n
+}
+
+// ask puts a question until the database answers.
+func (d *drill) ask(what string, db *postgres.DB, dest any, query string) {
+	d.Helper()
+	d.await(what, func() string {
+		if err := db.Get(d.Context(), dest, query); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// storm breaks the office until calm is called, which lets everything come back.
+// By fallen, each of the two services was taken away once.
+func (d *drill) storm() (storm *chaos.Chaos, fallen time.Time, calm func()) {
+	const seed = 20261121
+	plan := chaos.Plan(seed, longPatience)
+	began := time.Now()
+	for _, service := range []office.Service{office.Postgres, office.RabbitMQ} {
+		at := slices.IndexFunc(plan, func(b chaos.Blow) bool { return b.Kind == chaos.Restart && b.Target == string(service) })
+		require.GreaterOrEqual(d, at, 0)
+		if t := began.Add(plan[at].At + plan[at].Long); t.After(fallen) {
+			fallen = t
+		}
+	}
+	storm = chaos.New(d.of, func(text string) { d.say("%s", text) }, d.world.Skip)
+	blowing, end := context.WithCancel(d.Context())
+	var all sync.WaitGroup
+	all.Go(func() { storm.Run(blowing, plan) })
+	return storm, fallen, func() {
+		end()
+		all.Wait()
+		require.Empty(d, storm.Failed())
+	}
+}
+
 func (d *drill) papers(db *postgres.DB) (all []issued) {
 	d.Helper()
 	require.NoError(d, db.Select(d.Context(), &all, `SELECT id, number, extract(year FROM dated)::int AS year FROM document WHERE number IS NOT NULL`))
@@ -63,11 +108,12 @@ func atLeast(what string, have, want int) string {
 	return ""
 }
 
-// TestWholeOfficeGoesOnAfterARestore: the office works under load; a backup is
-// taken, work goes on, a moment is picked, and work goes on after it: cards are
-// written, papers numbered, requests answered. Then the database breaks and is
-// restored to the moment, with the broker empty, and the cards and the stations'
-// journals as they are.
+// TestWholeOfficeGoesOnAfterARestore: the office works under load while its
+// daemons, services, lines and disks are broken all the time. A backup is taken,
+// work goes on, a moment is picked in the middle of that, and work goes on after
+// it: cards are written, papers numbered, requests answered. Then the database
+// breaks for good and is restored to the moment, with the broker empty, and the
+// cards and the stations' journals as they are.
 //
 // What was answered before the moment, by the server's clock, is there: a commit
 // has its time before it is answered, and recovery stops at the first commit
@@ -81,32 +127,47 @@ func TestWholeOfficeGoesOnAfterARestore(t *testing.T) {
 	dropping, enough := context.WithCancel(t.Context())
 	defer enough()
 	stop := d.work(dropping)
-	made := func() int { return d.count(db, `SELECT count(*) FROM card WHERE state = 'clear'`) }
+	storm, fallen, calm := d.storm()
+	made := func() int { return d.tally(db, `SELECT count(*) FROM card WHERE state = 'clear'`) }
 	d.await("cards are made", func() string { return atLeast("cards", made(), cardsEarly) })
 	backup := d.backup()
 	early := made()
-	d.await("more cards are made", func() string { return atLeast("cards", made(), early+cardsEarly) })
+	d.await("more cards are made, and all kinds of harm done", func() (missing string) {
+		if time.Now().Before(fallen) {
+			missing = "a service that falls; "
+		}
+		return missing + atLeast("cards", made(), early+cardsEarly) + atLeast("kills", storm.Kills(), killsEarly)
+	})
 	facts := d.world.Facts()
 	var moment time.Time
-	require.NoError(t, db.Get(t.Context(), &moment, `SELECT clock_timestamp()`))
-	d.say("the moment: %d tickets and %d decisions were answered before it", len(facts.Tickets), len(facts.Answers))
-	numbered := len(d.papers(db))
+	d.ask("the moment", db, &moment, `SELECT clock_timestamp()`)
+	d.say("%d tickets and %d decisions were answered before it, after %d kills", len(facts.Tickets), len(facts.Answers), storm.Kills())
+	papers := func() int { return d.tally(db, `SELECT count(*) FROM document WHERE number IS NOT NULL`) }
+	numbered, killed := papers(), storm.Kills()
 	d.await("much happened after the moment", func() string {
 		drops := len(d.world.Facts().Tickets) - len(facts.Tickets)
 		return atLeast("cards of the first station", d.proven("perso-station", moment), cardsAfter) +
 			atLeast("cards of the second station", d.proven(left, moment), cardsAfter) +
-			atLeast("papers", len(d.papers(db))-numbered, papersAfter) + atLeast("drops", drops, dropsAfter)
+			atLeast("papers", papers()-numbered, papersAfter) + atLeast("drops", drops, dropsAfter) +
+			atLeast("kills", storm.Kills()-killed, 1)
 	})
 	var last string
-	require.NoError(t, db.Get(t.Context(), &last, `SELECT pg_walfile_name(pg_current_wal_insert_lsn())`))
+	d.ask("its last segment", db, &last, `SELECT pg_walfile_name(pg_current_wal_insert_lsn())`)
 	d.await("the archive has it", func() string {
-		if d.count(db, `SELECT count(*) FROM pg_stat_archiver WHERE last_archived_wal >= $1`, last) == 0 {
+		if d.tally(db, `SELECT count(*) FROM pg_stat_archiver WHERE last_archived_wal >= $1`, last) == 0 {
 			return last
 		}
 		return ""
 	})
 
 	// The end of the old database, in the middle of work.
+	calm()
+	d.await("the station that is left alone is at work", func() string {
+		if ready, text := d.ready("perso-station", 1); !ready {
+			return text
+		}
+		return ""
+	})
 	before := d.papers(db)
 	for _, name := range office.Instances() {
 		d.of.Postgres[name].Cut()
@@ -172,7 +233,7 @@ func TestWholeOfficeGoesOnAfterARestore(t *testing.T) {
 	require.GreaterOrEqual(t, len(chips), 1)
 
 	d.goOn(db, facts)
-	d.judge(db, judge.Restored{Chips: d.reported(), Papers: paperGap}, emptied, moment, before)
+	d.judge(db, judge.Restored{Chips: d.reported(), Papers: paperGap}, append(storm.Emptied(), emptied), moment, before)
 }
 
 // goOn has people work on until nothing is left to do.
@@ -213,8 +274,8 @@ func (d *drill) goOn(db *postgres.DB, facts load.Facts) {
 }
 
 // judge looks at what both lives of the office left behind.
-func (d *drill) judge(db *postgres.DB, restored judge.Restored, emptied, moment time.Time, before []issued) {
-	verdict, err := judge.JudgeRestored(d.Context(), d.of, d.world, []time.Time{emptied}, restored)
+func (d *drill) judge(db *postgres.DB, restored judge.Restored, emptied []time.Time, moment time.Time, before []issued) {
+	verdict, err := judge.JudgeRestored(d.Context(), d.of, d.world, emptied, restored)
 	require.NoError(d, err)
 	require.Empty(d, verdict.Faults)
 	require.True(d, verdict.Good())

@@ -146,12 +146,18 @@ func (d *drill) work(dropping context.Context) (stop func()) {
 // script runs a program of the place as whoever runs the test.
 func (d *drill) script(env []string, name string, args ...string) string {
 	d.Helper()
+	out, err := d.try(env, name, args...)
+	require.NoError(d, err, "%s %s: %s", name, strings.Join(args, " "), out)
+	return out
+}
+
+// try is a script that may fail.
+func (d *drill) try(env []string, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = d.place.dir
 	cmd.Env = append([]string{"PATH=" + d.place.bin + ":/usr/sbin:/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=" + d.place.dir}, env...)
 	out, err := cmd.CombinedOutput()
-	require.NoError(d, err, "%s %s: %s", name, strings.Join(args, " "), out)
-	return string(out)
+	return string(out), err
 }
 
 // access is the environment of a program that reaches the database as its owner.
@@ -164,6 +170,8 @@ func (d *drill) access() []string {
 		"PGPASSWORD=" + strings.TrimSpace(string(password))}
 }
 
+// backup takes one, as often as it takes: one that is cut off says so and leaves
+// nothing that could be taken for a backup.
 func (d *drill) backup() (folder string) {
 	d.Helper()
 	journals := []string{}
@@ -172,11 +180,21 @@ func (d *drill) backup() (folder string) {
 		require.True(d, ok)
 		journals = append(journals, filepath.Dir(path))
 	}
-	said := d.script(append(d.access(), "BACKUP_DIR="+d.place.dir+"/cadangan", "BACKUP_JOURNALS="+strings.Join(journals, ":")),
-		filepath.Join(d.place.dir, "backup.sh"))
-	require.Contains(d, said, "utuh")
-	all, err := filepath.Glob(d.place.dir + "/cadangan/base/*Z")
-	require.NoError(d, err)
+	env := append(d.access(), "BACKUP_DIR="+d.place.dir+"/cadangan", "BACKUP_JOURNALS="+strings.Join(journals, ":"))
+	var all []string
+	d.await("a backup is taken", func() string {
+		said, err := d.try(env, filepath.Join(d.place.dir, "backup.sh"))
+		var bad error
+		all, bad = filepath.Glob(d.place.dir + "/cadangan/base/*Z")
+		require.NoError(d, bad)
+		if err != nil {
+			require.Empty(d, all, "%v\n%s", err, said)
+			d.say("a backup was cut off: %v", err)
+			return said
+		}
+		require.Contains(d, said, "utuh")
+		return ""
+	})
 	require.Len(d, all, 1)
 	return all[0]
 }
