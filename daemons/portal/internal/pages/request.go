@@ -8,6 +8,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
+	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -36,6 +37,7 @@ type cardCount struct {
 type requestBody struct {
 	Request    *view.Request
 	Waiting    []waitGroup
+	Planned    *capacity.Estimate // while cards are still to be made
 	Reason     string
 	Findings   []view.Finding
 	Summary    []pair
@@ -63,6 +65,9 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := requestBody{
 		Request: v, Waiting: groupWaits(v.Waiting), Reason: standingReason(v), Summary: requestSummary(v), Facts: factRows(v),
+	}
+	if v.State != request.Done && !request.Machine.Final(v.State) {
+		body.Planned = v.Estimate
 	}
 	if v.State == request.Returned {
 		body.Findings = v.Findings
