@@ -16,45 +16,71 @@ import (
 	"dukcapil.go.id/sifilma/test/virtualsam/writelog"
 )
 
-// Client is one connection; calls on it follow one another.
+// Client is one connection, made anew after one that broke; calls on it follow
+// one another.
 type Client struct {
+	path string
+
 	mu     sync.Mutex
-	conn   net.Conn
+	conn   net.Conn // nil after one that broke
 	reader *bufio.Reader
+	closed bool
 }
 
 // Dial connects to the socket at path.
 func Dial(ctx context.Context, path string) (*Client, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("virtualsam: %w", err)
+	c := &Client{path: path}
+	if err := c.dial(ctx); err != nil {
+		return nil, err
 	}
-	return &Client{conn: conn, reader: bufio.NewReader(conn)}, nil
+	return c, nil
+}
+
+func (c *Client) dial(ctx context.Context) error {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", c.path)
+	if err != nil {
+		return fmt.Errorf("virtualsam: %w", err)
+	}
+	c.conn, c.reader = conn, bufio.NewReader(conn)
+	return nil
 }
 
 // Close ends the connection; chips and slots stay as they are.
 func (c *Client) Close() error {
-	if err := c.conn.Close(); err != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	return c.hangUp()
+}
+
+func (c *Client) hangUp() error {
+	if c.conn == nil {
+		return nil
+	}
+	err := c.conn.Close()
+	c.conn = nil
+	if err != nil {
 		return fmt.Errorf("virtualsam: %w", err)
 	}
 	return nil
 }
 
-// Do sends one request. When ctx ends first, the connection is of no more use.
+// Do sends one request. When ctx ends first, it may or may not have been done.
 func (c *Client) Do(ctx context.Context, request control.Request) (control.Response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })()
-	raw, err := json.Marshal(request)
-	if err != nil {
-		return control.Response{}, fmt.Errorf("virtualsam: %w", err)
+	if c.closed {
+		return control.Response{}, fmt.Errorf("virtualsam: %s: %w", request.Op, net.ErrClosed)
 	}
-	if _, err := c.conn.Write(append(raw, '\n')); err != nil {
-		return control.Response{}, fmt.Errorf("virtualsam: %s: %w", request.Op, errors.Join(err, ctx.Err()))
+	if c.conn == nil {
+		if err := c.dial(ctx); err != nil {
+			return control.Response{}, err
+		}
 	}
-	line, err := c.reader.ReadBytes('\n')
+	line, err := c.exchange(ctx, request)
 	if err != nil {
+		_ = c.hangUp() // an answer may still be on its way
 		return control.Response{}, fmt.Errorf("virtualsam: %s: %w", request.Op, errors.Join(err, ctx.Err()))
 	}
 	var response control.Response
@@ -65,6 +91,20 @@ func (c *Client) Do(ctx context.Context, request control.Request) (control.Respo
 		return response, fmt.Errorf("virtualsam: %s: %s", request.Op, response.Error)
 	}
 	return response, nil
+}
+
+// exchange sends a line and reads one.
+func (c *Client) exchange(ctx context.Context, request control.Request) ([]byte, error) {
+	conn := c.conn
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	raw, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(append(raw, '\n')); err != nil {
+		return nil, err
+	}
+	return c.reader.ReadBytes('\n')
 }
 
 // Make makes a chip.

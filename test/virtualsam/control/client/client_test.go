@@ -135,6 +135,22 @@ func TestInsertAndWait(t *testing.T) {
 	require.Empty(t, lines)
 }
 
+// A call that is given up costs its connection, not the client.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	require.NoError(t, w.client.Make(w.ctx, chip("1")))
+	over, cancel := context.WithCancel(w.ctx)
+	cancel()
+	require.ErrorIs(t, w.client.InsertAndWait(over, "A", "1", patience), context.Canceled)
+	_, chips, err := w.client.List(w.ctx)
+	require.NoError(t, err)
+	require.Len(t, chips, 1)
+	require.NoError(t, w.client.Close())
+	_, _, err = w.client.List(w.ctx)
+	require.ErrorIs(t, err, net.ErrClosed)
+}
+
 func TestFault(t *testing.T) {
 	t.Parallel()
 	w := start(t)
