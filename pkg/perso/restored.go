@@ -41,7 +41,8 @@ func Unknown(ctx context.Context, r postgres.Reader, ids []string) (lost []strin
 	return lost, nil
 }
 
-// LostAttempt is an attempt that only a station's journal knows.
+// LostAttempt is an attempt that only stations' journals know, as one of them
+// knows it.
 type LostAttempt struct {
 	ID      string    `db:"id"`
 	ChipID  string    `db:"chip_id"`
@@ -55,7 +56,7 @@ type LostAttempt struct {
 func NoteLost(ctx context.Context, tx *postgres.Tx, all ...LostAttempt) error {
 	for _, a := range all {
 		if _, err := tx.Exec(ctx, `
-			INSERT INTO lost_attempt (id, chip_id, station, last, at) VALUES ($1,$2,$3,$4,$5) ON CONFLICT (id) DO NOTHING`,
+			INSERT INTO lost_attempt (id, chip_id, station, last, at) VALUES ($1,$2,$3,$4,$5) ON CONFLICT (id, station) DO NOTHING`,
 			a.ID, a.ChipID, a.Station, a.Last, a.At.UTC()); err != nil {
 			return fmt.Errorf("perso: noting a lost attempt: %w", err)
 		}

@@ -144,16 +144,21 @@ func (l *Line) Settle(ctx context.Context) error {
 func (l *Line) Reconcile(ctx context.Context) error {
 	last := map[string]journal.Entry{} // by attempt
 	var begun []string                 // attempts since the last restore that was noticed
+	known := map[string]bool{}         // the same
 	var epoch int                      // that it was given
 	if err := l.Journal.Replay(func(e journal.Entry) error {
 		if e.Attempt != "" {
 			last[e.Attempt] = e
 		}
 		switch e.Kind {
-		case entryIntent:
-			begun = append(begun, e.Attempt)
+		case entryIntent, entryResumed: // begun here, or by another station
+			if !known[e.Attempt] {
+				known[e.Attempt] = true
+				begun = append(begun, e.Attempt)
+			}
 		case entryEpoch:
 			begun = nil
+			clear(known)
 			return json.Unmarshal(e.Data, &epoch)
 		}
 		return nil
@@ -187,8 +192,9 @@ const lastBegun = 1000
 var ErrOlder = errors.New("line: the database is older than the station's journal; run `sifilma restored`")
 
 // outlive notices a database that was restored from a backup older than what
-// this station has written. An intent is committed before it is in the journal,
-// so an attempt that only the journal knows is proof. Until people have raised the
+// this station has written. An intent is committed before any journal has it, also
+// when another station takes the attempt up, so one that only the journal knows is
+// proof. Until people have raised the
 // epoch of the numbers, no card is begun: papers and tickets must not go on
 // either. Then the office is told what the journal knows. The cards themselves
 // say so when they are seen again; see forgotten.

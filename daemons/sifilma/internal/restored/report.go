@@ -56,10 +56,12 @@ func Report(ctx context.Context, db *postgres.DB, out io.Writer) error {
 		Serial  string    `db:"serial"`
 		State   string    `db:"state"`
 	}
-	// A chip that was bound before the moment, or was seen again since, is known.
+	// A chip that was bound before the moment, or was seen again since, is known. Of
+	// several stations that wrote by one attempt, the last has the word.
 	if err := db.Select(ctx, &lost, `
 		SELECT l.id, l.chip_id, l.station, l.last, l.at, coalesce(c.serial, '') AS serial, coalesce(c.state, '') AS state
-		FROM lost_attempt l LEFT JOIN card c ON c.chip_id = l.chip_id ORDER BY l.at, l.id`); err != nil {
+		FROM (SELECT DISTINCT ON (id) * FROM lost_attempt ORDER BY id, at DESC) AS l
+		LEFT JOIN card c ON c.chip_id = l.chip_id ORDER BY l.at, l.id`); err != nil {
 		return fmt.Errorf("restored: report: %w", err)
 	}
 	say("Kartu yang ditulis sesudah saat pemulihan, menurut jurnal stasiun: %d", len(lost))
