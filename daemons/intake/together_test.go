@@ -21,8 +21,8 @@ import (
 	"dukcapil.go.id/sifilma/test/harness"
 )
 
-// patient lets no drop give up while a test holds the writer.
-const patient = "api: {rate_per_second: 1000, rate_burst: 1000, answer_time: 1m}"
+// patient lets no drop give up while a test holds the only writer.
+const patient = "api: {rate_per_second: 1000, rate_burst: 1000, answer_time: 1m, commits_at_once: 1}"
 
 // hold has the drop of the produsen under a key wait inside its transaction, and
 // with it all that come after, until release is called.
@@ -232,6 +232,24 @@ func TestADropThatFailsHarmsNoNeighbour(t *testing.T) {
 	poison.parcel.form["title"] = "bukan racun"
 	again := o.send(t, drops, poison.parcel, "k-racun")
 	require.Equal(t, http.StatusAccepted, again.status, "a key whose drop failed may be used again")
+}
+
+// While one transaction waits for something in the database, drops go on in
+// another.
+func TestAHeldTransactionHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "api: {rate_per_second: 1000, rate_burst: 1000, answer_time: 1m}")
+	release := o.hold(t, "gate")
+	held := numbered(t, "ditahan", "gate")
+	o.post(t, held)
+	o.locked(t)
+	for i := range 3 {
+		r := o.send(t, drops, numbered(t, fmt.Sprint("ref ", i), "").parcel, fmt.Sprint("k", i))
+		require.Equal(t, http.StatusAccepted, r.status, string(r.body))
+	}
+	require.Equal(t, 3, o.count(t, "request"))
+	release()
+	require.Equal(t, http.StatusAccepted, (<-held.reply).status)
 }
 
 func TestTheFirstOfTwoCopiesFails(t *testing.T) {

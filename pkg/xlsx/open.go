@@ -220,7 +220,7 @@ func (w *Workbook) openPart(part string) (*scanner, io.Closer, error) {
 	if err != nil {
 		return nil, nil, refuse(Damaged, part, "cannot be unpacked")
 	}
-	return newScanner(r), r, nil
+	return newScanner(r, f.UncompressedSize64), r, nil
 }
 
 // damaged turns a fault of the XML or the archive into *Error.

@@ -42,8 +42,10 @@ const (
 
 const (
 	windowBytes = 64 << 10
-	tokenBytes  = 1 << 20 // the longest tag or CDATA section
-	maxDepth    = 128
+	// leastBytes is the window of an empty part.
+	leastBytes = 512
+	tokenBytes = 1 << 20 // the longest tag or CDATA section
+	maxDepth   = 128
 )
 
 var (
@@ -52,8 +54,10 @@ var (
 	errText     = errors.New("not well-formed text")
 )
 
-func newScanner(r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, windowBytes)}
+// newScanner scans a part of about size bytes; most are much smaller than a
+// window.
+func newScanner(r io.Reader, size uint64) *scanner {
+	return &scanner{r: r, buf: make([]byte, min(windowBytes, size+leastBytes))}
 }
 
 // more reads further bytes into the window, moving or growing it as needed.

@@ -14,8 +14,9 @@ import (
 )
 
 // events lists what the scanner makes of a text, joined text pieces and all.
-func events(r io.Reader) ([]string, error) {
-	s := newScanner(r)
+func events(r io.Reader) ([]string, error) { return eventsOf(newScanner(r, windowBytes)) }
+
+func eventsOf(s *scanner) ([]string, error) {
 	var list []string
 	var text []byte
 	flush := func() {
@@ -111,6 +112,13 @@ func TestScannerWindows(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, want, got, name)
 	}
+	// A part that is larger than it said.
+	long := strings.Replace(scanSample, "</", strings.Repeat("text ", 1000)+"</", 1)
+	have, err := events(strings.NewReader(long))
+	require.NoError(t, err)
+	got, err := eventsOf(newScanner(strings.NewReader(long), 0))
+	require.NoError(t, err)
+	require.Equal(t, have, got)
 	// Texts and tags that lie across the edges of the window.
 	for pad := windowBytes - 60; pad < windowBytes+10; pad++ {
 		long := "<r>" + strings.Repeat("x", pad) + "&amp;é\r\n</r>"

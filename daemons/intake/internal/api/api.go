@@ -45,6 +45,9 @@ type Config struct {
 	// DropsPerCommit is how many small drops one transaction takes at most; with 1
 	// each has its own.
 	DropsPerCommit int `yaml:"drops_per_commit"`
+	// CommitsAtOnce is how many such transactions run at once: with two the
+	// database works on one while the other is on its way.
+	CommitsAtOnce int `yaml:"commits_at_once"`
 	// AnswerTime is how long a client waits for the database before he is asked to
 	// come again.
 	AnswerTime time.Duration `yaml:"answer_time"`
@@ -54,7 +57,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		RatePerSecond: 5, RateBurst: 20, Uploads: 64, UploadTime: 2 * time.Minute, KeepAnswers: 7 * 24 * time.Hour,
-		DropsPerCommit: 100, AnswerTime: 10 * time.Second,
+		DropsPerCommit: 100, CommitsAtOnce: 2, AnswerTime: 10 * time.Second,
 	}
 }
 
@@ -71,6 +74,8 @@ func (c Config) Validate() error {
 		return errors.New("keep_answers is under 1h")
 	case c.DropsPerCommit < 1:
 		return errors.New("drops_per_commit must be above 0")
+	case c.CommitsAtOnce < 1:
+		return errors.New("commits_at_once must be above 0")
 	case c.AnswerTime <= 0:
 		return errors.New("answer_time must be above 0")
 	}
@@ -107,7 +112,7 @@ func New(cfg Config, limits drop.Limits, db *postgres.DB, spool *drop.Spool, dis
 	}
 	a := &API{
 		cfg: cfg, limits: limits, db: db, drops: drop.NewReader(spool, limits), disk: disk, office: office, machine: machine,
-		writer: commit.New(commit.Config{PublicURL: cfg.PublicURL, DropsPerCommit: cfg.DropsPerCommit, Patience: cfg.AnswerTime},
+		writer: commit.New(commit.Config{PublicURL: cfg.PublicURL, DropsPerCommit: cfg.DropsPerCommit, CommitsAtOnce: cfg.CommitsAtOnce, Patience: cfg.AnswerTime},
 			db, office, machine, registry),
 		template: template.Bytes(), slots: make(chan struct{}, cfg.Uploads), limiters: newLimiters(cfg),
 		counted: prometheus.NewCounterVec(prometheus.CounterOpts{

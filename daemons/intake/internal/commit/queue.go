@@ -50,11 +50,15 @@ func (q *queue) put(w *waiter) bool {
 		q.turns = append(q.turns, of)
 	}
 	q.lines[of] = append(q.lines[of], w)
+	q.ring()
+	return true
+}
+
+func (q *queue) ring() {
 	select {
 	case q.bell <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 // withdraw takes a drop back that nobody has taken yet.
@@ -98,6 +102,9 @@ func (q *queue) take(most int, size int64) []*waiter {
 		} else {
 			q.turns = append(q.turns[1:], of)
 		}
+	}
+	if len(q.turns) > 0 {
+		q.ring() // for another writer
 	}
 	slices.SortFunc(taken, func(a, b *waiter) int { return cmp.Compare(a.number, b.number) })
 	return taken

@@ -1,12 +1,13 @@
 // Package commit writes drops into the database: answer, files, request,
 // timeline, audit and message of a drop in one transaction, and of many small
-// drops in the same. While one transaction runs, drops wait; the next takes
-// what has come meanwhile. So a lone drop waits for nobody, and under load one
-// commit serves many.
+// drops in the same. Two transactions may run at once, so that the database works
+// while the other is on its way; what comes meanwhile waits for the next. A lone
+// drop waits for nobody, and under load one commit serves many.
 package commit
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,9 @@ const (
 	batchBytes = 2 << 20
 	// largeAtOnce bounds the drops that are written by themselves.
 	largeAtOnce = 4
+	// pace is how far apart they begin at least while drops come faster than one by
+	// one, so that there is something to share them.
+	pace = 10 * time.Millisecond
 	// retry is what a client is asked to wait when the database is away.
 	retry = 5 * time.Second
 )
@@ -36,10 +40,14 @@ type Writer struct {
 	machine   clock.Machine
 	publicURL string
 	most      int // drops of one transaction
+	writers   int // transactions of many at once
 	patience  time.Duration
 	queue     *queue
 	large     chan struct{}
 	sizes     prometheus.Histogram
+
+	mu    sync.Mutex
+	began time.Time // of the last transaction, if it was of several drops
 }
 
 // Config of a Writer.
@@ -48,6 +56,8 @@ type Config struct {
 	// DropsPerCommit is how many small drops one transaction takes at most; 1
 	// writes each by itself.
 	DropsPerCommit int
+	// CommitsAtOnce is how many transactions of many small drops run at once.
+	CommitsAtOnce int
 	// Patience is how long a client waits for the database: past it he is asked to
 	// come again, and a transaction of many is given up.
 	Patience time.Duration
@@ -56,7 +66,8 @@ type Config struct {
 // New makes a writer; registry may be nil.
 func New(cfg Config, db *postgres.DB, office clock.Office, machine clock.Machine, registry prometheus.Registerer) *Writer {
 	w := &Writer{
-		db: db, office: office, machine: machine, publicURL: cfg.PublicURL, most: cfg.DropsPerCommit, patience: cfg.Patience,
+		db: db, office: office, machine: machine, publicURL: cfg.PublicURL, most: cfg.DropsPerCommit,
+		writers: cfg.CommitsAtOnce, patience: cfg.Patience,
 		queue: newQueue(), large: make(chan struct{}, largeAtOnce),
 		sizes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "sifilma_intake_commit_drops", Help: "Drops written by one transaction.", Buckets: []float64{1, 2, 5, 10, 20, 50, 100},
@@ -107,6 +118,15 @@ func (w *Writer) Submit(ctx context.Context, e Entry) (Answer, error) {
 
 // Run writes what Submit brings until ctx ends, and then what is left.
 func (w *Writer) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	for range w.writers {
+		all.Go(func() { w.serve(ctx) })
+	}
+	all.Wait()
+	return nil
+}
+
+func (w *Writer) serve(ctx context.Context) {
 	for {
 		select {
 		case <-w.queue.bell:
@@ -114,15 +134,36 @@ func (w *Writer) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			w.queue.close()
 			w.empty(ctx)
-			return nil
+			return
 		}
 	}
 }
 
 func (w *Writer) empty(ctx context.Context) {
-	for batch := w.queue.take(w.most, batchBytes); len(batch) > 0; batch = w.queue.take(w.most, batchBytes) {
+	for batch := w.next(ctx); len(batch) > 0; batch = w.next(ctx) {
 		w.write(context.WithoutCancel(ctx), batch)
 	}
+}
+
+// next takes what one transaction may hold, when it may begin.
+func (w *Writer) next(ctx context.Context) []*waiter {
+	w.mu.Lock()
+	wait := pace - w.machine.Now().Sub(w.began)
+	w.mu.Unlock()
+	if wait > 0 && w.queue.len() < w.most {
+		_ = clock.Sleep(ctx, w.machine, wait) // at the end of the process there is no hurry to save
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	batch := w.queue.take(w.most, batchBytes)
+	switch len(batch) {
+	case 0: // the other writer has them
+	case 1:
+		w.began = time.Time{}
+	default:
+		w.began = w.machine.Now()
+	}
+	return batch
 }
 
 // write writes a batch, and then what in it had to wait for the rest.
