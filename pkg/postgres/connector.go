@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -136,6 +138,9 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	setDefault(pc.Runtime, "timezone", "UTC")
 	setDefault(pc.Runtime, "idle_in_transaction_session_timeout", idleInTransaction)
+	// Shorter than a transaction, so that waiting for what somebody else holds is
+	// told from work that takes too long.
+	setDefault(pc.Runtime, "lock_timeout", strconv.FormatInt((cmp.Or(c.cfg.TxTimeout, defaultTxTimeout)/2).Milliseconds(), 10))
 	if c.readOnly {
 		// lib/pq's read-write check looks at the session default, which is read-only
 		// here; "primary" asks the server itself. It is also what a host list is for.

@@ -64,6 +64,9 @@ func MigrateAs(ctx context.Context, owner Config, files fs.FS) error {
 		return fmt.Errorf("postgres: migrate: %w", err)
 	}
 	defer func() { _ = cn.Close() }()
+	if _, err := cn.ExecContext(ctx, `SET lock_timeout = 0`); err != nil { // another one may be at it for long
+		return fmt.Errorf("postgres: migrate: %w", err)
+	}
 	if _, err := cn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(migrateLock)); err != nil {
 		return fmt.Errorf("postgres: migrate: lock: %w", err)
 	}

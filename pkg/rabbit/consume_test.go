@@ -331,6 +331,39 @@ func TestEventThatTakesTooLongIsShelved(t *testing.T) {
 	require.Zero(t, left(t, cfg, rabbit.QueueValidator))
 }
 
+// Somebody else's lock is not the event's fault, however long it is held.
+func TestLockedOutIsHeld(t *testing.T) {
+	t.Parallel()
+	database, cfg := harness.NewDatabase(t), harness.Rabbit(t)
+	direct := database.Open(t, "")
+	done := newEffects(t, direct)
+	impatient := database.Config(t, "")
+	impatient.TxTimeout = time.Second
+	db, err := postgres.Open(impatient)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	b := rabbit.New(cfg, zerolog.Nop())
+	var tries atomic.Int64
+	b.Consume(db, rabbit.QueueValidator, func(ctx context.Context, tx *postgres.Tx, batch []rabbit.Event) error {
+		tries.Add(1)
+		return done.add(ctx, tx, batch)
+	})
+	stop := running(t, b)
+	require.NoError(t, direct.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := tx.Exec(ctx, `LOCK TABLE effect`); err != nil {
+			return err
+		}
+		publish(t, b, submitted(1)...)
+		require.Eventually(t, func() bool { return tries.Load() > 6 }, soon, tick, "more often than an event may fail")
+		return nil
+	}))
+	require.Eventually(t, func() bool { return b.Consumers()[0].Done == 1 }, soon, tick)
+	stop()
+	var recorded int
+	require.NoError(t, direct.Get(t.Context(), &recorded, `SELECT (SELECT count(*) FROM delivery_attempt) + (SELECT count(*) FROM shelf)`))
+	require.Zero(t, recorded)
+}
+
 func TestPostgresAwayIsSatOut(t *testing.T) {
 	t.Parallel()
 	database, cfg := harness.NewDatabase(t), harness.Rabbit(t)

@@ -229,7 +229,9 @@ func (w *worker) attempt(items []item) error {
 		ctx = trace.ContextWith(ctx, trace.Child(events[0].TraceParent))
 	}
 	return w.hold(func() error {
+		ran := false
 		err := w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			ran = true
 			if err := w.handleSafely(ctx, tx, events); err != nil || len(tried) == 0 {
 				return err
 			}
@@ -237,15 +239,16 @@ func (w *worker) attempt(items []item) error {
 				w.queue, pq.Array(tried))
 			return err
 		})
-		if w.tooLong(err, len(items)) {
+		if ran && w.tooLong(err, len(items)) {
 			return fmt.Errorf("%w: %v", errTooLong, err) //nolint:errorlint // what it wraps is a foreign fault
 		}
 		return err
 	})
 }
 
-// tooLong says whether a transaction ran out of time by its own doing, and not
-// because something it needs is away.
+// tooLong says whether a transaction that had begun ran out of time by its own
+// doing, and not because something it needs is away or locked (which PostgreSQL
+// says earlier, see lock_timeout in pkg/postgres).
 func (w *worker) tooLong(err error, events int) bool {
 	var hold *holdError
 	if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &hold) || errors.Is(err, postgres.ErrCommitUnknown) || w.work.Err() != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -53,10 +54,13 @@ func CreateAll(ctx context.Context, tx *postgres.Tx, all []New) ([]Request, erro
 	return made, announce(ctx, tx, steps...)
 }
 
-// insert writes the rows of new requests.
+// insert writes the rows of new requests, in the order of their numbers at the
+// produsen, so that two batches with the same ones do not wait in a circle.
 func insert(ctx context.Context, tx *postgres.Tx, all []Request) error {
 	var c columns
-	for _, r := range all {
+	for _, r := range slices.SortedFunc(slices.Values(all), func(a, b Request) int {
+		return cmp.Or(cmp.Compare(a.InstitutionID, b.InstitutionID), cmp.Compare(a.Form.Reference, b.Form.Reference))
+	}) {
 		f := r.Form
 		c.add(r.ID, r.Ticket, f.Kind, r.InstitutionID, f.Reference, f.Title, f.SAMFunction, f.CardCount, f.MachineType,
 			f.PKSNumber, f.Notes, f.Sender, f.Post, f.Number, f.Date, f.Subject, string(r.State), r.CreatedBy, r.CreatedAt,

@@ -75,7 +75,9 @@ func (d *desk) attend(ctx context.Context, j *job) bool {
 		if people.Is(err, http.StatusNotFound) {
 			d.surprise("permohonan %s diterima tetapi tidak ada", j.ticket)
 		}
-		d.say(j, true, "%v", err)
+		if ctx.Err() == nil {
+			d.say(j, true, "%v", err)
+		}
 		return false
 	}
 	if v.over() {
@@ -85,13 +87,16 @@ func (d *desk) attend(ctx context.Context, j *job) bool {
 	call, cancel := context.WithTimeout(ctx, 45*time.Second)
 	defer cancel()
 	acted, err := d.act(call, j, v)
+	if ctx.Err() != nil {
+		return false // what came before stands
+	}
 	if people.Is(err, http.StatusConflict, http.StatusPreconditionFailed) {
 		// Somebody was faster, or something is still on its way; but then it changes.
 		vain := d.again(j, fmt.Sprint(v.State, v.Version, err)) >= wedgedAfter
 		d.say(j, vain, "%s versi %d: %v", v.State, v.Version, err)
 		return false
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
 		var p *people.Problem
 		if errors.As(err, &p) && p.Status < 500 && p.Status != http.StatusTooManyRequests && d.again(j, v.State+err.Error()) > 1 {
 			d.surprise("permohonan %s dalam keadaan %s: %v", j.ticket, v.State, err)
@@ -99,8 +104,11 @@ func (d *desk) attend(ctx context.Context, j *job) bool {
 		d.say(j, true, "%s: %v", v.State, err)
 		return false
 	}
+	if acted {
+		d.again(j, "")
+	}
 	d.say(j, false, "%s versi %d, kartu %+v, dokumen %+v, serah terima %+v", v.State, v.Version, v.Cards, v.Documents, v.Handovers)
-	return acted && err == nil
+	return acted
 }
 
 // wedgedAfter is how often the same decision on an unchanged request meets a

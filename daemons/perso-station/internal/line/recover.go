@@ -151,7 +151,7 @@ func (l *Line) Reconcile(ctx context.Context) error {
 			last[e.Attempt] = e
 		}
 		switch e.Kind {
-		case entryIntent, entryResumed: // begun here, or by another station
+		case entryIntent, entryResumed, entryProven: // begun here, or by another station
 			if !known[e.Attempt] {
 				known[e.Attempt] = true
 				begun = append(begun, e.Attempt)

@@ -181,7 +181,7 @@ type guard struct {
 	prepaid bool // the next try was counted in the claim already
 	pending bool // counted, and not known to have succeeded
 	count   int  // that the pending try made
-	passed  bool // succeeded; the next record clears the counter
+	passed  bool // succeeded; the next record, or the next try, clears the counter
 }
 
 func (g *guard) sam() sam.Guard { return sam.Guard{Before: g.before, After: g.after} }
@@ -192,12 +192,20 @@ func (g *guard) before(ctx context.Context) error {
 		return nil
 	}
 	err := g.line.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if g.passed {
+			if err := perso.ClearAuthentications(ctx, tx, g.chip, g.line.Office.Now()); err != nil {
+				return err
+			}
+		}
 		g.count, err = perso.CountAuthentication(ctx, tx, g.chip, g.line.Office.Now())
 		return err
 	})
 	switch {
 	case err == nil:
-		g.pending = true
+		g.pending, g.passed = true, false
+	case errors.Is(err, postgres.ErrCommitUnknown):
+		g.pending = true // to be taken back, if it was counted
+		return errors.Join(errAway, err)
 	case !errors.Is(err, perso.ErrAuthenticationStopped):
 		return errors.Join(errAway, err)
 	}
@@ -219,6 +227,13 @@ func (g *guard) settle(ctx context.Context, tx *postgres.Tx, untried bool) error
 		return perso.UncountAuthentication(ctx, tx, g.chip, g.count)
 	}
 	return nil
+}
+
+// settled notes that a record with what settle did is committed.
+func (g *guard) settled(untried bool) {
+	if g.passed || untried {
+		g.pending, g.passed = false, false
+	}
 }
 
 // pause shows that the card waits, until a bell or for a moment. It fails when

@@ -54,3 +54,22 @@ func TestFinishedCardWithoutTries(t *testing.T) {
 		b.removeCard()
 	}
 }
+
+// A writing that is taken up authenticates twice, with nothing recorded between:
+// the second try begins where the success of the first left the counter.
+func TestASuccessCountsForTheNextTry(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	failures := func() int { return b.count(`SELECT failures FROM chip_authentication WHERE chip_id = 'CHIP'`) }
+	killed := b.line.Try("CHIP")
+	require.NoError(t, killed(t.Context(), false)) // and nobody is left to settle it
+	try := b.line.Try("CHIP")
+	require.NoError(t, try(t.Context(), true))
+	require.Equal(t, perso.MaxAuthentications, failures())
+	require.NoError(t, try(t.Context(), true))
+	require.Equal(t, 1, failures())
+	require.NoError(t, try(t.Context(), false))
+	require.Equal(t, 1, failures())
+	require.NoError(t, try(t.Context(), false))
+	require.ErrorIs(t, try(t.Context(), false), perso.ErrAuthenticationStopped)
+}

@@ -243,7 +243,7 @@ func (t *task) hold(ctx context.Context) error {
 		}
 		err := t.line.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) error { return t.guard.settle(ctx, tx, true) })
 		if err == nil {
-			t.guard.pending, t.guard.passed = false, false
+			t.guard.settled(true)
 			return nil
 		}
 	}
@@ -354,9 +354,7 @@ func (t *task) recordWith(ctx context.Context, want machine.State, untried bool,
 		})
 		if err == nil {
 			t.hand = next
-			if t.guard.passed || untried {
-				t.guard.pending, t.guard.passed = false, false
-			}
+			t.guard.settled(untried)
 			return nil
 		}
 		if !postgres.Foreign(err) && !errors.Is(err, postgres.ErrStale) {
@@ -381,6 +379,7 @@ func (t *task) recordWith(ctx context.Context, want machine.State, untried bool,
 			return errors.Join(err, rerr)
 		case fresh.Card.State == want && fresh.Attempt.ID == t.hand.Attempt.ID && fresh.Card.Version > t.hand.Card.Version:
 			t.hand = fresh
+			t.guard.settled(untried)
 			return nil
 		case errors.Is(err, postgres.ErrStale):
 			return err

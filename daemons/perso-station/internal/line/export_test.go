@@ -1,0 +1,15 @@
+package line
+
+import "context"
+
+// Try is one authentication of a chip after the other, without a card: before
+// each the counter, and after it whether it succeeded.
+func (l *Line) Try(chip string) func(ctx context.Context, succeeds bool) error {
+	g := &guard{line: l, chip: chip}
+	return func(ctx context.Context, succeeds bool) error {
+		if err := g.before(ctx); err != nil || !succeeds {
+			return err
+		}
+		return g.after(ctx)
+	}
+}
