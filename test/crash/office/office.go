@@ -250,45 +250,57 @@ func (of *Office) Restart(ctx context.Context, which Service, sig syscall.Signal
 	if ctx.Err() != nil {
 		return nil // another service took until the end
 	}
-	s, err := local.Load(of.Dir)
+	_, err := of.restart(ctx, which, sig, func(*local.Services) error {
+		_ = Pause(ctx, away) // at the end of the run it comes back at once
+		return nil
+	})
+	return err
+}
+
+// EmptyBroker has the broker come back from a new disk: queues and messages are
+// gone, and every session with them.
+func (of *Office) EmptyBroker(ctx context.Context) error {
+	of.serve.Lock()
+	defer of.serve.Unlock()
+	s, err := of.restart(ctx, RabbitMQ, syscall.SIGKILL, func(s *local.Services) error {
+		return os.RemoveAll(filepath.Join(s.Data, "rabbitmq", "mnesia"))
+	})
 	if err != nil {
 		return err
+	}
+	// As whoever sets a broker up does.
+	all := map[string]string{"configure": ".*", "write": ".*", "read": ".*"}
+	return errors.Join(
+		s.Rabbit.API(ctx, http.MethodPut, "/vhosts/sifilma", map[string]any{}, nil),
+		s.Rabbit.API(ctx, http.MethodPut, "/permissions/sifilma/"+url.PathEscape(s.Rabbit.User), all, nil),
+	)
+}
+
+// restart ends a service, has meanwhile done while it is away, and starts it; the
+// caller holds serve.
+func (of *Office) restart(ctx context.Context, which Service, sig syscall.Signal, meanwhile func(*local.Services) error) (*local.Services, error) {
+	s, err := local.Load(of.Dir)
+	if err != nil {
+		return nil, err
 	}
 	p := s.Postgres.Process
 	if which == RabbitMQ {
 		p = s.Rabbit.Process
 	}
 	p.Signal(sig, false)
-	run := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
 	defer cancel()
 	// Start leaves alone what still lives, so it must be seen dead, also when the
 	// run is over meanwhile.
 	for p.Alive() {
 		if err := Pause(ctx, 50*time.Millisecond); err != nil {
-			return fmt.Errorf("%s tidak berhenti: %w", which, err)
+			return nil, fmt.Errorf("%s tidak berhenti: %w", which, err)
 		}
 	}
-	_ = Pause(run, away) // at the end of the run it comes back at once
-	_, err = local.Start(ctx, local.Options{Dir: of.Dir, Readers: readers})
-	return err
-}
-
-// EmptyBroker takes everything out of the broker, as if it came back from a new
-// disk: queues and messages are gone, and every session with them.
-func (of *Office) EmptyBroker(ctx context.Context) error {
-	of.serve.Lock()
-	defer of.serve.Unlock()
-	s, err := local.Load(of.Dir)
-	if err != nil {
-		return err
+	if err := meanwhile(s); err != nil {
+		return nil, err
 	}
-	all := map[string]string{"configure": ".*", "write": ".*", "read": ".*"}
-	return errors.Join(
-		s.Rabbit.API(ctx, http.MethodDelete, "/vhosts/sifilma", nil, nil),
-		s.Rabbit.API(ctx, http.MethodPut, "/vhosts/sifilma", map[string]any{}, nil),
-		s.Rabbit.API(ctx, http.MethodPut, "/permissions/sifilma/"+url.PathEscape(s.Rabbit.User), all, nil),
-	)
+	return local.Start(ctx, local.Options{Dir: of.Dir, Readers: readers})
 }
 
 // DB is the database as its owner sees it, past all relays.
