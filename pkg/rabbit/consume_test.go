@@ -289,9 +289,7 @@ func TestEventThatTakesTooLongIsShelved(t *testing.T) {
 	proxy := harness.Proxy(t, database.Address())
 	slow := database.Config(t, "")
 	slow.URL, slow.TxTimeout = replaceHost(t, slow.URL, proxy.Address()), time.Second
-	db, err := postgres.Open(slow)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
+	db := openDB(t, slow)
 
 	events := submitted(20)
 	bad := events[7]
@@ -318,6 +316,7 @@ func TestEventThatTakesTooLongIsShelved(t *testing.T) {
 	proxy.Resume()
 	var open []rabbit.ShelfRow
 	require.Eventually(t, func() bool {
+		var err error
 		open, err = rabbit.OpenShelf(t.Context(), direct)
 		return err == nil && len(open) == 1 && b.Consumers()[0].Done == 19
 	}, soon, tick)
@@ -339,9 +338,7 @@ func TestLockedOutIsHeld(t *testing.T) {
 	done := newEffects(t, direct)
 	impatient := database.Config(t, "")
 	impatient.TxTimeout = time.Second
-	db, err := postgres.Open(impatient)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
+	db := openDB(t, impatient)
 	b := rabbit.New(cfg, zerolog.Nop())
 	var tries atomic.Int64
 	b.Consume(db, rabbit.QueueValidator, func(ctx context.Context, tx *postgres.Tx, batch []rabbit.Event) error {
@@ -466,6 +463,11 @@ func openVia(t *testing.T, d *harness.Database, proxy *harness.Relay) *postgres.
 	t.Helper()
 	cfg := d.Config(t, "")
 	cfg.URL = replaceHost(t, cfg.URL, proxy.Address())
+	return openDB(t, cfg)
+}
+
+func openDB(t *testing.T, cfg postgres.Config) *postgres.DB {
+	t.Helper()
 	db, err := postgres.Open(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })

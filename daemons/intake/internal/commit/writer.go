@@ -1,8 +1,9 @@
 // Package commit writes drops into the database: answer, files, request,
 // timeline, audit and message of a drop in one transaction, and of many small
-// drops in the same. Two transactions may run at once, so that the database works
-// while the other is on its way; what comes meanwhile waits for the next. A lone
-// drop waits for nobody, and under load one commit serves many.
+// drops in the same. Two such transactions, as configured, may run at once, so that
+// the database works on one while the other is on its way; what comes meanwhile
+// waits for the next. A lone drop waits at most a moment behind many, and under
+// load one commit serves many.
 package commit
 
 import (

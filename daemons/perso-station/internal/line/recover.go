@@ -194,10 +194,10 @@ var ErrOlder = errors.New("line: the database is older than the station's journa
 // outlive notices a database that was restored from a backup older than what
 // this station has written. An intent is committed before any journal has it, also
 // when another station takes the attempt up, so one that only the journal knows is
-// proof. Until people have raised the
-// epoch of the numbers, no card is begun: papers and tickets must not go on
-// either. Then the office is told what the journal knows. The cards themselves
-// say so when they are seen again; see forgotten.
+// proof. Until people have raised the epoch of the numbers, no card is begun:
+// papers and tickets must not go on either. Then the office is told what the
+// journal knows. The cards themselves say so when they are seen again; see
+// forgotten.
 func (l *Line) outlive(ctx context.Context, begun []string, last map[string]journal.Entry, noted int) error {
 	lost, err := perso.Unknown(ctx, l.DB, begun[max(0, len(begun)-lastBegun):])
 	if err != nil {
