@@ -5,8 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -32,22 +32,20 @@ type Token struct {
 func HSM(t testing.TB) Token {
 	t.Helper()
 	s := Services(t)
-	store, pin, err := spareTokens.take(t.Context(), s.Data)
+	store, own, err := spareTokens.take(t.Context(), s.Data)
 	if err != nil {
 		t.Fatalf("a token for the test: %v", err)
 	}
 	pinFile := filepath.Join(t.TempDir(), "pin")
-	if err := os.WriteFile(pinFile, []byte(pin), 0o600); err != nil {
+	if err := os.WriteFile(pinFile, []byte(own.pin), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd := exec.Command("softhsm2-util", "--delete-token", "--token", store.Label)
-		cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+store.Config)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("removing the token of the test: %v: %s", err, out)
+		if err := own.remove(); err != nil {
+			t.Errorf("removing the token of the test: %v", err)
 		}
 	})
-	return Token{Module: store.Module, Config: store.Config, Label: store.Label, PIN: pin, PINFile: pinFile}
+	return Token{Module: store.Module, Config: store.Config, Label: own.label, PIN: own.pin, PINFile: pinFile}
 }
 
 // pool is the token directory of this process and the tokens in it that no test
@@ -58,27 +56,37 @@ type pool struct {
 	spare []spareToken
 }
 
-type spareToken struct{ label, pin string }
+type spareToken struct{ label, pin, dir string }
+
+// remove moves the token out of the store, then deletes it. SoftHSM opens files
+// in every token directory whenever a test of this process looks for tokens:
+// one emptied where it lies could fill again before it is gone.
+func (s spareToken) remove() error {
+	away := filepath.Join(filepath.Dir(filepath.Dir(s.dir)), "removed_"+filepath.Base(s.dir))
+	if err := os.Rename(s.dir, away); err != nil {
+		return err
+	}
+	return os.RemoveAll(away)
+}
 
 var spareTokens pool
 
-func (p *pool) take(ctx context.Context, runData string) (token local.HSM, pin string, err error) {
+func (p *pool) take(ctx context.Context, runData string) (local.HSM, spareToken, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.store.Config == "" {
 		if err := p.open(filepath.Join(runData, "test-hsm")); err != nil {
-			return local.HSM{}, "", err
+			return local.HSM{}, spareToken{}, err
 		}
 	}
 	if len(p.spare) == 0 {
 		if err := p.fill(ctx); err != nil {
-			return local.HSM{}, "", err
+			return local.HSM{}, spareToken{}, err
 		}
 	}
-	token, pin = p.store, p.spare[0].pin
-	token.Label = p.spare[0].label
+	own := p.spare[0]
 	p.spare = p.spare[1:]
-	return token, pin, nil
+	return p.store, own, nil
 }
 
 // open makes the token directory and removes those of processes that are gone.
@@ -102,16 +110,45 @@ func (p *pool) open(base string) error {
 }
 
 func (p *pool) fill(ctx context.Context) error {
+	known, err := p.names()
+	if err != nil {
+		return err
+	}
 	for range tokenBatch {
-		next, made := p.store, spareToken{freshName(), randomPIN()}
+		next, made := p.store, spareToken{label: freshName(), pin: randomPIN()}
 		next.Label = made.label
 		if err := next.InitToken(ctx, randomPIN(), made.pin); err != nil {
 			return err
 		}
+		now, err := p.names()
+		if err != nil {
+			return err
+		}
+		for _, name := range now {
+			if !slices.Contains(known, name) {
+				made.dir = filepath.Join(p.tokens(), name)
+			}
+		}
+		known = now
 		p.spare = append(p.spare, made)
 	}
 	return nil
 }
+
+// names lists the token directories, one per token, named by SoftHSM.
+func (p *pool) names() ([]string, error) {
+	entries, err := os.ReadDir(p.tokens())
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+func (p *pool) tokens() string { return filepath.Join(filepath.Dir(p.store.Config), "tokens") }
 
 func randomPIN() string {
 	b := make([]byte, 6)
