@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -25,23 +27,45 @@ import (
 const patient = "api: {rate_per_second: 1000, rate_burst: 1000, answer_time: 1m, commits_at_once: 1}"
 
 // hold has the drop of the produsen under a key wait inside its transaction, and
-// with it all that come after, until release is called.
+// with it all that came into the same, until release is called.
 func (o *office) hold(t *testing.T, key string) (release func()) {
 	t.Helper()
+	return o.during(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO idempotency (client, key, fingerprint, status, location, body)
+			SELECT i.id, $1, sha256(''), 202, '', '{}' FROM institution i WHERE i.name = 'PT Produsen Contoh'`, key)
+		return err
+	})
+}
+
+// claimed holds the claim on a key or a reference of the produsen, as another
+// intake in the middle of its transaction does.
+func (o *office) claimed(t *testing.T, what, name string) (release func()) {
+	t.Helper()
+	return o.during(t, func(ctx context.Context, tx *postgres.Tx) error {
+		var none []string
+		return tx.Select(ctx, &none, `
+			SELECT pg_advisory_xact_lock(hashtextextended($1 || ':' || i.id || ':' || $2, 0))::text
+			FROM institution i WHERE i.name = 'PT Produsen Contoh'`, what, name)
+	})
+}
+
+// during keeps a transaction open behind what do did until release is called,
+// which rolls it back.
+func (o *office) during(t *testing.T, do func(ctx context.Context, tx *postgres.Tx) error) (release func()) {
+	t.Helper()
+	rollback := errors.New("rolled back for the test")
 	held, let, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- o.db.InTx(context.WithoutCancel(t.Context()), func(ctx context.Context, tx *postgres.Tx) error {
-			var none []string
-			err := tx.Select(ctx, &none, `
-				SELECT pg_advisory_xact_lock(hashtextextended('idempotency:' || i.id || ':' || $1, 0))::text
-				FROM institution i WHERE i.name = 'PT Produsen Contoh'`, key)
+			err := do(ctx, tx)
 			close(held)
 			<-let
-			return err
+			return cmp.Or(err, rollback)
 		})
 	}()
 	<-held
-	release = sync.OnceFunc(func() { close(let); require.NoError(t, <-done) })
+	release = sync.OnceFunc(func() { close(let); require.ErrorIs(t, <-done, rollback) })
 	t.Cleanup(release)
 	return release
 }
@@ -60,8 +84,8 @@ func (o *office) locked(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var n int
 		return o.db.Get(t.Context(), &n, `
-			SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) == nil && n == 1
+			SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+			WHERE l.locktype = 'transactionid' AND NOT l.granted AND a.datname = current_database()`) == nil && n == 1
 	}, 30*time.Second, 5*time.Millisecond)
 }
 
@@ -250,6 +274,48 @@ func TestAHeldTransactionHoldsUpNobodyElse(t *testing.T) {
 	require.Equal(t, 3, o.count(t, "request"))
 	release()
 	require.Equal(t, http.StatusAccepted, (<-held.reply).status)
+}
+
+// A drop whose key or reference another intake holds harms no neighbour. It goes
+// in when the other has let go, and is told so when that takes too long.
+func TestAKeyInOtherHands(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"idempotency", "reference"} {
+		o := newOffice(t, "api: {rate_per_second: 1000, rate_burst: 1000, answer_time: 1m}")
+		hasty := newOffice(t, "api: {rate_per_second: 1000, rate_burst: 1000, answer_time: 200ms}")
+		for _, large := range []bool{false, true} {
+			name := fmt.Sprintf("satu-%t", large)
+			mine := numbered(t, "lain-"+name, name)
+			if what == "reference" {
+				mine = numbered(t, name, "lain-"+name)
+			}
+			if large {
+				mine.parcel.set("letter", bytes.Replace(pdf, []byte("%%EOF"), append(bytes.Repeat([]byte(" "), 300<<10), "%%EOF"...), 1))
+			}
+			hasty.claimed(t, what, name)
+			r := hasty.send(t, drops, mine.parcel, mine.key)
+			require.Equal(t, http.StatusConflict, r.status, string(r.body))
+			require.Equal(t, "urn:sifilma:problem:idempotency-key-in-use", r.Type)
+			require.Equal(t, "5", r.header.Get("Retry-After"))
+
+			release := o.claimed(t, what, name)
+			o.post(t, mine)
+			for i := range 3 {
+				neighbour := numbered(t, fmt.Sprintf("tetangga-%t-%d", large, i), fmt.Sprintf("k-%t-%d", large, i))
+				r := o.send(t, drops, neighbour.parcel, neighbour.key)
+				require.Equal(t, http.StatusAccepted, r.status, string(r.body))
+			}
+			select {
+			case r := <-mine.reply:
+				t.Fatalf("the drop did not wait: %d %s", r.status, r.body)
+			default:
+			}
+			release()
+			r = <-mine.reply
+			require.Equal(t, http.StatusAccepted, r.status, string(r.body))
+		}
+		hasty.nothing(t)
+	}
 }
 
 func TestTheFirstOfTwoCopiesFails(t *testing.T) {

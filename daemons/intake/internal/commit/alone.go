@@ -2,10 +2,12 @@ package commit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -61,9 +63,29 @@ func (w *Writer) alone(ctx context.Context, e Entry, write func(ctx context.Cont
 			return Answer{}, ctx.Err()
 		}
 	}
+	for give := w.machine.Now().Add(w.patience); ; {
+		done, err = w.once(ctx, e, write)
+		if !errors.Is(err, errRunning) {
+			return done, err
+		}
+		if !w.machine.Now().Before(give) {
+			return Answer{}, stillRunning()
+		}
+		if err := clock.Sleep(ctx, w.machine, again); err != nil {
+			return Answer{}, err
+		}
+	}
+}
+
+// once is one try of alone.
+func (w *Writer) once(ctx context.Context, e Entry, write func(ctx context.Context, tx *postgres.Tx) (request.Request, error)) (done Answer, err error) {
 	err = w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		if err := w.lock(ctx, tx, []Entry{e}); err != nil {
+		free, err := w.claim(ctx, tx, []Entry{e})
+		if err != nil {
 			return err
+		}
+		if !free[0] {
+			return errRunning
 		}
 		usable, err := w.usable(ctx, tx, []Entry{e})
 		if err != nil {

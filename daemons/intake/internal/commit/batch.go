@@ -2,6 +2,7 @@ package commit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -72,7 +73,8 @@ func (w *Writer) together(ctx context.Context, all []Entry) (results []outcome, 
 // sieve answers the drops that need no writing and returns the places of the
 // others.
 func (w *Writer) sieve(ctx context.Context, tx *postgres.Tx, all []Entry, results []outcome) (fresh []int, err error) {
-	if err := w.lock(ctx, tx, all); err != nil {
+	free, err := w.claim(ctx, tx, all)
+	if err != nil {
 		return nil, err
 	}
 	before, err := w.answered(ctx, tx, all)
@@ -90,6 +92,8 @@ func (w *Writer) sieve(ctx context.Context, tx *postgres.Tx, all []Entry, result
 	for i, e := range all {
 		b, answered := before[keyOf(e)]
 		switch {
+		case !free[i]:
+			results[i].err = errRunning
 		case !usable[e.Client.KeyID]:
 			results[i].err = identity.ErrBadKey
 		case answered:
@@ -119,18 +123,25 @@ func columns(all []Entry, of func(Entry) pair) (institutions, names any) {
 	return pq.Array(a), pq.Array(b)
 }
 
-// lock has two tries under one key wait for each other, whichever process they
-// came to. All wait in the same order, so that none waits in a circle.
-func (w *Writer) lock(ctx context.Context, tx *postgres.Tx, all []Entry) error {
+// errRunning says that another transaction, of this process or another, is
+// writing a drop under the same key or the same No. Pengajuan.
+var errRunning = errors.New("intake: still running")
+
+// claim takes the keys and references of drops for this transaction and says
+// which drops have got theirs. It waits for nobody: another intake that is frozen
+// inside its transaction holds up the drops under its own keys and no others, and
+// with its connection its claims are gone.
+func (w *Writer) claim(ctx context.Context, tx *postgres.Tx, all []Entry) (free []bool, err error) {
 	clients, keys := columns(all, keyOf)
-	var none []string
-	if err := tx.Select(ctx, &none, `
-		SELECT pg_advisory_xact_lock(l.name)::text FROM (
-			SELECT hashtextextended('idempotency:' || client || ':' || key, 0) AS name
-			FROM unnest($1::text[], $2::text[]) AS k (client, key) ORDER BY 1) AS l`, clients, keys); err != nil {
-		return fmt.Errorf("intake: idempotency lock: %w", err)
+	_, references := columns(all, referenceOf)
+	if err := tx.Select(ctx, &free, `
+		SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency:' || client || ':' || key, 0))
+		   AND pg_try_advisory_xact_lock(hashtextextended('reference:' || client || ':' || reference, 0))
+		FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS d (client, key, reference, place) ORDER BY place`,
+		clients, keys, references); err != nil {
+		return nil, fmt.Errorf("intake: claiming keys: %w", err)
 	}
-	return nil
+	return free, nil
 }
 
 // answered returns what was answered under the keys before.

@@ -49,6 +49,16 @@ type given struct {
 	Fingerprint []byte `db:"fingerprint"`
 }
 
+// stillRunning is the answer to a drop whose key another call holds, and has held
+// for longer than a client is to wait (draft-ietf-httpapi-idempotency-key-header
+// section 2.6).
+func stillRunning() error {
+	p := web.Conflict("Kiriman dengan Idempotency-Key atau No. Pengajuan yang sama masih diproses. " +
+		"Kirim ulang dengan Idempotency-Key yang sama beberapa saat lagi.").WithCode("idempotency-key-in-use")
+	p.RetryAfter = retry
+	return p
+}
+
 // again is the answer to a drop whose key was answered before.
 func (g given) again(print []byte) (Answer, error) {
 	if !bytes.Equal(g.Fingerprint, print) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // waiter is a drop on its way into the database.
@@ -12,6 +13,10 @@ type waiter struct {
 	size   int64
 	number uint64       // in the order of arrival
 	done   chan outcome // holds one: nobody need be there to take it
+	// held says that the drop's last try found its key in another's hands.
+	held atomic.Bool
+	// gone says that nobody waits for it any more.
+	gone atomic.Bool
 }
 
 func (w *waiter) finish(o outcome) {

@@ -8,6 +8,7 @@ package commit
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -32,6 +33,8 @@ const (
 	pace = 10 * time.Millisecond
 	// retry is what a client is asked to wait when the database is away.
 	retry = 5 * time.Second
+	// again is when a drop whose key another transaction holds is tried once more.
+	again = 50 * time.Millisecond
 )
 
 // Writer writes drops.
@@ -49,6 +52,8 @@ type Writer struct {
 
 	mu    sync.Mutex
 	began time.Time // of the last transaction, if it was of several drops
+
+	later sync.WaitGroup // drops that wait for their next try
 }
 
 // Config of a Writer.
@@ -110,7 +115,11 @@ func (w *Writer) Submit(ctx context.Context, e Entry) (Answer, error) {
 		err = ctx.Err()
 	case <-tooLong.C:
 		err = web.Unavailable(retry)
+		if mine.held.Load() {
+			err = stillRunning()
+		}
 	}
+	mine.gone.Store(true)
 	if w.queue.withdraw(mine) {
 		e.Drop.Close()
 	}
@@ -124,6 +133,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		all.Go(func() { w.serve(ctx) })
 	}
 	all.Wait()
+	w.later.Wait()
 	return nil
 }
 
@@ -142,8 +152,20 @@ func (w *Writer) serve(ctx context.Context) {
 
 func (w *Writer) empty(ctx context.Context) {
 	for batch := w.next(ctx); len(batch) > 0; batch = w.next(ctx) {
-		w.write(context.WithoutCancel(ctx), batch)
+		w.write(context.WithoutCancel(ctx), batch, func(d *waiter) { w.postpone(ctx, d) })
 	}
+}
+
+// postpone has a drop whose key another transaction holds queue again in a
+// moment. The client decides how long that goes on, by how long it waits.
+func (w *Writer) postpone(ctx context.Context, d *waiter) {
+	d.held.Store(true)
+	w.later.Go(func() {
+		_ = clock.Sleep(ctx, w.machine, again)
+		if d.gone.Load() || !w.queue.put(d) {
+			d.finish(outcome{err: stillRunning()})
+		}
+	})
 }
 
 // next takes what one transaction may hold, when it may begin.
@@ -168,7 +190,8 @@ func (w *Writer) next(ctx context.Context) []*waiter {
 }
 
 // write writes a batch, and then what in it had to wait for the rest.
-func (w *Writer) write(ctx context.Context, batch []*waiter) {
+// Drops whose keys others hold go to postpone.
+func (w *Writer) write(ctx context.Context, batch []*waiter, postpone func(*waiter)) {
 	for len(batch) > 0 {
 		var first, next []*waiter
 		keys, references := map[pair]*waiter{}, map[pair]bool{}
@@ -187,7 +210,7 @@ func (w *Writer) write(ctx context.Context, batch []*waiter) {
 			}
 		}
 		became := make(map[*waiter]outcome, len(first))
-		w.divide(ctx, first, became)
+		w.divide(ctx, first, became, postpone)
 		batch = nil
 		for _, d := range next {
 			if o, ok := became[same[d]]; ok && o.err == nil {
@@ -208,7 +231,7 @@ func repeat(o outcome, first, print []byte) outcome {
 
 // divide writes drops of different keys and references. When that fails by the
 // fault of one, it halves them until that one stands alone.
-func (w *Writer) divide(ctx context.Context, batch []*waiter, became map[*waiter]outcome) {
+func (w *Writer) divide(ctx context.Context, batch []*waiter, became map[*waiter]outcome, postpone func(*waiter)) {
 	entries := make([]Entry, len(batch))
 	for i, d := range batch {
 		entries[i] = d.Entry
@@ -221,8 +244,8 @@ func (w *Writer) divide(ctx context.Context, batch []*waiter, became map[*waiter
 		w.sizes.Observe(float64(len(batch)))
 	case len(batch) > 1 && !postgres.Foreign(err):
 		zerolog.Ctx(ctx).Warn().Err(err).Int("drops", len(batch)).Msg("drops are written in smaller parts")
-		w.divide(ctx, batch[:len(batch)/2], became)
-		w.divide(ctx, batch[len(batch)/2:], became)
+		w.divide(ctx, batch[:len(batch)/2], became, postpone)
+		w.divide(ctx, batch[len(batch)/2:], became, postpone)
 		return
 	default:
 		results = make([]outcome, len(batch))
@@ -232,6 +255,10 @@ func (w *Writer) divide(ctx context.Context, batch []*waiter, became map[*waiter
 	}
 	for i, d := range batch {
 		became[d] = results[i]
+		if errors.Is(results[i].err, errRunning) {
+			postpone(d)
+			continue
+		}
 		d.finish(results[i])
 	}
 }
