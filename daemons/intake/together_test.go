@@ -38,18 +38,6 @@ func (o *office) hold(t *testing.T, key string) (release func()) {
 	})
 }
 
-// claimed holds the claim on a key or a reference of the produsen, as another
-// intake in the middle of its transaction does.
-func (o *office) claimed(t *testing.T, what, name string) (release func()) {
-	t.Helper()
-	return o.during(t, func(ctx context.Context, tx *postgres.Tx) error {
-		var none []string
-		return tx.Select(ctx, &none, `
-			SELECT pg_advisory_xact_lock(hashtextextended($1 || ':' || i.id || ':' || $2, 0))::text
-			FROM institution i WHERE i.name = 'PT Produsen Contoh'`, what, name)
-	})
-}
-
 // during keeps a transaction open behind what do did until release is called,
 // which rolls it back.
 func (o *office) during(t *testing.T, do func(ctx context.Context, tx *postgres.Tx) error) (release func()) {
@@ -276,48 +264,6 @@ func TestAHeldTransactionHoldsUpNobodyElse(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, (<-held.reply).status)
 }
 
-// A drop whose key or reference another intake holds harms no neighbour. It goes
-// in when the other has let go, and is told so when that takes too long.
-func TestAKeyInOtherHands(t *testing.T) {
-	t.Parallel()
-	for _, what := range []string{"idempotency", "reference"} {
-		o := newOffice(t, "api: {rate_per_second: 1000, rate_burst: 1000, answer_time: 1m}")
-		hasty := newOffice(t, "api: {rate_per_second: 1000, rate_burst: 1000, answer_time: 200ms}")
-		for _, large := range []bool{false, true} {
-			name := fmt.Sprintf("satu-%t", large)
-			mine := numbered(t, "lain-"+name, name)
-			if what == "reference" {
-				mine = numbered(t, name, "lain-"+name)
-			}
-			if large {
-				mine.parcel.set("letter", bytes.Replace(pdf, []byte("%%EOF"), append(bytes.Repeat([]byte(" "), 300<<10), "%%EOF"...), 1))
-			}
-			hasty.claimed(t, what, name)
-			r := hasty.send(t, drops, mine.parcel, mine.key)
-			require.Equal(t, http.StatusConflict, r.status, string(r.body))
-			require.Equal(t, "urn:sifilma:problem:idempotency-key-in-use", r.Type)
-			require.Equal(t, "5", r.header.Get("Retry-After"))
-
-			release := o.claimed(t, what, name)
-			o.post(t, mine)
-			for i := range 3 {
-				neighbour := numbered(t, fmt.Sprintf("tetangga-%t-%d", large, i), fmt.Sprintf("k-%t-%d", large, i))
-				r := o.send(t, drops, neighbour.parcel, neighbour.key)
-				require.Equal(t, http.StatusAccepted, r.status, string(r.body))
-			}
-			select {
-			case r := <-mine.reply:
-				t.Fatalf("the drop did not wait: %d %s", r.status, r.body)
-			default:
-			}
-			release()
-			r = <-mine.reply
-			require.Equal(t, http.StatusAccepted, r.status, string(r.body))
-		}
-		hasty.nothing(t)
-	}
-}
-
 func TestTheFirstOfTwoCopiesFails(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, patient)
@@ -514,53 +460,4 @@ func TestTheAnswerToACommitIsLost(t *testing.T) {
 	require.Len(t, tickets, 5)
 	require.Equal(t, 5, o.count(t, "request"))
 	require.Equal(t, 2, o.transactions(t))
-}
-
-func TestTheSpoolsDiskIsLow(t *testing.T) {
-	t.Parallel()
-	disk := smallDisk(t, 8<<20)
-	o := newOffice(t, "disk_reserve: 4194304", "api: {rate_per_second: 1000, rate_burst: 1000}", fmt.Sprintf("spool_dir: %q", disk.dir))
-	large := whole(t)
-	large.set("letter", scan(1<<20))
-	require.Equal(t, http.StatusAccepted, o.send(t, drops, large, "k-1").status)
-
-	refused := func(p *parcel, key string) {
-		t.Helper()
-		r := o.send(t, drops, p, key)
-		require.Equal(t, http.StatusServiceUnavailable, r.status, string(r.body))
-		require.Equal(t, "urn:sifilma:problem:storage-low", r.Type)
-		require.Contains(t, r.Detail, "Ruang penyimpanan")
-		require.Equal(t, "30", r.header.Get("Retry-After"))
-		require.Equal(t, 1, o.count(t, "request"))
-		disk.empty(t)
-	}
-	disk.leave(t, 2<<20)
-	second := numbered(t, "dua", "k-2").parcel
-	refused(second, "k-2")
-	ready := o.do(t, http.MethodGet, "/readyz", nil, nil)
-	require.Equal(t, http.StatusServiceUnavailable, ready.status)
-	require.Contains(t, string(ready.body), "disk is low")
-
-	disk.leave(t, 8<<20)
-	require.Equal(t, http.StatusOK, o.do(t, http.MethodGet, "/readyz", nil, nil).status)
-	require.Equal(t, http.StatusAccepted, o.send(t, drops, second, "k-2").status)
-}
-
-// Without a reserve a disk can fill up under a drop: nothing of it stays.
-func TestTheSpoolsDiskFillsUpUnderADrop(t *testing.T) {
-	t.Parallel()
-	disk := smallDisk(t, 8<<20)
-	o := newOffice(t, "disk_reserve: 0", "api: {rate_per_second: 1000, rate_burst: 1000}", fmt.Sprintf("spool_dir: %q", disk.dir))
-	disk.leave(t, 1<<20)
-	large := whole(t)
-	large.set("letter", scan(2<<20))
-	r := o.send(t, drops, large, "k-1")
-	require.Equal(t, http.StatusServiceUnavailable, r.status, string(r.body))
-	require.Equal(t, "urn:sifilma:problem:storage-low", r.Type)
-	disk.empty(t)
-	require.Zero(t, o.count(t, "request"))
-	small := numbered(t, "kecil", "").parcel
-	require.Equal(t, http.StatusAccepted, o.send(t, drops, small, "k-2").status, "what the drop had taken is free again")
-	disk.leave(t, 8<<20)
-	require.Equal(t, http.StatusAccepted, o.send(t, drops, large, "k-1").status)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 )
 
 func (o *office) cards(who, ticket string) []perso.CardRow {
@@ -31,14 +31,14 @@ func TestFailedCardIsReplaced(t *testing.T) {
 	at := "/api/v1/cards/" + cards[0].ID + "/replacement"
 	body := map[string]any{"serial": "sam90001"}
 
-	require.Contains(t, o.see(v.Ticket).WaitingFor, view.Wait{Role: "operator"}.Role)
+	require.Contains(t, o.see(v.Ticket).WaitingFor, report.Wait{Role: "operator"}.Role)
 	o.refuseOthers(at, body, 1, "operator", "kasubdit")
 	require.Equal(t, "/serial", o.problem(422, "operator", http.MethodPost, at, map[string]any{}).Errors[0].Pointer)
 	require.Equal(t, "/serial", o.problem(422, "operator", http.MethodPost, at, map[string]any{"serial": "X1"}).Errors[0].Pointer)
 	require.Equal(t, "/serial", o.problem(422, "operator", http.MethodPost, at, map[string]any{"serial": cards[1].Serial}).Errors[0].Pointer)
 	o.problem(409, "operator", http.MethodPost, "/api/v1/cards/"+cards[1].ID+"/replacement", body)
 
-	var after view.Request
+	var after report.Request
 	o.want(200, &after, "operator", http.MethodPost, at, body)
 	require.Equal(t, 1, after.Cards.Open)
 	require.Zero(t, after.Cards.AwaitingReplacement)
@@ -91,7 +91,7 @@ func TestDoubtIsSettledByTwo(t *testing.T) {
 	require.Empty(t, o.cards("produsen", v.Ticket)[0].Reason)
 	o.problem(403, "operator", http.MethodPost, at+"/confirmation", nil)
 	o.refuseOthers(at+"/confirmation", nil, 1, "operator", "kasubdit")
-	var after view.Request
+	var after report.Request
 	o.want(200, &after, "operator-2", http.MethodPost, at+"/confirmation", nil)
 	require.Zero(t, after.Cards.InDoubt)
 	require.Equal(t, "Sudah ditulis", o.cards("operator", v.Ticket)[0].StateLabel)
@@ -112,7 +112,7 @@ func TestUnconfirmedDecisionIsWithdrawn(t *testing.T) {
 	}
 	o.problem(404, foreigner, http.MethodDelete, at, nil)
 	o.problem(404, "operator", http.MethodDelete, "/api/v1/cards/"+uuid.NewString()+"/resolution", nil)
-	var after view.Request
+	var after report.Request
 	o.want(200, &after, "kasubdit", http.MethodDelete, at, nil) // whoever may decide, so that nobody blocks a card
 	require.Equal(t, v.ID, after.ID)
 	require.Nil(t, o.cards("kasubdit", v.Ticket)[0].Resolution)

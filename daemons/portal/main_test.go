@@ -16,12 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/test/harness"
 )
@@ -80,7 +80,7 @@ func TestDaemonServesAndRelays(t *testing.T) {
 	t.Parallel()
 	database := harness.NewDatabase(t)
 	db := database.Open(t, "")
-	require.NoError(t, machine.Sync(t.Context(), db, view.Machines...))
+	require.NoError(t, machine.Sync(t.Context(), db, report.Machines...))
 	require.NoError(t, identity.SetAccount(t.Context(), db, identity.Account{Username: "petugas", Name: "Petugas", Role: request.Operator}, password))
 
 	cfg := defaults()

@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
@@ -294,7 +294,7 @@ func TestRequestPageShowsPapersToWhomTheyConcern(t *testing.T) {
 	require.Contains(t, o.page(200, "produsen", path).text, "Belum ada dokumen.")
 
 	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+reply.ID+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
-	var h view.Handover
+	var h report.Handover
 	o.want(201, &h, "operator", http.MethodPost, "/api/v1/requests/"+v.Ticket+"/handovers", nil)
 	o.draftBAST(h, v.ID)
 	o.want(200, nil, "operator", http.MethodPost, "/api/v1/handovers/"+h.ID+"/delivery", newForm(t, pdf,

@@ -8,13 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
@@ -45,7 +45,7 @@ func (o *office) makeLetter(requestID string) letter.Document {
 }
 
 // draftBAST plays the document generator for a handover.
-func (o *office) draftBAST(h view.Handover, requestID string) letter.Document {
+func (o *office) draftBAST(h report.Handover, requestID string) letter.Document {
 	o.t.Helper()
 	d := o.make(letter.BAST, h.ID, requestID)
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
@@ -101,7 +101,7 @@ func TestLetterIsSignedByItsScan(t *testing.T) {
 	require.Equal(t, 1, blobs, "nothing refused was stored")
 
 	o.problem(404, "produsen", http.MethodGet, path+"/files/pdf", nil)
-	var signed view.Request
+	var signed report.Request
 	o.want(200, &signed, "persuratan", http.MethodPost, path+"/signature", good())
 	require.EqualValues(t, "issued", signed.Documents[0].State)
 	require.Equal(t, []string{"docx", "pdf", "scan"}, signed.Documents[0].Formats)
@@ -135,7 +135,7 @@ func TestHandoverClosesTheCircle(t *testing.T) {
 	o.refuseOthers(path+"/handovers", map[string]any{}, 1, "operator")
 	o.problem(422, "operator", http.MethodPost, path+"/handovers", map[string]any{"quantity": 0})
 	o.problem(422, "operator", http.MethodPost, path+"/handovers", map[string]any{"quantity": 4})
-	var first, second view.Handover
+	var first, second report.Handover
 	w := o.want(201, &first, "operator", http.MethodPost, path+"/handovers", map[string]any{"quantity": 2})
 	require.Equal(t, "/api/v1/handovers/"+first.ID, w.Header().Get("Location"))
 	require.Contains(t, o.see(v.Ticket).WaitingFor, request.Operator, "one card is left")
@@ -143,7 +143,7 @@ func TestHandoverClosesTheCircle(t *testing.T) {
 	require.Equal(t, 1, second.Quantity)
 	o.problem(422, "operator", http.MethodPost, path+"/handovers", nil)
 
-	for _, h := range []view.Handover{first, second} {
+	for _, h := range []report.Handover{first, second} {
 		at := "/api/v1/handovers/" + h.ID
 		delivery := func(fields ...string) *form {
 			return newForm(t, pdf, append([]string{"representative_post", "PIC", "delivered_on", "2026-11-23"}, fields...)...)
@@ -157,7 +157,7 @@ func TestHandoverClosesTheCircle(t *testing.T) {
 		require.Equal(t, "/representative", p.Errors[0].Pointer)
 		o.problem(409, "produsen", http.MethodPost, at+"/receipt", map[string]any{"received": h.Quantity})
 
-		var now view.Handover
+		var now report.Handover
 		o.want(200, &now, "operator", http.MethodPost, at+"/delivery", good)
 		require.EqualValues(t, "delivered", now.State)
 		bast, err := letter.Get(t.Context(), o.db, d.ID)
@@ -177,7 +177,7 @@ func TestHandoverClosesTheCircle(t *testing.T) {
 	require.Equal(t, 100, end.Percent)
 	require.Empty(t, end.WaitingFor)
 	require.Equal(t, 100, func() int {
-		var p view.Page
+		var p report.Page
 		o.want(200, &p, "produsen", http.MethodGet, "/api/v1/requests", nil)
 		return p.Requests[0].Percent
 	}(), "list and page agree")

@@ -17,7 +17,6 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -25,6 +24,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
 	"dukcapil.go.id/sifilma/test/harness"
@@ -53,7 +53,7 @@ func newOffice(t *testing.T) *office {
 		t: t, db: database.Open(t, ""), clock: clock.NewFixedOffice(morning), machine: clock.NewFake(morning),
 		cookies: map[string]*http.Cookie{}, router: web.NewRouter(web.Options{Log: zerolog.Nop(), MaxBody: 256 << 10}),
 	}
-	require.NoError(t, machine.Sync(t.Context(), o.db, view.Machines...))
+	require.NoError(t, machine.Sync(t.Context(), o.db, report.Machines...))
 	require.NoError(t, mount(o.router, Portal{MaxScan: 64 << 10, Spool: t.TempDir()}, database.Open(t, "sifilma_portal"), o.clock, o.machine))
 	o.seed()
 	return o
@@ -164,9 +164,9 @@ func (o *office) problem(status int, who, method, path string, body any, header 
 }
 
 // see is the request as the operator sees it.
-func (o *office) see(ticket string) view.Request {
+func (o *office) see(ticket string) report.Request {
 	o.t.Helper()
-	var v view.Request
+	var v report.Request
 	o.want(200, &v, "operator", http.MethodGet, "/api/v1/requests/"+ticket, nil)
 	return v
 }
@@ -245,7 +245,7 @@ func facts(n int) map[string]struct {
 }
 
 // accept brings a dropped request to accepted through the API.
-func (o *office) accept(r request.Request) view.Request {
+func (o *office) accept(r request.Request) report.Request {
 	o.t.Helper()
 	path := "/api/v1/requests/" + r.Ticket
 	o.validate(r.ID)
@@ -254,14 +254,14 @@ func (o *office) accept(r request.Request) view.Request {
 	}
 	o.want(200, nil, "dirjen", http.MethodPost, path+"/approval", nil, ifMatch(o.see(r.Ticket).Version)...)
 	o.want(200, nil, "direktur", http.MethodPost, path+"/disposition", map[string]any{"note": "proses"})
-	var v view.Request
+	var v report.Request
 	o.want(200, &v, "kasubdit", http.MethodPost, path+"/acceptance", nil, ifMatch(o.see(r.Ticket).Version)...)
 	return v
 }
 
 // produce brings an accepted request to done without its line: its cards become
 // clear but the first `failed` of them, which fail. Done is then false.
-func (o *office) produce(v view.Request, failed int) {
+func (o *office) produce(v report.Request, failed int) {
 	o.t.Helper()
 	scheduler := machine.Actor{Name: "scheduler", Role: request.Scheduler}
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {

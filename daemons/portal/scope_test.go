@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/report"
 )
 
 // TestAnotherProdusenSeesNothing walks every route that names a row.
@@ -19,7 +19,7 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 	o := newOffice(t)
 	v := o.accept(o.drop(2))
 	o.produce(v, 0)
-	var h view.Handover
+	var h report.Handover
 	o.want(201, &h, "operator", http.MethodPost, "/api/v1/requests/"+v.Ticket+"/handovers", nil)
 	var cards struct{ Cards []perso.CardRow }
 	o.want(200, &cards, "operator", http.MethodGet, "/api/v1/requests/"+v.Ticket+"/cards", nil)
@@ -62,7 +62,7 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 	}))
 	require.Greater(t, walked, 20)
 
-	var list view.Page
+	var list report.Page
 	o.want(200, &list, foreigner, http.MethodGet, "/api/v1/requests", nil)
 	require.Zero(t, list.Total)
 	require.Empty(t, list.Requests)
@@ -92,7 +92,7 @@ func TestProdusenIsSparedTheInternals(t *testing.T) {
 	v := o.accept(o.drop(1))
 	o.produce(v, 0)
 	o.makeLetter(v.ID)
-	var outside view.Request
+	var outside report.Request
 	o.want(200, &outside, "produsen", http.MethodGet, "/api/v1/requests/"+v.Ticket, nil)
 	require.Empty(t, outside.Documents, "no paper before it is in force")
 	inside := o.see(v.Ticket)
@@ -119,21 +119,21 @@ func TestListSearchesCountsAndPages(t *testing.T) {
 	first := o.drop(1)
 	o.drop(1)
 	o.accept(o.drop(2))
-	var p view.Page
+	var p report.Page
 	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?limit=2", nil)
 	require.Len(t, p.Requests, 2)
 	require.Equal(t, 3, p.Total)
 	require.Equal(t, 40, p.Requests[0].Percent)
 	require.EqualValues(t, map[string]int{"submitted": 2, "accepted": 1}, stringKeys(p.Counts))
-	p = view.Page{}
+	p = report.Page{}
 	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?limit=2&offset=2", nil)
 	require.Len(t, p.Requests, 1)
 	require.Equal(t, first.Ticket, p.Requests[0].Ticket)
-	p = view.Page{}
+	p = report.Page{}
 	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?state=accepted", nil)
 	require.Equal(t, 1, p.Total)
 	require.Equal(t, 3, p.All)
-	p = view.Page{}
+	p = report.Page{}
 	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?search="+strings.ToLower(first.Ticket), nil)
 	require.Equal(t, 1, p.Total)
 	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "offset=-1", "state=nothing", "search=" + strings.Repeat("a", 300), "search=%ff", "search=%00"} {

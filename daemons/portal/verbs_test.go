@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
@@ -129,7 +129,7 @@ func TestRefusalsGiveSerialsBack(t *testing.T) {
 		if c.verb != "cancellation" { // the only one that needs no reason
 			o.problem(422, c.who, http.MethodPost, path+"/"+c.verb, map[string]any{"reason": " "}, ifMatch(o.see(r.Ticket).Version)...)
 		}
-		var v view.Request
+		var v report.Request
 		o.want(200, &v, c.who, http.MethodPost, path+"/"+c.verb, c.body, ifMatch(o.see(r.Ticket).Version)...)
 		require.EqualValues(t, c.state, v.State)
 		var live int

@@ -34,6 +34,7 @@ var office = map[string][]string{
 	"perso":       {"institution", "identity", "request", "cardlist", "capacity", "stock"},
 	"letter":      {"request"},
 	"handover":    {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter"},
+	"report":      {"institution", "identity", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover"},
 }
 
 // outside is what the office floor must not know.

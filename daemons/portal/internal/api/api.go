@@ -15,11 +15,11 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -105,7 +105,7 @@ func (a *API) change(r *http.Request, reason string) request.Change {
 
 // scoped reads the request of the address as far as the asker may know of it.
 func scoped(ctx context.Context, rd postgres.Reader, r *http.Request) (request.Request, error) {
-	row, err := request.ByTicket(ctx, rd, chi.URLParam(r, "ticket"), view.Scope(signin.Account(r)))
+	row, err := request.ByTicket(ctx, rd, chi.URLParam(r, "ticket"), report.Scope(signin.Account(r)))
 	trace.Join(ctx, row.TraceParent)
 	return row, err
 }
@@ -116,7 +116,7 @@ func within(ctx context.Context, rd postgres.Reader, r *http.Request, requestID 
 	if err != nil {
 		return row, err
 	}
-	if scope := view.Scope(signin.Account(r)); scope != "" && scope != row.InstitutionID {
+	if scope := report.Scope(signin.Account(r)); scope != "" && scope != row.InstitutionID {
 		return request.Request{}, request.ErrNotFound
 	}
 	trace.Join(ctx, row.TraceParent)
@@ -127,7 +127,7 @@ func within(ctx context.Context, rd postgres.Reader, r *http.Request, requestID 
 func rowID(r *http.Request) (string, error) {
 	id, err := uuid.Parse(chi.URLParam(r, "id"))
 	if err != nil {
-		return "", view.ErrNotFound
+		return "", report.ErrNotFound
 	}
 	return id.String(), nil
 }
@@ -147,7 +147,7 @@ func note(ctx context.Context, tx *postgres.Tx, c request.Change, action, subjec
 
 // showRequest answers with a request as it stands now.
 func (a *API) showRequest(w http.ResponseWriter, r *http.Request, id string) error {
-	v, err := view.LoadID(r.Context(), a.db, id, signin.Account(r))
+	v, err := report.LoadID(r.Context(), a.db, id, signin.Account(r))
 	if err != nil {
 		return err
 	}

@@ -9,15 +9,15 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 func (a *API) listCards(w http.ResponseWriter, r *http.Request) error {
-	cards, err := view.Cards(r.Context(), a.db, chi.URLParam(r, "ticket"), signin.Account(r))
+	cards, err := report.Cards(r.Context(), a.db, chi.URLParam(r, "ticket"), signin.Account(r))
 	if err != nil {
 		return err
 	}
@@ -118,5 +118,5 @@ func (a *API) requestFile(w http.ResponseWriter, r *http.Request) error {
 			return a.serve(w, r, id, f.Name)
 		}
 	}
-	return view.ErrNotFound
+	return report.ErrNotFound
 }

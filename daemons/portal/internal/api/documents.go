@@ -13,11 +13,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -39,8 +39,8 @@ func (a *API) documentFile(w http.ResponseWriter, r *http.Request) error {
 	}
 	format := chi.URLParam(r, "format")
 	blobID, ok := d.File(format)
-	if !ok || !slices.Contains(view.DocumentFormats(d, view.Outside(signin.Account(r))), format) {
-		return view.ErrNotFound
+	if !ok || !slices.Contains(report.DocumentFormats(d, report.Outside(signin.Account(r))), format) {
+		return report.ErrNotFound
 	}
 	name := d.Kind + "-" + of.Ticket
 	switch format {

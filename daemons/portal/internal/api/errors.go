@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/handover"
@@ -14,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -32,7 +32,7 @@ var answers = []struct {
 	err    error
 	answer func() error
 }{
-	{view.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
+	{report.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
 	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
 	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound},
 
@@ -122,7 +122,7 @@ func explain(err error) error {
 }
 
 func table(name string) *machine.Table {
-	for _, t := range view.Machines {
+	for _, t := range report.Machines {
 		if t.Name == name {
 			return t
 		}

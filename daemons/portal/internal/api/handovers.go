@@ -6,13 +6,13 @@ import (
 	"net/http"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -62,7 +62,7 @@ func (a *API) getHandover(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) showHandover(w http.ResponseWriter, r *http.Request, status int, id string) error {
-	v, err := view.LoadHandover(r.Context(), a.db, id, signin.Account(r))
+	v, err := report.LoadHandover(r.Context(), a.db, id, signin.Account(r))
 	if err != nil {
 		return err
 	}

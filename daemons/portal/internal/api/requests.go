@@ -11,11 +11,11 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -79,7 +79,7 @@ func (a *API) listRequests(w http.ResponseWriter, r *http.Request) error {
 		}
 		*p.to = n
 	}
-	page, err := view.List(r.Context(), a.db, signin.Account(r), f)
+	page, err := report.List(r.Context(), a.db, signin.Account(r), f)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (a *API) listRequests(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) getRequest(w http.ResponseWriter, r *http.Request) error {
-	v, err := view.Load(r.Context(), a.db, chi.URLParam(r, "ticket"), signin.Account(r))
+	v, err := report.Load(r.Context(), a.db, chi.URLParam(r, "ticket"), signin.Account(r))
 	if err != nil {
 		return err
 	}

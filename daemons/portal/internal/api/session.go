@@ -5,10 +5,10 @@ import (
 	"net/http"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -63,7 +63,7 @@ const (
 )
 
 func (a *API) days(w http.ResponseWriter, r *http.Request) error {
-	if view.Outside(signin.Account(r)) {
+	if report.Outside(signin.Account(r)) {
 		return web.Forbidden("Papan kapasitas hanya untuk pegawai Ditjen Dukcapil.")
 	}
 	from, err := dateParam(r, "from", clock.Today(a.office))

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
@@ -29,7 +29,7 @@ type listBody struct {
 	Search         string
 	States         []stateOption
 	Sizes          []int
-	Page           *view.Page
+	Page           *report.Page
 	Outside        bool
 	Narrowed       bool
 	Summary        string
@@ -57,12 +57,12 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 		number = 1
 	}
 	f.Offset = (number - 1) * f.Limit
-	page, err := view.List(r.Context(), p.db, who, f)
+	page, err := report.List(r.Context(), p.db, who, f)
 	if err != nil {
 		return err
 	}
 	body := listBody{
-		Search: f.Search, Sizes: sizes, Page: page, Outside: view.Outside(who), Narrowed: f.Search != "" || len(f.States) > 0,
+		Search: f.Search, Sizes: sizes, Page: page, Outside: report.Outside(who), Narrowed: f.Search != "" || len(f.States) > 0,
 		Number: number, Last: max(1, (page.Total+f.Limit-1)/f.Limit),
 	}
 	for _, s := range request.Machine.States() {
@@ -81,7 +81,7 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func summary(page *view.Page, narrowed bool) string {
+func summary(page *report.Page, narrowed bool) string {
 	all := number(page.Total) + " permohonan"
 	if narrowed {
 		all += " yang cocok"

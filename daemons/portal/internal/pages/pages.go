@@ -23,12 +23,12 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -176,7 +176,7 @@ func (p *Pages) recovered(next http.Handler) http.Handler {
 
 // fail answers with an error page.
 func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, view.ErrNotFound) {
+	if errors.Is(err, report.ErrNotFound) {
 		err = web.NotFound("Data ini tidak ada, atau bukan milik lembaga Anda. Periksa Kode Tiket, lalu coba kembali.")
 	}
 	problem := web.ProblemOf(r.Context(), err)

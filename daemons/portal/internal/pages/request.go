@@ -7,11 +7,11 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
@@ -35,11 +35,11 @@ type cardCount struct {
 }
 
 type requestBody struct {
-	Request    *view.Request
+	Request    *report.Request
 	Waiting    []waitGroup
 	Planned    *capacity.Estimate // while cards are still to be made
 	Reason     string
-	Findings   []view.Finding
+	Findings   []report.Finding
 	Summary    []pair
 	Facts      []factRow
 	Cards      []cardLine
@@ -51,7 +51,7 @@ type requestBody struct {
 func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 	who := signin.Account(r)
 	ticket := chi.URLParam(r, "ticket")
-	v, err := view.Load(r.Context(), p.db, ticket, who)
+	v, err := report.Load(r.Context(), p.db, ticket, who)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, home+"/"+v.Ticket, http.StatusMovedPermanently) //nolint:gosec // the ticket is the row's, not the address's
 		return nil
 	}
-	cards, err := view.Cards(r.Context(), p.db, ticket, who)
+	cards, err := report.Cards(r.Context(), p.db, ticket, who)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 	}
 	body.Cards, body.CardCounts = cardLines(cards)
 	if len(cards) == 0 {
-		if body.Listed, err = view.Listed(r.Context(), p.db, v); err != nil {
+		if body.Listed, err = report.Listed(r.Context(), p.db, v); err != nil {
 			return err
 		}
 	}
@@ -84,7 +84,7 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 
 // groupWaits gathers the tasks of one role; tasks that any of several roles can
 // do stand under all of them together.
-func groupWaits(waits []view.Wait) []waitGroup {
+func groupWaits(waits []report.Wait) []waitGroup {
 	var tasks []string
 	roles := map[string][]string{}
 	for _, w := range waits {
@@ -109,7 +109,7 @@ func groupWaits(waits []view.Wait) []waitGroup {
 
 // standingReason is why a request was returned, rejected, held or cancelled, as
 // long as it is.
-func standingReason(v *view.Request) string {
+func standingReason(v *report.Request) string {
 	switch v.State {
 	case request.Returned, request.Rejected, request.Held, request.Cancelled:
 	default:
@@ -123,7 +123,7 @@ func standingReason(v *view.Request) string {
 	return ""
 }
 
-func requestSummary(v *view.Request) []pair {
+func requestSummary(v *report.Request) []pair {
 	l := v.Letter
 	list := []pair{
 		{"Kode tiket", v.Ticket}, {"No. Pengajuan", v.Reference}, {"Judul", v.Title}, {"Jenis permohonan", v.KindLabel},

@@ -8,13 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"dukcapil.go.id/sifilma/daemons/portal/internal/view"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
@@ -83,7 +83,7 @@ func number(n any) string {
 }
 
 // who names the person of an event, and the role where it says more.
-func who(e view.Event) string {
+func who(e report.Event) string {
 	if e.Name == "" || e.Name == e.RoleName {
 		return e.RoleName
 	}
@@ -97,14 +97,14 @@ func who(e view.Event) string {
 type factRow struct{ Label, Note, At, Who string }
 
 // factRows lists the facts of a request in the order of the procedure.
-func factRows(v *view.Request) []factRow {
+func factRows(v *report.Request) []factRow {
 	var rows []factRow
 	for _, name := range []string{request.FactValidated, request.FactLetterReceived, request.FactBlanksCounted, request.FactCompared, request.FactDisposed} {
 		row := factRow{Label: request.FactLabels[name]}
-		if i := slices.IndexFunc(v.Facts, func(f view.Fact) bool { return f.Fact.Fact == name }); i >= 0 {
+		if i := slices.IndexFunc(v.Facts, func(f report.Fact) bool { return f.Fact.Fact == name }); i >= 0 {
 			f := v.Facts[i]
 			row.Note, row.At = factNote(f), terbilang.FormatDateTime(f.OfficeAt)
-			if j := slices.IndexFunc(v.Timeline, func(e view.Event) bool { return string(e.Verb) == name }); j >= 0 {
+			if j := slices.IndexFunc(v.Timeline, func(e report.Event) bool { return string(e.Verb) == name }); j >= 0 {
 				row.Who = who(v.Timeline[j])
 			}
 		}
@@ -114,7 +114,7 @@ func factRows(v *view.Request) []factRow {
 }
 
 // factNote words what a fact holds.
-func factNote(f view.Fact) string {
+func factNote(f report.Fact) string {
 	var d struct {
 		ReceivedOn clock.Date `json:"received_on"`
 		Count      int        `json:"count"`

@@ -1,4 +1,4 @@
-package view
+package report
 
 // sentence words a step of a machine for people.
 type sentence struct {

@@ -1,4 +1,4 @@
-package view
+package report
 
 import (
 	"context"
@@ -57,7 +57,7 @@ func timeline(ctx context.Context, rd postgres.Reader, requestID string, facts [
 		   OR h.verb IN ('fail', 'doubt', 'complete', 'resume', 'spoil', 'reduce')
 		   OR h.verb = 'list' AND old.id IS NOT NULL)
 		ORDER BY h.id`, requestID); err != nil {
-		return nil, fmt.Errorf("view: timeline: %w", err)
+		return nil, fmt.Errorf("report: timeline: %w", err)
 	}
 	events := []Event{}
 	for _, f := range facts { // before the steps: the last fact registers in its own transaction
@@ -96,7 +96,7 @@ func cleared(ctx context.Context, rd postgres.Reader, requestID string) ([]Event
 		SELECT count(*) AS n, max(actor) AS actor, max(role) AS role, max(office_at) AS office_at, max(at) AS at
 		FROM history WHERE request_id = $1 AND machine = 'card' AND verb = 'clear'
 		GROUP BY (office_at AT TIME ZONE 'Asia/Jakarta')::date`, requestID); err != nil {
-		return nil, fmt.Errorf("view: timeline of cards: %w", err)
+		return nil, fmt.Errorf("report: timeline of cards: %w", err)
 	}
 	var events []Event
 	for _, d := range days {
@@ -125,7 +125,7 @@ func nameActors(ctx context.Context, rd postgres.Reader, events []Event, outside
 	if err := rd.Select(ctx, &rows, `
 		SELECT username, name, role, institution_id IS NOT NULL AS outside FROM account WHERE username = ANY ($1)`,
 		pq.Array(actors)); err != nil {
-		return fmt.Errorf("view: names: %w", err)
+		return fmt.Errorf("report: names: %w", err)
 	}
 	people := map[string]person{}
 	for _, p := range rows {

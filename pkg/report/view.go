@@ -1,7 +1,7 @@
-// Package view is what people see of a request: one read model for the API and
+// Package report is what people see of a request: one read model for the API and
 // the pages. It reads a request whole, in few queries and on one snapshot, and
 // leaves out what is not for the eyes of whoever asks.
-package view
+package report
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 
 // ErrNotFound says that there is no such row, or none that the asker may know
 // of.
-var ErrNotFound = errors.New("view: not found")
+var ErrNotFound = errors.New("report: not found")
 
 // Machines are the tables of everything that a request's page shows.
 var Machines = []*machine.Table{request.Machine, capacity.Machine, perso.Machine, letter.Machine, handover.Machine}

@@ -1,4 +1,4 @@
-package view
+package report
 
 import (
 	"context"
@@ -103,7 +103,7 @@ func summarise(ctx context.Context, rd postgres.Reader, list []request.Request) 
 		    FROM handover WHERE request_id = r.id) h ON true`,
 		pq.Array(ids), request.FactLetterReceived, letter.ReplyLetter, letter.CompletionLetter, string(letter.Issued),
 		string(perso.Clear), string(perso.Reduced), pq.Array([]string{string(handover.Received), string(handover.Closed)})); err != nil {
-		return nil, fmt.Errorf("view: list: %w", err)
+		return nil, fmt.Errorf("report: list: %w", err)
 	}
 	at := map[string]int{}
 	for i, row := range rows {
