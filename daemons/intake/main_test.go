@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/cardlist"
@@ -41,6 +42,7 @@ type office struct {
 	key    string // produsen, both scopes
 	keys   map[string]string
 	http   *http.Client
+	router chi.Router
 	// signals reach the daemon; ended holds its exit code.
 	signals chan os.Signal
 	ended   <-chan int
@@ -123,6 +125,7 @@ func (o *office) start(t *testing.T, db postgres.Config, settings []string) {
 	code := o.daemon.Start(t, morning, func(args []string, log io.Writer, signals <-chan os.Signal) int {
 		go func() { o.signals <- <-signals }()
 		return daemon.Run("intake", args, io.Discard, log, o.signals, defaults, func(ctx context.Context, env *daemon.Env, cfg *Config) error {
+			o.router = env.Router
 			addr <- env.Addr()
 			return wire(ctx, env, cfg)
 		})

@@ -168,7 +168,9 @@ func TestResubmission(t *testing.T) {
 	first := o.send(t, drops, whole(t), "k-1")
 	require.Equal(t, http.StatusAccepted, first.status)
 	path := first.StatusURL + "/resubmission"
-	early := o.send(t, path, whole(t), "k-2")
+	at := func(version string) map[string]string { return map[string]string{"If-Match": version} }
+	require.Equal(t, http.StatusPreconditionRequired, o.send(t, path, whole(t), "k-2").status)
+	early := o.send(t, path, whole(t), "k-2", at(`"1"`))
 	require.Equal(t, http.StatusConflict, early.status, "nobody has returned it")
 
 	require.NoError(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
@@ -182,23 +184,26 @@ func TestResubmission(t *testing.T) {
 		return err
 	}))
 	shown := o.do(t, http.MethodGet, first.StatusURL, nil, map[string]string{"Authorization": "Bearer " + o.key})
-	require.Contains(t, string(shown.body), "Sel B2: nomor seri kosong.")
+	require.Contains(t, string(shown.body), `"reason":"Sel B2: nomor seri kosong."`)
+	require.Equal(t, `"2"`, shown.header.Get("ETag"))
+	require.Equal(t, http.StatusPreconditionFailed, o.send(t, path, whole(t), "k-2", at(`"1"`)).status, "he has not seen why")
 
 	p := whole(t)
 	p.form["reference"] = "lain"
-	other := o.send(t, path, p, "k-3")
+	other := o.send(t, path, p, "k-3", at(`"2"`))
 	require.Equal(t, map[string]string{"/reference": "fixed"}, other.pointers())
 
 	p = whole(t)
 	p.form["title"] = "Judul yang diperbaiki"
+	p.form["letter"].(map[string]any)["number"] = "13/DIR" // another letter: that the first came says nothing of it
 	delete(p.form, "reference")
-	r := o.send(t, path, p, "k-4")
+	r := o.send(t, path, p, "k-4", at(`"2"`))
 	require.Equal(t, http.StatusAccepted, r.status, string(r.body))
 	require.Equal(t, first.Ticket, r.Ticket)
 	require.Equal(t, 2, r.Submission)
-	again := o.send(t, path, p, "k-4")
+	again := o.send(t, path, p, "k-4", at(`"2"`))
 	require.Equal(t, string(r.body), string(again.body))
-	late := o.send(t, path, whole(t), "k-5")
+	late := o.send(t, path, whole(t), "k-5", at(`"3"`))
 	require.Equal(t, http.StatusConflict, late.status)
 
 	is, err := request.ByTicket(t.Context(), o.db, first.Ticket, "")

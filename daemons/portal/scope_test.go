@@ -63,10 +63,10 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 	require.Greater(t, walked, 20)
 
 	var list report.Page
-	o.want(200, &list, foreigner, http.MethodGet, "/api/v1/requests", nil)
+	o.want(200, &list, foreigner, http.MethodGet, "/api/v1/requests?totals=true", nil)
 	require.Zero(t, list.Total)
 	require.Empty(t, list.Requests)
-	o.want(200, &list, "produsen", http.MethodGet, "/api/v1/requests", nil)
+	o.want(200, &list, "produsen", http.MethodGet, "/api/v1/requests?totals=true", nil)
 	require.Equal(t, 1, list.Total)
 	o.problem(403, "produsen", http.MethodGet, "/api/v1/days", nil)
 	o.want(200, nil, "operator", http.MethodGet, "/api/v1/days?from=2026-11-01&to=2026-12-01", nil)
@@ -120,23 +120,27 @@ func TestListSearchesCountsAndPages(t *testing.T) {
 	o.drop(1)
 	o.accept(o.drop(2))
 	var p report.Page
-	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?limit=2", nil)
+	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?limit=2&totals=true", nil)
 	require.Len(t, p.Requests, 2)
 	require.Equal(t, 3, p.Total)
 	require.Equal(t, 40, p.Requests[0].Percent)
 	require.EqualValues(t, map[string]int{"submitted": 2, "accepted": 1}, stringKeys(p.Counts))
+	require.NotNil(t, p.Next)
+	after := *p.Next
 	p = report.Page{}
-	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?limit=2&offset=2", nil)
+	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?limit=2&after="+after, nil)
 	require.Len(t, p.Requests, 1)
 	require.Equal(t, first.Ticket, p.Requests[0].Ticket)
+	require.Nil(t, p.Next)
+	require.Nil(t, p.Totals, "not asked for")
 	p = report.Page{}
-	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?state=accepted", nil)
+	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?totals=true&state=accepted", nil)
 	require.Equal(t, 1, p.Total)
 	require.Equal(t, 3, p.All)
 	p = report.Page{}
-	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?search="+strings.ToLower(first.Ticket), nil)
+	o.want(200, &p, "operator", http.MethodGet, "/api/v1/requests?totals=true&search="+strings.ToLower(first.Ticket), nil)
 	require.Equal(t, 1, p.Total)
-	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "offset=-1", "state=nothing", "search=" + strings.Repeat("a", 300), "search=%ff", "search=%00"} {
+	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "after=x", "after=AAAA", "totals=ja", "kind=lain", "state=nothing", "search=" + strings.Repeat("a", 300), "search=%ff", "search=%00"} {
 		o.problem(400, "operator", http.MethodGet, "/api/v1/requests?"+bad, nil)
 	}
 }

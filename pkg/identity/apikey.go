@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
@@ -38,6 +39,12 @@ type Client struct {
 
 // May says whether the key has a scope.
 func (c Client) May(scope string) bool { return slices.Contains(c.Scopes, scope) }
+
+// Account is the institution as if one of its people asked: what it may see does
+// not depend on who asks for it.
+func (c Client) Account() Account {
+	return Account{Name: c.Institution, Role: machine.Role(c.Kind), InstitutionID: &c.InstitutionID, Institution: &c.Institution}
+}
 
 // NewAPIKey makes a key of the form filma_<id>_<secret> (users.md E9). The text
 // is returned once; only the hash of its secret is kept.

@@ -11,16 +11,17 @@ import (
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
-// Listed reads the card list as the applicant sent it. The request was loaded
-// for whoever asks.
-func Listed(ctx context.Context, db *postgres.DB, v *Request) ([]cardlist.Card, error) {
-	return cardlist.List(ctx, db, v.ID)
+// Sheet is the cards of a request: as they were listed, and as they stand on the
+// line once the request is accepted.
+type Sheet struct {
+	Listed []cardlist.Card `json:"listed"`
+	Cards  []perso.CardRow `json:"cards"`
 }
 
 // Cards reads the cards of a request in the order of its list. Error:
 // ErrNotFound.
-func Cards(ctx context.Context, db *postgres.DB, ticket string, a identity.Account) ([]perso.CardRow, error) {
-	rows := []perso.CardRow{}
+func Cards(ctx context.Context, db *postgres.DB, ticket string, a identity.Account) (Sheet, error) {
+	var s Sheet
 	err := db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
 		r, err := request.ByTicket(ctx, rd, ticket, Scope(a))
 		if errors.Is(err, request.ErrNotFound) {
@@ -29,18 +30,29 @@ func Cards(ctx context.Context, db *postgres.DB, ticket string, a identity.Accou
 		if err != nil {
 			return err
 		}
-		list, err := perso.List(ctx, rd, r.ID)
-		rows = append(rows, list...)
+		if s.Listed, err = cardlist.List(ctx, rd, r.ID); err != nil {
+			return err
+		}
+		s.Cards, err = perso.List(ctx, rd, r.ID)
 		return err
 	})
+	s.Listed, s.Cards = notNil(s.Listed), notNil(s.Cards)
 	if err == nil && Outside(a) {
-		for i := range rows {
-			c := &rows[i]
+		for i := range s.Cards {
+			c := &s.Cards[i]
 			c.Proposal, c.Resolution = "", nil
 			if c.State == perso.InDoubt {
 				c.Reason = ""
 			}
 		}
 	}
-	return rows, err
+	return s, err
+}
+
+// notNil makes no rows an empty list in JSON.
+func notNil[T any](rows []T) []T {
+	if rows == nil {
+		return []T{}
+	}
+	return rows
 }

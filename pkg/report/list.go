@@ -37,37 +37,64 @@ type Summary struct {
 
 // Page is a part of a list, and what the whole of it holds.
 type Page struct {
-	Requests []Summary             `json:"requests"`
-	Total    int                   `json:"total"`  // with the state filter
-	Counts   map[machine.State]int `json:"counts"` // without it
-	All      int                   `json:"all"`
-	Limit    int                   `json:"limit"`
-	Offset   int                   `json:"offset"`
+	Requests []Summary `json:"requests"`
+	// Next is the mark from which the list goes on; nil at its end.
+	Next *string `json:"next"`
+	*Totals
 }
 
-// List reads requests, newest first, as an account sees them. f.InstitutionID
-// is set here.
-func List(ctx context.Context, db *postgres.DB, a identity.Account, f request.Filter) (*Page, error) {
-	f.InstitutionID = Scope(a)
-	p := &Page{Requests: []Summary{}, Limit: f.Limit, Offset: f.Offset}
+// Totals is what a whole list holds.
+type Totals struct {
+	Total  int                   `json:"total"`  // with the state filter
+	Counts map[machine.State]int `json:"counts"` // without it
+	All    int                   `json:"all"`
+}
+
+// List reads requests, newest first, as an account sees them. The institution is
+// set here.
+func List(ctx context.Context, db *postgres.DB, a identity.Account, q Query) (*Page, error) {
+	limit := q.Limit
+	if limit <= 0 {
+		limit = listDefault
+	}
+	f := q.Filter
+	f.InstitutionID, f.Limit = Scope(a), limit+1 // one more tells whether there are more
+	p := &Page{}
 	err := db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
 		list, err := request.List(ctx, rd, f)
 		if err != nil {
 			return err
 		}
-		if p.Counts, err = request.Count(ctx, rd, f); err != nil {
-			return err
+		p.Next = nil
+		if len(list) > limit {
+			list = list[:limit]
+			next := cursor(list[limit-1].ID)
+			p.Next = &next
 		}
-		for state, n := range p.Counts {
-			p.All += n
-			if len(f.States) == 0 || slices.Contains(f.States, state) {
-				p.Total += n
+		if q.Totals {
+			if p.Totals, err = total(ctx, rd, f); err != nil {
+				return err
 			}
 		}
 		p.Requests, err = summarise(ctx, rd, list)
 		return err
 	})
 	return p, err
+}
+
+func total(ctx context.Context, rd postgres.Reader, f request.Filter) (*Totals, error) {
+	counts, err := request.Count(ctx, rd, f)
+	if err != nil {
+		return nil, err
+	}
+	t := &Totals{Counts: counts}
+	for state, n := range counts {
+		t.All += n
+		if len(f.States) == 0 || slices.Contains(f.States, state) {
+			t.Total += n
+		}
+	}
+	return t, nil
 }
 
 // summarise adds to each request how far it is, in one query.

@@ -52,6 +52,7 @@ type Request struct {
 	Institution   string        `json:"institution"`
 	State         machine.State `json:"state"`
 	StateLabel    string        `json:"state_label"`
+	Reason        string        `json:"reason"` // why it was returned, rejected, held or cancelled
 	Version       int64         `json:"version"`
 	Submission    int           `json:"submission"`
 	CreatedAt     time.Time     `json:"created_at"`
@@ -169,7 +170,8 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		Version: r.Version, Submission: r.Submission, CreatedAt: r.CreatedAt, CardCount: r.CardCount,
 		MachineType: r.MachineType, SAMFunction: r.SAMFunction, PKSNumber: r.PKSNumber, Notes: r.Notes,
 		Letter:        Letter{Sender: r.Sender, Post: r.Post, Number: r.Number, Date: r.Letter.Date, Subject: r.Subject},
-		DispositionOn: r.DispositionDate, Lines: r.Lines, Orders: r.Orders,
+		DispositionOn: r.DispositionDate, Lines: notNil(r.Lines), Orders: notNil(r.Orders),
+		Files: []File{}, WaitingFor: []machine.Role{}, Facts: []Fact{}, Findings: []Finding{},
 	}
 	outside := Outside(a)
 	applicant, err := institution.Get(ctx, rd, r.InstitutionID)
@@ -201,6 +203,7 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 	if v.Timeline, err = timeline(ctx, rd, r.ID, v.Facts, outside); err != nil {
 		return nil, err
 	}
+	v.Reason = reason(v.State, v.Timeline)
 	v.Handovers = showHandovers(handovers)
 	v.Documents = showDocuments(documents, outside)
 	v.Percent = percent(v, documents, handovers)
@@ -208,6 +211,7 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 	for _, w := range v.Waiting {
 		v.WaitingFor = appendNew(v.WaitingFor, w.Role)
 	}
+	v.Waiting, v.Documents, v.Handovers = notNil(v.Waiting), notNil(v.Documents), notNil(v.Handovers)
 	v.Offers = offers(v.State, a.Role, outside)
 	if outside {
 		for i := range v.Facts {
@@ -215,6 +219,20 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		}
 	}
 	return v, nil
+}
+
+// reason is what was said at the step that led to a state in which somebody asks
+// why.
+func reason(state machine.State, newestFirst []Event) string {
+	switch state {
+	case request.Returned, request.Rejected, request.Held, request.Cancelled:
+		for _, e := range newestFirst {
+			if e.Machine == request.Machine.Name {
+				return e.Reason
+			}
+		}
+	}
+	return ""
 }
 
 // readApplication reads what the applicant sent and what was found and stated

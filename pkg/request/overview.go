@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/lib/pq"
-
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
@@ -49,16 +47,15 @@ func MissingFacts(state machine.State, have []Fact) []string {
 }
 
 // Count returns how many requests List would find in each state without its
-// limit; the filter's own states do not narrow it.
+// limit and wherever it begins; the filter's own states do not narrow it.
 func Count(ctx context.Context, rd postgres.Reader, f Filter) (map[machine.State]int, error) {
 	var rows []struct {
 		State machine.State `db:"state"`
 		N     int           `db:"n"`
 	}
 	f.States = nil
-	institution, states, search := f.args()
 	if err := rd.Select(ctx, &rows, `SELECT r.state, count(*) AS n FROM request r `+whereFilter+` GROUP BY r.state`,
-		institution, pq.Array(states), search); err != nil {
+		f.args()...); err != nil {
 		return nil, fmt.Errorf("request: counting: %w", err)
 	}
 	counts := map[machine.State]int{}

@@ -199,6 +199,16 @@ func ByTicket(ctx context.Context, rd postgres.Reader, ticket, institutionID str
 	return r, r.LoadParts(ctx, rd)
 }
 
+// ReferenceUsed says whether an institution has used a No. Pengajuan before
+// (features.md N22).
+func ReferenceUsed(ctx context.Context, rd postgres.Reader, institutionID, reference string) (used bool, err error) {
+	err = rd.Get(ctx, &used, `SELECT EXISTS (SELECT FROM request WHERE institution_id = $1 AND reference = $2)`, institutionID, reference)
+	if err != nil {
+		return false, fmt.Errorf("request: reference: %w", err)
+	}
+	return used, nil
+}
+
 // Lock returns the request for change in this transaction: others wait.
 func Lock(ctx context.Context, tx *postgres.Tx, id string) (Request, error) {
 	return one(ctx, tx, selectRequest+`WHERE r.id = $1 FOR UPDATE OF r`, id)
@@ -261,22 +271,25 @@ func Files(ctx context.Context, rd postgres.Reader, r Request) ([]File, error) {
 type Filter struct {
 	InstitutionID string
 	States        []machine.State
+	Kinds         []string
 	Search        string // in ticket, reference and title
+	After         string // the id of a request: only those that come behind it in the list
 	Limit, Offset int    // Limit 0 means 50
 }
 
-// whereFilter narrows by the arguments that args gives, in $1 to $3.
+// whereFilter narrows by the arguments that args gives, in $1 to $4.
 const whereFilter = `
 	WHERE ($1 = '' OR r.institution_id::text = $1)
 	  AND (cardinality($2::text[]) = 0 OR r.state = ANY ($2))
-	  AND ($3 = '' OR strpos(lower(r.ticket || ' ' || r.reference || ' ' || r.title), lower($3)) > 0)`
+	  AND (cardinality($3::text[]) = 0 OR r.kind = ANY ($3))
+	  AND ($4 = '' OR strpos(lower(r.ticket || ' ' || r.reference || ' ' || r.title), lower($4)) > 0)`
 
-func (f Filter) args() (institution string, states []string, search string) {
-	states = make([]string, len(f.States))
+func (f Filter) args() []any {
+	states := make([]string, len(f.States))
 	for i, s := range f.States {
 		states[i] = string(s)
 	}
-	return f.InstitutionID, states, f.Search
+	return []any{f.InstitutionID, pq.Array(states), pq.Array(append([]string{}, f.Kinds...)), f.Search}
 }
 
 // List returns requests, newest first.
@@ -285,10 +298,10 @@ func List(ctx context.Context, rd postgres.Reader, f Filter) ([]Request, error) 
 	if limit <= 0 {
 		limit = 50
 	}
-	institution, states, search := f.args()
 	var list []Request
-	err := rd.Select(ctx, &list, selectRequest+whereFilter+` ORDER BY r.id DESC LIMIT $4 OFFSET $5`,
-		institution, pq.Array(states), search, limit, f.Offset)
+	err := rd.Select(ctx, &list, selectRequest+whereFilter+`
+		  AND ($5 = '' OR r.id < nullif($5, '')::uuid) ORDER BY r.id DESC LIMIT $6 OFFSET $7`,
+		append(f.args(), f.After, limit, f.Offset)...)
 	if err != nil {
 		return nil, fmt.Errorf("request: list: %w", err)
 	}

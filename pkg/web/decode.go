@@ -128,11 +128,6 @@ func pointer(parts ...string) string {
 	return b.String()
 }
 
-// SetVersion sets the ETag of a row to its version.
-func SetVersion(w http.ResponseWriter, version int64) {
-	w.Header().Set("ETag", `"`+strconv.FormatInt(version, 10)+`"`)
-}
-
 // MatchVersion reads the version in If-Match: 428 when it is missing, 412 when it
 // cannot be the version of a row.
 func MatchVersion(r *http.Request) (int64, error) {

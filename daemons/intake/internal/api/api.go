@@ -94,6 +94,7 @@ type API struct {
 	machine  clock.Machine
 	template []byte
 	slots    chan struct{}
+	judging  chan struct{} // bounds the memory and time of card lists that are checked
 	// perClient are the places of each client, chan struct{} by institution.
 	perClient sync.Map
 	limiters  limiters
@@ -114,7 +115,7 @@ func New(cfg Config, limits drop.Limits, db *postgres.DB, spool *drop.Spool, dis
 		cfg: cfg, limits: limits, db: db, drops: drop.NewReader(spool, limits), disk: disk, office: office, machine: machine,
 		writer: commit.New(commit.Config{PublicURL: cfg.PublicURL, DropsPerCommit: cfg.DropsPerCommit, CommitsAtOnce: cfg.CommitsAtOnce, Patience: cfg.AnswerTime},
 			db, office, machine, registry),
-		template: template.Bytes(), slots: make(chan struct{}, cfg.Uploads), limiters: newLimiters(cfg),
+		template: template.Bytes(), slots: make(chan struct{}, cfg.Uploads), judging: make(chan struct{}, judgedAtOnce), limiters: newLimiters(cfg),
 		counted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sifilma_intake_drops_total", Help: "Drops by their result.",
 		}, []string{"result"}),
@@ -132,11 +133,17 @@ func (a *API) Mount(r chi.Router) {
 	r.Get("/api/v1/templates/card-list.xlsx", a.cardList)
 	r.Group(func(r chi.Router) {
 		r.Use(a.authenticate(identity.ScopeRequestRead, a.checkNow))
+		r.Get("/api/v1/requests", web.Handle(a.list))
 		r.Get("/api/v1/requests/{ticket}", web.Handle(a.show))
+		r.Get("/api/v1/requests/{ticket}/history", web.Handle(a.history))
+		r.Get("/api/v1/requests/{ticket}/cards", web.Handle(a.cards))
+		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/requests/{ticket}/files/{id}", web.Handle(a.file))
 	})
+	r.With(a.authenticate(identity.ScopeRequestWrite, a.checkNow)).Post("/api/v1/requests/{ticket}/cancellation", web.Handle(a.cancel))
 	r.Group(func(r chi.Router) {
 		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.authenticate(identity.ScopeRequestWrite, a.checkSoon),
 			a.room, a.slot)
+		r.Post("/api/v1/checks", web.Handle(a.check))
 		r.Post("/api/v1/requests", web.Handle(a.submit))
 		r.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
 	})

@@ -49,8 +49,12 @@ func (a *API) resubmit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	trace.Join(r.Context(), is.TraceParent)
+	version, err := web.MatchVersion(r)
+	if err != nil {
+		return err
+	}
 	return a.take(w, r, "resubmission of "+is.ID, is.Reference, func(ctx context.Context, e commit.Entry) (commit.Answer, error) {
-		return a.writer.Correct(ctx, e, is.ID)
+		return a.writer.Correct(ctx, e, is.ID, version)
 	})
 }
 
@@ -152,8 +156,4 @@ func (a *API) refusal(ctx context.Context, err error, c identity.Client, f reque
 		return p
 	}
 	return err
-}
-
-func noSuchTicket() *web.Problem {
-	return web.NotFound("Tidak ada permohonan dengan Kode Tiket ini pada lembaga Anda.")
 }

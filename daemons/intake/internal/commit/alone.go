@@ -14,10 +14,10 @@ import (
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
-// Correct writes the correction of a request that was returned, and closes the
-// drop. The errors are those of Submit, or a *web.Problem when the request is
-// not returned.
-func (w *Writer) Correct(ctx context.Context, e Entry, requestID string) (Answer, error) {
+// Correct writes the correction of a request that was returned, as the client saw
+// it in this version, and closes the drop. The errors are those of Submit, or a
+// *web.Problem when the request is not returned or has another version.
+func (w *Writer) Correct(ctx context.Context, e Entry, requestID string, version int64) (Answer, error) {
 	defer e.Drop.Close()
 	return w.alone(ctx, e, func(ctx context.Context, tx *postgres.Tx) (request.Request, error) {
 		now, err := request.Lock(ctx, tx, requestID)
@@ -25,8 +25,11 @@ func (w *Writer) Correct(ctx context.Context, e Entry, requestID string) (Answer
 			return request.Request{}, err
 		}
 		if now.State != request.Returned {
-			return request.Request{}, web.Conflict("Permohonan " + now.Ticket + " sedang berstatus \"" + request.Machine.Label(now.State) +
-				"\"; pengajuan kembali hanya untuk permohonan yang dikembalikan.").WithCode("not-returned")
+			return request.Request{}, NotReturned(now)
+		}
+		if now.Version != version {
+			return request.Request{}, web.PreconditionFailed("Permohonan " + now.Ticket +
+				" sudah berubah sejak Anda membacanya. Baca kembali temuannya, lalu ajukan kembali.")
 		}
 		files, err := store(ctx, tx, e)
 		if err != nil {
@@ -34,6 +37,12 @@ func (w *Writer) Correct(ctx context.Context, e Entry, requestID string) (Answer
 		}
 		return request.Correct(ctx, tx, now, e.Drop.Form, files, request.Change{Actor: e.Actor, OfficeAt: w.office.Now()})
 	})
+}
+
+// NotReturned is the answer to a correction of a request that nobody has returned.
+func NotReturned(r request.Request) error {
+	return web.Conflict("Permohonan " + r.Ticket + " sedang berstatus \"" + request.Machine.Label(r.State) +
+		"\"; pengajuan kembali hanya untuk permohonan yang dikembalikan.").WithCode("not-returned")
 }
 
 // create writes a new request by itself: a large one, whose files stream, or

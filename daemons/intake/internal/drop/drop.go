@@ -90,27 +90,46 @@ const formPart = "request"
 // empty, is the No. Pengajuan that the form must keep (a correction). The error
 // is a *web.Problem that names every fault found, or a fault of this machine.
 func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, error) {
+	d, found, err := rd.read(ctx, r, today, fixedReference)
+	if err != nil {
+		return nil, err
+	}
+	if p := found.problem(); p != nil {
+		d.Close()
+		return nil, p
+	}
+	return d, nil
+}
+
+// Examine reads a drop as Read does and returns what can be read of it together
+// with its faults. The error is that of a body that cannot be taken apart at all,
+// or a fault of this machine.
+func (rd *Reader) Examine(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, []web.FieldError, error) {
+	d, found, err := rd.read(ctx, r, today, fixedReference)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d, found.list, nil
+}
+
+func (rd *Reader) read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, *faults, error) {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
-		return nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data: bagian \"request\" berisi JSON, berkas pada bagian lain.")
+		return nil, nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data: bagian \"request\" berisi JSON, berkas pada bagian lain.")
 	}
 	if r.ContentLength > rd.limits.Whole {
-		return nil, web.TooLarge(rd.limits.Whole)
+		return nil, nil, web.TooLarge(rd.limits.Whole)
 	}
 	in := &intake{Reader: rd, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}}
 	if err := in.parts(multipart.NewReader(r.Body, params["boundary"])); err != nil {
 		in.drop.Close()
-		return nil, answerable(ctx, unreadable(err))
+		return nil, nil, answerable(ctx, unreadable(err))
 	}
 	if err := in.complete(ctx, today, fixedReference); err != nil {
 		in.drop.Close()
-		return nil, answerable(ctx, err)
+		return nil, nil, answerable(ctx, err)
 	}
-	if p := in.faults.problem(); p != nil {
-		in.drop.Close()
-		return nil, p
-	}
-	return in.drop, nil
+	return in.drop, in.faults, nil
 }
 
 // intake is a drop being read.

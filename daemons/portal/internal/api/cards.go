@@ -21,7 +21,7 @@ func (a *API) listCards(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.WriteJSON(w, r, http.StatusOK, map[string]any{"cards": cards})
+	web.WriteJSON(w, r, http.StatusOK, cards)
 	return nil
 }
 

@@ -2,15 +2,11 @@ package api
 
 import (
 	"context"
-	"io"
-	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
-	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/blob"
@@ -68,19 +64,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, blobID, name string)
 	if name == "" {
 		name = info.Name
 	}
-	h := w.Header()
-	h.Set("Content-Type", info.MediaType)
-	h.Set("Content-Length", strconv.FormatInt(info.Size, 10))
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	h.Set("ETag", `"`+info.Hash()+`"`)
-	w.WriteHeader(http.StatusOK)
-	if _, err := io.Copy(w, content); err != nil {
-		if r.Context().Err() == nil {
-			zerolog.Ctx(r.Context()).Error().Err(err).Str("blob", blobID).Msg("download broke off")
-		}
-		panic(http.ErrAbortHandler) // the client must not take a part for the whole
-	}
+	web.Send(w, r, web.Download{Name: name, MediaType: info.MediaType, Size: info.Size, ETag: info.Hash(), Content: content})
 	return nil
 }
 

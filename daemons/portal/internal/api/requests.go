@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
@@ -39,52 +37,28 @@ func freeSerials(ctx context.Context, tx *postgres.Tx, r request.Request, _ requ
 	return cardlist.Free(ctx, tx, r.ID)
 }
 
-const (
-	listDefault = 50
-	listMost    = 100
-	maxReason   = 2000 // characters
-	maxSearch   = 200  // bytes
-)
+const maxReason = 2000 // characters
 
 func (a *API) listRequests(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	f := request.Filter{Limit: listDefault}
-	if f.Search = q.Get("search"); len(f.Search) > maxSearch || !utf8.ValidString(f.Search) || strings.ContainsRune(f.Search, 0) {
-		return web.BadRequest("Kata pencarian terlalu panjang atau bukan teks.")
+	q, bad := report.ParseQuery(r.URL.Query())
+	if len(bad) > 0 {
+		return badParameters(bad)
 	}
-	for _, s := range q["state"] {
-		if s == "" {
-			continue
-		}
-		if !slices.Contains(request.Machine.States(), machine.State(s)) {
-			return web.BadRequest("Keadaan pada alamat tidak dikenal.",
-				web.FieldError{Pointer: "/state", Code: "unknown_value", Detail: "Keadaan ini tidak dikenal."})
-		}
-		f.States = append(f.States, machine.State(s))
-	}
-	for _, p := range []struct {
-		name     string
-		to       *int
-		min, max int
-	}{{"limit", &f.Limit, 1, listMost}, {"offset", &f.Offset, 0, 1 << 30}} {
-		text := q.Get(p.name)
-		if text == "" {
-			continue
-		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n < p.min || n > p.max {
-			return web.BadRequest("Batas daftar pada alamat tidak benar.", web.FieldError{
-				Pointer: "/" + p.name, Code: "out_of_range", Detail: "Nilainya harus " + strconv.Itoa(p.min) + " sampai " + strconv.Itoa(p.max) + ".",
-			})
-		}
-		*p.to = n
-	}
-	page, err := report.List(r.Context(), a.db, signin.Account(r), f)
+	page, err := report.List(r.Context(), a.db, signin.Account(r), q)
 	if err != nil {
 		return err
 	}
+	web.SetNext(w, r, page.Next)
 	web.WriteJSON(w, r, http.StatusOK, page)
 	return nil
+}
+
+func badParameters(bad []report.BadParameter) error {
+	var errors []web.FieldError
+	for _, p := range bad {
+		errors = append(errors, web.FieldError{Pointer: "/" + p.Name, Code: p.Code, Detail: p.Detail})
+	}
+	return web.BadRequest("Parameter pada alamat tidak benar.", errors...)
 }
 
 func (a *API) getRequest(w http.ResponseWriter, r *http.Request) error {

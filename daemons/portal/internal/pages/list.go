@@ -29,6 +29,7 @@ type listBody struct {
 	Search         string
 	States         []stateOption
 	Sizes          []int
+	Limit          int
 	Page           *report.Page
 	Outside        bool
 	Narrowed       bool
@@ -57,12 +58,12 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 		number = 1
 	}
 	f.Offset = (number - 1) * f.Limit
-	page, err := report.List(r.Context(), p.db, who, f)
+	page, err := report.List(r.Context(), p.db, who, report.Query{Filter: f, Totals: true})
 	if err != nil {
 		return err
 	}
 	body := listBody{
-		Search: f.Search, Sizes: sizes, Page: page, Outside: report.Outside(who), Narrowed: f.Search != "" || len(f.States) > 0,
+		Search: f.Search, Sizes: sizes, Limit: f.Limit, Page: page, Outside: report.Outside(who), Narrowed: f.Search != "" || len(f.States) > 0,
 		Number: number, Last: max(1, (page.Total+f.Limit-1)/f.Limit),
 	}
 	for _, s := range request.Machine.States() {
@@ -70,7 +71,7 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 			body.States = append(body.States, stateOption{s, request.Machine.Label(s), n, s == state})
 		}
 	}
-	body.Summary = summary(page, body.Narrowed)
+	body.Summary = summary(page, f.Offset, body.Narrowed)
 	if number > 1 {
 		body.Previous = listAddress(f, min(number-1, body.Last))
 	}
@@ -81,13 +82,13 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func summary(page *report.Page, narrowed bool) string {
+func summary(page *report.Page, offset int, narrowed bool) string {
 	all := number(page.Total) + " permohonan"
 	if narrowed {
 		all += " yang cocok"
 	}
 	if n := len(page.Requests); n > 0 && n < page.Total {
-		return number(page.Offset+1) + " sampai " + number(page.Offset+n) + " dari " + all + "."
+		return number(offset+1) + " sampai " + number(offset+n) + " dari " + all + "."
 	}
 	return all + "."
 }

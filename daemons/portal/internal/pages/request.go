@@ -59,12 +59,12 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, home+"/"+v.Ticket, http.StatusMovedPermanently) //nolint:gosec // the ticket is the row's, not the address's
 		return nil
 	}
-	cards, err := report.Cards(r.Context(), p.db, ticket, who)
+	sheet, err := report.Cards(r.Context(), p.db, ticket, who)
 	if err != nil {
 		return err
 	}
 	body := requestBody{
-		Request: v, Waiting: groupWaits(v.Waiting), Reason: standingReason(v), Summary: requestSummary(v), Facts: factRows(v),
+		Request: v, Waiting: groupWaits(v.Waiting), Reason: v.Reason, Summary: requestSummary(v), Facts: factRows(v),
 	}
 	if v.State != request.Done && !request.Machine.Final(v.State) {
 		body.Planned = v.Estimate
@@ -72,11 +72,9 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 	if v.State == request.Returned {
 		body.Findings = v.Findings
 	}
-	body.Cards, body.CardCounts = cardLines(cards)
-	if len(cards) == 0 {
-		if body.Listed, err = report.Listed(r.Context(), p.db, v); err != nil {
-			return err
-		}
+	body.Cards, body.CardCounts = cardLines(sheet.Cards)
+	if len(sheet.Cards) == 0 {
+		body.Listed = sheet.Listed
 	}
 	p.show(w, r, http.StatusOK, "request", "Permohonan "+v.Ticket, body)
 	return nil
@@ -105,22 +103,6 @@ func groupWaits(waits []report.Wait) []waitGroup {
 		groups[i].Tasks = append(groups[i].Tasks, task)
 	}
 	return groups
-}
-
-// standingReason is why a request was returned, rejected, held or cancelled, as
-// long as it is.
-func standingReason(v *report.Request) string {
-	switch v.State {
-	case request.Returned, request.Rejected, request.Held, request.Cancelled:
-	default:
-		return ""
-	}
-	for _, e := range v.Timeline {
-		if e.Machine == request.Machine.Name {
-			return e.Reason
-		}
-	}
-	return ""
 }
 
 func requestSummary(v *report.Request) []pair {

@@ -1,0 +1,150 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/daemons/intake/internal/commit"
+	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/trace"
+	"dukcapil.go.id/sifilma/pkg/validation"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// judgedAtOnce is how many card lists are judged at the same time for clients that
+// wait for the answer.
+const judgedAtOnce = 2
+
+// checked is what would become of a drop.
+type checked struct {
+	// Acceptable says that the drop would be taken and pass the check.
+	Acceptable bool `json:"acceptable"`
+	// Errors are what the intake itself would refuse the drop for.
+	Errors []web.FieldError `json:"errors"`
+	// Findings are what the check would say of it, as far as it could be read.
+	Findings []validation.Finding `json:"findings"`
+	// Cards is how many rows the card list has; nil when it cannot be read.
+	Cards *int `json:"cards"`
+}
+
+// check judges a drop by the rules of the intake and of the validator, and keeps
+// nothing of it. The parameter ticket names the returned request that the drop
+// would correct.
+func (a *API) check(w http.ResponseWriter, r *http.Request) (err error) {
+	result := "check_refused"
+	defer func() { a.counted.WithLabelValues(result).Inc() }()
+	ctx, c := r.Context(), client(r.Context())
+	actor, err := applicant(c)
+	if err != nil {
+		return err
+	}
+	is := request.Request{InstitutionID: c.InstitutionID, Institution: c.Institution}
+	if ticket := r.URL.Query().Get("ticket"); ticket != "" {
+		is, err = request.ByTicket(ctx, a.db, ticket, c.InstitutionID)
+		if errors.Is(err, request.ErrNotFound) {
+			return noSuchTicket()
+		}
+		if err != nil {
+			return err
+		}
+		trace.Join(ctx, is.TraceParent)
+		if is.State != request.Returned {
+			return commit.NotReturned(is)
+		}
+	}
+	d, faults, err := a.drops.Examine(ctx, r, clock.Today(a.office), is.Reference)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	out := checked{Errors: faults, Findings: []validation.Finding{}}
+	if out.Errors, err = a.refusals(ctx, out.Errors, d.Form, c, actor.Role, is); err != nil {
+		return err
+	}
+	if err := a.judge(ctx, &out, is, d); err != nil {
+		return err
+	}
+	if out.Errors == nil {
+		out.Errors = []web.FieldError{}
+	}
+	out.Acceptable = len(out.Errors) == 0 && len(validation.Errors(out.Findings)) == 0
+	result = "checked"
+	web.WriteJSON(w, r, http.StatusOK, out)
+	return nil
+}
+
+func has(faults []web.FieldError, pointer string) bool {
+	return slices.ContainsFunc(faults, func(f web.FieldError) bool { return f.Pointer == pointer })
+}
+
+// refusals adds what the intake would say of the form beside the faults found in
+// it: master data, and the No. Pengajuan if it is used.
+func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.Form, c identity.Client, role machine.Role, is request.Request) ([]web.FieldError, error) {
+	add := func(err error) error {
+		p := (*web.Problem)(nil)
+		if !errors.As(err, &p) {
+			return err
+		}
+		for _, e := range p.Errors {
+			if !has(faults, e.Pointer) {
+				faults = append(faults, e)
+			}
+		}
+		return nil
+	}
+	if err := add(a.known(ctx, f, role)); err != nil {
+		return nil, err
+	}
+	if is.ID != "" || f.Reference == "" || has(faults, "/reference") {
+		return faults, nil
+	}
+	used, err := request.ReferenceUsed(ctx, a.db, c.InstitutionID, f.Reference)
+	if err != nil || !used {
+		return faults, err
+	}
+	return faults, add(a.refusal(ctx, request.ErrReferenceUsed, c, f))
+}
+
+// judge adds what the validator would find.
+func (a *API) judge(ctx context.Context, out *checked, is request.Request, d *drop.Drop) error {
+	i := slices.IndexFunc(d.Files, func(f *drop.File) bool { return f.Kind == request.FileCardList })
+	if i < 0 || has(out.Errors, d.Files[i].Pointer) {
+		return nil
+	}
+	select {
+	case a.judging <- struct{}{}:
+		defer func() { <-a.judging }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	list, err := validation.ReadList(d.Files[i].Content(), d.Files[i].Size)
+	if err != nil {
+		return err
+	}
+	if !list.Unreadable {
+		n := len(list.Rows)
+		out.Cards = &n
+	}
+	is.Form = d.Form
+	if is.ID == "" {
+		is.ID = uuid.Nil.String() // no request has it, so that the serials of all are others'
+	}
+	found, err := validation.Check(ctx, a.db, is, list, clock.Today(a.office))
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if !has(out.Errors, f.Pointer) { // the form's own fault says it already
+			out.Findings = append(out.Findings, f)
+		}
+	}
+	return nil
+}

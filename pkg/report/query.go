@@ -1,0 +1,119 @@
+package report
+
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+const (
+	listDefault = 50
+	listMost    = 100
+	maxSearch   = 200 // bytes
+)
+
+// BadParameter is what is wrong with one parameter of a query.
+type BadParameter struct {
+	Name, Code string
+	Detail     string // an Indonesian sentence
+}
+
+// Query is what is asked of a list of requests (users.md E6).
+type Query struct {
+	request.Filter
+	// Totals wants the numbers of the whole list beside its page.
+	Totals bool
+}
+
+// ParseQuery reads the parameters of a list of requests: state and kind, which
+// may be repeated, search, limit, after and totals.
+func ParseQuery(values url.Values) (Query, []BadParameter) {
+	p := parser{values: values}
+	q := Query{Filter: request.Filter{
+		Search: p.search(), States: each(&p, "state", request.Machine.States()),
+		Kinds: each(&p, "kind", []string{request.KindReader, request.KindRekamCetak}), Limit: p.limit(), After: p.after(),
+	}}
+	switch text := values.Get("totals"); text {
+	case "true":
+		q.Totals = true
+	case "", "false":
+	default:
+		p.bad("totals", "unknown_value", "Nilainya harus true atau false.")
+	}
+	return q, p.faults
+}
+
+type parser struct {
+	values url.Values
+	faults []BadParameter
+}
+
+func (p *parser) bad(name, code, detail string) {
+	p.faults = append(p.faults, BadParameter{name, code, detail})
+}
+
+func (p *parser) search() string {
+	text := strings.TrimSpace(p.values.Get("search"))
+	if len(text) > maxSearch || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		p.bad("search", "wrong_type", "Kata pencarian terlalu panjang atau bukan teks.")
+		return ""
+	}
+	return text
+}
+
+func (p *parser) limit() int {
+	text := p.values.Get("limit")
+	if text == "" {
+		return listDefault
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > listMost {
+		p.bad("limit", "out_of_range", "Nilainya harus 1 sampai "+strconv.Itoa(listMost)+".")
+		return listDefault
+	}
+	return n
+}
+
+func (p *parser) after() string {
+	text := p.values.Get("after")
+	if text == "" {
+		return ""
+	}
+	id, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		if id, err := uuid.FromBytes(id); err == nil {
+			return id.String()
+		}
+	}
+	p.bad("after", "wrong_type", "Penanda halaman ini bukan yang diberikan pada halaman sebelumnya.")
+	return ""
+}
+
+// cursor is the mark from which a list goes on behind the request with this id.
+// Clients are not to read it.
+func cursor(id string) string {
+	u := uuid.MustParse(id) // the database's own
+	return base64.RawURLEncoding.EncodeToString(u[:])
+}
+
+// each reads a parameter that may be repeated and takes known values only.
+func each[S ~string](p *parser, name string, known []S) []S {
+	var chosen []S
+	for _, text := range p.values[name] {
+		switch {
+		case text == "":
+		case !slices.Contains(known, S(text)):
+			p.bad(name, "unknown_value", "Nilai ini tidak dikenal.")
+		default:
+			chosen = append(chosen, S(text))
+		}
+	}
+	return chosen
+}
