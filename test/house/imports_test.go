@@ -17,7 +17,7 @@ const module = "dukcapil.go.id/sifilma/"
 
 // ground knows nothing of SAM cards.
 var ground = []string{
-	"audit", "blob", "clock", "config", "daemon", "docx", "globalplatform", "journal", "machine", "outbox",
+	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "globalplatform", "journal", "machine", "outbox",
 	"pkcs11", "postgres", "rabbit", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
 }
 
@@ -26,7 +26,8 @@ var ground = []string{
 var office = map[string][]string{
 	"institution": {},
 	"identity":    {"institution"},
-	"request":     {"institution", "identity"},
+	"need":        {"institution", "identity"},
+	"request":     {"institution", "identity", "need"},
 	"cardlist":    {"institution", "identity", "request"},
 	"validation":  {"institution", "identity", "request", "cardlist"},
 	"capacity":    {"institution", "identity", "request"},
@@ -34,7 +35,7 @@ var office = map[string][]string{
 	"perso":       {"institution", "identity", "request", "cardlist", "capacity", "stock"},
 	"letter":      {"request"},
 	"handover":    {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter"},
-	"report":      {"institution", "identity", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover"},
+	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover"},
 }
 
 // outside is what the office floor must not know.
@@ -77,6 +78,8 @@ func TestForbiddenImportsAreSeen(t *testing.T) {
 		{"pkg/globalplatform/hsmkeys", module + "pkg/perso", false},
 		{"pkg/request", module + "pkg/identity", true},
 		{"pkg/identity", module + "pkg/request", false},
+		{"pkg/request", module + "pkg/need", true},
+		{"pkg/need", module + "pkg/request", false},
 		{"pkg/letter", module + "pkg/perso", false},
 		{"pkg/perso", module + "pkg/capacity", true},
 		{"pkg/perso", "net/http", false},
