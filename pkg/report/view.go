@@ -66,7 +66,7 @@ type Request struct {
 	Letter        Letter        `json:"letter"`
 	DispositionOn *clock.Date   `json:"disposition_date"`
 
-	Lines  []request.Line          `json:"lines"`
+	Lines  []Line                  `json:"lines"`
 	Orders []request.PurchaseOrder `json:"purchase_orders"`
 	Files  []File                  `json:"files"`
 
@@ -170,7 +170,7 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		Version: r.Version, Submission: r.Submission, CreatedAt: r.CreatedAt, CardCount: r.CardCount,
 		MachineType: r.MachineType, SAMFunction: r.SAMFunction, PKSNumber: r.PKSNumber, Notes: r.Notes,
 		Letter:        Letter{Sender: r.Sender, Post: r.Post, Number: r.Number, Date: r.Letter.Date, Subject: r.Subject},
-		DispositionOn: r.DispositionDate, Lines: notNil(r.Lines), Orders: notNil(r.Orders),
+		DispositionOn: r.DispositionDate, Orders: notNil(r.Orders),
 		Files: []File{}, WaitingFor: []machine.Role{}, Facts: []Fact{}, Findings: []Finding{},
 	}
 	outside := Outside(a)
@@ -183,6 +183,9 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		return nil, err
 	}
 	v.MachineLabel = kind.Name
+	if v.Lines, err = showLines(ctx, rd, r); err != nil {
+		return nil, err
+	}
 	if err := v.readApplication(ctx, rd, r, outside); err != nil {
 		return nil, err
 	}

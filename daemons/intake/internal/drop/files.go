@@ -9,7 +9,6 @@ import (
 	_ "image/png"  // reads the size of a scan
 	"io"
 
-	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
@@ -36,7 +35,7 @@ func (in *intake) checkFile(f *File) error {
 		in.faults.add(f.Pointer, "empty", "Berkas "+fileLabels[f.Kind]+" kosong.")
 		return nil
 	}
-	if f.Kind == request.FileCardList {
+	if workbook(f.Kind) {
 		return in.checkXLSX(f)
 	}
 	head, err := f.slice(0, 8)
