@@ -138,7 +138,13 @@ func (a *API) Mount(r chi.Router) {
 		r.Get("/api/v1/requests/{ticket}/history", web.Handle(a.history))
 		r.Get("/api/v1/requests/{ticket}/cards", web.Handle(a.cards))
 		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/requests/{ticket}/files/{id}", web.Handle(a.file))
+		r.Get("/api/v1/needs", web.Handle(a.listNeeds))
+		r.Get("/api/v1/needs/{number}", web.Handle(a.showNeed))
+		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/needs/{number}/files/{id}", web.Handle(a.needFile))
 	})
+	for path, verb := range needVerbs {
+		r.With(a.authenticate(identity.ScopeRequestWrite, a.checkNow)).Post("/api/v1/needs/{number}/"+path, web.Handle(a.moveNeed(verb)))
+	}
 	r.With(a.authenticate(identity.ScopeRequestWrite, a.checkNow)).Post("/api/v1/requests/{ticket}/cancellation", web.Handle(a.cancel))
 	r.Group(func(r chi.Router) {
 		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.authenticate(identity.ScopeRequestWrite, a.checkSoon),
@@ -146,6 +152,8 @@ func (a *API) Mount(r chi.Router) {
 		r.Post("/api/v1/checks", web.Handle(a.check))
 		r.Post("/api/v1/requests", web.Handle(a.submit))
 		r.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
+		r.Post("/api/v1/needs", web.Handle(a.submitNeed))
+		r.Post("/api/v1/needs/{number}/resubmission", web.Handle(a.resubmitNeed))
 	})
 }
 

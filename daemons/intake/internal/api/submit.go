@@ -14,12 +14,13 @@ import (
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
-var fileKinds = []string{request.FileLetter, request.FilePurchaseOrder, request.FilePKS, request.FileCardList}
+var fileKinds = []string{request.FileLetter, request.FilePurchaseOrder, request.FilePKS, request.FileCardList, need.FileList}
 
 // roles says as what an institution's software applies.
 var roles = map[string]machine.Role{institution.Produsen: request.Produsen, institution.Dinas: request.Dinas}
@@ -80,7 +81,7 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 		}
 		return err
 	}
-	print, err := fingerprint(target, d)
+	print, err := fingerprint(target, d.Form, d.Files)
 	if err == nil {
 		err = a.known(ctx, d.Form, actor.Role)
 	}
@@ -135,9 +136,12 @@ func unknownMachineType() error {
 
 // refusal is the answer to an error of the transaction, which left nothing.
 func (a *API) refusal(ctx context.Context, err error, c identity.Client, f request.Form) error {
+	var refused *need.RefusedError
 	switch {
 	case errors.Is(err, identity.ErrBadKey):
 		return badKey()
+	case errors.As(err, &refused):
+		return web.Unprocessable("Ada baris yang permintaan lembaganya tidak dapat dimasukkan.", lineFaults(refused.Faults)...)
 	case errors.Is(err, request.ErrUnknownMachineType):
 		a.machineTypes.forget(f.MachineType)
 		return unknownMachineType()
