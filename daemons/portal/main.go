@@ -49,6 +49,6 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	door := signin.New(db, machine, cfg.secure())
 	site := r.With(sameSite)
 	api.New(db, office, door, spool).Mount(site)
-	pages.New(db, office, door).Mount(site)
+	pages.New(db, office, door, spool).Mount(site)
 	return nil
 }

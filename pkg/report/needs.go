@@ -343,3 +343,21 @@ func receivedOf(ctx context.Context, rd postgres.Reader, requestID string) (func
 		return &n
 	}, nil
 }
+
+// Choice is a value of a form and what it is called.
+type Choice struct {
+	Code string `db:"code"`
+	Name string `db:"name"`
+}
+
+// NeedChoices are what a lembaga can choose from: the produsen and the machine
+// types.
+func NeedChoices(ctx context.Context, rd postgres.Reader) (produsen, machineTypes []Choice, err error) {
+	if err := rd.Select(ctx, &produsen, `SELECT name AS code, name FROM institution WHERE kind = $1 ORDER BY lower(name)`, institution.Produsen); err != nil {
+		return nil, nil, fmt.Errorf("report: produsen: %w", err)
+	}
+	if err := rd.Select(ctx, &machineTypes, `SELECT code, name FROM machine_type ORDER BY lower(name)`); err != nil {
+		return nil, nil, fmt.Errorf("report: machine types: %w", err)
+	}
+	return produsen, machineTypes, nil
+}

@@ -10,6 +10,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -20,7 +21,7 @@ import (
 
 // subjects are what the machines' rows are called.
 var subjects = map[string]string{
-	request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", handover.Machine.Name: "Serah terima",
+	need.Machine.Name: "Permintaan", request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", handover.Machine.Name: "Serah terima",
 }
 
 func notFound() error {
@@ -32,12 +33,16 @@ var answers = []struct {
 	err    error
 	answer func() error
 }{
-	{report.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
+	{report.ErrNotFound, notFound}, {need.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
 	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
 	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound},
 
 	{postgres.ErrStale, func() error {
 		return web.PreconditionFailed("Data ini baru saja diubah oleh pihak lain. Muat ulang, periksa, lalu coba kembali.")
+	}},
+	{need.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
+	{need.ErrReferenceUsed, func() error {
+		return web.Conflict("No. Aktivasi ini sudah dipakai. Pakai nomor lain, atau ajukan kembali permintaan itu bila dikembalikan.").WithCode("reference-used")
 	}},
 	{request.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{request.ErrNotDisposed, func() error {
@@ -122,7 +127,7 @@ func explain(err error) error {
 }
 
 func table(name string) *machine.Table {
-	for _, t := range report.Machines {
+	for _, t := range append([]*machine.Table{need.Machine}, report.Machines...) {
 		if t.Name == name {
 			return t
 		}

@@ -23,6 +23,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -42,6 +43,7 @@ type Pages struct {
 	db     *postgres.DB
 	office clock.Office
 	door   *signin.Door
+	spool  *upload.Spool
 	sheets map[string]*template.Template
 	assets map[string]asset // by the name in their address
 }
@@ -52,8 +54,8 @@ type asset struct {
 }
 
 // New returns the pages.
-func New(db *postgres.DB, office clock.Office, door *signin.Door) *Pages {
-	p := &Pages{db: db, office: office, door: door, sheets: map[string]*template.Template{}, assets: map[string]asset{}}
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool) *Pages {
+	p := &Pages{db: db, office: office, door: door, spool: spool, sheets: map[string]*template.Template{}, assets: map[string]asset{}}
 	addresses := p.readAssets()
 	words := words()
 	words["asset"] = func(name string) (string, error) {
@@ -62,9 +64,9 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door) *Pages {
 		}
 		return addresses[name], nil
 	}
-	for _, name := range []string{"landing", "login", "list", "request", "shelf", "error"} {
+	for _, name := range []string{"landing", "login", "list", "request", "needs", "need", "need-new", "shelf", "error"} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
-			ParseFS(files, "templates/layout.html", "templates/"+name+".html")) // embedded: parsed in every test
+			ParseFS(files, "templates/layout.html", "templates/need-fields.html", "templates/"+name+".html")) // embedded: parsed in every test
 	}
 	return p
 }
@@ -105,6 +107,7 @@ func (p *Pages) Mount(root chi.Router) {
 	inside := site.With(p.door.Require(p.toLogin))
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
+	p.mountNeeds(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
 	inside.Post(shelfPath+"/{id}/ulangi", p.keeper(p.replayOne))
@@ -215,6 +218,8 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	switch name {
 	case "list", "request":
 		s.Section = "permohonan"
+	case "needs", "need", "need-new":
+		s.Section = "permintaan"
 	case "shelf":
 		s.Section = "antrean-gagal"
 	}
