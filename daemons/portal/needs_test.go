@@ -148,7 +148,7 @@ func TestANeedThroughThePages(t *testing.T) {
 	for _, text := range []string{"Data Lembaga Pengguna", number, "AKT-1", "Produsen Dituju", "Diterima"} {
 		require.Contains(t, block, text)
 	}
-	require.Contains(t, o.want(200, nil, "lembaga", http.MethodGet, path, nil).Body.String(), "Masuk permohonan produsen")
+	require.Contains(t, o.want(200, nil, "lembaga", http.MethodGet, path, nil).Body.String(), "Masuk permohonan")
 }
 
 // What was received is told by line as far as the handovers tell it.

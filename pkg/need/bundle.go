@@ -29,6 +29,7 @@ type Claims struct {
 	ProdusenID  string
 	MachineType string
 	Lines       []Claim
+	By          Change // who claims, where it is done and not only judged
 }
 
 // Fault is why a claim is refused.
@@ -200,7 +201,7 @@ func sameName(a, b string) bool {
 // BundleAll bundles needs in the requests that claim them, with as many statements
 // as for one. It returns the ids of all needs by their numbers. The error of one
 // request, a *RefusedError, leaves none.
-func BundleAll(ctx context.Context, tx *postgres.Tx, all []Claims, changes []Change) (ids map[string]string, err error) {
+func BundleAll(ctx context.Context, tx *postgres.Tx, all []Claims) (ids map[string]string, err error) {
 	wanted := numbers(all)
 	if len(wanted) == 0 {
 		return nil, nil
@@ -216,7 +217,7 @@ func BundleAll(ctx context.Context, tx *postgres.Tx, all []Claims, changes []Cha
 	var moves []move
 	gone := map[string]bool{}
 	ids = make(map[string]string, len(wanted))
-	for i, c := range all {
+	for _, c := range all {
 		if faults := c.faults(found, gone); len(faults) > 0 {
 			return nil, &RefusedError{faults}
 		}
@@ -224,7 +225,7 @@ func BundleAll(ctx context.Context, tx *postgres.Tx, all []Claims, changes []Cha
 			n := found[line.Number].Need
 			gone[line.Number], ids[line.Number] = true, n.ID
 			if n.State == Approved {
-				moves = append(moves, move{n, c, changes[i]})
+				moves = append(moves, move{n, c})
 			}
 		}
 	}
@@ -234,7 +235,7 @@ func BundleAll(ctx context.Context, tx *postgres.Tx, all []Claims, changes []Cha
 // Rebundle has a corrected request give back the needs that it no longer claims,
 // and bundles the others. It returns the ids of those that it has, by number.
 // Error: *RefusedError.
-func Rebundle(ctx context.Context, tx *postgres.Tx, c Claims, by Change) (ids map[string]string, err error) {
+func Rebundle(ctx context.Context, tx *postgres.Tx, c Claims) (ids map[string]string, err error) {
 	has, err := hold(ctx, tx, nil, c.RequestID)
 	if err != nil {
 		return nil, err
@@ -249,10 +250,10 @@ func Rebundle(ctx context.Context, tx *postgres.Tx, c Claims, by Change) (ids ma
 			dropped = append(dropped, n.Need)
 		}
 	}
-	if err := release(ctx, tx, dropped, c, by); err != nil {
+	if err := release(ctx, tx, dropped, c); err != nil {
 		return nil, err
 	}
-	return BundleAll(ctx, tx, []Claims{c}, []Change{by})
+	return BundleAll(ctx, tx, []Claims{c})
 }
 
 // ReleaseAll gives back what a request has bundled, because it ends. It waits for
@@ -264,10 +265,10 @@ func ReleaseAll(ctx context.Context, tx *postgres.Tx, requestID, ticket string, 
 		WHERE n.request_id = $1 ORDER BY n.id FOR UPDATE`, requestID); err != nil {
 		return fmt.Errorf("need: bundled: %w", err)
 	}
-	return release(ctx, tx, all, Claims{RequestID: requestID, Ticket: ticket}, by)
+	return release(ctx, tx, all, Claims{RequestID: requestID, Ticket: ticket, By: by})
 }
 
-func release(ctx context.Context, tx *postgres.Tx, all []Need, from Claims, by Change) error {
+func release(ctx context.Context, tx *postgres.Tx, all []Need, from Claims) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -275,10 +276,10 @@ func release(ctx context.Context, tx *postgres.Tx, all []Need, from Claims, by C
 	if err != nil {
 		return err
 	}
-	by.Reason = "" // it is the request's, and not for the lembaga to read
+	from.By.Reason = "" // it is the request's, and not for the lembaga to read
 	moves := make([]move, len(all))
 	for i, n := range all {
-		moves[i] = move{n, from, by}
+		moves[i] = move{n, from}
 	}
 	return relocate(ctx, tx, step, moves)
 }
@@ -287,7 +288,6 @@ func release(ctx context.Context, tx *postgres.Tx, all []Need, from Claims, by C
 type move struct {
 	need Need
 	with Claims
-	by   Change
 }
 
 // relocate moves needs into requests or out of them: a compare-and-set on state
@@ -310,9 +310,9 @@ func relocate(ctx context.Context, tx *postgres.Tx, step machine.Step, moves []m
 		after := m.need
 		after.State = step.To
 		after.Version++
-		steps[i] = taken{after, step, m.by, map[string]any{"ticket": m.with.Ticket}}
+		steps[i] = taken{after, step, m.with.By, map[string]any{"ticket": m.with.Ticket}}
 		receipts[i] = audit.Entry{
-			Actor: m.by.Actor.Name, Action: "need." + string(step.Verb), Subject: after.ID, Request: m.with.RequestID,
+			Actor: m.with.By.Actor.Name, Action: "need." + string(step.Verb), Subject: after.ID, Request: m.with.RequestID,
 			Detail: map[string]any{"number": after.Number, "ticket": m.with.Ticket, "version": after.Version},
 		}
 	}

@@ -2,6 +2,7 @@ package need_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -226,7 +227,7 @@ func TestClaimsAreJudged(t *testing.T) {
 		require.NoError(t, o.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 			refused, err := need.Judge(ctx, tx, []need.Claims{c})
 			require.Len(t, refused, 1)
-			if e, ok := refused[0].(*need.RefusedError); ok {
+			if e := (*need.RefusedError)(nil); errors.As(refused[0], &e) {
 				require.False(t, e.Busy())
 				faults = e.Faults
 			}

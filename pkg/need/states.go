@@ -61,7 +61,7 @@ var Machine = &machine.Table{
 	},
 	Labels: map[machine.State]string{
 		Submitted: "Menunggu produsen", Returned: "Dikembalikan", Approved: "Disetujui produsen", Rejected: "Ditolak produsen",
-		Bundled: "Masuk permohonan produsen", Cancelled: "Dibatalkan",
+		Bundled: "Masuk permohonan", Cancelled: "Dibatalkan",
 	},
 	Verbs: map[machine.Verb]string{
 		Submit: "Ajukan", Resubmit: "Ajukan kembali", Approve: "Setujui", Return: "Kembalikan", Reject: "Tolak", Cancel: "Batalkan",

@@ -172,7 +172,7 @@ func Correct(ctx context.Context, tx *postgres.Tx, r Request, f Form, files []Fi
 	if _, err := tx.Exec(ctx, `DELETE FROM request_line WHERE request_id=$1`, r.ID); err != nil {
 		return Request{}, fmt.Errorf("request: lines: %w", err)
 	}
-	needs, err := need.Rebundle(ctx, tx, next.claims(), needChange(c))
+	needs, err := need.Rebundle(ctx, tx, next.claims(c))
 	if err != nil {
 		return Request{}, err
 	}

@@ -49,11 +49,11 @@ func CreateAll(ctx context.Context, tx *postgres.Tx, all []New) ([]Request, erro
 	if err := insert(ctx, tx, made); err != nil {
 		return nil, err
 	}
-	claims, changes := make([]need.Claims, len(all)), make([]need.Change, len(all))
+	claims := make([]need.Claims, len(all))
 	for i := range made {
-		claims[i], changes[i] = made[i].claims(), needChange(steps[i].Change)
+		claims[i] = made[i].claims(steps[i].Change)
 	}
-	needs, err := need.BundleAll(ctx, tx, claims, changes)
+	needs, err := need.BundleAll(ctx, tx, claims)
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +64,9 @@ func CreateAll(ctx context.Context, tx *postgres.Tx, all []New) ([]Request, erro
 }
 
 // claims are the needs that the lines of a request name.
-func (r *Request) claims() need.Claims {
+func (r *Request) claims(by Change) need.Claims {
 	c := r.Form.Claims(r.InstitutionID)
-	c.RequestID, c.Ticket = r.ID, r.Ticket
+	c.RequestID, c.Ticket, c.By = r.ID, r.Ticket, needChange(by)
 	return c
 }
 
