@@ -165,7 +165,7 @@ func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{
-			Actor: "api-key:" + c.KeyID, Action: "request.cancel", Subject: now.ID, Request: now.ID,
+			Actor: keyName(c), Action: "request.cancel", Subject: now.ID, Request: now.ID,
 			Detail: map[string]any{"from": now.State, "version": next.Version, "reason": in.Reason},
 		})
 	})

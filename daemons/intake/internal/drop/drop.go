@@ -90,7 +90,7 @@ const formPart = "request"
 // empty, is the No. Pengajuan that the form must keep (a correction). The error
 // is a *web.Problem that names every fault found, or a fault of this machine.
 func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, error) {
-	d, found, err := rd.read(ctx, r, today, fixedReference)
+	d, found, err := rd.read(ctx, r, today, fixedReference, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -105,14 +105,27 @@ func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, f
 // with its faults. The error is that of a body that cannot be taken apart at all,
 // or a fault of this machine.
 func (rd *Reader) Examine(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, []web.FieldError, error) {
-	d, found, err := rd.read(ctx, r, today, fixedReference)
+	d, found, err := rd.read(ctx, r, today, fixedReference, nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	return d, found.list, nil
 }
 
-func (rd *Reader) read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, *faults, error) {
+// ReadTyped is Examine for a drop whose form was typed into a page: each field is
+// a part of its own.
+func (rd *Reader) ReadTyped(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, Typed, []web.FieldError, error) {
+	typed := Typed{}
+	d, found, err := rd.read(ctx, r, today, fixedReference, typed)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return d, typed, found.list, nil
+}
+
+// read takes a drop in, with its form in one part, or in typed when that is not
+// nil.
+func (rd *Reader) read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string, typed Typed) (*Drop, *faults, error) {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
 		return nil, nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data: bagian \"request\" berisi JSON, berkas pada bagian lain.")
@@ -120,7 +133,7 @@ func (rd *Reader) read(ctx context.Context, r *http.Request, today clock.Date, f
 	if r.ContentLength > rd.limits.Whole {
 		return nil, nil, web.TooLarge(rd.limits.Whole)
 	}
-	in := &intake{Reader: rd, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}}
+	in := &intake{Reader: rd, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}, typed: typed}
 	if err := in.parts(multipart.NewReader(r.Body, params["boundary"])); err != nil {
 		in.drop.Close()
 		return nil, nil, answerable(ctx, unreadable(err))
@@ -140,6 +153,7 @@ type intake struct {
 	seen     map[string]int
 	form     []byte
 	formGone bool // the form part was there but could not be kept
+	typed    Typed
 }
 
 func (in *intake) parts(mr *multipart.Reader) error {
@@ -160,16 +174,30 @@ func (in *intake) parts(mr *multipart.Reader) error {
 	}
 }
 
+func (in *intake) mostParts() int {
+	if in.typed != nil {
+		return maxTyped
+	}
+	return maxParts
+}
+
 // maxParts bounds what is read of a body that holds nothing but part headers.
 const maxParts = 64
 
 func (in *intake) part(part *multipart.Part) error {
 	name := part.FormName()
-	in.seen[name]++
 	in.seen[""]++
-	if in.seen[""] > maxParts {
+	if most := in.mostParts(); in.seen[""] > most {
 		return web.BadRequest("Terlalu banyak bagian dalam isi permintaan.")
 	}
+	_, isFile := fileLabels[name]
+	if in.typed != nil && !isFile {
+		return in.field(part, name)
+	}
+	if in.typed != nil && unchosen(part) {
+		return nil
+	}
+	in.seen[name]++
 	pointer := "/" + name
 	if name == request.FilePurchaseOrder {
 		pointer += "/" + strconv.Itoa(in.seen[name]-1)
@@ -178,7 +206,6 @@ func (in *intake) part(part *multipart.Part) error {
 		in.faults.add(pointer, "transfer_encoding", "Kirim bagian ini apa adanya, tanpa Content-Transfer-Encoding.")
 		return nil
 	}
-	_, isFile := fileLabels[name]
 	switch {
 	case name == formPart && in.seen[name] == 1:
 		return in.readForm(part)
@@ -231,6 +258,15 @@ func (in *intake) readFile(part *multipart.Part, kind, pointer string) error {
 
 // complete looks at the whole after all parts are in.
 func (in *intake) complete(ctx context.Context, today clock.Date, fixedReference string) error {
+	if in.typed != nil {
+		for _, list := range []string{"lines", "purchase_orders"} {
+			in.typed.compact(list)
+		}
+		var err error
+		if in.form, err = in.typed.form(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case in.form != nil:
 		in.drop.Form = decodeForm(in.form, in.faults)
