@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -49,6 +50,6 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	door := signin.New(db, machine, cfg.secure())
 	site := r.With(sameSite)
 	api.New(db, office, door, spool).Mount(site)
-	pages.New(db, office, door).Mount(site)
+	pages.New(db, office, door, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
 	return nil
 }
