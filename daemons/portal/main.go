@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/pages"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
@@ -17,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/pkg/workday"
 	"dukcapil.go.id/sifilma/schema"
 )
 
@@ -47,9 +49,17 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	if err != nil {
 		return err
 	}
+	shipped, err := configs.Files.ReadFile("holidays.yaml")
+	if err != nil {
+		return err
+	}
+	days, err := workday.Parse(shipped)
+	if err != nil {
+		return err
+	}
 	door := signin.New(db, machine, cfg.secure())
 	site := r.With(sameSite)
-	api.New(db, office, door, spool).Mount(site)
+	api.New(db, office, days.Hours, door, spool).Mount(site)
 	pages.New(db, office, door, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
 // transfer is how long a file may take on its way in or out.
@@ -34,11 +35,12 @@ type API struct {
 	office clock.Office
 	door   *signin.Door
 	spool  *upload.Spool
+	hours  workday.OfficeHours
 }
 
-// New returns the API.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool) *API {
-	return &API{db: db, office: office, door: door, spool: spool}
+// New returns the API of an office that is open at these hours.
+func New(db *postgres.DB, office clock.Office, hours workday.OfficeHours, door *signin.Door, spool *upload.Spool) *API {
+	return &API{db: db, office: office, hours: hours, door: door, spool: spool}
 }
 
 // Mount adds the API's routes.

@@ -117,6 +117,7 @@ func factRows(v *report.Request) []factRow {
 func factNote(f report.Fact) string {
 	var d struct {
 		ReceivedOn clock.Date `json:"received_on"`
+		CountsFrom clock.Date `json:"counts_from"`
 		Count      int        `json:"count"`
 		Notes      string     `json:"notes"`
 		Note       string     `json:"note"`
@@ -127,7 +128,11 @@ func factNote(f report.Fact) string {
 	switch f.Fact.Fact {
 	case request.FactLetterReceived:
 		if !d.ReceivedOn.IsZero() {
-			return "Diterima " + terbilang.FormatDate(d.ReceivedOn)
+			note := "Diterima " + terbilang.FormatDate(d.ReceivedOn)
+			if !d.CountsFrom.IsZero() && d.CountsFrom != d.ReceivedOn {
+				note += ", dihitung sejak " + terbilang.FormatDate(d.CountsFrom)
+			}
+			return note
 		}
 	case request.FactBlanksCounted:
 		return number(d.Count) + " keping"
