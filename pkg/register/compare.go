@@ -117,8 +117,8 @@ func comparisons() []string {
 		all = append(all, fmt.Sprintf(`
 			SELECT 'repeated' AS kind, '%[1]s' AS field, i.%[1]s AS value, i.sheet, i.row, '' AS other,
 			       o.sheet AS other_sheet, o.row AS other_row, '' AS imported_by, NULL::timestamptz AS imported_at, '' AS differing
-			FROM (SELECT sheet, row, n, %[1]s, min(n) OVER (PARTITION BY %[1]s) AS first FROM register_intake WHERE %[1]s IS NOT NULL) AS i
-			JOIN register_intake o ON o.n = i.first WHERE i.n > i.first ORDER BY i.n`, f))
+			FROM (SELECT %[1]s, min(n) AS n FROM register_intake WHERE %[1]s IS NOT NULL GROUP BY %[1]s HAVING count(*) > 1) AS first
+			JOIN register_intake o ON o.n = first.n JOIN register_intake i ON i.%[1]s = first.%[1]s AND i.n > first.n ORDER BY i.n`, f))
 	}
 	var field, value, differing []string
 	for _, f := range Fields {
