@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
@@ -49,33 +48,9 @@ func (g *grouped) findings() []Finding {
 			f.Detail = "Sel " + key.column + strconv.Itoa(first) + ": " + key.detail
 		} else {
 			f.Pointer = where(key.column + strconv.Itoa(first) + ":" + key.column + strconv.Itoa(last))
-			f.Detail = fmt.Sprintf("%d sel (%s): %s", len(rows), ranges(key.column, rows), key.detail)
+			f.Detail = fmt.Sprintf("%d sel (%s): %s", len(rows), xlsx.Ranges(key.column, rows), key.detail)
 		}
 		out = append(out, f)
 	}
 	return out
-}
-
-// mostRanges bounds the ranges that a sentence names.
-const mostRanges = 8
-
-// ranges writes sorted rows of a column as "B7:B20, B25".
-func ranges(column string, rows []int) string {
-	var parts []string
-	for i := 0; i < len(rows); {
-		j := i
-		for j+1 < len(rows) && rows[j+1] <= rows[j]+1 {
-			j++
-		}
-		part := column + strconv.Itoa(rows[i])
-		if rows[j] != rows[i] {
-			part += ":" + column + strconv.Itoa(rows[j])
-		}
-		parts = append(parts, part)
-		i = j + 1
-	}
-	if n := len(parts) - mostRanges; n > 0 {
-		return strings.Join(parts[:mostRanges], ", ") + fmt.Sprintf(" dan %d rentang lain", n)
-	}
-	return strings.Join(parts, ", ")
 }

@@ -123,26 +123,12 @@ func unreadable(err error) (List, error) {
 // Refusal says in Indonesian why a workbook is refused as a card list.
 func Refusal(e *xlsx.Error) string {
 	switch e.Code {
-	case xlsx.OldExcel:
-		return "Daftar kartu berformat Excel 97-2003 (.xls). Simpan sebagai buku kerja Excel (.xlsx)."
-	case xlsx.Binary:
-		return "Daftar kartu berformat Excel biner (.xlsb). Simpan sebagai buku kerja Excel (.xlsx)."
-	case xlsx.OpenDocument:
-		return "Daftar kartu berformat OpenDocument (.ods). Simpan sebagai buku kerja Excel (.xlsx)."
-	case xlsx.PlainText:
-		return "Daftar kartu berupa teks atau CSV, bukan buku kerja Excel (.xlsx)."
-	case xlsx.Encrypted:
-		return "Daftar kartu dilindungi kata sandi. Simpan tanpa kata sandi."
-	case xlsx.Macro:
-		return "Daftar kartu berisi makro. Simpan sebagai buku kerja Excel (.xlsx) tanpa makro."
 	case xlsx.TooLarge:
 		return fmt.Sprintf("Daftar kartu terlalu besar, atau terlalu besar setelah dibuka. Paling banyak %d kartu.", MaxRows)
 	case xlsx.NoSheet:
 		return "Lembar \"" + cardlist.Sheet + "\" tidak ada dalam daftar kartu. Gunakan templat."
-	case xlsx.Damaged:
-		return "Daftar kartu rusak atau tidak utuh sehingga tidak dapat dibuka."
 	}
-	return "Daftar kartu bukan buku kerja Excel (.xlsx)."
+	return e.Sentence("Daftar kartu")
 }
 
 // listReader collects the rows of a sheet.

@@ -46,20 +46,34 @@ func Cards(r request.Request, list List) []cardlist.Row {
 	return rows
 }
 
-// Taken makes findings of serials that another request took first.
-func Taken(list List, serials []string) []Finding {
-	taken := map[string]bool{}
-	for _, s := range serials {
-		taken[s] = true
+// Taken makes findings of serials that another request has, and of cards and
+// readers that were issued already.
+func Taken(list List, taken []cardlist.Taken) []Finding {
+	serials, readers := map[string]bool{}, map[string]bool{} // serials by whether they are personalised
+	for _, t := range taken {
+		if t.Serial != "" {
+			serials[t.Serial] = t.Personalised
+		}
+		if t.ReaderSerial != "" {
+			readers[t.ReaderSerial] = true
+		}
 	}
 	cells := newGrouped()
 	for _, row := range list.Rows {
-		if taken[row.Serial] {
-			cells.at("serial_in_use", list.columns[cardlist.HeaderSerial], row.At, inUseText)
+		if done, ok := serials[row.Serial]; ok && done {
+			cells.at("serial_personalised", list.columns[cardlist.HeaderSerial], row.At, "kartu dengan nomor seri ini sudah pernah dipersonalisasi.")
+		} else if ok {
+			cells.at("serial_in_use", list.columns[cardlist.HeaderSerial], row.At, "No. Seri Kartu SAM sudah tercatat pada permohonan lain.")
+		}
+		if readers[row.ReaderSerial] {
+			cells.at("reader_serial_issued", list.columns[cardlist.HeaderReaderSerial], row.At, readerIssuedText)
 		}
 	}
 	return cells.findings()
 }
+
+const readerIssuedText = "reader dengan nomor seri ini sudah pernah diberi kartu SAM sebelum sistem ini dipakai. " +
+	"Cantumkan No. Seri Reader yang belum pernah diberi kartu SAM."
 
 // Summary is the reason that a returned request bears, in one sentence or two.
 func Summary(found []Finding) string {
@@ -174,38 +188,26 @@ func (c *check) repeated(column, name, code string, value func(ListRow) string) 
 	}
 }
 
-const inUseText = "No. Seri Kartu SAM sudah tercatat pada permohonan lain."
-
-// inUse finds serials of other requests. Whose they are is not told.
+// inUse finds serials of other requests, and cards and readers that were issued
+// before day one. Whose they are is not told.
 func (c *check) inUse() error {
-	var serials []string
+	var serials, readers []string
 	for _, row := range c.list.Rows {
 		if row.Serial != "" {
 			serials = append(serials, row.Serial)
 		}
+		if row.ReaderSerial != "" {
+			readers = append(readers, row.ReaderSerial)
+		}
 	}
-	if len(serials) == 0 {
+	if len(serials)+len(readers) == 0 {
 		return nil
 	}
-	taken, err := cardlist.InUse(c.ctx, c.rd, c.r.ID, serials)
+	taken, err := cardlist.InUse(c.ctx, c.rd, c.r.ID, serials, readers)
 	if err != nil {
 		return err
 	}
-	personalised := map[string]bool{}
-	for _, t := range taken {
-		personalised[t.Serial] = t.Personalised
-	}
-	cells := newGrouped()
-	for _, row := range c.list.Rows {
-		done, ok := personalised[row.Serial]
-		switch {
-		case ok && done:
-			cells.at("serial_personalised", c.list.columns[cardlist.HeaderSerial], row.At, "kartu dengan nomor seri ini sudah pernah dipersonalisasi.")
-		case ok:
-			cells.at("serial_in_use", c.list.columns[cardlist.HeaderSerial], row.At, inUseText)
-		}
-	}
-	c.found = append(c.found, cells.findings()...)
+	c.found = append(c.found, Taken(c.list, taken)...)
 	return nil
 }
 

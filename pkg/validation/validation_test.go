@@ -17,6 +17,8 @@ import (
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/register"
+	"dukcapil.go.id/sifilma/pkg/register/registertest"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/test/harness"
@@ -283,6 +285,22 @@ func TestSerialsOfOthersAreFoundWithoutTellingWhose(t *testing.T) {
 		require.NotContains(t, f.Detail, "rahasia")
 	}
 	require.Equal(t, []string{"serial_in_use daftar!Daftar!B2", "serial_personalised daftar!Daftar!B3"}, got)
+}
+
+func TestWhatWasIssuedBeforeDayOneIsReturned(t *testing.T) {
+	t.Parallel()
+	db := office(t)
+	s := good(t, 4)
+	list := s.list(t)
+	registertest.Put(t, db, register.Entry{Row: 1, Serial: list.Rows[1].Serial, Produsen: "PT Produsen Lain"},
+		register.Entry{Row: 2, Serial: "SAM-999999", ReaderSerial: list.Rows[3].ReaderSerial, Produsen: "PT Produsen Lain"})
+	found := s.check(t, db)
+	var got []string
+	for _, f := range found {
+		got = append(got, f.Code+" "+f.Pointer)
+		require.NotContains(t, f.Detail, "Lain")
+	}
+	require.Equal(t, []string{"serial_personalised daftar!Daftar!B3", "reader_serial_issued daftar!Daftar!C5"}, got)
 }
 
 func TestCardsAreSharedOutToTheLines(t *testing.T) {
