@@ -169,7 +169,10 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		Version: r.Version, Submission: r.Submission, CreatedAt: r.CreatedAt, CardCount: r.CardCount,
 		MachineType: r.MachineType, SAMFunction: r.SAMFunction, PKSNumber: r.PKSNumber, Notes: r.Notes,
 		Letter:        Letter{Sender: r.Sender, Post: r.Post, Number: r.Number, Date: r.Letter.Date, Subject: r.Subject},
-		DispositionOn: r.DispositionDate, Lines: r.Lines, Orders: r.Orders,
+		DispositionOn: r.DispositionDate,
+		// An empty list is a list: clients walk it without asking first.
+		Lines: append([]request.Line{}, r.Lines...), Orders: append([]request.PurchaseOrder{}, r.Orders...), Files: []File{},
+		WaitingFor: []machine.Role{}, Facts: []Fact{}, Findings: []Finding{},
 	}
 	outside := Outside(a)
 	applicant, err := institution.Get(ctx, rd, r.InstitutionID)
