@@ -204,6 +204,14 @@ func TestStatesAreThoseOfTheMachines(t *testing.T) {
 	require.Equal(t, letter.KindLabels, labels(t, d.Components.Schemas["Document"].Value.Properties["kind"].Value))
 }
 
+func TestTheTicketOfTheExamplesIsOne(t *testing.T) {
+	t.Parallel()
+	example := fmt.Sprint(document(t).Components.Parameters["Ticket"].Value.Example)
+	_, ok := request.ParseTicket(example)
+	require.True(t, ok, "%s: people will try it", example)
+	require.Regexp(t, document(t).Components.Schemas["Ticket"].Value.Pattern, example)
+}
+
 func labels(t *testing.T, s *openapi3.Schema) map[string]string {
 	t.Helper()
 	out := map[string]string{}

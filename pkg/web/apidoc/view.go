@@ -171,7 +171,7 @@ func (d *document) view(server, base string) sheet {
 		s.Problems = append(s.Problems, problem{p.Key, p.Value.Status, p.Value.Meaning, p.Value.Remedy})
 	}
 	for _, c := range d.Components.Schemas {
-		s.Schemas = append(s.Schemas, shapeOf(c.Key, c.Value))
+		s.Schemas = append(s.Schemas, d.shape(c.Key, c.Value))
 	}
 	return s
 }
@@ -182,7 +182,7 @@ func (d *document) call(path, method string, o *operation) call {
 		Entrances: entrancesOf(o.Security),
 	}
 	for _, p := range o.Parameters {
-		f := fieldOf(p.Name, p.Schema, p.Required)
+		f := d.field(p.Name, p.Schema, p.Required)
 		f.Place, f.Text = places[p.In], p.Description
 		c.Parameters = append(c.Parameters, f)
 	}
@@ -249,7 +249,7 @@ func (d *document) forms(content ordered[mediaType]) []form {
 				whole, _ = d.Components.Schemas.get(nameOf(whole.Ref))
 			}
 			if whole != nil {
-				f.Parts = fieldsOf(whole)
+				f.Parts = d.fields(whole)
 			}
 			for i := range f.Parts {
 				if e, ok := m.Value.Encoding.get(f.Parts[i].Name); ok {
@@ -268,8 +268,8 @@ func (d *document) forms(content ordered[mediaType]) []form {
 	return all
 }
 
-func shapeOf(name string, s *schema) shape {
-	out := shape{Name: name, Text: s.Description, Fields: fieldsOf(s)}
+func (d *document) shape(name string, s *schema) shape {
+	out := shape{Name: name, Text: s.Description, Fields: d.fields(s)}
 	if out.Fields == nil {
 		out.Kind = kindOf(&schema{Type: s.Type, Format: s.Format, Items: s.Items, Media: s.Media})
 	}
@@ -282,19 +282,22 @@ func shapeOf(name string, s *schema) shape {
 	return out
 }
 
-func fieldsOf(s *schema) []field {
+func (d *document) fields(s *schema) []field {
 	var all []field
 	for _, p := range s.Properties {
-		all = append(all, fieldOf(p.Key, p.Value, slices.Contains(s.Required, p.Key)))
+		all = append(all, d.field(p.Key, p.Value, slices.Contains(s.Required, p.Key)))
 	}
 	return all
 }
 
-func fieldOf(name string, s *schema, required bool) field {
+func (d *document) field(name string, s *schema, required bool) field {
 	f := field{Name: name, Required: required}
 	if s == nil {
 		return f
 	}
 	f.Text, f.Kind, f.Notes = s.Description, kindOf(s), notesOf(s)
+	if named, ok := d.Components.Schemas.get(nameOf(s.Ref)); ok && f.Text == "" {
+		f.Text = named.Description
+	}
 	return f
 }
