@@ -2,7 +2,6 @@ package contract
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -224,7 +223,7 @@ func Routes(t testing.TB, daemon string, router chi.Routes) {
 	}{{served, written, "%s serves %s, which schema/openapi.yaml does not describe"}, {written, served, "%s does not serve %s, which schema/openapi.yaml describes"}} {
 		for route := range one.has {
 			if !one.lacks[route] {
-				t.Error(fmt.Sprintf(one.says, daemon, route))
+				t.Errorf(one.says, daemon, route)
 			}
 		}
 	}

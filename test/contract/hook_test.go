@@ -37,13 +37,13 @@ const (
 
 // exchange is what a test sent and a handler answered.
 type exchange struct {
-	daemon, method, path, request string // request: form of a drop, or JSON
-	form                          []string
-	header                        []string
-	status                        int
-	answer                        string
-	media                         string
-	gives                         []string // headers of the answer
+	daemon, method, path string
+	form                 []string // parts of a drop: name, content
+	header               []string
+	status               int
+	answer               string
+	media                string
+	gives                []string // headers of the answer
 }
 
 func drop(parts ...string) exchange {

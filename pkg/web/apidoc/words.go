@@ -12,7 +12,7 @@ var kinds = map[string]string{
 }
 
 var formats = map[string]string{
-	"date": "tanggal", "date-time": "waktu", "uuid": "UUID", "uri-reference": "alamat", "password": "teks rahasia",
+	"date": "tanggal", "date-time": "waktu", "uuid": "UUID", "uri-reference": "alamat",
 }
 
 // kindOf says in words of what kind a value is.
