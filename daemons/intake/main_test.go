@@ -28,6 +28,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/test/contract"
 	"dukcapil.go.id/sifilma/test/harness"
 )
 
@@ -59,7 +60,7 @@ func officeVia(t *testing.T, proxy func(target string) (address string), setting
 	t.Helper()
 	database := harness.NewDatabase(t)
 	o := &office{db: database.Open(t, ""), spool: t.TempDir(), keys: map[string]string{},
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: time.Minute}}
+		http: &http.Client{Transport: contract.Transport(t, "intake", &http.Transport{MaxIdleConnsPerHost: 32}), Timeout: time.Minute}}
 	t.Cleanup(o.http.CloseIdleConnections)
 	require.NoError(t, machine.Sync(t.Context(), o.db, request.Machine))
 	o.seed(t)
@@ -127,7 +128,9 @@ func (o *office) start(t *testing.T, db postgres.Config, settings []string) {
 		return daemon.Run("intake", args, io.Discard, log, o.signals, defaults, func(ctx context.Context, env *daemon.Env, cfg *Config) error {
 			o.router = env.Router
 			addr <- env.Addr()
-			return wire(ctx, env, cfg)
+			err := wire(ctx, env, cfg)
+			contract.Routes(t, "intake", env.Router)
+			return err
 		})
 	})
 	o.ended = code

@@ -18,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/pkg/web/apidoc"
 	"dukcapil.go.id/sifilma/pkg/workday"
 	"dukcapil.go.id/sifilma/schema"
 )
@@ -57,6 +58,11 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	if err != nil {
 		return err
 	}
+	doc, err := apidoc.New(schema.OpenAPI(), apidoc.Options{Server: "portal", PublicURL: cfg.PublicURL})
+	if err != nil {
+		return err
+	}
+	doc.Mount(r)
 	door := signin.New(db, machine, cfg.secure())
 	site := r.With(sameSite)
 	api.New(db, office, days.Hours, door, spool).Mount(site)

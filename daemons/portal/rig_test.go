@@ -27,6 +27,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/test/contract"
 	"dukcapil.go.id/sifilma/test/harness"
 )
 
@@ -55,6 +56,7 @@ func newOffice(t *testing.T) *office {
 	}
 	require.NoError(t, machine.Sync(t.Context(), o.db, report.Machines...))
 	require.NoError(t, mount(o.router, Portal{MaxScan: 64 << 10, Spool: t.TempDir()}, database.Open(t, "sifilma_portal"), o.clock, o.machine))
+	contract.Routes(t, "portal", o.router)
 	o.seed()
 	return o
 }
@@ -138,7 +140,7 @@ func (o *office) ask(who, method, path string, body any, header ...string) *http
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	o.router.ServeHTTP(w, r)
+	contract.Handler(o.t, "portal", o.router).ServeHTTP(w, r)
 	return w
 }
 

@@ -235,7 +235,7 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 func inWords(err error) error {
 	p := (*web.Problem)(nil)
 	if errors.As(err, &p) && p.Code() == "idempotency-key-reused" {
-		return web.Conflict("Formulir ini sudah pernah diajukan. Untuk permohonan lain, buka formulir baru.").WithCode("already-sent")
+		return web.Conflict("Formulir ini sudah pernah diajukan. Untuk permohonan lain, buka formulir baru.")
 	}
 	return err
 }
