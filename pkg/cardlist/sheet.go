@@ -10,6 +10,9 @@ import (
 // Sheet is the name of the sheet that holds the list (features.md N20).
 const Sheet = "Daftar"
 
+// MostRows is the most cards of one list.
+const MostRows = 20_000
+
 // Headers of the columns of the list, in the order of the template.
 const (
 	HeaderNumber       = "No."

@@ -14,6 +14,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
+	"dukcapil.go.id/sifilma/pkg/validation"
 )
 
 type waitGroup struct {
@@ -39,7 +40,7 @@ type requestBody struct {
 	Waiting    []waitGroup
 	Planned    *capacity.Estimate // while cards are still to be made
 	Reason     string
-	Findings   []view.Finding
+	Findings   []validation.Finding
 	Summary    []pair
 	Facts      []factRow
 	Cards      []cardLine
