@@ -64,13 +64,7 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 	if err != nil {
 		return unreadable(err)
 	}
-	sheet := ""
-	for _, s := range book.Sheets() {
-		if strings.EqualFold(strings.TrimSpace(s.Name), cardlist.Sheet) {
-			sheet = s.Name
-			break
-		}
-	}
+	sheet := listSheet(book)
 	if sheet == "" {
 		return unreadable(&xlsx.Error{Code: xlsx.NoSheet})
 	}
@@ -109,6 +103,17 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 	return in.list, nil
 }
 
+// listSheet is the name of the sheet that holds the list; empty when there is
+// none.
+func listSheet(book *xlsx.Workbook) string {
+	for _, s := range book.Sheets() {
+		if strings.EqualFold(strings.TrimSpace(s.Name), cardlist.Sheet) {
+			return s.Name
+		}
+	}
+	return ""
+}
+
 // unreadable makes a finding of a file that cannot be read; other errors stay
 // errors.
 func unreadable(err error) (List, error) {
@@ -122,12 +127,15 @@ func unreadable(err error) (List, error) {
 			f.Code, f.Detail = "header_twice", "Kepala kolom \""+strings.Join(header.Twice, "\", \"")+"\" ada lebih dari satu."
 		}
 	case errors.As(err, &refused):
-		f.Code, f.Detail = "list_"+string(refused.Code), Refusal(refused)
+		f.Code, f.Detail = codeOf(refused.Code), Refusal(refused)
 	default:
 		return List{}, fmt.Errorf("validation: reading the card list: %w", err)
 	}
 	return List{Faults: []Finding{f}, Unreadable: true}, nil
 }
+
+// codeOf is the finding's code of a refused workbook.
+func codeOf(c xlsx.Code) string { return "list_" + string(c) }
 
 // Refusal says in Indonesian why a workbook is refused as a card list.
 func Refusal(e *xlsx.Error) string {
