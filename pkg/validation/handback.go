@@ -122,6 +122,11 @@ func (m *Marker) HandBack(ctx, wait context.Context, rd postgres.Reader, r reque
 	return out.Bytes(), nil
 }
 
+// MarkedName is the name of the file that is handed back.
+func MarkedName(r request.Request) string {
+	return fmt.Sprintf("Daftar-Kartu-%s-temuan-%d.xlsx", r.Ticket, r.Submission)
+}
+
 // content reads a stored list into memory: one is small (ListLimits), and few
 // are read at once.
 func content(ctx context.Context, rd postgres.Reader, blobID string) (list []byte, err error) {
@@ -186,7 +191,7 @@ func notesOf(found []Finding) ([]xlsx.Note, error) {
 				continue
 			}
 			text := f.OfCell()
-			if advice := Advice(f); !strings.Contains(text, advice) {
+			if advice := Advice(f); !strings.Contains(strings.ToLower(text), strings.ToLower(advice)) {
 				text += " " + advice
 			}
 			fill := fillError

@@ -82,7 +82,7 @@ func TestAListIsHandedBackMarkedCorrectedAndSentAgain(t *testing.T) {
 	require.NoError(t, s.book.SetCellStyle(cardlist.Sheet, "D5", "D5", green))
 	require.NoError(t, s.book.AddComment(cardlist.Sheet, excelize.Comment{Cell: "C7", Author: "Gudang", Text: "Cek fisik."}))
 	require.NoError(t, s.book.AddComment(cardlist.Sheet, excelize.Comment{Cell: "D7", Author: "Gudang", Text: "Lama."}))
-	require.NoError(t, s.book.SetDefinedName(&excelize.DefinedName{Name: "_xlnm.Print_Titles", RefersTo: "Daftar!$1:$1", Scope: cardlist.Sheet}))
+	require.NoError(t, s.book.SetDefinedName(&excelize.DefinedName{Name: "_xlnm.Print_Area", RefersTo: "Gudang!$A$1:$C$4", Scope: "Gudang"}))
 	// What is wrong: with holes, twice in one cell, a cell that is not there, and
 	// one that they have a comment on.
 	for _, cell := range []string{"B3", "B4", "B6"} {
@@ -102,7 +102,7 @@ func TestAListIsHandedBackMarkedCorrectedAndSentAgain(t *testing.T) {
 		"card_count []", "po_too_small []"}, codes)
 
 	book := mark(t, list, found)
-	require.Equal(t, []string{"Temuan", "Daftar", "Gudang"}, book.GetSheetList())
+	require.Equal(t, []string{"Temuan", cardlist.Sheet, cardlist.Guide, "Gudang"}, book.GetSheetList())
 	require.Zero(t, book.GetActiveSheetIndex())
 	for _, cell := range []string{"B3", "B4", "B6", "C7"} {
 		require.Equal(t, "FFB8C1", fill(t, book, cardlist.Sheet, cell), cell)
@@ -145,9 +145,11 @@ func TestAListIsHandedBackMarkedCorrectedAndSentAgain(t *testing.T) {
 	formula, err := book.GetCellFormula("Gudang", "C4")
 	require.NoError(t, err)
 	require.Equal(t, "C3*2", formula)
-	names := book.GetDefinedName()
-	require.Len(t, names, 1)
-	require.Equal(t, cardlist.Sheet, names[0].Scope)
+	scopes := map[string]string{}
+	for _, n := range book.GetDefinedName() {
+		scopes[n.Name] = n.Scope
+	}
+	require.Equal(t, map[string]string{"_xlnm.Print_Titles": cardlist.Sheet, "_xlnm.Print_Area": "Gudang"}, scopes)
 
 	// They correct all but one in place and send the file again.
 	for cell, value := range map[string]string{"B3": "SAM-900003", "B4": "SAM-900004", "C7": "R-900007", "C8": "R-000006"} {
@@ -161,7 +163,7 @@ func TestAListIsHandedBackMarkedCorrectedAndSentAgain(t *testing.T) {
 	require.Equal(t, validation.Cells{"B6"}, found[0].Cells)
 
 	book = mark(t, second, found)
-	require.Equal(t, []string{"Temuan", "Daftar", "Gudang"}, book.GetSheetList())
+	require.Equal(t, []string{"Temuan", cardlist.Sheet, cardlist.Guide, "Gudang"}, book.GetSheetList())
 	for _, cell := range []string{"B3", "B4", "C7", "C8"} {
 		require.Empty(t, fill(t, book, cardlist.Sheet, cell), cell)
 	}

@@ -24,8 +24,8 @@ const (
 	MaxRows      = cardlist.MostRows
 	spareRows    = 1000 // with content but no card: titles, and numbers written beforehand
 	headerWithin = 20   // rows in which the header is looked for
-	maxSerial    = 64   // characters
-	maxRemarks   = 1000 // characters
+	maxSerial    = cardlist.LongestSerial
+	maxRemarks   = cardlist.LongestRemarks
 )
 
 // List is a card list as it was read, without judgement on its content.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
 )
@@ -193,11 +194,23 @@ func (k *marker) writePage(name string) error {
 				}
 			}
 		}
-		if err := stream.SetRow(fmt.Sprintf("A%d", header+1+i), cells); err != nil {
+		if err := stream.SetRow(fmt.Sprintf("A%d", header+1+i), cells, excelize.RowOpts{Height: p.height(row)}); err != nil {
 			return err
 		}
 	}
 	return stream.Flush()
+}
+
+// height is what a row needs for its wrapped texts, in points: not every program
+// finds that out by itself.
+func (p Page) height(row []PageCell) float64 {
+	lines := 1
+	for i, c := range row[:min(len(row), len(p.Columns))] {
+		if width := int(p.Columns[i].Width); width > 0 {
+			lines = max(lines, 1+utf8.RuneCountInString(c.Text)/width)
+		}
+	}
+	return min(float64(lines)*13.5+3, 400) // 409 is the most that Excel takes
 }
 
 func pageStyle(c PageCell, align Align, font excelize.Font, rules []excelize.Border) *excelize.Style {

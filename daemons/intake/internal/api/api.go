@@ -22,6 +22,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -90,6 +91,7 @@ type API struct {
 	drops    *drop.Reader
 	disk     *daemon.Disk
 	writer   *commit.Writer
+	marker   *validation.Marker
 	office   clock.Office
 	machine  clock.Machine
 	template []byte
@@ -114,6 +116,7 @@ func New(cfg Config, limits drop.Limits, db *postgres.DB, spool *drop.Spool, dis
 		cfg: cfg, limits: limits, db: db, drops: drop.NewReader(spool, limits), disk: disk, office: office, machine: machine,
 		writer: commit.New(commit.Config{PublicURL: cfg.PublicURL, DropsPerCommit: cfg.DropsPerCommit, CommitsAtOnce: cfg.CommitsAtOnce, Patience: cfg.AnswerTime},
 			db, office, machine, registry),
+		marker:   validation.NewMarker(1),
 		template: template.Bytes(), slots: make(chan struct{}, cfg.Uploads), limiters: newLimiters(cfg),
 		counted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sifilma_intake_drops_total", Help: "Drops by their result.",
@@ -133,6 +136,7 @@ func (a *API) Mount(r chi.Router) {
 	r.Group(func(r chi.Router) {
 		r.Use(a.authenticate(identity.ScopeRequestRead, a.checkNow))
 		r.Get("/api/v1/requests/{ticket}", web.Handle(a.show))
+		r.With(web.Slow(markTime)).Get("/api/v1/requests/{ticket}/card-list/marked", web.Handle(a.marked))
 	})
 	r.Group(func(r chi.Router) {
 		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.authenticate(identity.ScopeRequestWrite, a.checkSoon),

@@ -22,6 +22,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
+	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -34,11 +35,12 @@ type API struct {
 	office clock.Office
 	door   *signin.Door
 	spool  *upload.Spool
+	marker *validation.Marker
 }
 
 // New returns the API.
 func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool) *API {
-	return &API{db: db, office: office, door: door, spool: spool}
+	return &API{db: db, office: office, door: door, spool: spool, marker: validation.NewMarker(1)}
 }
 
 // Mount adds the API's routes.
@@ -60,6 +62,7 @@ func (a *API) Mount(root chi.Router) {
 			}
 			r.Get("/requests/{ticket}/cards", handle(a.listCards))
 			r.With(web.Slow(transfer)).Get("/requests/{ticket}/files/{id}", handle(a.requestFile))
+			r.With(web.Slow(transfer)).Get("/requests/{ticket}/card-list/marked", handle(a.markedList))
 			r.Post("/requests/{ticket}/handovers", handle(a.openHandover))
 			r.Post("/cards/{id}/replacement", handle(a.replaceCard))
 			r.Post("/cards/{id}/resolution", handle(a.proposeResolution))

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -41,6 +42,8 @@ type requestBody struct {
 	Planned    *capacity.Estimate // while cards are still to be made
 	Reason     string
 	Findings   []validation.Finding
+	Returned   bool // the findings are why
+	Markable   bool // the card list can be had with its cells marked
 	Summary    []pair
 	Facts      []factRow
 	Cards      []cardLine
@@ -70,9 +73,7 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 	if v.State != request.Done && !request.Machine.Final(v.State) {
 		body.Planned = v.Estimate
 	}
-	if v.State == request.Returned {
-		body.Findings = v.Findings
-	}
+	body.Findings, body.Returned, body.Markable = v.Findings, v.State == request.Returned, validation.Markable(v.Findings) && hasList(v)
 	body.Cards, body.CardCounts = cardLines(cards)
 	if len(cards) == 0 {
 		if body.Listed, err = view.Listed(r.Context(), p.db, v); err != nil {
@@ -81,6 +82,10 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.show(w, r, http.StatusOK, "request", "Permohonan "+v.Ticket, body)
 	return nil
+}
+
+func hasList(v *view.Request) bool {
+	return slices.ContainsFunc(v.Files, func(f view.File) bool { return f.Kind == request.FileCardList })
 }
 
 // groupWaits gathers the tasks of one role; tasks that any of several roles can
