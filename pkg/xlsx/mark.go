@@ -114,12 +114,45 @@ func (k *marker) refused(err error) error {
 
 func (k *marker) mark() error {
 	k.parts.unselectTabs()
+	if err := k.haveStyles(); err != nil {
+		return err
+	}
 	if k.m.Sheet != "" {
 		if err := k.markCells(); err != nil {
 			return err
 		}
 	}
 	return k.addPage()
+}
+
+// plainStyles are the styles of a workbook that came without any.
+const plainStyles = xmlHead + `<styleSheet xmlns="` + mainNamespace + `"><fonts count="1"><font><sz val="11"/><name val="Calibri"/></font></fonts>` +
+	`<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>` +
+	`<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>` +
+	`<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>` +
+	`<cellXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/></cellXfs></styleSheet>`
+
+// haveStyles gives styles to a workbook without: programs write such, and
+// excelize cannot add to nothing.
+func (k *marker) haveStyles() error {
+	const part = "xl/styles.xml"
+	if k.book.stylesPart != "" || k.parts.load(part) != nil {
+		return nil
+	}
+	main, err := k.book.mainPart()
+	if err != nil {
+		return err
+	}
+	k.parts.store(part, []byte(plainStyles))
+	k.file.Styles = nil // read anew
+	if _, err := k.parts.relate(main, "styles", part); err != nil {
+		return err
+	}
+	if err := k.parts.declare(part, "application/vnd.openxmlformats-officedocument.spreadsheetml.styles+xml"); err != nil {
+		return err
+	}
+	_, err = k.file.NewStyle(&excelize.Style{})
+	return err
 }
 
 func (k *marker) markCells() error {

@@ -89,6 +89,7 @@ func (p parts) relate(part, kind, target string) (id string, err error) {
 	raw, err = inside(raw, "Relationships", fmt.Sprintf(`Relationship Id="%s" Type="%s/%s" Target="/%s"/>`, id, relationsNamespace, kind, target))
 	if err == nil {
 		p.store(name, raw)
+		p.file.Relationships.Delete(p.keys[partKey(name)]) // read anew when excelize needs it
 	}
 	return id, err
 }
