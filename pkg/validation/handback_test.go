@@ -235,3 +235,50 @@ func BenchmarkMark(b *testing.B) {
 		})
 	}
 }
+
+func TestTheLongestListIsReadMarkedAndReadAgain(t *testing.T) {
+	t.Parallel()
+	rows := make([]cardlist.Row, validation.MaxRows+1)
+	for i := range rows {
+		rows[i] = cardlist.Row{Row: i + 1, Serial: fmt.Sprintf("SAM-%06d", i), ReaderSerial: fmt.Sprintf("R-%06d", i), Kind: "SAM", Remarks: "Loket"}
+	}
+	var list bytes.Buffer
+	require.NoError(t, cardlist.WriteSheet(&list, rows))
+	read, err := validation.ReadList(bytes.NewReader(list.Bytes()), int64(list.Len()))
+	require.NoError(t, err)
+	require.True(t, read.Unreadable)
+	require.Equal(t, "list_too_large", read.Faults[0].Code)
+	require.Contains(t, read.Faults[0].Detail, "Paling banyak 20.000 kartu, 32 lembar")
+
+	list.Reset()
+	require.NoError(t, cardlist.WriteSheet(&list, rows[:validation.MaxRows]))
+	read, err = validation.ReadList(bytes.NewReader(list.Bytes()), int64(list.Len()))
+	require.NoError(t, err)
+	require.Empty(t, read.Faults)
+	require.Len(t, read.Rows, validation.MaxRows)
+
+	// Every serial is wrong, and every other one twice.
+	every := validation.Finding{Code: "serial_form", Severity: validation.Error, Detail: "20000 sel (B2:B20001): bentuk salah.", Cells: validation.Cells{"B2:B20001"}}
+	other := validation.Finding{Code: "serial_in_use", Severity: validation.Error, Detail: "10000 sel (B2): sudah tercatat."}
+	for row := 2; row <= validation.MaxRows+1; row += 2 {
+		other.Cells = append(other.Cells, fmt.Sprintf("B%d", row))
+	}
+	var out bytes.Buffer
+	require.NoError(t, validation.Mark(&out, bytes.NewReader(list.Bytes()), int64(list.Len()), "T", 1, []validation.Finding{every, other}))
+	require.Less(t, int64(out.Len()), validation.ListLimits.FileBytes/2)
+	read, err = validation.ReadList(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	require.NoError(t, err)
+	require.Empty(t, read.Faults)
+	require.Len(t, read.Rows, validation.MaxRows)
+	book := reopen(t, out.Bytes())
+	said := comments(t, book, cardlist.Sheet)
+	require.Len(t, said, validation.MaxRows)
+	require.Equal(t, 3, strings.Count(said["B20000"], "\n")+1)
+	require.Equal(t, 2, strings.Count(said["B20001"], "\n")+1)
+	for _, cell := range []string{"B2", "B20001"} {
+		require.Equal(t, "FFB8C1", fill(t, book, cardlist.Sheet, cell))
+	}
+	page, err := book.GetRows("Temuan")
+	require.NoError(t, err)
+	require.Equal(t, "dan 9.800 rentang lain", page[len(page)-1][2], "the list of places is bounded")
+}

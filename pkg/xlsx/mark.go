@@ -1,6 +1,7 @@
 package xlsx
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -78,7 +79,15 @@ func Mark(w io.Writer, r io.ReaderAt, size int64, limits Limits, m Marking) (err
 	if err := k.mark(); err != nil {
 		return k.refused(err)
 	}
-	if err := f.Write(w); err != nil {
+	var out bytes.Buffer
+	if err := f.Write(&out); err != nil {
+		return k.refused(err)
+	}
+	// What excelize could only half read it has cut short without a word.
+	if _, err := Open(bytes.NewReader(out.Bytes()), int64(out.Len()), Limits{FileBytes: 1 << 40, UnzippedBytes: 1 << 40, Entries: 1 << 20}); err != nil {
+		return refuse(Damaged, "", "what is written cannot be read: %v", err)
+	}
+	if _, err := w.Write(out.Bytes()); err != nil {
 		return fmt.Errorf("xlsx: write: %w", err)
 	}
 	return nil
