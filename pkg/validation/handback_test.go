@@ -61,7 +61,8 @@ func comments(t *testing.T, book *excelize.File, sheet string) map[string]string
 		for _, run := range c.Paragraph {
 			text += run.Text
 		}
-		require.NotContains(t, texts, c.Cell)
+		_, twice := texts[c.Cell]
+		require.False(t, twice, c.Cell)
 		texts[c.Cell] = c.Author + "|" + text
 	}
 	return texts
