@@ -357,7 +357,7 @@ func TestPageAndTemplate(t *testing.T) {
 	o := newOffice(t)
 	page := o.do(t, http.MethodGet, "/", nil, nil)
 	require.Equal(t, http.StatusOK, page.status)
-	for _, text := range []string{`lang="id"`, "<h1>Penerimaan permohonan personalisasi</h1>", "curl " + o.url + "/api/v1/requests", "Idempotency-Key", "5.000 kartu"} {
+	for _, text := range []string{`lang="id"`, "<h1>Penerimaan permohonan personalisasi</h1>", "curl " + o.url + "/api/v1/requests", "Idempotency-Key", "20.000 kartu"} {
 		require.Contains(t, string(page.body), text)
 	}
 	require.Contains(t, page.header.Get("Content-Security-Policy"), "style-src 'self'")

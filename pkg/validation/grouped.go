@@ -15,7 +15,7 @@ type grouped struct {
 	cells map[faultKey][]int // rows
 }
 
-type faultKey struct{ code, column, detail string }
+type faultKey struct{ code, severity, column, detail string }
 
 func newGrouped() *grouped { return &grouped{cells: map[faultKey][]int{}} }
 
@@ -26,7 +26,15 @@ func (g *grouped) cell(code string, c xlsx.Cell, detail string) {
 }
 
 func (g *grouped) at(code, column string, row int, detail string) {
-	key := faultKey{code, column, detail}
+	g.note(faultKey{code, Error, column, detail}, row)
+}
+
+// warn notes what is only to be shown of a cell.
+func (g *grouped) warn(code, column string, row int, detail string) {
+	g.note(faultKey{code, Warning, column, detail}, row)
+}
+
+func (g *grouped) note(key faultKey, row int) {
 	if len(g.cells[key]) == 0 {
 		g.order = append(g.order, key)
 	}
@@ -41,16 +49,19 @@ func (g *grouped) findings() []Finding {
 	for _, key := range keys {
 		rows := g.cells[key]
 		slices.Sort(rows)
-		f := Finding{Code: key.code, Severity: Error}
+		f := Finding{Code: key.code, Severity: key.severity, Cells: xlsx.Ranges(key.column, rows)}
 		first, last := rows[0], rows[len(rows)-1]
 		if first == last {
 			f.Pointer = where(key.column + strconv.Itoa(first))
-			f.Detail = "Sel " + key.column + strconv.Itoa(first) + ": " + key.detail
+			f.Detail = "Sel " + key.column + strconv.Itoa(first) + cellsEnd + key.detail
 		} else {
 			f.Pointer = where(key.column + strconv.Itoa(first) + ":" + key.column + strconv.Itoa(last))
-			f.Detail = fmt.Sprintf("%d sel (%s): %s", len(rows), xlsx.Ranges(key.column, rows), key.detail)
+			f.Detail = fmt.Sprintf("%d sel (%s)%s%s", len(rows), xlsx.Shortened(f.Cells), cellsEnd, key.detail)
 		}
 		out = append(out, f)
 	}
 	return out
 }
+
+// cellsEnd parts the cells that a sentence names from what it says of them.
+const cellsEnd = ": "

@@ -9,18 +9,23 @@ import (
 	"unicode/utf8"
 
 	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
 
 // ListLimits bound the workbook of a card list (features.md N37, users.md F.3).
-var ListLimits = xlsx.Limits{FileBytes: 5 << 20, UnzippedBytes: 32 << 20, PartBytes: 16 << 20, Rows: MaxRows + headerWithin}
+// A list of MaxRows cards is some 10 MB when unpacked; the rest is room for the
+// comments of a list that was handed back full of marks.
+var ListLimits = xlsx.Limits{FileBytes: 5 << 20, UnzippedBytes: 64 << 20, PartBytes: 32 << 20, Sheets: 32, Rows: MaxRows + spareRows}
 
 const (
-	// MaxRows is the most cards of one list.
-	MaxRows      = 5000
+	// MaxRows is the most cards of one list, and the ceiling of what an intake may
+	// be configured to take.
+	MaxRows      = cardlist.MostRows
+	spareRows    = 1000 // with content but no card: titles, and numbers written beforehand
 	headerWithin = 20   // rows in which the header is looked for
-	maxSerial    = 64   // characters
-	maxRemarks   = 1000 // characters
+	maxSerial    = cardlist.LongestSerial
+	maxRemarks   = cardlist.LongestRemarks
 )
 
 // List is a card list as it was read, without judgement on its content.
@@ -59,13 +64,7 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 	if err != nil {
 		return unreadable(err)
 	}
-	sheet := ""
-	for _, s := range book.Sheets() {
-		if strings.EqualFold(strings.TrimSpace(s.Name), cardlist.Sheet) {
-			sheet = s.Name
-			break
-		}
-	}
+	sheet := listSheet(book)
 	if sheet == "" {
 		return unreadable(&xlsx.Error{Code: xlsx.NoSheet})
 	}
@@ -97,7 +96,22 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 		}
 	}
 	in.list.Faults = in.faults.findings()
+	if len(in.list.Rows) == 0 {
+		in.list.Faults = append(in.list.Faults, Finding{Code: "list_empty", Severity: Error, Pointer: wholeList,
+			Detail: "Daftar kartu belum berisi kartu: di bawah kepala kolom pada lembar \"" + cardlist.Sheet + "\" tidak ada baris yang terisi."})
+	}
 	return in.list, nil
+}
+
+// listSheet is the name of the sheet that holds the list; empty when there is
+// none.
+func listSheet(book *xlsx.Workbook) string {
+	for _, s := range book.Sheets() {
+		if strings.EqualFold(strings.TrimSpace(s.Name), cardlist.Sheet) {
+			return s.Name
+		}
+	}
+	return ""
 }
 
 // unreadable makes a finding of a file that cannot be read; other errors stay
@@ -113,18 +127,22 @@ func unreadable(err error) (List, error) {
 			f.Code, f.Detail = "header_twice", "Kepala kolom \""+strings.Join(header.Twice, "\", \"")+"\" ada lebih dari satu."
 		}
 	case errors.As(err, &refused):
-		f.Code, f.Detail = "list_"+string(refused.Code), Refusal(refused)
+		f.Code, f.Detail = codeOf(refused.Code), Refusal(refused)
 	default:
 		return List{}, fmt.Errorf("validation: reading the card list: %w", err)
 	}
 	return List{Faults: []Finding{f}, Unreadable: true}, nil
 }
 
+// codeOf is the finding's code of a refused workbook.
+func codeOf(c xlsx.Code) string { return "list_" + string(c) }
+
 // Refusal says in Indonesian why a workbook is refused as a card list.
 func Refusal(e *xlsx.Error) string {
 	switch e.Code {
 	case xlsx.TooLarge:
-		return fmt.Sprintf("Daftar kartu terlalu besar, atau terlalu besar setelah dibuka. Paling banyak %d kartu.", MaxRows)
+		return fmt.Sprintf("Daftar kartu terlalu besar, atau terlalu besar setelah dibuka. Paling banyak %s kartu, %d lembar, dan %d MB setelah dibuka.",
+			terbilang.FormatInt(MaxRows), ListLimits.Sheets, ListLimits.UnzippedBytes>>20)
 	case xlsx.NoSheet:
 		return "Lembar \"" + cardlist.Sheet + "\" tidak ada dalam daftar kartu. Gunakan templat."
 	}
@@ -188,6 +206,10 @@ func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) 
 	case *serial == "" && name == cardlist.HeaderSerial:
 		in.faults.at("serial_missing", in.list.columns[name], row, name+" kosong.")
 	default:
+		if cardlist.Invisible(c.Text) {
+			in.faults.warn("invisible_characters", in.list.columns[name], row, name+" berisi karakter yang tidak terlihat. "+
+				"Karakter itu diabaikan; ketik ulang nomornya bila hasilnya tidak sesuai.")
+		}
 		return
 	}
 	*serial = ""

@@ -214,7 +214,7 @@ func (c *check) inUse() error {
 // counts compares the stated count with the list and the lines (features.md
 // N21).
 func (c *check) counts() error {
-	if n := len(c.list.Rows); !c.list.Unreadable && n != c.r.CardCount {
+	if n := len(c.list.Rows); n > 0 && !c.list.Unreadable && n != c.r.CardCount { // an empty list is a finding of its own
 		c.fault("card_count", "/card_count", "Jumlah Kartu SAM yang diajukan %d, sedangkan daftar kartu berisi %d.", c.r.CardCount, n)
 	}
 	sum := 0

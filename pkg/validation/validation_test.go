@@ -121,7 +121,20 @@ func TestRules(t *testing.T) {
 		"nothing wrong": {func(*testing.T, *submission) {}, nil},
 		"serial with invisible characters": {func(t *testing.T, s *submission) {
 			s.set(t, "B2", "\u00a0sam-000000\u200b ")
-		}, nil},
+		}, []string{"invisible_characters! daftar!Daftar!B2"}},
+		"spaces around a serial": {func(t *testing.T, s *submission) { s.set(t, "B2", "  sam-000000 ") }, nil},
+		"blank rows in between":  {func(t *testing.T, s *submission) { require.NoError(t, s.book.InsertRows(cardlist.Sheet, 3, 4)) }, nil},
+		"nothing but the header": {func(t *testing.T, s *submission) {
+			for range 3 {
+				require.NoError(t, s.book.RemoveRow(cardlist.Sheet, 2))
+			}
+		}, []string{"list_empty /card_list"}},
+		"too many sheets": {func(t *testing.T, s *submission) {
+			for i := range validation.ListLimits.Sheets {
+				_, err := s.book.NewSheet(fmt.Sprint("Lain ", i))
+				require.NoError(t, err)
+			}
+		}, []string{"list_too_large /card_list"}},
 		"numbered beforehand": {func(t *testing.T, s *submission) { s.set(t, "A5", 4); s.set(t, "A6", 5) }, nil},
 		"title above the header": {func(t *testing.T, s *submission) {
 			require.NoError(t, s.book.InsertRows(cardlist.Sheet, 1, 2))

@@ -22,6 +22,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -93,6 +94,7 @@ type API struct {
 	drops    *drop.Reader
 	disk     *daemon.Disk
 	writer   *commit.Writer
+	marker   *validation.Marker
 	office   clock.Office
 	machine  clock.Machine
 	template []byte
@@ -124,6 +126,7 @@ func New(cfg Config, limits drop.Limits, db *postgres.DB, spool *drop.Spool, dis
 		cfg:      cfg, limits: limits, db: db, drops: drop.NewReader(spool, limits), disk: disk, office: office, machine: machine,
 		writer: commit.New(commit.Config{PublicURL: cfg.PublicURL, DropsPerCommit: cfg.DropsPerCommit, CommitsAtOnce: cfg.CommitsAtOnce, Patience: cfg.AnswerTime},
 			db, office, machine, registry),
+		marker:   validation.NewMarker(1),
 		template: template.Bytes(), slots: make(chan struct{}, cfg.Uploads), judging: make(chan struct{}, judgedAtOnce), limiters: newLimiters(cfg),
 		counted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sifilma_intake_drops_total", Help: "Drops by their result.",
@@ -154,6 +157,7 @@ func (a *API) Mount(r chi.Router) {
 		r.Get("/api/v1/requests/{ticket}/history", web.Handle(a.history))
 		r.Get("/api/v1/requests/{ticket}/cards", web.Handle(a.cards))
 		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/requests/{ticket}/files/{id}", web.Handle(a.file))
+		r.With(web.Slow(markTime)).Get("/api/v1/requests/{ticket}/card-list/marked", web.Handle(a.marked))
 	})
 	r.With(a.authenticate(identity.ScopeRequestWrite, a.checkNow)).Post("/api/v1/requests/{ticket}/cancellation", web.Handle(a.cancel))
 	r.Group(func(r chi.Router) {

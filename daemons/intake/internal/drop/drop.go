@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -23,6 +24,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -33,18 +35,21 @@ type Limits struct {
 	CardList int64 `yaml:"card_list"` // the XLSX (features.md N37: 5 MB)
 	Whole    int64 `yaml:"whole"`     // the whole body
 	Orders   int   `yaml:"orders"`    // copies of purchase orders
-	Cards    int   `yaml:"cards"`     // cards of one request
+	Cards    int   `yaml:"cards"`     // cards of one request, at most validation.MaxRows
 }
 
 // DefaultLimits are the limits of the configuration as delivered.
 func DefaultLimits() Limits {
-	return Limits{Form: 256 << 10, Scan: 3 << 20, CardList: 5 << 20, Whole: 32 << 20, Orders: 6, Cards: 5000}
+	return Limits{Form: 256 << 10, Scan: 3 << 20, CardList: 5 << 20, Whole: 32 << 20, Orders: 6, Cards: validation.MaxRows}
 }
 
 // Validate checks the section.
 func (l Limits) Validate() error {
 	if l.Form <= 0 || l.Scan <= 0 || l.CardList <= 0 || l.Whole <= 0 || l.Orders <= 0 || l.Cards <= 0 {
 		return errors.New("every limit must be above 0")
+	}
+	if l.Cards > validation.MaxRows {
+		return fmt.Errorf("cards is above %d, which is the most of one card list", validation.MaxRows)
 	}
 	if l.Whole < l.Form+l.Scan+l.CardList {
 		return errors.New("whole is smaller than its parts")

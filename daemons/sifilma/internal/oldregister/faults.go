@@ -53,7 +53,7 @@ func (f *faults) lines() []string {
 		case p.column == "" && p.sheet != "":
 			where = "lembar \"" + p.sheet + "\": "
 		case p.column != "":
-			where = xlsx.Ranges(p.column, rows) + ": "
+			where = xlsx.Shortened(xlsx.Ranges(p.column, rows)) + ": "
 			if p.sheet != "" {
 				where = "lembar \"" + p.sheet + "\", " + where
 			}
