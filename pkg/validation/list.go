@@ -13,7 +13,8 @@ import (
 )
 
 // ListLimits bound the workbook of a card list (features.md N37, users.md F.3).
-var ListLimits = xlsx.Limits{FileBytes: 5 << 20, UnzippedBytes: 32 << 20, PartBytes: 16 << 20, Rows: MaxRows + headerWithin}
+var ListLimits = xlsx.Limits{FileBytes: 5 << 20, UnzippedBytes: 32 << 20, PartBytes: 16 << 20, Rows: MaxRows + headerWithin,
+	Columns: 16_384} // notes far to the right are no concern of the list
 
 const (
 	// MaxRows is the most cards of one list.
@@ -59,15 +60,19 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 	if err != nil {
 		return unreadable(err)
 	}
-	sheet := ""
+	sheet, hidden := "", false
 	for _, s := range book.Sheets() {
 		if strings.EqualFold(strings.TrimSpace(s.Name), cardlist.Sheet) {
-			sheet = s.Name
+			sheet, hidden = s.Name, s.Hidden
 			break
 		}
 	}
-	if sheet == "" {
+	switch {
+	case sheet == "":
 		return unreadable(&xlsx.Error{Code: xlsx.NoSheet})
+	case hidden: // whoever opens the file sees another list, or none
+		return List{Unreadable: true, Faults: []Finding{{Code: "list_sheet_hidden", Severity: Error, Pointer: wholeList,
+			Detail: "Lembar \"" + cardlist.Sheet + "\" disembunyikan. Tampilkan lembar itu, periksa isinya, lalu kirim lagi."}}}, nil
 	}
 	header, err := book.FindHeader(sheet, headerWithin, cardlist.HeaderSerial, cardlist.HeaderReaderSerial)
 	var lacking *xlsx.HeaderError
@@ -190,7 +195,7 @@ func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) 
 	switch {
 	case c.Formula:
 		in.formula(c)
-	case c.Kind == xlsx.Number && (c.Lossy || strings.ContainsFunc(c.Text, func(r rune) bool { return r < '0' || r > '9' })):
+	case c.Kind == xlsx.Number && (c.Lossy || c.Masked || strings.ContainsFunc(c.Text, func(r rune) bool { return r < '0' || r > '9' })):
 		in.faults.cell("serial_numeric", c, name+" diketik sebagai angka sehingga sebagian digitnya hilang. "+
 			"Ubah format sel menjadi Teks, lalu ketik ulang.")
 	case c.Kind == xlsx.Date:
