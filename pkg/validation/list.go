@@ -56,7 +56,12 @@ const wholeList = "/card_list"
 // ReadList reads a card list of size bytes. The error is a fault of the
 // reading machine; what is wrong with the list is in its Faults.
 func ReadList(r io.ReaderAt, size int64) (List, error) {
-	book, err := xlsx.Open(r, size, ListLimits)
+	return ReadListWithin(r, size, ListLimits, MaxRows)
+}
+
+// ReadListWithin is ReadList with other limits on the workbook and the cards.
+func ReadListWithin(r io.ReaderAt, size int64, limits xlsx.Limits, most int) (List, error) {
+	book, err := xlsx.Open(r, size, limits)
 	if err != nil {
 		return unreadable(err)
 	}
@@ -97,7 +102,7 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 			continue
 		}
 		in.row(row)
-		if len(in.list.Rows) > MaxRows {
+		if len(in.list.Rows) > most {
 			return unreadable(&xlsx.Error{Code: xlsx.TooLarge})
 		}
 	}
