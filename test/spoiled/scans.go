@@ -19,7 +19,7 @@ func Scans(t testing.TB) []Paper {
 	}{{"100 KB", 620, 877}, {"3 MB", 2480, 3508}} {
 		m := image.NewGray(image.Rect(0, 0, size.width, size.lines))
 		dice := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same scans in every run
-		for i := range m.Pix { // paper with noise, as scanners see it
+		for i := range m.Pix {              // paper with noise, as scanners see it
 			m.Pix[i] = 240 + uint8(dice.IntN(4))
 			if i/size.width%40 < 12 && i%size.width%9 < 4 {
 				m.Pix[i] = uint8(dice.IntN(40))
