@@ -29,6 +29,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/web"
 	"dukcapil.go.id/sifilma/test/contract"
 	"dukcapil.go.id/sifilma/test/harness"
+	"dukcapil.go.id/sifilma/test/spoiled"
 )
 
 // morning is a Monday, 9.00 WIB.
@@ -346,4 +347,4 @@ func newForm(t *testing.T, scan []byte, fields ...string) *form {
 	return f
 }
 
-var pdf = []byte("%PDF-1.4\n1 0 obj <<>> endobj\ntrailer <<>>\nstartxref\n9\n%%EOF\n")
+var pdf = spoiled.PDF()

@@ -152,19 +152,20 @@ func content(ctx context.Context, rd postgres.Reader, blobID string) (list []byt
 // wrong cell is filled and bears a comment, and a first sheet lists them all.
 // Marks of an earlier hand-back are replaced. A list that cannot be opened gives
 // *UnmarkableError.
-func Mark(w io.Writer, list io.ReaderAt, size int64, ticket string, submission int, found []Finding) error {
+func Mark(w io.Writer, list io.ReaderAt, size int64, ticket string, submission int, findings []Finding) error {
 	book, err := xlsx.Open(list, size, ListLimits)
 	if err != nil {
 		return unmarkable(err)
 	}
-	sheet := listSheet(book)
-	notes, err := notesOf(found)
+	found, _ := listSheet(book) // without one the page of findings stands alone
+	sheet := found.Name
+	notes, err := notesOf(findings)
 	if err != nil {
 		return err
 	}
 	marking := xlsx.Marking{
 		Sheet: sheet, Author: marksAuthor, Fills: []string{fillError, fillWarning}, Notes: notes,
-		Page: pageOf(sheet, ticket, submission, found),
+		Page: pageOf(sheet, ticket, submission, findings),
 	}
 	if err := xlsx.Mark(w, list, size, ListLimits, marking); err != nil {
 		return unmarkable(err)

@@ -15,8 +15,11 @@ import (
 
 // ListLimits bound the workbook of a card list (features.md N37, users.md F.3).
 // A list of MaxRows cards is some 10 MB when unpacked; the rest is room for the
-// comments of a list that was handed back full of marks.
-var ListLimits = xlsx.Limits{FileBytes: 5 << 20, UnzippedBytes: 64 << 20, PartBytes: 32 << 20, Sheets: 32, Rows: MaxRows + spareRows}
+// comments of a list that was handed back full of marks. Notes far to the right
+// are no concern of the list.
+var ListLimits = xlsx.Limits{
+	FileBytes: 5 << 20, UnzippedBytes: 64 << 20, PartBytes: 32 << 20, Sheets: 32, Rows: MaxRows + spareRows, Columns: 16_384,
+}
 
 const (
 	// MaxRows is the most cards of one list, and the ceiling of what an intake may
@@ -60,18 +63,27 @@ const wholeList = "/card_list"
 // ReadList reads a card list of size bytes. The error is a fault of the
 // reading machine; what is wrong with the list is in its Faults.
 func ReadList(r io.ReaderAt, size int64) (List, error) {
-	book, err := xlsx.Open(r, size, ListLimits)
+	return ReadListWithin(r, size, ListLimits, MaxRows)
+}
+
+// ReadListWithin is ReadList with other limits on the workbook and the cards.
+func ReadListWithin(r io.ReaderAt, size int64, limits xlsx.Limits, most int) (List, error) {
+	book, err := xlsx.Open(r, size, limits)
 	if err != nil {
 		return unreadable(err)
 	}
-	sheet := listSheet(book)
-	if sheet == "" {
+	sheet, found := listSheet(book)
+	switch {
+	case !found:
 		return unreadable(&xlsx.Error{Code: xlsx.NoSheet})
+	case sheet.Hidden: // whoever opens the file sees another list, or none
+		return List{Unreadable: true, Faults: []Finding{{Code: "list_sheet_hidden", Severity: Error, Pointer: wholeList,
+			Detail: "Lembar \"" + cardlist.Sheet + "\" disembunyikan. Tampilkan lembar itu, periksa isinya, lalu kirim lagi."}}}, nil
 	}
-	header, err := book.FindHeader(sheet, headerWithin, cardlist.HeaderSerial, cardlist.HeaderReaderSerial)
+	header, err := book.FindHeader(sheet.Name, headerWithin, cardlist.HeaderSerial, cardlist.HeaderReaderSerial)
 	var lacking *xlsx.HeaderError
 	if errors.As(err, &lacking) && len(lacking.Twice) == 0 { // rekam-cetak needs no column of readers
-		header, err = book.FindHeader(sheet, headerWithin, cardlist.HeaderSerial)
+		header, err = book.FindHeader(sheet.Name, headerWithin, cardlist.HeaderSerial)
 	}
 	if err != nil {
 		return unreadable(err)
@@ -83,7 +95,7 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 			in.list.columns[name] = xlsx.ColumnName(column)
 		}
 	}
-	for row, err := range book.Rows(sheet) {
+	for row, err := range book.Rows(sheet.Name) {
 		if err != nil {
 			return unreadable(err)
 		}
@@ -91,7 +103,7 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 			continue
 		}
 		in.row(row)
-		if len(in.list.Rows) > MaxRows {
+		if len(in.list.Rows) > most {
 			return unreadable(&xlsx.Error{Code: xlsx.TooLarge})
 		}
 	}
@@ -103,15 +115,14 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 	return in.list, nil
 }
 
-// listSheet is the name of the sheet that holds the list; empty when there is
-// none.
-func listSheet(book *xlsx.Workbook) string {
+// listSheet is the sheet that holds the list.
+func listSheet(book *xlsx.Workbook) (sheet xlsx.Sheet, found bool) {
 	for _, s := range book.Sheets() {
 		if strings.EqualFold(strings.TrimSpace(s.Name), cardlist.Sheet) {
-			return s.Name
+			return s, true
 		}
 	}
-	return ""
+	return xlsx.Sheet{}, false
 }
 
 // unreadable makes a finding of a file that cannot be read; other errors stay
@@ -194,7 +205,7 @@ func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) 
 	switch {
 	case c.Formula:
 		in.formula(c)
-	case c.Kind == xlsx.Number && (c.Lossy || strings.ContainsFunc(c.Text, func(r rune) bool { return r < '0' || r > '9' })):
+	case c.Kind == xlsx.Number && (c.Lossy || c.Masked || strings.ContainsFunc(c.Text, func(r rune) bool { return r < '0' || r > '9' })):
 		in.faults.cell("serial_numeric", c, name+" diketik sebagai angka sehingga sebagian digitnya hilang. "+
 			"Ubah format sel menjadi Teks, lalu ketik ulang.")
 	case c.Kind == xlsx.Date:

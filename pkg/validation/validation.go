@@ -166,25 +166,24 @@ const mostNamed = 5
 
 // repeated finds values that stand in the list more than once.
 func (c *check) repeated(column, name, code string, value func(ListRow) string) {
-	first := map[string]int{}
-	var again []ListRow
-	for _, row := range c.list.Rows {
-		v := value(row)
-		if v == "" {
+	rows := c.list.Rows
+	first := newFirstRows(len(rows), func(i int) string { return value(rows[i]) })
+	type repetition struct{ row, of ListRow }
+	var again []repetition
+	for i, row := range rows {
+		if value(row) == "" {
 			continue
 		}
-		if _, ok := first[v]; ok {
-			again = append(again, row)
-			continue
+		if of := first.put(i); of != i {
+			again = append(again, repetition{row, rows[of]})
 		}
-		first[v] = row.At
 	}
-	for _, row := range again {
+	for _, r := range again {
 		detail := name + " sudah ada pada baris sebelumnya."
 		if len(again) <= mostNamed {
-			detail = fmt.Sprintf("%s %s sudah ada di sel %s%d.", name, value(row), column, first[value(row)])
+			detail = fmt.Sprintf("%s %s sudah ada di sel %s%d.", name, value(r.row), column, r.of.At)
 		}
-		c.cells.at(code, column, row.At, detail)
+		c.cells.at(code, column, r.row.At, detail)
 	}
 }
 

@@ -75,7 +75,7 @@ func (d *Drop) Size() int64 { return d.roll.size }
 type Reader struct {
 	spool  *Spool
 	limits Limits
-	checks chan struct{} // bounds the memory of archive directories
+	checks chan struct{} // bounds the memory of files that are looked at
 }
 
 // NewReader returns a reader that spools to s.
