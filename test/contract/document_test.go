@@ -39,7 +39,7 @@ func TestFaultsOfTheDocumentAreSeen(t *testing.T) {
 	text := schema.OpenAPI()
 	for name, c := range map[string]struct{ old, new string }{
 		"another version":           {"openapi: 3.1.0", "openapi: 3.0.3"},
-		"a reference to nothing":    {"'#/components/schemas/ApplicantRequest'", "'#/components/schemas/Applicant'"},
+		"a reference to nothing":    {"'#/components/schemas/Checked'", "'#/components/schemas/Chosen'"},
 		"an example of other type":  {"submission: 1}", "submission: satu}"},
 		"an example with more":      {"{code: card_count, severity: error,", "{code: card_count, weight: 1, severity: error,"},
 		"an example of a component": {"example: {received: 100}", "example: {received: -1}"},
