@@ -1,5 +1,5 @@
 // Package checkdigit forms the numbers that people read out and type, such as
-// PSAM-2026-000123-4: their last digit tells a typing error.
+// PSAM-2026-000123-8: their last digit tells a typing error.
 package checkdigit
 
 import (

@@ -134,6 +134,16 @@ func MachineTypeByCode(ctx context.Context, rd postgres.Reader, code string) (Ma
 		SELECT code, name, uses_reader, sam_pattern, reader_pattern FROM machine_type WHERE code = $1`, code)
 }
 
+// MachineTypes returns all machine types by their names.
+func MachineTypes(ctx context.Context, rd postgres.Reader) ([]MachineType, error) {
+	var all []MachineType
+	err := rd.Select(ctx, &all, `SELECT code, name, uses_reader, sam_pattern, reader_pattern FROM machine_type ORDER BY name`)
+	if err != nil {
+		return nil, fmt.Errorf("institution: machine types: %w", err)
+	}
+	return all, nil
+}
+
 func one[T any](ctx context.Context, rd postgres.Reader, query string, args ...any) (T, error) {
 	var row T
 	err := rd.Get(ctx, &row, query, args...)

@@ -51,7 +51,7 @@ const (
 
 const numberKind = "PLP"
 
-// ParseNumber returns a No. Permintaan such as PLP-2026-000123-4 as it is written
+// ParseNumber returns a No. Permintaan such as PLP-2026-000123-8 as it is written
 // by us; ok is false if it cannot be one of ours.
 func ParseNumber(s string) (number string, ok bool) { return checkdigit.Parse(numberKind, s) }
 

@@ -5,7 +5,7 @@ import "dukcapil.go.id/sifilma/pkg/checkdigit"
 const ticketKind = "PSAM"
 
 // NewTicket forms the Kode Tiket of a year's request, such as
-// PSAM-2026-000123-4: the key that people use everywhere (features.md N22). The
+// PSAM-2026-000123-8: the key that people use everywhere (features.md N22). The
 // last digit is a check digit.
 func NewTicket(year int, number int64) string { return checkdigit.Number(ticketKind, year, number) }
 

@@ -17,7 +17,7 @@ const module = "dukcapil.go.id/sifilma/"
 
 // ground knows nothing of SAM cards.
 var ground = []string{
-	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "globalplatform", "journal", "machine", "outbox",
+	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "globalplatform", "journal", "machine", "outbox",
 	"pkcs11", "postgres", "rabbit", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
 }
 
@@ -25,14 +25,15 @@ var ground = []string{
 // that it may import.
 var office = map[string][]string{
 	"institution": {},
+	"register":    {},
 	"identity":    {"institution"},
 	"need":        {"institution", "identity"},
 	"request":     {"institution", "identity", "need"},
-	"cardlist":    {"institution", "identity", "request"},
-	"validation":  {"institution", "identity", "request", "cardlist"},
+	"cardlist":    {"institution", "identity", "register", "request"},
+	"validation":  {"institution", "identity", "register", "request", "cardlist"},
 	"capacity":    {"institution", "identity", "request"},
 	"stock":       {"institution", "identity", "request"},
-	"perso":       {"institution", "identity", "request", "cardlist", "capacity", "stock"},
+	"perso":       {"institution", "identity", "register", "request", "cardlist", "capacity", "stock"},
 	"letter":      {"request"},
 	"handover":    {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter"},
 	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover"},

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -25,6 +26,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -35,18 +37,21 @@ type Limits struct {
 	CardList int64 `yaml:"card_list"` // the XLSX (features.md N37: 5 MB)
 	Whole    int64 `yaml:"whole"`     // the whole body
 	Orders   int   `yaml:"orders"`    // copies of purchase orders
-	Cards    int   `yaml:"cards"`     // cards of one request
+	Cards    int   `yaml:"cards"`     // cards of one request, at most validation.MaxRows
 }
 
 // DefaultLimits are the limits of the configuration as delivered.
 func DefaultLimits() Limits {
-	return Limits{Form: 256 << 10, Scan: 3 << 20, CardList: 5 << 20, Whole: 32 << 20, Orders: 6, Cards: 5000}
+	return Limits{Form: 256 << 10, Scan: 3 << 20, CardList: 5 << 20, Whole: 32 << 20, Orders: 6, Cards: validation.MaxRows}
 }
 
 // Validate checks the section.
 func (l Limits) Validate() error {
 	if l.Form <= 0 || l.Scan <= 0 || l.CardList <= 0 || l.Whole <= 0 || l.Orders <= 0 || l.Cards <= 0 {
 		return errors.New("every limit must be above 0")
+	}
+	if l.Cards > validation.MaxRows {
+		return fmt.Errorf("cards is above %d, which is the most of one card list", validation.MaxRows)
 	}
 	if l.Whole < l.Form+l.Scan+l.CardList {
 		return errors.New("whole is smaller than its parts")
@@ -72,7 +77,7 @@ func (d *Drop) Size() int64 { return d.roll.size }
 type Reader struct {
 	spool  *Spool
 	limits Limits
-	checks chan struct{} // bounds the memory of archive directories
+	checks chan struct{} // bounds the memory of files that are looked at
 }
 
 // NewReader returns a reader that spools to s.
@@ -98,7 +103,7 @@ const formPart = "request"
 // empty, is the No. Pengajuan that the form must keep (a correction). The error
 // is a *web.Problem that names every fault found, or a fault of this machine.
 func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, error) {
-	d, found, err := rd.read(ctx, r, requestFiles, completeRequest(today, fixedReference))
+	d, found, err := rd.read(ctx, r, nil, requestFiles, completeRequest(today, fixedReference))
 	if err != nil {
 		return nil, err
 	}
@@ -113,16 +118,28 @@ func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, f
 // with its faults. The error is that of a body that cannot be taken apart at all,
 // or a fault of this machine.
 func (rd *Reader) Examine(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, []web.FieldError, error) {
-	d, found, err := rd.read(ctx, r, requestFiles, completeRequest(today, fixedReference))
+	d, found, err := rd.read(ctx, r, nil, requestFiles, completeRequest(today, fixedReference))
 	if err != nil {
 		return nil, nil, err
 	}
 	return d, found.list, nil
 }
 
-// read takes a body with files of these kinds apart, and has complete look at the
-// form and say which of the files must be there.
-func (rd *Reader) read(ctx context.Context, r *http.Request, kinds []string, complete func(*intake) (required []string)) (*Drop, *faults, error) {
+// ReadTyped is Examine for a drop whose form was typed into a page: each field is
+// a part of its own.
+func (rd *Reader) ReadTyped(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, Typed, []web.FieldError, error) {
+	typed := Typed{}
+	d, found, err := rd.read(ctx, r, typed, requestFiles, completeRequest(today, fixedReference))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return d, typed, found.list, nil
+}
+
+// read takes a body with files of these kinds apart, with its form in one part, or
+// in typed when that is not nil, and has complete look at the form and say which of
+// the files must be there.
+func (rd *Reader) read(ctx context.Context, r *http.Request, typed Typed, kinds []string, complete func(*intake) (required []string)) (*Drop, *faults, error) {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
 		return nil, nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data: bagian \"request\" berisi JSON, berkas pada bagian lain.")
@@ -130,10 +147,16 @@ func (rd *Reader) read(ctx context.Context, r *http.Request, kinds []string, com
 	if r.ContentLength > rd.limits.Whole {
 		return nil, nil, web.TooLarge(rd.limits.Whole)
 	}
-	in := &intake{Reader: rd, kinds: kinds, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}}
+	in := &intake{Reader: rd, kinds: kinds, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}, typed: typed}
 	if err := in.parts(multipart.NewReader(r.Body, params["boundary"])); err != nil {
 		in.drop.Close()
 		return nil, nil, answerable(ctx, unreadable(err))
+	}
+	if in.typed != nil {
+		if err := in.compose(); err != nil {
+			in.drop.Close()
+			return nil, nil, err
+		}
 	}
 	required := complete(in)
 	if in.form == nil && !in.formGone {
@@ -155,6 +178,7 @@ type intake struct {
 	seen     map[string]int
 	form     []byte
 	formGone bool // the form part was there but could not be kept
+	typed    Typed
 }
 
 func (in *intake) parts(mr *multipart.Reader) error {
@@ -175,16 +199,30 @@ func (in *intake) parts(mr *multipart.Reader) error {
 	}
 }
 
+func (in *intake) mostParts() int {
+	if in.typed != nil {
+		return maxTyped
+	}
+	return maxParts
+}
+
 // maxParts bounds what is read of a body that holds nothing but part headers.
 const maxParts = 64
 
 func (in *intake) part(part *multipart.Part) error {
 	name := part.FormName()
-	in.seen[name]++
 	in.seen[""]++
-	if in.seen[""] > maxParts {
+	if most := in.mostParts(); in.seen[""] > most {
 		return web.BadRequest("Terlalu banyak bagian dalam isi permintaan.")
 	}
+	isFile := slices.Contains(in.kinds, name)
+	if in.typed != nil && !isFile {
+		return in.field(part, name)
+	}
+	if in.typed != nil && unchosen(part) {
+		return nil
+	}
+	in.seen[name]++
 	pointer := "/" + name
 	if name == request.FilePurchaseOrder {
 		pointer += "/" + strconv.Itoa(in.seen[name]-1)
@@ -193,7 +231,6 @@ func (in *intake) part(part *multipart.Part) error {
 		in.faults.add(pointer, "transfer_encoding", "Kirim bagian ini apa adanya, tanpa Content-Transfer-Encoding.")
 		return nil
 	}
-	isFile := slices.Contains(in.kinds, name)
 	switch {
 	case name == formPart && in.seen[name] == 1:
 		return in.readForm(part)

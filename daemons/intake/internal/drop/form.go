@@ -207,7 +207,7 @@ func (c *checker) need(s *string, pointer string) {
 	}
 	number, ok := need.ParseNumber(*s)
 	if !ok {
-		c.fault(pointer, "wrong_form", "No. Permintaan lembaga tidak benar; salin dari daftar permintaan, misalnya PLP-2026-000123-4.")
+		c.fault(pointer, "wrong_form", "No. Permintaan lembaga tidak benar; salin dari daftar permintaan, misalnya PLP-2026-000123-8.")
 	}
 	*s = number
 }

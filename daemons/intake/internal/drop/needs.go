@@ -28,7 +28,7 @@ type needForm struct {
 // reference and produsen stay. Errors are those of Read.
 func (rd *Reader) ReadNeed(ctx context.Context, r *http.Request, fixed *need.Form) (*Need, error) {
 	n := &Need{}
-	d, found, err := rd.read(ctx, r, []string{need.FileLetter, need.FileList}, func(in *intake) []string {
+	d, found, err := rd.read(ctx, r, nil, []string{need.FileLetter, need.FileList}, func(in *intake) []string {
 		if in.form != nil {
 			var form needForm
 			decodeStrict(in.form, &form, in.faults)

@@ -44,6 +44,7 @@ type Pages struct {
 	office clock.Office
 	door   *signin.Door
 	spool  *upload.Spool
+	intake string // where people fill requests in; empty when it is not known
 	sheets map[string]*template.Template
 	assets map[string]asset // by the name in their address
 }
@@ -53,9 +54,10 @@ type asset struct {
 	content   []byte
 }
 
-// New returns the pages.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool) *Pages {
-	p := &Pages{db: db, office: office, door: door, spool: spool, sheets: map[string]*template.Template{}, assets: map[string]asset{}}
+// New returns the pages; intake is the address of the intake as browsers see it,
+// or empty.
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, intake string) *Pages {
+	p := &Pages{db: db, office: office, door: door, spool: spool, intake: intake, sheets: map[string]*template.Template{}, assets: map[string]asset{}}
 	addresses := p.readAssets()
 	words := words()
 	words["asset"] = func(name string) (string, error) {
@@ -200,6 +202,7 @@ type sheet struct {
 	Account   *identity.Account
 	RoleLabel string
 	Shelf     *shelfLink // for whoever looks after it
+	Apply     string     // where this account fills a request in, if it may
 	Now       time.Time
 	Build     string
 	Body      any
@@ -214,6 +217,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	s := sheet{Title: title, Now: p.office.Now(), Build: daemon.BuildID(), Body: body}
 	if a := signin.Account(r); a.ID != "" {
 		s.Account, s.RoleLabel = &a, request.RoleLabels[a.Role]
+		if p.intake != "" && request.Machine.May("", request.Submit, a.Role) == nil {
+			s.Apply = p.intake + "/pengajuan"
+		}
 	}
 	switch name {
 	case "list", "request":

@@ -1,12 +1,9 @@
 package upload
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"image"
-	_ "image/jpeg" // reads the size of a scan
-	_ "image/png"  // reads the size of a scan
 	"io"
 	"mime"
 	"mime/multipart"
@@ -18,6 +15,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"dukcapil.go.id/sifilma/pkg/filetype"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
 	"dukcapil.go.id/sifilma/pkg/xlsx"
@@ -30,8 +28,7 @@ const (
 	// MaxParcel is the largest body that ReadParcel takes.
 	MaxParcel = maxLetter + maxSheet + bodySpare
 
-	maxPixels = 20_000 // width or height of a picture
-	maxName   = 120    // characters of a file's name
+	maxName = 120 // characters of a file's name
 )
 
 // File is a file of a parcel, found to be what it must be.
@@ -66,14 +63,14 @@ func (s *Spool) ReadParcel(r *http.Request, fields []string, letter, sheet strin
 		return nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data.")
 	}
 	p := &Parcel{Fields: map[string]string{}, Files: map[string]*File{}}
-	if err := s.fill(p, multipart.NewReader(r.Body, params["boundary"]), fields, letter, sheet); err != nil {
+	if err := s.fill(r.Context(), p, multipart.NewReader(r.Body, params["boundary"]), fields, letter, sheet); err != nil {
 		p.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (s *Spool) fill(p *Parcel, mr *multipart.Reader, fields []string, letter, sheet string) error {
+func (s *Spool) fill(ctx context.Context, p *Parcel, mr *multipart.Reader, fields []string, letter, sheet string) error {
 	for {
 		part, err := mr.NextRawPart()
 		if err == io.EOF { //nolint:errorlint // wrapped, it says that the body ended before its last boundary
@@ -88,9 +85,9 @@ func (s *Spool) fill(p *Parcel, mr *multipart.Reader, fields []string, letter, s
 		case again || p.Files[name] != nil:
 			return fault("/"+name, "repeated", "Bagian ini hanya boleh dikirim satu kali.")
 		case name == letter:
-			err = s.attach(p, part, maxLetter, (*File).checkLetter)
+			err = s.attach(ctx, p, part, maxLetter, (*File).checkLetter)
 		case name == sheet:
-			err = s.attach(p, part, maxSheet, (*File).checkSheet)
+			err = s.attach(ctx, p, part, maxSheet, (*File).checkSheet)
 		case slices.Contains(fields, name):
 			p.Fields[name], err = field(part, name)
 		default:
@@ -102,7 +99,7 @@ func (s *Spool) fill(p *Parcel, mr *multipart.Reader, fields []string, letter, s
 	}
 }
 
-func (s *Spool) attach(p *Parcel, part *multipart.Part, limit int64, check func(*File, string) error) error {
+func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, limit int64, check func(*File, string) error) error {
 	file, err := os.CreateTemp(s.dir, spoolFiles) // mode 0600
 	if err != nil {
 		return fmt.Errorf("upload: spool: %w", err)
@@ -127,6 +124,12 @@ func (s *Spool) attach(p *Parcel, part *multipart.Part, limit int64, check func(
 	case f.size > limit:
 		return web.TooLarge(limit)
 	}
+	select {
+	case s.checks <- struct{}{}:
+		defer func() { <-s.checks }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	return check(f, "/"+name)
 }
 
@@ -149,32 +152,16 @@ func plainName(given, part string) string {
 }
 
 func (f *File) checkLetter(pointer string) error {
-	head := make([]byte, 8)
-	if _, err := f.file.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+	kind, err := filetype.Check(f.file, f.size, filetype.PDF, filetype.JPEG, filetype.PNG)
+	var refused *filetype.Error
+	switch {
+	case errors.As(err, &refused):
+		return fault(pointer, string(refused.Code), refused.Sentence("surat"))
+	case err != nil:
 		return fmt.Errorf("upload: spool: %w", err)
 	}
-	switch {
-	case bytes.HasPrefix(head, []byte("%PDF-")):
-		f.MediaType = "application/pdf"
-		tail := make([]byte, min(tailBytes, f.size))
-		if _, err := f.file.ReadAt(tail, f.size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("upload: spool: %w", err)
-		}
-		if !bytes.Contains(tail, []byte("%%EOF")) {
-			return fault(pointer, "damaged", "PDF ini tidak utuh: bagian akhirnya tidak ada.")
-		}
-		return nil
-	case bytes.HasPrefix(head, []byte("\xff\xd8\xff")):
-		f.MediaType = "image/jpeg"
-	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
-		f.MediaType = "image/png"
-	default:
-		return fault(pointer, "wrong_type", "Berkas surat harus berupa PDF, JPG, atau PNG; isinya bukan salah satunya.")
-	}
-	picture, _, err := image.DecodeConfig(f.Content())
-	if err != nil || picture.Width < 1 || picture.Height < 1 || picture.Width > maxPixels || picture.Height > maxPixels {
-		return fault(pointer, "damaged", "Gambar surat tidak dapat dibaca.")
-	}
+	f.MediaType = string(kind)
+	f.Name = kind.Rename(f.Name)
 	return nil
 }
 
