@@ -19,6 +19,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/schema"
@@ -190,7 +191,7 @@ func TestStatesAreThoseOfTheMachines(t *testing.T) {
 	t.Parallel()
 	d := document(t)
 	for name, table := range map[string]*machine.Table{
-		"RequestState": request.Machine, "CardState": perso.Machine, "DocumentState": letter.Machine, "HandoverState": handover.Machine,
+		"NeedState": need.Machine, "RequestState": request.Machine, "CardState": perso.Machine, "DocumentState": letter.Machine, "HandoverState": handover.Machine,
 	} {
 		s := d.Components.Schemas[name].Value
 		var states []string
@@ -210,6 +211,11 @@ func TestTheTicketOfTheExamplesIsOne(t *testing.T) {
 	_, ok := request.ParseTicket(example)
 	require.True(t, ok, "%s: people will try it", example)
 	require.Regexp(t, document(t).Components.Schemas["Ticket"].Value.Pattern, example)
+
+	example = fmt.Sprint(document(t).Components.Parameters["NeedNumber"].Value.Example)
+	_, ok = need.ParseNumber(example)
+	require.True(t, ok, example)
+	require.Regexp(t, document(t).Components.Schemas["NeedNumber"].Value.Pattern, example)
 }
 
 func labels(t *testing.T, s *openapi3.Schema) map[string]string {
