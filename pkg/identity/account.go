@@ -18,6 +18,7 @@ import (
 
 	"github.com/alexedwards/argon2id"
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -180,6 +181,20 @@ func StartSession(ctx context.Context, db *postgres.DB, a Account, now time.Time
 		return "", fmt.Errorf("identity: starting session: %w", err)
 	}
 	return token, nil
+}
+
+// ActiveAccounts returns which of the accounts, by their ids, are active: for
+// whoever looked at their sessions a moment ago.
+func ActiveAccounts(ctx context.Context, r postgres.Reader, ids []string) (map[string]bool, error) {
+	var found []string
+	if err := r.Select(ctx, &found, `SELECT id FROM account WHERE id = ANY ($1::uuid[]) AND active`, pq.Array(ids)); err != nil {
+		return nil, fmt.Errorf("identity: looking at accounts again: %w", err)
+	}
+	active := make(map[string]bool, len(found))
+	for _, id := range found {
+		active[id] = true
+	}
+	return active, nil
 }
 
 // SessionCookie is the name of the cookie that holds a session's token. Behind

@@ -103,8 +103,10 @@ func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.F
 		}
 		return nil
 	}
-	if err := add(a.known(ctx, f, role)); err != nil {
-		return nil, err
+	if !has(faults, "/machine_type") {
+		if err := add(a.known(ctx, f, role)); err != nil {
+			return nil, err
+		}
 	}
 	claims := f.Claims(c.InstitutionID)
 	claims.RequestID = is.ID

@@ -81,14 +81,6 @@ type writing func(ctx context.Context, tx *postgres.Tx) (Answer, error)
 // timeline, audit and message. Large ones take turns, so that they leave
 // connections and disk to the others.
 func (w *Writer) alone(ctx context.Context, e Entry, write writing) (done Answer, err error) {
-	if e.Drop.Size() > smallDrop {
-		select {
-		case w.large <- struct{}{}:
-			defer func() { <-w.large }()
-		case <-ctx.Done():
-			return Answer{}, ctx.Err()
-		}
-	}
 	for give := w.machine.Now().Add(w.patience); ; {
 		done, err = w.once(ctx, e, write)
 		if !errors.Is(err, errRunning) {
@@ -105,6 +97,14 @@ func (w *Writer) alone(ctx context.Context, e Entry, write writing) (done Answer
 
 // once is one try of alone.
 func (w *Writer) once(ctx context.Context, e Entry, write writing) (done Answer, err error) {
+	if e.Drop.Size() > smallDrop {
+		select {
+		case w.large <- struct{}{}:
+			defer func() { <-w.large }()
+		case <-ctx.Done():
+			return Answer{}, ctx.Err()
+		}
+	}
 	err = w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		free, err := w.claim(ctx, tx, []Entry{e})
 		if err != nil {
@@ -117,7 +117,7 @@ func (w *Writer) once(ctx context.Context, e Entry, write writing) (done Answer,
 		if err != nil {
 			return err
 		}
-		if !usable[e.Client.KeyID] && !e.person() {
+		if !usable[e.sender()] {
 			return identity.ErrBadKey
 		}
 		before, err := w.answered(ctx, tx, []Entry{e})
