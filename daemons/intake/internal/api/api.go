@@ -102,6 +102,7 @@ type API struct {
 
 	keys         recent[[sha256.Size]byte, identity.Client] // by the hash of the key's text
 	machineTypes recent[string, struct{}]
+	misused      recent[string, struct{}] // ids of keys whose use from elsewhere is on record
 }
 
 // New makes the surface; disk is the spool's, registry may be nil.

@@ -100,7 +100,7 @@ func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.F
 		}
 		return nil
 	}
-	if err := add(a.known(ctx, f, role)); err != nil {
+	if err := add(a.known(ctx, f, role, is.ID == "")); err != nil {
 		return nil, err
 	}
 	if is.ID != "" || f.Reference == "" || has(faults, "/reference") {
