@@ -84,6 +84,20 @@ func Keys(ctx context.Context, rd postgres.Reader, institutionID, after string, 
 	return list, nil
 }
 
+// GetKey returns the key with this id, as far as institutionID may know of it; see
+// Keys. Error: ErrNotFound.
+func GetKey(ctx context.Context, rd postgres.Reader, id, institutionID string) (Key, error) {
+	var key Key
+	err := rd.Get(ctx, &key, selectKey+`WHERE k.id = $1 AND ($2 = '' OR k.institution_id::text = $2)`, id, institutionID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return key, ErrNotFound
+	}
+	if err != nil {
+		return key, fmt.Errorf("identity: reading API key: %w", err)
+	}
+	return key, nil
+}
+
 // NewKey is an API key to be made.
 type NewKey struct {
 	InstitutionID string

@@ -124,6 +124,15 @@ func (d *Desk) Keys(ctx context.Context, who identity.Account, institutionID, af
 	return identity.Keys(ctx, d.db, institutionID, after, limit)
 }
 
+// Key reads one. Errors: ErrForbidden, identity.ErrNotFound.
+func (d *Desk) Key(ctx context.Context, who identity.Account, id string) (identity.Key, error) {
+	scope, err := keysOf(who)
+	if err != nil {
+		return identity.Key{}, err
+	}
+	return identity.GetKey(ctx, d.db, id, scope)
+}
+
 // MakeKey makes an API key and returns its text, once: keepers for any
 // institution, an institution's people for theirs. Errors: ErrForbidden and those
 // of identity.MakeKey.

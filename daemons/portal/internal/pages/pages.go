@@ -21,6 +21,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -44,6 +45,7 @@ type Pages struct {
 	door   *signin.Door
 	sheets map[string]*template.Template
 	assets map[string]asset // by the name in their address
+	desk   *masterdata.Desk
 }
 
 type asset struct {
@@ -53,7 +55,7 @@ type asset struct {
 
 // New returns the pages.
 func New(db *postgres.DB, office clock.Office, door *signin.Door) *Pages {
-	p := &Pages{db: db, office: office, door: door, sheets: map[string]*template.Template{}, assets: map[string]asset{}}
+	p := &Pages{db: db, office: office, door: door, desk: masterdata.New(db, office, door.Now), sheets: map[string]*template.Template{}, assets: map[string]asset{}}
 	addresses := p.readAssets()
 	words := words()
 	words["asset"] = func(name string) (string, error) {
@@ -62,7 +64,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door) *Pages {
 		}
 		return addresses[name], nil
 	}
-	for _, name := range []string{"landing", "login", "list", "request", "shelf", "error"} {
+	for _, name := range []string{"landing", "login", "list", "request", "shelf", "error", "form", "keys", "rows", "secret"} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
 			ParseFS(files, "templates/layout.html", "templates/"+name+".html")) // embedded: parsed in every test
 	}
@@ -103,6 +105,8 @@ func (p *Pages) Mount(root chi.Router) {
 	site.Post("/masuk", p.login)
 	site.Post("/keluar", p.logout)
 	inside := site.With(p.door.Require(p.toLogin))
+	p.mountOwn(site.With(p.door.RequireAny(p.toLogin)), inside)
+	p.mountData(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
 	inside.Get(shelfPath, p.keeper(p.shelf))
@@ -137,6 +141,10 @@ func (p *Pages) static(w http.ResponseWriter, r *http.Request) {
 
 // toLogin sends whoever has no session to sign in, and back afterwards.
 func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, signin.ErrMustChange) {
+		http.Redirect(w, r, passwordPath, http.StatusSeeOther)
+		return
+	}
 	if !errors.Is(err, identity.ErrNoSession) {
 		p.fail(w, r, err)
 		return
@@ -197,6 +205,8 @@ type sheet struct {
 	Account   *identity.Account
 	RoleLabel string
 	Shelf     *shelfLink // for whoever looks after it
+	Keeper    bool       // looks after the master data
+	Outside   bool       // of an institution
 	Now       time.Time
 	Build     string
 	Body      any
@@ -211,14 +221,17 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	s := sheet{Title: title, Now: p.office.Now(), Build: daemon.BuildID(), Body: body}
 	if a := signin.Account(r); a.ID != "" {
 		s.Account, s.RoleLabel = &a, request.RoleLabels[a.Role]
+		s.Keeper, s.Outside = masterdata.May(a.Role) && !a.MustChange, report.Outside(a) && !a.MustChange
 	}
 	switch name {
 	case "list", "request":
 		s.Section = "permohonan"
 	case "shelf":
 		s.Section = "antrean-gagal"
+	default:
+		s.Section, _, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	}
-	if s.Account != nil && shelf.May(s.Account.Role) {
+	if s.Account != nil && !s.Account.MustChange && shelf.May(s.Account.Role) {
 		open, err := rabbit.CountShelf(r.Context(), p.db)
 		if err != nil { // the page stands without the number
 			zerolog.Ctx(r.Context()).Debug().Err(err).Msg("the shelf cannot be counted")
