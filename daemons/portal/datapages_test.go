@@ -154,6 +154,8 @@ func TestKeysAndProfileOnThePages(t *testing.T) {
 	o.page(403, "dirjen", "/kunci-api/baru")
 	d, _ := o.post(422, "produsen", "/kunci-api", "label", "Produksi", "networks", "kantor", "expires_on", "2027-01-31")
 	require.Contains(t, d.text, "bukan alamat IP")
+	d2, _ := o.post(422, "operator", "/kunci-api", "label", "Produksi", "scopes", "request:read", "expires_on", "2027-01-31")
+	require.Contains(t, d2.text, "Pilih lembaga pemilik kunci.")
 	require.Equal(t, "Produksi", d.value("label"))
 	d, _ = o.post(201, "produsen", "/kunci-api", "label", "Produksi", "scopes", "request:write", "networks", "203.0.113.7\r\n10.0.0.0/8", "expires_on", "2027-01-31")
 	require.Contains(t, d.text, "filma_")

@@ -213,7 +213,9 @@ func TestPKSStopsNewWork(t *testing.T) {
 	require.Equal(t, "withdrawn", p.Status)
 	require.Len(t, p.ToDecide, 1, "accepted and not finished")
 	require.Equal(t, under.Ticket, p.ToDecide[0].Ticket)
-	require.EqualValues(t, "accepted", o.see(under.Ticket).State, "it is for people to decide")
+	seen := o.see(under.Ticket)
+	require.EqualValues(t, "accepted", seen.State, "it is for people to decide")
+	require.Contains(t, seen.WaitingFor, request.Kasubdit)
 
 	refused := o.problem(409, "kasubdit", http.MethodPost, next+"/acceptance", nil, ifMatch(o.version(next))...)
 	require.Equal(t, "urn:sifilma:problem:pks-not-in-force", refused.Type)

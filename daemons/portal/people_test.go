@@ -145,7 +145,10 @@ func TestAPIKeysOfAnInstitution(t *testing.T) {
 	}
 	bad := o.problem(422, "produsen", http.MethodPost, v1+"/api-keys", map[string]any{"scopes": []string{"all"}, "networks": []string{"kantor", "10.0.0.0/33"}, "expires_on": "2026-11-22"})
 	require.Equal(t, map[string]string{"/label": "missing", "/scopes": "unknown_value", "/networks": "wrong_form", "/expires_on": "in_past"}, codes(bad))
+	require.Equal(t, map[string]string{"/institution_id": "missing"}, codes(o.problem(422, "operator", http.MethodPost, v1+"/api-keys", form)))
+	form["institution_id"] = o.idOf("operator") // no institution's
 	require.Equal(t, map[string]string{"/institution_id": "unknown_value"}, codes(o.problem(422, "operator", http.MethodPost, v1+"/api-keys", form)))
+	delete(form, "institution_id")
 
 	var k keyAnswer
 	w := o.want(201, &k, "produsen", http.MethodPost, v1+"/api-keys", form)

@@ -110,7 +110,7 @@ type NewKey struct {
 
 // MakeKey makes a key of the form filma_<id>_<secret> (users.md E9). The text is
 // returned once; only the hash of its secret is kept. Errors: form.Faults,
-// ErrNotFound for the institution, ErrLiveKeys.
+// ErrLiveKeys.
 func MakeKey(ctx context.Context, tx *postgres.Tx, n NewKey, now time.Time) (key Key, text string, err error) {
 	if err := n.check(now); err != nil {
 		return key, "", err
@@ -124,7 +124,7 @@ func MakeKey(ctx context.Context, tx *postgres.Tx, n NewKey, now time.Time) (key
 	err = tx.Get(ctx, &owner, `SELECT kind, active FROM institution WHERE id = $1 FOR NO KEY UPDATE`, n.InstitutionID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return key, "", ErrNotFound
+		return key, "", form.One("/institution_id", "unknown_value", "Pilih lembaga yang terdaftar.")
 	case err != nil:
 		return key, "", fmt.Errorf("identity: institution of a key: %w", err)
 	case owner.Kind == institution.Reseller:
@@ -172,6 +172,9 @@ func insertKey(ctx context.Context, tx *postgres.Tx, n NewKey) (key Key, text st
 // form in which they are stored.
 func (n *NewKey) check(now time.Time) error {
 	var faults form.Faults
+	if n.InstitutionID == "" {
+		faults.Add("/institution_id", "missing", "Pilih lembaga pemilik kunci.")
+	}
 	faults.Need("/label", "Keperluan", &n.Label, 100)
 	switch {
 	case len(n.Scopes) == 0:

@@ -2,10 +2,12 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/lib/pq"
 
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -38,6 +40,27 @@ func UnderPKS(ctx context.Context, rd postgres.Reader, number string) ([]Affecte
 		list[i].StateLabel = request.Machine.Label(list[i].State)
 	}
 	return list, nil
+}
+
+// underWithdrawn adds that Kasubdit KI has to decide about a request whose PKS was
+// withdrawn after its acceptance: nothing holds it by itself.
+func (l *waitList) underWithdrawn(ctx context.Context, rd postgres.Reader, r request.Request) error {
+	switch r.State {
+	case request.Accepted, request.Scheduled, request.InProgress:
+	default:
+		return nil
+	}
+	if r.PKSNumber == "" {
+		return nil
+	}
+	p, err := institution.PKSByNumber(ctx, rd, r.PKSNumber)
+	if err != nil && !errors.Is(err, institution.ErrNotFound) {
+		return err
+	}
+	if p.State == institution.PKSWithdrawn {
+		l.add("memutuskan apakah permohonan ditahan, karena PKS nomor "+p.Number+" dicabut", request.Kasubdit)
+	}
+	return nil
 }
 
 // PKSNamed says whether any request names a PKS by this number.

@@ -220,9 +220,9 @@ func (a *API) makeKey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	n := identity.NewKey{Label: in.Label, Scopes: in.Scopes, Networks: in.Networks, Expires: masterdata.EndOf(in.ExpiresOn)}
-	if in.InstitutionID != "" || signin.Account(r).InstitutionID == nil {
+	if in.InstitutionID != "" {
 		id, err := uuid.Parse(in.InstitutionID)
-		if err != nil && masterdata.May(signin.Account(r).Role) {
+		if err != nil {
 			return invalid("/institution_id", "unknown_value", "Pilih lembaga yang terdaftar.")
 		}
 		n.InstitutionID = id.String()

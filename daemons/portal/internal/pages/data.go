@@ -208,7 +208,7 @@ func (p *Pages) institutions(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-var institutionCrumbs = []crumb{{"Lembaga", institutionsPath}, dataCrumb}
+var institutionCrumbs = []crumb{dataCrumb, {"Lembaga", institutionsPath}}
 
 func institutionForm(in institution.Institution, action, submit string) formBody {
 	kinds := make([]option, len(institution.Kinds))

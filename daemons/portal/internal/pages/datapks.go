@@ -16,7 +16,7 @@ import (
 
 var pksTones = map[string]string{institution.PKSInForce: good, institution.PKSWithdrawn: bad, institution.PKSExpired: bad}
 
-var pksCrumbs = []crumb{{"PKS", pksPath}, dataCrumb}
+var pksCrumbs = []crumb{dataCrumb, {"PKS", pksPath}}
 
 func (p *Pages) listPKS(w http.ResponseWriter, r *http.Request) error {
 	body, after := looked(r, pksPath)
@@ -58,14 +58,13 @@ func (p *Pages) onePKS(w http.ResponseWriter, r *http.Request) error {
 	body := rowsBody{Crumbs: []crumb{dataCrumb, {"PKS", pksPath}}, Summary: []pair{
 		{"Lembaga", k.Institution}, {"Berlaku", terbilang.FormatPeriod(k.ValidFrom, k.ValidTo)}, {"Status", k.StatusLabel},
 	}}
-	switch {
-	case k.State == institution.PKSWithdrawn:
+	if k.State == institution.PKSWithdrawn {
 		if k.WithdrawnOn != nil {
 			body.Summary = append(body.Summary, pair{"Dicabut", terbilang.FormatDate(*k.WithdrawnOn) + " oleh " + k.WithdrawnBy})
 		}
 		body.Summary = append(body.Summary, pair{"Alasan", k.WithdrawnReason})
 		body.Links = []crumb{{"Berlakukan kembali", at + "/berlakukan"}, {"Ubah", at + "/ubah"}}
-	default:
+	} else {
 		body.Links = []crumb{{"Ubah", at + "/ubah"}, {"Cabut", at + "/cabut"}}
 	}
 	if k.Status == institution.PKSWithdrawn || k.Status == institution.PKSExpired {
@@ -176,7 +175,7 @@ func (p *Pages) reinstatement() editor {
 		}}
 }
 
-var machineCrumbs = []crumb{{"Jenis mesin", machinesPath}, dataCrumb}
+var machineCrumbs = []crumb{dataCrumb, {"Jenis mesin", machinesPath}}
 
 func (p *Pages) machineTypes(w http.ResponseWriter, r *http.Request) error {
 	body, _ := looked(r, machinesPath)

@@ -51,6 +51,14 @@ type formBody struct {
 	Also    []crumb // other things to do with the row
 }
 
+// Back is where whoever changes their mind goes.
+func (b formBody) Back() string {
+	if len(b.Crumbs) == 0 {
+		return ""
+	}
+	return b.Crumbs[len(b.Crumbs)-1].Path
+}
+
 // fill puts what was typed into the fields.
 func fill(fields []field, r *http.Request) []field {
 	for i := range fields {

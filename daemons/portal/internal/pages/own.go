@@ -38,7 +38,7 @@ func (p *Pages) mountOwn(anybody, inside chi.Router) {
 	inside.Post(keysPath+"/{id}/cabut", p.handle(p.revokeKey))
 }
 
-const passwordTitle = "Ganti kata sandi"
+const changeTitle = "Ganti kata sandi"
 
 func passwordBody(who identity.Account) formBody {
 	b := formBody{
@@ -57,7 +57,7 @@ func passwordBody(who identity.Account) formBody {
 }
 
 func (p *Pages) passwordForm(w http.ResponseWriter, r *http.Request) error {
-	p.show(w, r, http.StatusOK, "form", passwordTitle, passwordBody(signin.Account(r)))
+	p.show(w, r, http.StatusOK, "form", changeTitle, passwordBody(signin.Account(r)))
 	return nil
 }
 
@@ -69,7 +69,7 @@ func (p *Pages) changePassword(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	if err != nil {
-		return p.again(w, r, passwordTitle, passwordBody(signin.Account(r)), err)
+		return p.again(w, r, changeTitle, passwordBody(signin.Account(r)), err)
 	}
 	http.Redirect(w, r, "/?tersimpan=kata-sandi", http.StatusSeeOther)
 	return nil
@@ -266,8 +266,9 @@ func (p *Pages) makeKey(w http.ResponseWriter, r *http.Request) error {
 			Expires: masterdata.EndOf(typedDate(r, "expires_on")),
 		}
 		if !report.Outside(signin.Account(r)) {
-			id, _ := uuid.Parse(r.PostForm.Get("institution_id")) // none is no institution's
-			n.InstitutionID = id.String()
+			if id, err := uuid.Parse(r.PostForm.Get("institution_id")); err == nil {
+				n.InstitutionID = id.String()
+			}
 		}
 		_, text, err = p.desk.MakeKey(r.Context(), signin.Account(r), n)
 	}

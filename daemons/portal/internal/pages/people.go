@@ -13,7 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
-var peopleCrumbs = []crumb{{"Akun", peoplePath}, dataCrumb}
+var peopleCrumbs = []crumb{dataCrumb, {"Akun", peoplePath}}
 
 func (p *Pages) people(w http.ResponseWriter, r *http.Request) error {
 	body, after := looked(r, peoplePath)
