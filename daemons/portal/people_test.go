@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
 type personAnswer struct {
@@ -99,16 +102,19 @@ func TestNobodyShutsTheOfficeOut(t *testing.T) {
 	o.want(200, nil, "operator", http.MethodPut, of("kasubdit"), map[string]any{"name": "Kasubdit KI baru", "role": "kasubdit"}, ifMatch(1)...)
 	o.want(200, nil, "kasubdit", http.MethodGet, v1+"/me", nil) // a name ends no session
 
-	// Two operators at each other at once: one stays.
-	shut := func(who, whom string) func() int {
-		return func() int { return o.ask(who, http.MethodPost, of(whom)+"/deactivation", nil, ifMatch(1)...).Code }
+	// The last two operators at once: one stays.
+	shut := func(whom string) func() int {
+		return func() int {
+			return o.ask("kasubdit", http.MethodPost, of(whom)+"/deactivation", nil, ifMatch(1)...).Code
+		}
 	}
-	got := o.together(shut("operator", "operator-2"), shut("operator-2", "operator"))
-	require.Contains(t, got, 200)
-	require.NotEqual(t, []int{200, 200}, got)
-	var left int
-	require.NoError(t, o.db.Get(t.Context(), &left, `SELECT count(*) FROM account WHERE role = 'operator' AND active`))
-	require.Equal(t, 1, left)
+	for range 10 {
+		require.ElementsMatch(t, []int{200, 409}, o.together(shut("operator"), shut("operator-2")))
+		o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE account SET active = true, version = 1 WHERE role = 'operator'`)
+			return err
+		})
+	}
 
 	// Another role is another person: the session ends.
 	o.want(200, nil, "kasubdit", http.MethodPut, of("direktur"), map[string]any{"name": "Direktur", "role": "persuratan"}, ifMatch(1)...)
@@ -178,8 +184,13 @@ func TestAPIKeysOfAnInstitution(t *testing.T) {
 	o.problem(404, foreigner, http.MethodPost, v1+"/api-keys/"+k.ID+"/revocation", nil)
 
 	// Two of a purpose, also when three are made at once.
-	make1 := func() int { return o.ask("operator", http.MethodPost, v1+"/api-keys", form).Code }
-	require.ElementsMatch(t, []int{201, 409, 409}, o.together(make1, make1, make1))
+	another := func() int { return o.ask("operator", http.MethodPost, v1+"/api-keys", form).Code }
+	require.ElementsMatch(t, []int{201, 409, 409}, o.together(another, another, another))
+	for i := range 5 {
+		form["label"] = fmt.Sprintf("keperluan %d", i)
+		require.ElementsMatch(t, []int{201, 201, 409, 409}, o.together(another, another, another, another))
+	}
+	form["label"] = "sistem PRODUKSI" // the same purpose
 	require.Equal(t, "live-keys", problemCode(o.problem(409, "produsen", http.MethodPost, v1+"/api-keys", form).Type))
 	var revoked keyAnswer
 	o.want(200, &revoked, "produsen", http.MethodPost, v1+"/api-keys/"+k.ID+"/revocation", nil)
