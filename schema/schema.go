@@ -1,7 +1,8 @@
 // Package schema holds everything that the parts of the office agree on in
-// writing: the SQL migrations of the database and the JSON Schemas of the
-// messages. Both are embedded, so that a binary carries the schema that it was
-// built for and can say at its start whether the database matches.
+// writing: the SQL migrations of the database, the JSON Schemas of the messages
+// and the OpenAPI description of the HTTP API. All are embedded, so that a binary
+// carries the schema that it was built for and can say at its start whether the
+// database matches.
 package schema
 
 import (
@@ -15,6 +16,13 @@ var migrations embed.FS
 
 //go:embed messages/*.json
 var messages embed.FS
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// OpenAPI returns the description of the HTTP API of all daemons: YAML, OpenAPI
+// 3.1. The caller must not change it.
+func OpenAPI() []byte { return openAPI }
 
 // Migrations returns the migration files, named NNNN_name.sql, in one flat
 // file system.

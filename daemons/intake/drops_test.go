@@ -33,11 +33,11 @@ func zipped(t testing.TB, entries map[string]string) []byte {
 	return b.Bytes()
 }
 
-// bomb is a workbook whose sheet unpacks to 40 MiB.
+// bomb is a workbook whose sheet unpacks to 80 MiB.
 func bomb(t testing.TB) []byte {
 	t.Helper()
 	return zipped(t, map[string]string{
-		"[Content_Types].xml": "<Types/>", "xl/workbook.xml": "<workbook/>", "xl/worksheets/sheet1.xml": strings.Repeat(" ", 40<<20),
+		"[Content_Types].xml": "<Types/>", "xl/workbook.xml": "<workbook/>", "xl/worksheets/sheet1.xml": strings.Repeat(" ", 80<<20),
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
+	"dukcapil.go.id/sifilma/pkg/web/apidoc"
 	"dukcapil.go.id/sifilma/schema"
 )
 
@@ -63,6 +64,11 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 	surface.Mount(env.Router)
+	doc, err := apidoc.New(schema.OpenAPI(), apidoc.Options{Server: "intake", PublicURL: cfg.API.PublicURL})
+	if err != nil {
+		return err
+	}
+	doc.Mount(env.Router)
 	env.Status.Func("drops", surface.InHand)
 
 	g.Serve()

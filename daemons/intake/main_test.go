@@ -28,6 +28,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/test/contract"
 	"dukcapil.go.id/sifilma/test/harness"
 )
 
@@ -59,7 +60,7 @@ func officeVia(t *testing.T, proxy func(target string) (address string), setting
 	t.Helper()
 	database := harness.NewDatabase(t)
 	o := &office{db: database.Open(t, ""), spool: t.TempDir(), keys: map[string]string{},
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: time.Minute}}
+		http: &http.Client{Transport: contract.Transport(t, "intake", &http.Transport{MaxIdleConnsPerHost: 32}), Timeout: time.Minute}}
 	t.Cleanup(o.http.CloseIdleConnections)
 	require.NoError(t, machine.Sync(t.Context(), o.db, request.Machine))
 	o.seed(t)
@@ -127,7 +128,9 @@ func (o *office) start(t *testing.T, db postgres.Config, settings []string) {
 		return daemon.Run("intake", args, io.Discard, log, o.signals, defaults, func(ctx context.Context, env *daemon.Env, cfg *Config) error {
 			o.router = env.Router
 			addr <- env.Addr()
-			return wire(ctx, env, cfg)
+			err := wire(ctx, env, cfg)
+			contract.Routes(t, "intake", env.Router)
+			return err
 		})
 	})
 	o.ended = code
@@ -160,7 +163,8 @@ type parcel struct {
 	parts []part
 }
 
-var pdf = []byte("%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\nstartxref\n9\n%%EOF\n")
+var pdf = []byte("%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n" +
+	"3 0 obj<</Type/Page/Parent 2 0 R>>endobj\ntrailer<</Root 1 0 R>>\nstartxref\n9\n%%EOF\n")
 
 func sheet(t testing.TB, n int) []byte {
 	t.Helper()
@@ -354,7 +358,7 @@ func TestPageAndTemplate(t *testing.T) {
 	o := newOffice(t)
 	page := o.do(t, http.MethodGet, "/", nil, nil)
 	require.Equal(t, http.StatusOK, page.status)
-	for _, text := range []string{`lang="id"`, "<h1>Penerimaan permohonan personalisasi</h1>", "curl " + o.url + "/api/v1/requests", "Idempotency-Key", "5.000 kartu"} {
+	for _, text := range []string{`lang="id"`, "<h1>Penerimaan permohonan personalisasi</h1>", "curl " + o.url + "/api/v1/requests", "Idempotency-Key", "20.000 kartu"} {
 		require.Contains(t, string(page.body), text)
 	}
 	require.Contains(t, page.header.Get("Content-Security-Policy"), "style-src 'self'")

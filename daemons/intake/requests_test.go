@@ -196,7 +196,7 @@ func TestCancellation(t *testing.T) {
 	require.Zero(t, o.count(t, "live_serial"), "the serials are free again")
 	late := cancel("produsen", `"2"`, "")
 	require.Equal(t, http.StatusConflict, late.status)
-	require.Equal(t, "urn:sifilma:problem:too-late", late.Type)
+	require.Equal(t, "urn:sifilma:problem:illegal-step", late.Type)
 	var types []string
 	require.NoError(t, o.db.Select(t.Context(), &types, `SELECT type FROM outbox ORDER BY id`))
 	require.Equal(t, []string{"request.submitted", "request.cancelled"}, types)

@@ -20,6 +20,7 @@ type Config struct {
 // Portal is the section of the portal itself.
 type Portal struct {
 	PublicURL string `yaml:"public_url"` // as browsers see it; empty for a local run without TLS
+	IntakeURL string `yaml:"intake_url"` // the intake as browsers see it, where requests are filled in; empty shows no link
 	Spool     string `yaml:"spool"`      // folder that scans pass through; empty for the system's
 	MaxScan   int64  `yaml:"max_scan"`   // bytes
 }

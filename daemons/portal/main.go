@@ -4,9 +4,11 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
+	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/pages"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
@@ -16,6 +18,8 @@ import (
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/pkg/web/apidoc"
+	"dukcapil.go.id/sifilma/pkg/workday"
 	"dukcapil.go.id/sifilma/schema"
 )
 
@@ -46,9 +50,22 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	if err != nil {
 		return err
 	}
+	shipped, err := configs.Files.ReadFile("holidays.yaml")
+	if err != nil {
+		return err
+	}
+	days, err := workday.Parse(shipped)
+	if err != nil {
+		return err
+	}
+	doc, err := apidoc.New(schema.OpenAPI(), apidoc.Options{Server: "portal", PublicURL: cfg.PublicURL})
+	if err != nil {
+		return err
+	}
+	doc.Mount(r)
 	door := signin.New(db, machine, cfg.secure())
 	site := r.With(sameSite)
-	api.New(db, office, door, spool).Mount(site)
-	pages.New(db, office, door).Mount(site)
+	api.New(db, office, days.Hours, door, spool).Mount(site)
+	pages.New(db, office, door, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
 	return nil
 }

@@ -27,7 +27,9 @@ import (
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/test/contract"
 	"dukcapil.go.id/sifilma/test/harness"
+	"dukcapil.go.id/sifilma/test/spoiled"
 )
 
 // morning is a Monday, 9.00 WIB.
@@ -55,6 +57,7 @@ func newOffice(t *testing.T) *office {
 	}
 	require.NoError(t, machine.Sync(t.Context(), o.db, report.Machines...))
 	require.NoError(t, mount(o.router, Portal{MaxScan: 64 << 10, Spool: t.TempDir()}, database.Open(t, "sifilma_portal"), o.clock, o.machine))
+	contract.Routes(t, "portal", o.router)
 	o.seed()
 	return o
 }
@@ -148,7 +151,7 @@ func (o *office) ask(who, method, path string, body any, header ...string) *http
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	o.router.ServeHTTP(w, r)
+	contract.Handler(o.t, "portal", o.router).ServeHTTP(w, r)
 	return w
 }
 
@@ -354,4 +357,4 @@ func newForm(t *testing.T, scan []byte, fields ...string) *form {
 	return f
 }
 
-var pdf = []byte("%PDF-1.4\n1 0 obj <<>> endobj\ntrailer <<>>\nstartxref\n9\n%%EOF\n")
+var pdf = spoiled.PDF()

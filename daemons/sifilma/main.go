@@ -33,6 +33,7 @@ func dispatch(ctx context.Context, args []string) int {
 		{"migrate", "menyiapkan basis data: skema, data induk, hak masuk daemon", runMigrate},
 		{"keys", "membuat kunci personalisasi di dalam token HSM", runKeys},
 		{"user", "membuat akun atau mengganti kata sandinya", runUser},
+		{"import", "memasukkan register lama (XLSX atau CSV) sebelum hari pertama", runImport},
 		{"restored", "menyatakan bahwa basis data dipulihkan dari cadangan, sebelum daemon dijalankan", runRestored},
 		{"states", "menggambar diagram keadaan dari tabel (Mermaid)", runStates},
 		{"sweep", "", runSweep},

@@ -19,6 +19,8 @@ import (
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/register"
+	"dukcapil.go.id/sifilma/pkg/register/registertest"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/test/harness"
@@ -241,6 +243,23 @@ func TestTheLastOfFourFactsRegisters(t *testing.T) {
 	})
 	r, found := o.judged(t, id)
 	require.Equal(t, request.Registered, r.State, "%v", found)
+}
+
+// TestCardsOfTheOldRegister: a request with a card or a reader that was issued
+// before day one is returned, and says so down to the cell.
+func TestCardsOfTheOldRegister(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	registertest.Put(t, o.db, register.Entry{Row: 1, Serial: "SAM-000002"}, register.Entry{Row: 2, ReaderSerial: "R-000003"})
+	r, found := o.judged(t, o.submit(t, o.form(), sheet(t, cards(1, 3))).ID)
+	require.Equal(t, request.Returned, r.State)
+	var got []string
+	for _, f := range found {
+		got = append(got, f.Code+" "+f.Pointer)
+	}
+	require.Equal(t, []string{"serial_personalised daftar!Daftar!B3", "reader_serial_issued daftar!Daftar!C4"}, got)
+	r, found = o.judged(t, o.submit(t, o.form(), sheet(t, cards(4, 3))).ID)
+	require.Equal(t, request.Validated, r.State, "%v", found)
 }
 
 func TestManyAtOnceWithOneSharedSerial(t *testing.T) {

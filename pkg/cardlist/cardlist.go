@@ -21,7 +21,7 @@ import (
 
 var (
 	// ErrSerialLive says that the serial number belongs to a live request, this
-	// one included, or to a card that was personalised.
+	// one included, or to a card that was personalised, here or before day one.
 	ErrSerialLive = errors.New("cardlist: serial number is in use")
 	// ErrSerialForm says that the serial number does not have the form that the
 	// request's machine type demands.
@@ -65,20 +65,28 @@ func List(ctx context.Context, r postgres.Reader, requestID string) ([]Card, err
 	return cards, nil
 }
 
-// Taken is a serial number that cannot be asked for again.
+// Taken is a number of a list that cannot be asked for again: a card's serial, or
+// a reader that had its SAM card before this system's first day.
 type Taken struct {
-	Serial       string `db:"serial"`
-	Personalised bool   `db:"personalised"` // false: it is in a live request
+	Serial       string `db:"serial"`        // empty when it is the reader
+	ReaderSerial string `db:"reader_serial"` // empty when it is the card
+	Personalised bool   `db:"personalised"`  // here, or before day one; false: it is in a live request
 }
 
 // InUse returns which of the serials live requests other than this one have, or
-// had when they were personalised. Whose they are is not told.
-func InUse(ctx context.Context, r postgres.Reader, requestID string, serials []string) ([]Taken, error) {
+// had when they were personalised, and which serials of cards and readers the old
+// register has. Whose they are is not told.
+func InUse(ctx context.Context, r postgres.Reader, requestID string, serials, readers []string) ([]Taken, error) {
 	var taken []Taken
 	err := r.Select(ctx, &taken, `
-		SELECT l.serial, coalesce(c.state = 'clear', false) AS personalised
+		SELECT l.serial, '' AS reader_serial, coalesce(c.state = 'clear', false) AS personalised
 		FROM live_serial l LEFT JOIN card c ON c.id = l.card_id
-		WHERE l.serial = ANY ($2) AND l.request_id <> $1`, requestID, pq.Array(serials))
+		WHERE l.serial = ANY ($2) AND l.request_id <> $1
+		UNION ALL
+		SELECT e.serial, '', true FROM register_entry e WHERE e.serial = ANY ($2)
+		UNION ALL
+		SELECT '', e.reader_serial, true FROM register_entry e WHERE e.reader_serial = ANY ($3)`,
+		requestID, pq.Array(serials), pq.Array(readers))
 	if err != nil {
 		return nil, fmt.Errorf("cardlist: comparing serials: %w", err)
 	}
@@ -86,9 +94,12 @@ func InUse(ctx context.Context, r postgres.Reader, requestID string, serials []s
 }
 
 // Store replaces the list of a request whose cards are not on the line yet, and
-// takes its serials. The serials of rows that others have are returned: the
-// caller then returns the request and calls Free. Rows must not repeat a serial.
-func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (duplicates []string, err error) {
+// takes its serials. What of the rows others have, or the old register has, is
+// returned: the caller then returns the request and calls Free. Rows must not
+// repeat a serial.
+func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (taken []Taken, err error) {
+	// From here on no import of the old register comes in between: it waits for
+	// those who write these tables, and they for it.
 	if _, err := tx.Exec(ctx, `
 		DELETE FROM listed_card l
 		WHERE l.request_id = $1 AND NOT EXISTS (SELECT FROM card c WHERE c.id = l.id)`, requestID); err != nil {
@@ -118,16 +129,25 @@ func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (
 	// other instead of deadlocking.
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO live_serial (serial, request_id, card_id)
-		SELECT serial, request_id, id FROM listed_card WHERE request_id = $1 ORDER BY serial
+		SELECT serial, request_id, id FROM listed_card l
+		WHERE request_id = $1 AND NOT EXISTS (SELECT FROM register_entry e WHERE e.serial = l.serial) ORDER BY serial
 		ON CONFLICT (serial) DO NOTHING`, requestID); err != nil {
 		return nil, fmt.Errorf("cardlist: taking serials: %w", err)
 	}
-	if err := tx.Select(ctx, &duplicates, `
-		SELECT l.serial FROM listed_card l LEFT JOIN live_serial s ON s.card_id = l.id
-		WHERE l.request_id = $1 AND s.serial IS NULL ORDER BY l.row`, requestID); err != nil {
+	if err := tx.Select(ctx, &taken, `
+		SELECT serial, reader_serial, personalised FROM (
+			SELECT l.row, l.serial, '' AS reader_serial,
+			       EXISTS (SELECT FROM register_entry e WHERE e.serial = l.serial) OR coalesce(c.state = 'clear', false) AS personalised
+			FROM listed_card l LEFT JOIN live_serial own ON own.card_id = l.id
+			LEFT JOIN live_serial other ON other.serial = l.serial LEFT JOIN card c ON c.id = other.card_id
+			WHERE l.request_id = $1 AND own.serial IS NULL
+			UNION ALL
+			SELECT l.row, '', l.reader_serial, true
+			FROM listed_card l JOIN register_entry e ON e.reader_serial = l.reader_serial WHERE l.request_id = $1
+		) AS t ORDER BY row, serial DESC`, requestID); err != nil {
 		return nil, fmt.Errorf("cardlist: looking for duplicates: %w", err)
 	}
-	return duplicates, nil
+	return taken, nil
 }
 
 // Free gives back the serials of a request that was returned, rejected or
@@ -193,8 +213,9 @@ func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, seri
 		return "", ErrSerialLive
 	}
 	n, err = tx.Exec(ctx, `
-		INSERT INTO live_serial (serial, request_id, card_id) VALUES ($1, $2, $3) ON CONFLICT (serial) DO NOTHING`,
-		serial, requestID, id.String())
+		INSERT INTO live_serial (serial, request_id, card_id)
+		SELECT $1::text, $2, $3 WHERE NOT EXISTS (SELECT FROM register_entry WHERE serial = $1)
+		ON CONFLICT (serial) DO NOTHING`, serial, requestID, id.String())
 	if err != nil {
 		return "", fmt.Errorf("cardlist: taking serial: %w", err)
 	}

@@ -86,10 +86,14 @@ func (o *office) request(t *testing.T) request.Request {
 
 func (o *office) store(t *testing.T, id string, serials ...string) (duplicates []string) {
 	t.Helper()
+	var taken []cardlist.Taken
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		duplicates, err = cardlist.Store(ctx, tx, id, rows(serials...))
+		taken, err = cardlist.Store(ctx, tx, id, rows(serials...))
 		return err
 	})
+	for _, one := range taken {
+		duplicates = append(duplicates, one.Serial)
+	}
 	return duplicates
 }
 
@@ -109,7 +113,7 @@ func TestASerialIsInOneLiveRequest(t *testing.T) {
 	require.Empty(t, o.store(t, a.ID, "SAM-0001", "SAM-0003"), "a list replaces its own earlier one")
 	require.Equal(t, []string{"SAM-0003"}, o.store(t, b.ID, "SAM-0004", "SAM-0003"))
 
-	taken, err := cardlist.InUse(t.Context(), o.db, b.ID, []string{"SAM-0001", "SAM-0002", "SAM-0004"})
+	taken, err := cardlist.InUse(t.Context(), o.db, b.ID, []string{"SAM-0001", "SAM-0002", "SAM-0004"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, []cardlist.Taken{{Serial: "SAM-0001"}}, taken, "its own and free serials are not in use")
 
@@ -152,7 +156,7 @@ func TestTwoListsThatOverlapAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i, id := range ids {
 		wg.Go(func() {
-			var duplicates []string
+			var duplicates []cardlist.Taken
 			err := o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 				duplicates, err = cardlist.Store(ctx, tx, id, rows(shared, fmt.Sprintf("SAM-%04d", i+1)))
 				return err

@@ -14,7 +14,7 @@ import (
 // characters, soft hyphens, control characters.
 func Normalise(serial string) string {
 	serial = strings.Map(func(r rune) rune {
-		if r == '\u00a0' || r == '\u202f' || r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf) {
+		if hidden(r) {
 			return -1
 		}
 		return r
@@ -22,4 +22,12 @@ func Normalise(serial string) string {
 	// What was dropped may have kept parts of a character from joining, and
 	// upper case may part them again.
 	return strings.TrimSpace(norm.NFC.String(strings.ToUpper(norm.NFC.String(serial))))
+}
+
+// Invisible says whether a serial number as it was typed holds characters that
+// nobody sees and that Normalise drops. Ordinary spaces around it do not count.
+func Invisible(typed string) bool { return strings.ContainsFunc(typed, hidden) }
+
+func hidden(r rune) bool {
+	return r == '\u00a0' || r == '\u202f' || r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf)
 }

@@ -200,6 +200,15 @@ func StartSession(ctx context.Context, db *postgres.DB, a Account, now time.Time
 	return token, nil
 }
 
+// SessionCookie is the name of the cookie that holds a session's token. Behind
+// HTTPS browsers bind it to the site (RFC 6265bis section 4.1.3.2).
+func SessionCookie(secure bool) string {
+	if secure {
+		return "__Host-sifilma_session"
+	}
+	return "sifilma_session"
+}
+
 // SessionAccount returns whose session a token opens, and keeps the session
 // alive: at most one write a minute. Error: ErrNoSession.
 func SessionAccount(ctx context.Context, db *postgres.DB, token string, now time.Time) (Account, error) {

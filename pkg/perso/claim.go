@@ -11,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/register"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
@@ -30,6 +31,7 @@ const (
 	InOtherHands   Why = "in_other_hands"   // another reader or station has it
 	Undecided      Why = "undecided"        // in doubt, and not decided yet
 	WrongLifeCycle Why = "wrong_life_cycle" // the card is not a blank of ours
+	IssuedEarlier  Why = "issued_earlier"   // the old register has it: issued before day one
 )
 
 // WhyLabels are the reasons as the station shows them.
@@ -45,6 +47,7 @@ var WhyLabels = map[Why]string{
 	InOtherHands:   "Kartu ini sedang dikerjakan di tempat lain",
 	Undecided:      "Kartu ini meragukan dan menunggu keputusan",
 	WrongLifeCycle: "Isi kartu bukan blangko baru",
+	IssuedEarlier:  "Kartu ini sudah diterbitkan sebelum sistem ini dipakai (ada dalam register lama)",
 }
 
 // Refusal is an error that says why a card is not taken.
@@ -72,8 +75,9 @@ type Identity struct {
 }
 
 // Find returns the card that an identity stands for, with its newest attempt. A
-// *Refusal says that there is none (Unlisted), or that serial and chip belong to
-// different cards (ChipTaken, OtherChip).
+// *Refusal says that there is none (Unlisted), that serial and chip belong to
+// different cards (ChipTaken, OtherChip), or that the old register has one of them
+// (IssuedEarlier).
 func Find(ctx context.Context, r postgres.Reader, id Identity) (Hand, error) {
 	c, err := find(ctx, r, id, "")
 	if err != nil {
@@ -100,6 +104,14 @@ func find(ctx context.Context, r postgres.Reader, id Identity, lock string) (Car
 		return Card{}, &Refusal{Why: ChipTaken, CardID: other.ID}
 	case !errors.Is(err, ErrNotFound):
 		return Card{}, err
+	}
+	// A serial that is listed is not in the register; its chip may be.
+	issued, err := register.HasCard(ctx, r, id.Serial, id.ChipID)
+	switch {
+	case err != nil:
+		return Card{}, err
+	case issued:
+		return Card{}, &Refusal{Why: IssuedEarlier, CardID: c.ID}
 	case !found:
 		return Card{}, &Refusal{Why: Unlisted}
 	}

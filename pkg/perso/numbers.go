@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/register"
 )
 
 // Kinds of number, as in the tables number_counter and card_number.
@@ -89,7 +90,8 @@ func fill(template string, base, year, epoch int, counter int64) (string, error)
 }
 
 // allocate takes the next number of a kind for a card, in the card's own
-// transaction: it is never given again, whatever becomes of the card.
+// transaction: it is never given again, whatever becomes of the card. Numbers that
+// the old register has are passed over.
 func allocate(ctx context.Context, tx *postgres.Tx, kind, template, cardID string, year int) (string, error) {
 	base := 10
 	if kind == kindPCID {
@@ -108,11 +110,60 @@ func allocate(ctx context.Context, tx *postgres.Tx, kind, template, cardID strin
 	if err != nil {
 		return "", err
 	}
+	known, err := register.Known(ctx, tx, registered[kind], []string{value})
+	if err != nil {
+		return "", err
+	}
+	if known[value] {
+		if value, err = passOver(ctx, tx, kind, next.Counter+1, func(counter int64) (string, error) {
+			return fill(template, base, year, next.Epoch, counter)
+		}); err != nil {
+			return "", err
+		}
+	}
 	if err := tx.ExecOne(ctx, `
 		INSERT INTO card_number (kind, value, card_id) VALUES ($1, $2, $3)`, kind, value, cardID); err != nil {
 		return "", fmt.Errorf("perso: number %s: %w", kind, err)
 	}
 	return value, nil
+}
+
+// registered is the register's name of a kind of number.
+var registered = map[string]register.Field{kindPCID: register.PCID, kindManifest: register.ManifestNo}
+
+// passOver finds the first number from counter on that the register does not
+// have, and leaves the counter behind it. The register may hold a whole former
+// series: it is asked for more and more numbers at a time.
+func passOver(ctx context.Context, tx *postgres.Tx, kind string, counter int64, number func(int64) (string, error)) (string, error) {
+	const most = 8192
+	for size := 64; ; size = min(2*size, most) {
+		var values []string
+		var full error
+		for i := range size {
+			var value string
+			if value, full = number(counter + int64(i)); full != nil {
+				break // of use as far as it goes
+			}
+			values = append(values, value)
+		}
+		if len(values) == 0 {
+			return "", full
+		}
+		known, err := register.Known(ctx, tx, registered[kind], values)
+		if err != nil {
+			return "", err
+		}
+		for i, value := range values {
+			if known[value] {
+				continue
+			}
+			if err := tx.ExecOne(ctx, `UPDATE number_counter SET next = $2 WHERE kind = $1`, kind, counter+int64(i)+1); err != nil {
+				return "", fmt.Errorf("perso: counter %s: %w", kind, err)
+			}
+			return value, nil
+		}
+		counter += int64(len(values))
+	}
 }
 
 // presentEpoch is a counter's epoch on the present timeline of the database: one

@@ -79,7 +79,7 @@ type Handover struct {
 
 	// Only where one handover is shown by itself.
 	Ticket string          `json:"ticket,omitempty"`
-	Offers []machine.Verb  `json:"offers,omitempty"`
+	Offers []machine.Verb  `json:"offers,omitzero"`
 	Cards  []handover.Card `json:"-"`
 }
 
@@ -118,7 +118,7 @@ func LoadHandover(ctx context.Context, db *postgres.DB, id string, a identity.Ac
 			return ErrNotFound
 		}
 		v = showHandover(h)
-		v.Ticket, v.Offers = r.Ticket, handover.Machine.Offers(h.State, a.Role)
+		v.Ticket, v.Offers = r.Ticket, append([]machine.Verb{}, handover.Machine.Offers(h.State, a.Role)...)
 		v.Cards, err = handover.Cards(ctx, rd, h.ID)
 		return err
 	})

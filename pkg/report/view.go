@@ -19,6 +19,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
+	"dukcapil.go.id/sifilma/pkg/validation"
 )
 
 // ErrNotFound says that there is no such row, or none that the asker may know
@@ -75,14 +76,15 @@ type Request struct {
 	WaitingFor []machine.Role `json:"waiting_for"`
 	Waiting    []Wait         `json:"waiting"`
 	// Offers are the verbs and facts that whoever asks can do now.
-	Offers    []string           `json:"offers"`
-	Facts     []Fact             `json:"facts"`
-	Findings  []Finding          `json:"findings"`
-	Estimate  *capacity.Estimate `json:"estimate"`
-	Cards     perso.Tally        `json:"cards"`
-	Documents []Document         `json:"documents"`
-	Handovers []Handover         `json:"handovers"`
-	Timeline  []Event            `json:"timeline"`
+	Offers []string `json:"offers"`
+	Facts  []Fact   `json:"facts"`
+	// Findings are what the validator found in the newest submission.
+	Findings  []validation.Finding `json:"findings"`
+	Estimate  *capacity.Estimate   `json:"estimate"`
+	Cards     perso.Tally          `json:"cards"`
+	Documents []Document           `json:"documents"`
+	Handovers []Handover           `json:"handovers"`
+	Timeline  []Event              `json:"timeline"`
 }
 
 // Letter is the letter that a request came with.
@@ -112,14 +114,6 @@ type Fact struct {
 	request.Fact
 	Label string    `json:"label"`
 	At    time.Time `json:"at" db:"at"`
-}
-
-// Finding is what the validator found in the newest submission.
-type Finding struct {
-	Code     string `json:"code" db:"code"`
-	Severity string `json:"severity" db:"severity"`
-	Pointer  string `json:"pointer" db:"pointer"`
-	Detail   string `json:"detail" db:"detail"`
 }
 
 // Load reads the request with this ticket as an account sees it. Error:
@@ -171,7 +165,7 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		MachineType: r.MachineType, SAMFunction: r.SAMFunction, PKSNumber: r.PKSNumber, Notes: r.Notes,
 		Letter:        Letter{Sender: r.Sender, Post: r.Post, Number: r.Number, Date: r.Letter.Date, Subject: r.Subject},
 		DispositionOn: r.DispositionDate, Lines: notNil(r.Lines), Orders: notNil(r.Orders),
-		Files: []File{}, WaitingFor: []machine.Role{}, Facts: []Fact{}, Findings: []Finding{},
+		Files: []File{}, WaitingFor: []machine.Role{}, Facts: []Fact{}, Findings: []validation.Finding{},
 	}
 	outside := Outside(a)
 	applicant, err := institution.Get(ctx, rd, r.InstitutionID)
@@ -256,9 +250,8 @@ func (v *Request) readApplication(ctx context.Context, rd postgres.Reader, r req
 	for i := range v.Facts {
 		v.Facts[i].Label = request.FactLabels[v.Facts[i].Fact.Fact]
 	}
-	return rd.Select(ctx, &v.Findings, `
-		SELECT code, severity, pointer, detail FROM finding WHERE request_id=$1 AND submission=$2 ORDER BY ordinal`,
-		r.ID, r.Submission)
+	v.Findings, err = validation.Load(ctx, rd, r.ID, r.Submission)
+	return err
 }
 
 // offers are the request's verbs that a role can do in a state, and the facts

@@ -26,7 +26,7 @@ func checkDigit(digits string) byte {
 }
 
 // NewTicket forms the Kode Tiket of a year's request, such as
-// PSAM-2026-000123-4: the key that people use everywhere (features.md N22). The
+// PSAM-2026-000123-8: the key that people use everywhere (features.md N22). The
 // last digit is a check digit.
 func NewTicket(year int, number int64) string {
 	digits := fmt.Sprintf("%04d%06d", year, number)

@@ -3,6 +3,7 @@ package validation
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/lib/pq"
 
@@ -23,6 +24,9 @@ type Finding struct {
 	// Pointer is the place: "/card_count" in the form, or a cell or range of the
 	// card list such as "daftar!Daftar!B17" (users.md E2).
 	Pointer string `db:"pointer" json:"pointer"`
+	// Cells are all cells concerned; the pointer goes from the first to the last
+	// of them and may have others between. Empty when it concerns no cell.
+	Cells Cells `db:"cells" json:"cells"`
 	// Detail is an Indonesian sentence.
 	Detail string `db:"detail" json:"detail"`
 }
@@ -44,17 +48,18 @@ func Save(ctx context.Context, tx *postgres.Tx, requestID string, submission int
 	if _, err := tx.Exec(ctx, `DELETE FROM finding WHERE request_id = $1 AND submission = $2`, requestID, submission); err != nil {
 		return fmt.Errorf("validation: removing earlier findings: %w", err)
 	}
-	var codes, severities, pointers, details []string
+	var codes, severities, pointers, details, cells []string
 	for _, f := range findings {
 		codes, severities = append(codes, f.Code), append(severities, f.Severity)
 		pointers, details = append(pointers, f.Pointer), append(details, f.Detail)
+		cells = append(cells, "{"+strings.Join(f.Cells, ",")+"}") // unnest takes no ragged arrays
 	}
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO finding (request_id, submission, ordinal, code, severity, pointer, detail)
-		SELECT $1, $2, ordinality, code, severity, pointer, detail
-		FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
-		     AS f (code, severity, pointer, detail, ordinality)`,
-		requestID, submission, pq.Array(codes), pq.Array(severities), pq.Array(pointers), pq.Array(details)); err != nil {
+		INSERT INTO finding (request_id, submission, ordinal, code, severity, pointer, detail, cells)
+		SELECT $1, $2, ordinality, code, severity, pointer, detail, cells::text[]
+		FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
+		     AS f (code, severity, pointer, detail, cells, ordinality)`,
+		requestID, submission, pq.Array(codes), pq.Array(severities), pq.Array(pointers), pq.Array(details), pq.Array(cells)); err != nil {
 		return fmt.Errorf("validation: writing findings: %w", err)
 	}
 	return nil
@@ -64,7 +69,7 @@ func Save(ctx context.Context, tx *postgres.Tx, requestID string, submission int
 func Load(ctx context.Context, r postgres.Reader, requestID string, submission int) ([]Finding, error) {
 	findings := []Finding{}
 	err := r.Select(ctx, &findings, `
-		SELECT code, severity, pointer, detail FROM finding
+		SELECT code, severity, pointer, detail, cells FROM finding
 		WHERE request_id = $1 AND submission = $2 ORDER BY ordinal`, requestID, submission)
 	if err != nil {
 		return nil, fmt.Errorf("validation: reading findings: %w", err)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
@@ -16,7 +15,7 @@ type grouped struct {
 	cells map[faultKey][]int // rows
 }
 
-type faultKey struct{ code, column, detail string }
+type faultKey struct{ code, severity, column, detail string }
 
 func newGrouped() *grouped { return &grouped{cells: map[faultKey][]int{}} }
 
@@ -27,7 +26,15 @@ func (g *grouped) cell(code string, c xlsx.Cell, detail string) {
 }
 
 func (g *grouped) at(code, column string, row int, detail string) {
-	key := faultKey{code, column, detail}
+	g.note(faultKey{code, Error, column, detail}, row)
+}
+
+// warn notes what is only to be shown of a cell.
+func (g *grouped) warn(code, column string, row int, detail string) {
+	g.note(faultKey{code, Warning, column, detail}, row)
+}
+
+func (g *grouped) note(key faultKey, row int) {
 	if len(g.cells[key]) == 0 {
 		g.order = append(g.order, key)
 	}
@@ -42,40 +49,19 @@ func (g *grouped) findings() []Finding {
 	for _, key := range keys {
 		rows := g.cells[key]
 		slices.Sort(rows)
-		f := Finding{Code: key.code, Severity: Error}
+		f := Finding{Code: key.code, Severity: key.severity, Cells: xlsx.Ranges(key.column, rows)}
 		first, last := rows[0], rows[len(rows)-1]
 		if first == last {
 			f.Pointer = where(key.column + strconv.Itoa(first))
-			f.Detail = "Sel " + key.column + strconv.Itoa(first) + ": " + key.detail
+			f.Detail = "Sel " + key.column + strconv.Itoa(first) + cellsEnd + key.detail
 		} else {
 			f.Pointer = where(key.column + strconv.Itoa(first) + ":" + key.column + strconv.Itoa(last))
-			f.Detail = fmt.Sprintf("%d sel (%s): %s", len(rows), ranges(key.column, rows), key.detail)
+			f.Detail = fmt.Sprintf("%d sel (%s)%s%s", len(rows), xlsx.Shortened(f.Cells), cellsEnd, key.detail)
 		}
 		out = append(out, f)
 	}
 	return out
 }
 
-// mostRanges bounds the ranges that a sentence names.
-const mostRanges = 8
-
-// ranges writes sorted rows of a column as "B7:B20, B25".
-func ranges(column string, rows []int) string {
-	var parts []string
-	for i := 0; i < len(rows); {
-		j := i
-		for j+1 < len(rows) && rows[j+1] <= rows[j]+1 {
-			j++
-		}
-		part := column + strconv.Itoa(rows[i])
-		if rows[j] != rows[i] {
-			part += ":" + column + strconv.Itoa(rows[j])
-		}
-		parts = append(parts, part)
-		i = j + 1
-	}
-	if n := len(parts) - mostRanges; n > 0 {
-		return strings.Join(parts[:mostRanges], ", ") + fmt.Sprintf(" dan %d rentang lain", n)
-	}
-	return strings.Join(parts, ", ")
-}
+// cellsEnd parts the cells that a sentence names from what it says of them.
+const cellsEnd = ": "

@@ -9,18 +9,26 @@ import (
 	"unicode/utf8"
 
 	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
 
 // ListLimits bound the workbook of a card list (features.md N37, users.md F.3).
-var ListLimits = xlsx.Limits{FileBytes: 5 << 20, UnzippedBytes: 32 << 20, PartBytes: 16 << 20, Rows: MaxRows + headerWithin}
+// A list of MaxRows cards is some 10 MB when unpacked; the rest is room for the
+// comments of a list that was handed back full of marks. Notes far to the right
+// are no concern of the list.
+var ListLimits = xlsx.Limits{
+	FileBytes: 5 << 20, UnzippedBytes: 64 << 20, PartBytes: 32 << 20, Sheets: 32, Rows: MaxRows + spareRows, Columns: 16_384,
+}
 
 const (
-	// MaxRows is the most cards of one list.
-	MaxRows      = 5000
+	// MaxRows is the most cards of one list, and the ceiling of what an intake may
+	// be configured to take.
+	MaxRows      = cardlist.MostRows
+	spareRows    = 1000 // with content but no card: titles, and numbers written beforehand
 	headerWithin = 20   // rows in which the header is looked for
-	maxSerial    = 64   // characters
-	maxRemarks   = 1000 // characters
+	maxSerial    = cardlist.LongestSerial
+	maxRemarks   = cardlist.LongestRemarks
 )
 
 // List is a card list as it was read, without judgement on its content.
@@ -55,24 +63,27 @@ const wholeList = "/card_list"
 // ReadList reads a card list of size bytes. The error is a fault of the
 // reading machine; what is wrong with the list is in its Faults.
 func ReadList(r io.ReaderAt, size int64) (List, error) {
-	book, err := xlsx.Open(r, size, ListLimits)
+	return ReadListWithin(r, size, ListLimits, MaxRows)
+}
+
+// ReadListWithin is ReadList with other limits on the workbook and the cards.
+func ReadListWithin(r io.ReaderAt, size int64, limits xlsx.Limits, most int) (List, error) {
+	book, err := xlsx.Open(r, size, limits)
 	if err != nil {
 		return unreadable(err)
 	}
-	sheet := ""
-	for _, s := range book.Sheets() {
-		if strings.EqualFold(strings.TrimSpace(s.Name), cardlist.Sheet) {
-			sheet = s.Name
-			break
-		}
-	}
-	if sheet == "" {
+	sheet, found := listSheet(book)
+	switch {
+	case !found:
 		return unreadable(&xlsx.Error{Code: xlsx.NoSheet})
+	case sheet.Hidden: // whoever opens the file sees another list, or none
+		return List{Unreadable: true, Faults: []Finding{{Code: "list_sheet_hidden", Severity: Error, Pointer: wholeList,
+			Detail: "Lembar \"" + cardlist.Sheet + "\" disembunyikan. Tampilkan lembar itu, periksa isinya, lalu kirim lagi."}}}, nil
 	}
-	header, err := book.FindHeader(sheet, headerWithin, cardlist.HeaderSerial, cardlist.HeaderReaderSerial)
+	header, err := book.FindHeader(sheet.Name, headerWithin, cardlist.HeaderSerial, cardlist.HeaderReaderSerial)
 	var lacking *xlsx.HeaderError
 	if errors.As(err, &lacking) && len(lacking.Twice) == 0 { // rekam-cetak needs no column of readers
-		header, err = book.FindHeader(sheet, headerWithin, cardlist.HeaderSerial)
+		header, err = book.FindHeader(sheet.Name, headerWithin, cardlist.HeaderSerial)
 	}
 	if err != nil {
 		return unreadable(err)
@@ -84,7 +95,7 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 			in.list.columns[name] = xlsx.ColumnName(column)
 		}
 	}
-	for row, err := range book.Rows(sheet) {
+	for row, err := range book.Rows(sheet.Name) {
 		if err != nil {
 			return unreadable(err)
 		}
@@ -92,12 +103,26 @@ func ReadList(r io.ReaderAt, size int64) (List, error) {
 			continue
 		}
 		in.row(row)
-		if len(in.list.Rows) > MaxRows {
+		if len(in.list.Rows) > most {
 			return unreadable(&xlsx.Error{Code: xlsx.TooLarge})
 		}
 	}
 	in.list.Faults = in.faults.findings()
+	if len(in.list.Rows) == 0 {
+		in.list.Faults = append(in.list.Faults, Finding{Code: "list_empty", Severity: Error, Pointer: wholeList,
+			Detail: "Daftar kartu belum berisi kartu: di bawah kepala kolom pada lembar \"" + cardlist.Sheet + "\" tidak ada baris yang terisi."})
+	}
 	return in.list, nil
+}
+
+// listSheet is the sheet that holds the list.
+func listSheet(book *xlsx.Workbook) (sheet xlsx.Sheet, found bool) {
+	for _, s := range book.Sheets() {
+		if strings.EqualFold(strings.TrimSpace(s.Name), cardlist.Sheet) {
+			return s, true
+		}
+	}
+	return xlsx.Sheet{}, false
 }
 
 // unreadable makes a finding of a file that cannot be read; other errors stay
@@ -113,36 +138,26 @@ func unreadable(err error) (List, error) {
 			f.Code, f.Detail = "header_twice", "Kepala kolom \""+strings.Join(header.Twice, "\", \"")+"\" ada lebih dari satu."
 		}
 	case errors.As(err, &refused):
-		f.Code, f.Detail = "list_"+string(refused.Code), Refusal(refused)
+		f.Code, f.Detail = codeOf(refused.Code), Refusal(refused)
 	default:
 		return List{}, fmt.Errorf("validation: reading the card list: %w", err)
 	}
 	return List{Faults: []Finding{f}, Unreadable: true}, nil
 }
 
+// codeOf is the finding's code of a refused workbook.
+func codeOf(c xlsx.Code) string { return "list_" + string(c) }
+
 // Refusal says in Indonesian why a workbook is refused as a card list.
 func Refusal(e *xlsx.Error) string {
 	switch e.Code {
-	case xlsx.OldExcel:
-		return "Daftar kartu berformat Excel 97-2003 (.xls). Simpan sebagai buku kerja Excel (.xlsx)."
-	case xlsx.Binary:
-		return "Daftar kartu berformat Excel biner (.xlsb). Simpan sebagai buku kerja Excel (.xlsx)."
-	case xlsx.OpenDocument:
-		return "Daftar kartu berformat OpenDocument (.ods). Simpan sebagai buku kerja Excel (.xlsx)."
-	case xlsx.PlainText:
-		return "Daftar kartu berupa teks atau CSV, bukan buku kerja Excel (.xlsx)."
-	case xlsx.Encrypted:
-		return "Daftar kartu dilindungi kata sandi. Simpan tanpa kata sandi."
-	case xlsx.Macro:
-		return "Daftar kartu berisi makro. Simpan sebagai buku kerja Excel (.xlsx) tanpa makro."
 	case xlsx.TooLarge:
-		return fmt.Sprintf("Daftar kartu terlalu besar, atau terlalu besar setelah dibuka. Paling banyak %d kartu.", MaxRows)
+		return fmt.Sprintf("Daftar kartu terlalu besar, atau terlalu besar setelah dibuka. Paling banyak %s kartu, %d lembar, dan %d MB setelah dibuka.",
+			terbilang.FormatInt(MaxRows), ListLimits.Sheets, ListLimits.UnzippedBytes>>20)
 	case xlsx.NoSheet:
 		return "Lembar \"" + cardlist.Sheet + "\" tidak ada dalam daftar kartu. Gunakan templat."
-	case xlsx.Damaged:
-		return "Daftar kartu rusak atau tidak utuh sehingga tidak dapat dibuka."
 	}
-	return "Daftar kartu bukan buku kerja Excel (.xlsx)."
+	return e.Sentence("Daftar kartu")
 }
 
 // listReader collects the rows of a sheet.
@@ -190,7 +205,7 @@ func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) 
 	switch {
 	case c.Formula:
 		in.formula(c)
-	case c.Kind == xlsx.Number && (c.Lossy || strings.ContainsFunc(c.Text, func(r rune) bool { return r < '0' || r > '9' })):
+	case c.Kind == xlsx.Number && (c.Lossy || c.Masked || strings.ContainsFunc(c.Text, func(r rune) bool { return r < '0' || r > '9' })):
 		in.faults.cell("serial_numeric", c, name+" diketik sebagai angka sehingga sebagian digitnya hilang. "+
 			"Ubah format sel menjadi Teks, lalu ketik ulang.")
 	case c.Kind == xlsx.Date:
@@ -202,6 +217,10 @@ func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) 
 	case *serial == "" && name == cardlist.HeaderSerial:
 		in.faults.at("serial_missing", in.list.columns[name], row, name+" kosong.")
 	default:
+		if cardlist.Invisible(c.Text) {
+			in.faults.warn("invisible_characters", in.list.columns[name], row, name+" berisi karakter yang tidak terlihat. "+
+				"Karakter itu diabaikan; ketik ulang nomornya bila hasilnya tidak sesuai.")
+		}
 		return
 	}
 	*serial = ""

@@ -40,9 +40,26 @@ func (c *check) purchaseOrders() error {
 			c.r.Institution, readers, c.r.CardCount)
 	}
 	for i, l := range c.r.Lines {
-		if !c.reaches(sameName(l.Lembaga), produsen) {
-			c.warn("po_chain", fmt.Sprintf("/lines/%d/lembaga", i), "Rantai PO dari %s sampai %s tidak terlihat dari isian.",
+		lembaga := sameName(l.Lembaga)
+		ordered, wanted := 0, 0
+		for _, o := range c.r.Orders {
+			if sameName(o.From) == lembaga {
+				ordered += o.ReaderCount
+			}
+		}
+		for _, other := range c.r.Lines {
+			if sameName(other.Lembaga) == lembaga {
+				wanted += other.Quantity
+			}
+		}
+		switch {
+		case !c.reaches(lembaga, produsen):
+			c.fault("po_chain", fmt.Sprintf("/lines/%d/lembaga", i), "Tidak ada PO yang sampai dari %s kepada %s. Penjualan langsung memerlukan "+
+				"PO dari lembaga kepada produsen; melalui reseller, PO lembaga kepada reseller dan PO reseller kepada produsen.",
 				l.Lembaga, c.r.Institution)
+		case ordered < wanted && readers >= c.r.CardCount: // else the fault above says it
+			c.fault("po_lembaga_small", fmt.Sprintf("/lines/%d/quantity", i), "PO dari %s memesan %d reader, kurang dari %d kartu yang diajukan untuknya.",
+				l.Lembaga, ordered, wanted)
 		}
 	}
 	return nil

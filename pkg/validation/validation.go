@@ -46,20 +46,34 @@ func Cards(r request.Request, list List) []cardlist.Row {
 	return rows
 }
 
-// Taken makes findings of serials that another request took first.
-func Taken(list List, serials []string) []Finding {
-	taken := map[string]bool{}
-	for _, s := range serials {
-		taken[s] = true
+// Taken makes findings of serials that another request has, and of cards and
+// readers that were issued already.
+func Taken(list List, taken []cardlist.Taken) []Finding {
+	serials, readers := map[string]bool{}, map[string]bool{} // serials by whether they are personalised
+	for _, t := range taken {
+		if t.Serial != "" {
+			serials[t.Serial] = t.Personalised
+		}
+		if t.ReaderSerial != "" {
+			readers[t.ReaderSerial] = true
+		}
 	}
 	cells := newGrouped()
 	for _, row := range list.Rows {
-		if taken[row.Serial] {
-			cells.at("serial_in_use", list.columns[cardlist.HeaderSerial], row.At, inUseText)
+		if done, ok := serials[row.Serial]; ok && done {
+			cells.at("serial_personalised", list.columns[cardlist.HeaderSerial], row.At, "kartu dengan nomor seri ini sudah pernah dipersonalisasi.")
+		} else if ok {
+			cells.at("serial_in_use", list.columns[cardlist.HeaderSerial], row.At, "No. Seri Kartu SAM sudah tercatat pada permohonan lain.")
+		}
+		if readers[row.ReaderSerial] {
+			cells.at("reader_serial_issued", list.columns[cardlist.HeaderReaderSerial], row.At, readerIssuedText)
 		}
 	}
 	return cells.findings()
 }
+
+const readerIssuedText = "reader dengan nomor seri ini sudah pernah diberi kartu SAM sebelum sistem ini dipakai. " +
+	"Cantumkan No. Seri Reader yang belum pernah diberi kartu SAM."
 
 // Summary is the reason that a returned request bears, in one sentence or two.
 func Summary(found []Finding) string {
@@ -152,67 +166,54 @@ const mostNamed = 5
 
 // repeated finds values that stand in the list more than once.
 func (c *check) repeated(column, name, code string, value func(ListRow) string) {
-	first := map[string]int{}
-	var again []ListRow
-	for _, row := range c.list.Rows {
-		v := value(row)
-		if v == "" {
+	rows := c.list.Rows
+	first := newFirstRows(len(rows), func(i int) string { return value(rows[i]) })
+	type repetition struct{ row, of ListRow }
+	var again []repetition
+	for i, row := range rows {
+		if value(row) == "" {
 			continue
 		}
-		if _, ok := first[v]; ok {
-			again = append(again, row)
-			continue
+		if of := first.put(i); of != i {
+			again = append(again, repetition{row, rows[of]})
 		}
-		first[v] = row.At
 	}
-	for _, row := range again {
+	for _, r := range again {
 		detail := name + " sudah ada pada baris sebelumnya."
 		if len(again) <= mostNamed {
-			detail = fmt.Sprintf("%s %s sudah ada di sel %s%d.", name, value(row), column, first[value(row)])
+			detail = fmt.Sprintf("%s %s sudah ada di sel %s%d.", name, value(r.row), column, r.of.At)
 		}
-		c.cells.at(code, column, row.At, detail)
+		c.cells.at(code, column, r.row.At, detail)
 	}
 }
 
-const inUseText = "No. Seri Kartu SAM sudah tercatat pada permohonan lain."
-
-// inUse finds serials of other requests. Whose they are is not told.
+// inUse finds serials of other requests, and cards and readers that were issued
+// before day one. Whose they are is not told.
 func (c *check) inUse() error {
-	var serials []string
+	var serials, readers []string
 	for _, row := range c.list.Rows {
 		if row.Serial != "" {
 			serials = append(serials, row.Serial)
 		}
+		if row.ReaderSerial != "" {
+			readers = append(readers, row.ReaderSerial)
+		}
 	}
-	if len(serials) == 0 {
+	if len(serials)+len(readers) == 0 {
 		return nil
 	}
-	taken, err := cardlist.InUse(c.ctx, c.rd, c.r.ID, serials)
+	taken, err := cardlist.InUse(c.ctx, c.rd, c.r.ID, serials, readers)
 	if err != nil {
 		return err
 	}
-	personalised := map[string]bool{}
-	for _, t := range taken {
-		personalised[t.Serial] = t.Personalised
-	}
-	cells := newGrouped()
-	for _, row := range c.list.Rows {
-		done, ok := personalised[row.Serial]
-		switch {
-		case ok && done:
-			cells.at("serial_personalised", c.list.columns[cardlist.HeaderSerial], row.At, "kartu dengan nomor seri ini sudah pernah dipersonalisasi.")
-		case ok:
-			cells.at("serial_in_use", c.list.columns[cardlist.HeaderSerial], row.At, inUseText)
-		}
-	}
-	c.found = append(c.found, cells.findings()...)
+	c.found = append(c.found, Taken(c.list, taken)...)
 	return nil
 }
 
 // counts compares the stated count with the list and the lines (features.md
 // N21).
 func (c *check) counts() error {
-	if n := len(c.list.Rows); !c.list.Unreadable && n != c.r.CardCount {
+	if n := len(c.list.Rows); n > 0 && !c.list.Unreadable && n != c.r.CardCount { // an empty list is a finding of its own
 		c.fault("card_count", "/card_count", "Jumlah Kartu SAM yang diajukan %d, sedangkan daftar kartu berisi %d.", c.r.CardCount, n)
 	}
 	sum := 0

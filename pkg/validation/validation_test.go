@@ -17,6 +17,8 @@ import (
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/register"
+	"dukcapil.go.id/sifilma/pkg/register/registertest"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/test/harness"
@@ -119,7 +121,20 @@ func TestRules(t *testing.T) {
 		"nothing wrong": {func(*testing.T, *submission) {}, nil},
 		"serial with invisible characters": {func(t *testing.T, s *submission) {
 			s.set(t, "B2", "\u00a0sam-000000\u200b ")
-		}, nil},
+		}, []string{"invisible_characters! daftar!Daftar!B2"}},
+		"spaces around a serial": {func(t *testing.T, s *submission) { s.set(t, "B2", "  sam-000000 ") }, nil},
+		"blank rows in between":  {func(t *testing.T, s *submission) { require.NoError(t, s.book.InsertRows(cardlist.Sheet, 3, 4)) }, nil},
+		"nothing but the header": {func(t *testing.T, s *submission) {
+			for range 3 {
+				require.NoError(t, s.book.RemoveRow(cardlist.Sheet, 2))
+			}
+		}, []string{"list_empty /card_list"}},
+		"too many sheets": {func(t *testing.T, s *submission) {
+			for i := range validation.ListLimits.Sheets {
+				_, err := s.book.NewSheet(fmt.Sprint("Lain ", i))
+				require.NoError(t, err)
+			}
+		}, []string{"list_too_large /card_list"}},
 		"numbered beforehand": {func(t *testing.T, s *submission) { s.set(t, "A5", 4); s.set(t, "A6", 5) }, nil},
 		"title above the header": {func(t *testing.T, s *submission) {
 			require.NoError(t, s.book.InsertRows(cardlist.Sheet, 1, 2))
@@ -165,10 +180,11 @@ func TestRules(t *testing.T) {
 		"count above the list":      {func(_ *testing.T, s *submission) { s.r.CardCount = 4 }, []string{"card_count /card_count", "lines_count /lines", "po_too_small /purchase_orders"}},
 		"count below the list":      {func(_ *testing.T, s *submission) { s.r.CardCount = 2 }, []string{"card_count /card_count", "lines_count /lines"}},
 		"PO too small":              {func(_ *testing.T, s *submission) { s.r.Orders[0].ReaderCount = 2 }, []string{"po_too_small /purchase_orders"}},
-		"PO to another":             {func(_ *testing.T, s *submission) { s.r.Orders[0].To = "PT Lain" }, []string{"po_not_to_produsen /purchase_orders", "po_chain! /lines/0/lembaga"}},
-		"PO of another lembaga":     {func(_ *testing.T, s *submission) { s.r.Orders[0].From = "PT Lain" }, []string{"po_chain! /lines/0/lembaga"}},
+		"PO to another":             {func(_ *testing.T, s *submission) { s.r.Orders[0].To = "PT Lain" }, []string{"po_not_to_produsen /purchase_orders", "po_chain /lines/0/lembaga"}},
+		"PO of another lembaga":     {func(_ *testing.T, s *submission) { s.r.Orders[0].From = "PT Lain" }, []string{"po_chain /lines/0/lembaga"}},
 		"reseller's two POs":        {func(_ *testing.T, s *submission) { s.r.Orders = reseller(3, 3) }, nil},
 		"reseller orders too few":   {func(_ *testing.T, s *submission) { s.r.Orders = reseller(3, 2) }, []string{"po_too_small /purchase_orders"}},
+		"lembaga orders too few":    {func(_ *testing.T, s *submission) { s.r.Orders = reseller(2, 3) }, []string{"po_lembaga_small /lines/0/quantity"}},
 		"PKS unknown":               {func(_ *testing.T, s *submission) { s.r.PKSNumber = "PKS/9" }, []string{"pks_unknown /pks_number"}},
 		"PKS ended yesterday":       {func(_ *testing.T, s *submission) { s.r.PKSNumber = "PKS/2" }, []string{"pks_not_in_force /pks_number"}},
 		"PKS later than the letter": {func(_ *testing.T, s *submission) { s.r.PKSNumber = "PKS/3" }, []string{"pks_not_in_force /pks_number"}},
@@ -283,6 +299,22 @@ func TestSerialsOfOthersAreFoundWithoutTellingWhose(t *testing.T) {
 		require.NotContains(t, f.Detail, "rahasia")
 	}
 	require.Equal(t, []string{"serial_in_use daftar!Daftar!B2", "serial_personalised daftar!Daftar!B3"}, got)
+}
+
+func TestWhatWasIssuedBeforeDayOneIsReturned(t *testing.T) {
+	t.Parallel()
+	db := office(t)
+	s := good(t, 4)
+	list := s.list(t)
+	registertest.Put(t, db, register.Entry{Row: 1, Serial: list.Rows[1].Serial, Produsen: "PT Produsen Lain"},
+		register.Entry{Row: 2, Serial: "SAM-999999", ReaderSerial: list.Rows[3].ReaderSerial, Produsen: "PT Produsen Lain"})
+	found := s.check(t, db)
+	var got []string
+	for _, f := range found {
+		got = append(got, f.Code+" "+f.Pointer)
+		require.NotContains(t, f.Detail, "Lain")
+	}
+	require.Equal(t, []string{"serial_personalised daftar!Daftar!B3", "reader_serial_issued daftar!Daftar!C5"}, got)
 }
 
 func TestCardsAreSharedOutToTheLines(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -46,6 +47,9 @@ func (p *Problem) WithCode(code string) *Problem {
 	q.Type = typePrefix + code
 	return &q
 }
+
+// Code is the last part of p's type.
+func (p *Problem) Code() string { return strings.TrimPrefix(p.Type, typePrefix) }
 
 const typePrefix = "urn:sifilma:problem:"
 

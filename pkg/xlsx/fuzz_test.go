@@ -11,12 +11,18 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"dukcapil.go.id/sifilma/pkg/xlsx"
+	"dukcapil.go.id/sifilma/test/spoiled"
 )
 
 // FuzzOpen: whatever comes in, it is read or refused with *Error.
 func FuzzOpen(f *testing.F) {
 	f.Add(excel(f, "Daftar", func(e *excelize.File) { require.NoError(f, e.SetCellValue("Daftar", "A1", "x")) }))
 	f.Add([]byte("PK\x03\x04"))
+	for _, s := range append(spoiled.Sheets(f), spoiled.Converted(f)...) {
+		if len(s.Body) < 30<<10 {
+			f.Add(s.Body)
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		w, err := xlsx.Open(bytes.NewReader(b), int64(len(b)), xlsx.Limits{UnzippedBytes: 4 << 20})
 		if err != nil {

@@ -21,9 +21,9 @@ type Workbook struct {
 
 	stringsPart, stylesPart string
 
-	shared *sharedStrings
-	dates  []bool // by style index
-	loaded bool
+	shared  *sharedStrings
+	formats []numberFormat // by style index
+	loaded  bool
 
 	closer io.Closer
 }

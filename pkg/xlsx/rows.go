@@ -341,10 +341,14 @@ func (r *rowReader) numeric(cell *Cell, style int) error {
 	if err != nil || strings.ContainsAny(trimmed, "xXpP_nN") {
 		return errors.New("a number that is none")
 	}
-	if style >= 0 && style < len(r.book.dates) && r.book.dates[style] {
-		if text, ok := dateText(value, r.book.date1904); ok {
-			return cell.text(Date, text, raw)
+	if style >= 0 && style < len(r.book.formats) {
+		format := r.book.formats[style]
+		if format.date {
+			if text, ok := dateText(value, r.book.date1904); ok {
+				return cell.text(Date, text, raw)
+			}
 		}
+		cell.Masked = format.masked
 	}
 	text := trimmed
 	if strings.ContainsAny(trimmed, "eE") && value < 1e21 && value > -1e21 {

@@ -48,6 +48,8 @@ func (w *Workbook) load() error {
 func (w *Workbook) readShared() error {
 	// The part's own bytes bound the table: it cannot be longer than its XML.
 	var all strings.Builder
+	// Most of the rest is tags. Growing by doubling would hold it twice over.
+	all.Grow(int(min(w.parts[partKey(w.stringsPart)].UncompressedSize64, uint64(w.limits.PartBytes)) / 2))
 	var item []byte
 	err := w.scan(w.stringsPart, func(s *scanner, tag string) (err error) {
 		if tag != "si" {

@@ -5,14 +5,21 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // mostStyles is Excel's own limit on cell formats.
 const mostStyles = 65_490
 
-// readStyles notes for each cell format whether it shows a date or time.
+// numberFormat is what a cell format makes of a number.
+type numberFormat struct {
+	date   bool // shows it as a date or time
+	masked bool // shows zeros or letters that are not in it
+}
+
+// readStyles notes for each cell format what it makes of numbers.
 func (w *Workbook) readStyles() error {
-	custom := make(map[int]bool)
+	custom := make(map[int]numberFormat)
 	inCells := false
 	depth := 0
 	return w.scan(w.stylesPart, func(s *scanner, tag string) error {
@@ -23,7 +30,7 @@ func (w *Workbook) readStyles() error {
 				return err
 			}
 			if id, err := strconv.Atoi(string(s.attr("numFmtId"))); err == nil {
-				custom[id] = isDateFormat(code)
+				custom[id] = numberFormat{date: isDateFormat(code), masked: isMask(code)}
 			}
 		case "cellXfs":
 			inCells, depth = !s.selfClose, len(s.marks)
@@ -31,12 +38,15 @@ func (w *Workbook) readStyles() error {
 			if !inCells || len(s.marks) != depth+1 {
 				return nil
 			}
-			if len(w.dates) >= mostStyles {
+			if len(w.formats) >= mostStyles {
 				return refuse(TooLarge, w.stylesPart, "more than %d cell formats", mostStyles)
 			}
 			id, _ := strconv.Atoi(string(s.attr("numFmtId")))
-			date, own := custom[id]
-			w.dates = append(w.dates, date || (!own && isBuiltInDate(id)))
+			format, own := custom[id]
+			if !own {
+				format.date = isBuiltInDate(id)
+			}
+			w.formats = append(w.formats, format)
 		default:
 			if inCells && len(s.marks) <= depth {
 				inCells = false
@@ -82,6 +92,46 @@ func isDateFormat(code string) bool {
 	}
 	return false
 }
+
+// isMask reports whether a format code pads whole numbers with zeros or puts
+// letters or digits of its own before or behind them.
+func isMask(code string) bool {
+	zeros := 0
+	for i := 0; i < len(code); i++ {
+		switch c := code[i]; c {
+		case '"':
+			length := strings.IndexByte(code[i+1:], '"')
+			if length < 0 {
+				return false
+			}
+			if strings.ContainsFunc(code[i+1:i+1+length], letterOrDigit) {
+				return true
+			}
+			i += length + 1
+		case '\\':
+			if i++; i < len(code) && letterOrDigit(rune(code[i])) {
+				return true
+			}
+		case '_', '*':
+			i++
+		case '[':
+			length := strings.IndexByte(code[i+1:], ']')
+			if length < 0 {
+				return false
+			}
+			i += length + 1
+		case '0':
+			if zeros++; zeros > 1 {
+				return true
+			}
+		case '.', ';', 'E', 'e':
+			return false
+		}
+	}
+	return false
+}
+
+func letterOrDigit(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // dateText is a serial date as text. It reports false outside of Excel's dates.
 func dateText(serial float64, date1904 bool) (string, bool) {

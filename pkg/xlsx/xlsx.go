@@ -122,6 +122,9 @@ type Cell struct {
 	Formula bool
 	// Lossy is set for a number of more than 15 digits, of which Excel keeps 15.
 	Lossy bool
+	// Masked is set for a number whose format shows zeros or letters that are not
+	// in it: 12345 under the format 0000000000 is seen as 0000012345.
+	Masked bool
 	// Text is the content as people read it: a number in plain digits, a date as
 	// 2026-11-21 or 2026-11-21 14:30:00, a time of day as 14:30:00, TRUE or FALSE.
 	Text string

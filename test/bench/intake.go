@@ -128,7 +128,8 @@ func (b *intakeBench) compose() error {
 	if err := cardlist.WriteSheet(&list, cards); err != nil {
 		return err
 	}
-	pdf := []byte("%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\nstartxref\n9\n%%EOF\n")
+	pdf := []byte("%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n" +
+		"3 0 obj<</Type/Page/Parent 2 0 R>>endobj\ntrailer<</Root 1 0 R>>\nstartxref\n9\n%%EOF\n")
 	var whole bytes.Buffer
 	w := multipart.NewWriter(&whole)
 	for _, p := range []struct {

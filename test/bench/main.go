@@ -40,6 +40,7 @@ var benches = []struct {
 	{"hop", benchHop},
 	{"pipeline", benchPipeline},
 	{"intake", benchIntake},
+	{"validate", benchValidate},
 	{"start", benchStart},
 }
 
@@ -47,6 +48,10 @@ func main() {
 	dir := flag.String("dir", ".run/bench", "run directory")
 	bin := flag.String("bin", "bin", "directory of the programs")
 	flag.Parse()
+	if task := os.Getenv(validateVariable); task != "" {
+		validateChild(task)
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := run(ctx, *dir, *bin)
 	stop()

@@ -17,7 +17,7 @@ const module = "dukcapil.go.id/sifilma/"
 
 // ground knows nothing of SAM cards.
 var ground = []string{
-	"audit", "blob", "clock", "config", "daemon", "docx", "form", "globalplatform", "journal", "machine", "outbox",
+	"audit", "blob", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "journal", "machine", "outbox",
 	"pkcs11", "postgres", "rabbit", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
 }
 
@@ -25,13 +25,14 @@ var ground = []string{
 // that it may import.
 var office = map[string][]string{
 	"institution": {},
+	"register":    {},
 	"identity":    {"institution"},
 	"request":     {"institution", "identity"},
-	"cardlist":    {"institution", "identity", "request"},
-	"validation":  {"institution", "identity", "request", "cardlist"},
+	"cardlist":    {"institution", "identity", "register", "request"},
+	"validation":  {"institution", "identity", "register", "request", "cardlist"},
 	"capacity":    {"institution", "identity", "request"},
 	"stock":       {"institution", "identity", "request"},
-	"perso":       {"institution", "identity", "request", "cardlist", "capacity", "stock"},
+	"perso":       {"institution", "identity", "register", "request", "cardlist", "capacity", "stock"},
 	"letter":      {"request"},
 	"handover":    {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter"},
 	"report":      {"institution", "identity", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover"},

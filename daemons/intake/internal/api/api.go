@@ -22,6 +22,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -31,6 +32,9 @@ type Config struct {
 	// https://sifilma.example/intake, without a slash at the end; empty keeps
 	// addresses relative.
 	PublicURL string `yaml:"public_url"`
+	// PortalURL is the portal's origin as browsers see it, where people sign in;
+	// empty is a local run without TLS.
+	PortalURL string `yaml:"portal_url"`
 	// RatePerSecond and RateBurst bound the requests of one API key.
 	RatePerSecond float64 `yaml:"rate_per_second"`
 	RateBurst     int     `yaml:"rate_burst"`
@@ -90,6 +94,7 @@ type API struct {
 	drops    *drop.Reader
 	disk     *daemon.Disk
 	writer   *commit.Writer
+	marker   *validation.Marker
 	office   clock.Office
 	machine  clock.Machine
 	template []byte
@@ -98,6 +103,7 @@ type API struct {
 	// perClient are the places of each client, chan struct{} by institution.
 	perClient sync.Map
 	limiters  limiters
+	sameSite  func(http.Handler) http.Handler
 	counted   *prometheus.CounterVec
 
 	keys         recent[[sha256.Size]byte, identity.Client] // by the hash of the key's text
@@ -112,10 +118,16 @@ func New(cfg Config, limits drop.Limits, db *postgres.DB, spool *drop.Spool, dis
 	if err := cardlist.WriteSheet(&template, nil); err != nil {
 		return nil, err
 	}
+	sameSite, err := web.CrossOrigin()
+	if err != nil {
+		return nil, err
+	}
 	a := &API{
-		cfg: cfg, limits: limits, db: db, drops: drop.NewReader(spool, limits), disk: disk, office: office, machine: machine,
+		sameSite: sameSite,
+		cfg:      cfg, limits: limits, db: db, drops: drop.NewReader(spool, limits), disk: disk, office: office, machine: machine,
 		writer: commit.New(commit.Config{PublicURL: cfg.PublicURL, DropsPerCommit: cfg.DropsPerCommit, CommitsAtOnce: cfg.CommitsAtOnce, Patience: cfg.AnswerTime},
 			db, office, machine, registry),
+		marker:   validation.NewMarker(1),
 		template: template.Bytes(), slots: make(chan struct{}, cfg.Uploads), judging: make(chan struct{}, judgedAtOnce), limiters: newLimiters(cfg),
 		counted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sifilma_intake_drops_total", Help: "Drops by their result.",
@@ -131,6 +143,13 @@ func New(cfg Config, limits drop.Limits, db *postgres.DB, spool *drop.Spool, dis
 func (a *API) Mount(r chi.Router) {
 	r.With(web.Pages).Get("/", web.Handle(a.page))
 	r.Get("/intake.css", a.style)
+	r.Get("/intake.js", a.script)
+	r.Group(func(r chi.Router) {
+		r.Use(web.Pages, a.person)
+		r.Get("/pengajuan", a.asPage(a.form))
+		r.Get("/terkirim", a.asPage(a.sent))
+		r.With(a.sameSite, web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.room, a.slot).Post("/pengajuan", a.asPage(a.typed))
+	})
 	r.Get("/api/v1/templates/card-list.xlsx", a.cardList)
 	r.Group(func(r chi.Router) {
 		r.Use(a.authenticate(identity.ScopeRequestRead, a.checkNow))
@@ -139,14 +158,15 @@ func (a *API) Mount(r chi.Router) {
 		r.Get("/api/v1/requests/{ticket}/history", web.Handle(a.history))
 		r.Get("/api/v1/requests/{ticket}/cards", web.Handle(a.cards))
 		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/requests/{ticket}/files/{id}", web.Handle(a.file))
+		r.With(web.Slow(markTime)).Get("/api/v1/requests/{ticket}/card-list/marked", web.Handle(a.marked))
 	})
 	r.With(a.authenticate(identity.ScopeRequestWrite, a.checkNow)).Post("/api/v1/requests/{ticket}/cancellation", web.Handle(a.cancel))
 	r.Group(func(r chi.Router) {
-		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.authenticate(identity.ScopeRequestWrite, a.checkSoon),
-			a.room, a.slot)
-		r.Post("/api/v1/checks", web.Handle(a.check))
-		r.Post("/api/v1/requests", web.Handle(a.submit))
-		r.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
+		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole))
+		r.With(a.authenticate(identity.ScopeRequestWrite, a.checkNow), a.room, a.slot).Post("/api/v1/checks", web.Handle(a.check))
+		drops := r.With(a.authenticate(identity.ScopeRequestWrite, a.checkSoon), a.room, a.slot)
+		drops.Post("/api/v1/requests", web.Handle(a.submit))
+		drops.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
 	})
 }
 
@@ -161,11 +181,20 @@ func (a *API) room(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.disk.Low() {
 			a.counted.WithLabelValues("disk_low").Inc()
-			web.WriteProblem(w, r, *drop.NoRoom())
+			a.refuse(w, r, drop.NoRoom())
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// refuse answers a machine with JSON and a person with a page.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, p *web.Problem) {
+	if account(r.Context()).ID != "" {
+		a.refusePerson(w, r, p)
+		return
+	}
+	web.WriteProblem(w, r, *p)
 }
 
 // Write writes the drops that are taken in, until ctx ends.
@@ -189,7 +218,7 @@ func (a *API) slot(next http.Handler) http.Handler {
 			case place.slots <- struct{}{}:
 			case <-ctx.Done():
 				a.counted.WithLabelValues("busy").Inc()
-				web.WriteProblem(w, r, *place.answer(slotWait))
+				a.refuse(w, r, place.answer(slotWait))
 				return
 			}
 			defer func() { <-place.slots }()

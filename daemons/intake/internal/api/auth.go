@@ -31,6 +31,10 @@ func client(ctx context.Context) identity.Client {
 	return c
 }
 
+func withClient(ctx context.Context, c identity.Client) context.Context {
+	return context.WithValue(ctx, clientKey{}, c)
+}
+
 // longestKey bounds what is looked up; a key of ours is under 90 bytes.
 const longestKey = 200
 
@@ -44,7 +48,7 @@ func (a *API) authenticate(scope string, check checkKey) func(http.Handler) http
 				web.WriteError(w, r, err)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, c)))
+			next.ServeHTTP(w, r.WithContext(withClient(r.Context(), c)))
 		})
 	}
 }

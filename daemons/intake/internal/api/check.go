@@ -66,7 +66,7 @@ func (a *API) check(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	defer d.Close()
 	out := checked{Errors: faults, Findings: []validation.Finding{}}
-	if out.Errors, err = a.refusals(ctx, out.Errors, d.Form, c, actor.Role, is); err != nil {
+	if out.Errors, err = a.refusals(ctx, out.Errors, d.Form, c, actor.Role, is, true); err != nil {
 		return err
 	}
 	if err := a.judge(ctx, &out, is, d); err != nil {
@@ -86,8 +86,10 @@ func has(faults []web.FieldError, pointer string) bool {
 }
 
 // refusals adds what the intake would say of the form beside the faults found in
-// it: master data, and the No. Pengajuan if it is used.
-func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.Form, c identity.Client, role machine.Role, is request.Request) ([]web.FieldError, error) {
+// it: master data, and with reference that the No. Pengajuan is used. Whoever then
+// writes the drop asks that himself, since it may be his own first try that used it.
+func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.Form, c identity.Client, role machine.Role,
+	is request.Request, reference bool) ([]web.FieldError, error) {
 	add := func(err error) error {
 		p := (*web.Problem)(nil)
 		if !errors.As(err, &p) {
@@ -103,7 +105,7 @@ func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.F
 	if err := add(a.known(ctx, f, role, is.ID == "")); err != nil {
 		return nil, err
 	}
-	if is.ID != "" || f.Reference == "" || has(faults, "/reference") {
+	if !reference || is.ID != "" || f.Reference == "" || has(faults, "/reference") {
 		return faults, nil
 	}
 	used, err := request.ReferenceUsed(ctx, a.db, c.InstitutionID, f.Reference)

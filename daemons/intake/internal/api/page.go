@@ -15,6 +15,9 @@ var pageText string
 //go:embed page.css
 var styleText string
 
+//go:embed intake.js
+var scriptText string
+
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
 // page explains the endpoint to the people who build against it.
@@ -51,4 +54,10 @@ func (a *API) style(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	w.Header().Set("Cache-Control", "max-age=3600")
 	_, _ = w.Write([]byte(styleText)) // the client may be gone
+}
+
+func (a *API) script(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	w.Header().Set("Cache-Control", "max-age=3600")
+	_, _ = w.Write([]byte(scriptText)) // the client may be gone
 }

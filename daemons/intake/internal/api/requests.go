@@ -156,7 +156,7 @@ func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
 		next, err := request.Take(ctx, tx, now, request.Cancel, request.Change{Actor: actor, Reason: in.Reason, OfficeAt: a.office.Now()})
 		if illegal := (*machine.IllegalError)(nil); errors.As(err, &illegal) {
 			return web.Conflict("Permohonan " + now.Ticket + " sedang berstatus \"" + request.Machine.Label(now.State) +
-				"\" dan tidak dapat lagi dibatalkan.").WithCode("too-late")
+				"\" dan tidak dapat lagi dibatalkan.").WithCode("illegal-step")
 		}
 		if err != nil {
 			return err
@@ -165,7 +165,7 @@ func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{
-			Actor: "api-key:" + c.KeyID, Action: "request.cancel", Subject: now.ID, Request: now.ID,
+			Actor: keyName(c), Action: "request.cancel", Subject: now.ID, Request: now.ID,
 			Detail: map[string]any{"from": now.State, "version": next.Version, "reason": in.Reason},
 		})
 	})

@@ -89,7 +89,7 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 		return err
 	}
 	form := d.Form
-	done, err := write(ctx, commit.Entry{Client: c, Actor: actor, Key: key, Print: print, Drop: d, TraceParent: trace.From(ctx)})
+	done, err := write(ctx, commit.Entry{Client: c, Actor: actor, By: keyName(c), Key: key, Print: print, Drop: d, TraceParent: trace.From(ctx)})
 	if err != nil {
 		return a.refusal(ctx, err, c, form)
 	}
@@ -106,6 +106,9 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 	web.WriteJSON(w, r, done.Status, done.Body)
 	return nil
 }
+
+// keyName is how the audit names the software that has a key.
+func keyName(c identity.Client) string { return "api-key:" + c.KeyID }
 
 // known checks the form against the master data, before anything is written. Only
 // a new request must name a machine type that is still in use.

@@ -100,7 +100,7 @@ func (w *Writer) once(ctx context.Context, e Entry, write func(ctx context.Conte
 		if err != nil {
 			return err
 		}
-		if !usable[e.Client.KeyID] {
+		if !usable[e.Client.KeyID] && !e.person() {
 			return identity.ErrBadKey
 		}
 		before, err := w.answered(ctx, tx, []Entry{e})

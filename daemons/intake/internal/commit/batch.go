@@ -94,7 +94,7 @@ func (w *Writer) sieve(ctx context.Context, tx *postgres.Tx, all []Entry, result
 		switch {
 		case !free[i]:
 			results[i].err = errRunning
-		case !usable[e.Client.KeyID]:
+		case !usable[e.Client.KeyID] && !e.person():
 			results[i].err = identity.ErrBadKey
 		case answered:
 			results[i].answer, results[i].err = b.again(e.Print)
@@ -170,7 +170,12 @@ func (w *Writer) answered(ctx context.Context, tx *postgres.Tx, all []Entry) (ma
 func (w *Writer) usable(ctx context.Context, tx *postgres.Tx, all []Entry) (map[string]bool, error) {
 	var ids []string
 	for _, e := range all {
-		ids = append(ids, e.Client.KeyID)
+		if !e.person() {
+			ids = append(ids, e.Client.KeyID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
 	}
 	return identity.UsableKeys(ctx, tx, ids, identity.ScopeRequestWrite, w.machine.Now())
 }

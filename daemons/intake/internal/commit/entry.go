@@ -19,6 +19,8 @@ import (
 type Entry struct {
 	Client identity.Client
 	Actor  machine.Actor
+	// By is who sent it, as the audit names them: an API key or a person.
+	By string
 	// Key is the client's Idempotency-Key, Print the hash of what the drop says.
 	Key   string
 	Print []byte
@@ -26,6 +28,10 @@ type Entry struct {
 	// TraceParent of the call that brought the drop.
 	TraceParent string
 }
+
+// person says that a person sent it, whose session was looked at when the drop
+// came; the database was not asked for a key.
+func (e Entry) person() bool { return e.Client.KeyID == "" }
 
 // Answer is what a client is told, and told again under the same key.
 type Answer struct {
@@ -91,7 +97,7 @@ func receipt(e Entry, r request.Request) audit.Entry {
 		action = "request.resubmit"
 	}
 	return audit.Entry{
-		Actor: "api-key:" + e.Client.KeyID, Action: action, Subject: r.ID, Request: r.ID,
+		Actor: e.By, Action: action, Subject: r.ID, Request: r.ID,
 		Detail: map[string]any{"ticket": r.Ticket, "reference": r.Reference, "submission": r.Submission, "files_sha256": hashes},
 	}
 }

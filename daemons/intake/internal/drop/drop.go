@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -23,6 +24,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -33,18 +35,21 @@ type Limits struct {
 	CardList int64 `yaml:"card_list"` // the XLSX (features.md N37: 5 MB)
 	Whole    int64 `yaml:"whole"`     // the whole body
 	Orders   int   `yaml:"orders"`    // copies of purchase orders
-	Cards    int   `yaml:"cards"`     // cards of one request
+	Cards    int   `yaml:"cards"`     // cards of one request, at most validation.MaxRows
 }
 
 // DefaultLimits are the limits of the configuration as delivered.
 func DefaultLimits() Limits {
-	return Limits{Form: 256 << 10, Scan: 3 << 20, CardList: 5 << 20, Whole: 32 << 20, Orders: 6, Cards: 5000}
+	return Limits{Form: 256 << 10, Scan: 3 << 20, CardList: 5 << 20, Whole: 32 << 20, Orders: 6, Cards: validation.MaxRows}
 }
 
 // Validate checks the section.
 func (l Limits) Validate() error {
 	if l.Form <= 0 || l.Scan <= 0 || l.CardList <= 0 || l.Whole <= 0 || l.Orders <= 0 || l.Cards <= 0 {
 		return errors.New("every limit must be above 0")
+	}
+	if l.Cards > validation.MaxRows {
+		return fmt.Errorf("cards is above %d, which is the most of one card list", validation.MaxRows)
 	}
 	if l.Whole < l.Form+l.Scan+l.CardList {
 		return errors.New("whole is smaller than its parts")
@@ -70,7 +75,7 @@ func (d *Drop) Size() int64 { return d.roll.size }
 type Reader struct {
 	spool  *Spool
 	limits Limits
-	checks chan struct{} // bounds the memory of archive directories
+	checks chan struct{} // bounds the memory of files that are looked at
 }
 
 // NewReader returns a reader that spools to s.
@@ -90,7 +95,7 @@ const formPart = "request"
 // empty, is the No. Pengajuan that the form must keep (a correction). The error
 // is a *web.Problem that names every fault found, or a fault of this machine.
 func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, error) {
-	d, found, err := rd.read(ctx, r, today, fixedReference)
+	d, found, err := rd.read(ctx, r, today, fixedReference, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -105,14 +110,27 @@ func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, f
 // with its faults. The error is that of a body that cannot be taken apart at all,
 // or a fault of this machine.
 func (rd *Reader) Examine(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, []web.FieldError, error) {
-	d, found, err := rd.read(ctx, r, today, fixedReference)
+	d, found, err := rd.read(ctx, r, today, fixedReference, nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	return d, found.list, nil
 }
 
-func (rd *Reader) read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, *faults, error) {
+// ReadTyped is Examine for a drop whose form was typed into a page: each field is
+// a part of its own.
+func (rd *Reader) ReadTyped(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, Typed, []web.FieldError, error) {
+	typed := Typed{}
+	d, found, err := rd.read(ctx, r, today, fixedReference, typed)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return d, typed, found.list, nil
+}
+
+// read takes a drop in, with its form in one part, or in typed when that is not
+// nil.
+func (rd *Reader) read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string, typed Typed) (*Drop, *faults, error) {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
 		return nil, nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data: bagian \"request\" berisi JSON, berkas pada bagian lain.")
@@ -120,7 +138,7 @@ func (rd *Reader) read(ctx context.Context, r *http.Request, today clock.Date, f
 	if r.ContentLength > rd.limits.Whole {
 		return nil, nil, web.TooLarge(rd.limits.Whole)
 	}
-	in := &intake{Reader: rd, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}}
+	in := &intake{Reader: rd, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}, typed: typed}
 	if err := in.parts(multipart.NewReader(r.Body, params["boundary"])); err != nil {
 		in.drop.Close()
 		return nil, nil, answerable(ctx, unreadable(err))
@@ -140,6 +158,7 @@ type intake struct {
 	seen     map[string]int
 	form     []byte
 	formGone bool // the form part was there but could not be kept
+	typed    Typed
 }
 
 func (in *intake) parts(mr *multipart.Reader) error {
@@ -160,16 +179,30 @@ func (in *intake) parts(mr *multipart.Reader) error {
 	}
 }
 
+func (in *intake) mostParts() int {
+	if in.typed != nil {
+		return maxTyped
+	}
+	return maxParts
+}
+
 // maxParts bounds what is read of a body that holds nothing but part headers.
 const maxParts = 64
 
 func (in *intake) part(part *multipart.Part) error {
 	name := part.FormName()
-	in.seen[name]++
 	in.seen[""]++
-	if in.seen[""] > maxParts {
+	if most := in.mostParts(); in.seen[""] > most {
 		return web.BadRequest("Terlalu banyak bagian dalam isi permintaan.")
 	}
+	_, isFile := fileLabels[name]
+	if in.typed != nil && !isFile {
+		return in.field(part, name)
+	}
+	if in.typed != nil && unchosen(part) {
+		return nil
+	}
+	in.seen[name]++
 	pointer := "/" + name
 	if name == request.FilePurchaseOrder {
 		pointer += "/" + strconv.Itoa(in.seen[name]-1)
@@ -178,7 +211,6 @@ func (in *intake) part(part *multipart.Part) error {
 		in.faults.add(pointer, "transfer_encoding", "Kirim bagian ini apa adanya, tanpa Content-Transfer-Encoding.")
 		return nil
 	}
-	_, isFile := fileLabels[name]
 	switch {
 	case name == formPart && in.seen[name] == 1:
 		return in.readForm(part)
@@ -231,6 +263,15 @@ func (in *intake) readFile(part *multipart.Part, kind, pointer string) error {
 
 // complete looks at the whole after all parts are in.
 func (in *intake) complete(ctx context.Context, today clock.Date, fixedReference string) error {
+	if in.typed != nil {
+		for _, list := range []string{"lines", "purchase_orders"} {
+			in.typed.compact(list)
+		}
+		var err error
+		if in.form, err = in.typed.form(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case in.form != nil:
 		in.drop.Form = decodeForm(in.form, in.faults)

@@ -4,58 +4,40 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"image"
-	_ "image/jpeg" // reads the size of a scan
-	_ "image/png"  // reads the size of a scan
 	"io"
 
+	"dukcapil.go.id/sifilma/pkg/filetype"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
 
-// Media types of the files that are taken.
 const (
-	mediaPDF  = "application/pdf"
-	mediaJPEG = "image/jpeg"
-	mediaPNG  = "image/png"
-	mediaXLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	mediaXLSX  = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	maxEntries = 256 // of an archive
 )
 
-const (
-	maxEntries   = 256    // of an archive
-	maxPixels    = 20_000 // width or height of a picture
-	pdfTailBytes = 2048
-)
-
-// checkFile looks whether a file is what it must be: the first bytes and a light
-// look at the structure. What it finds goes to faults; the error is this
-// machine's.
+// checkFile looks whether a file is what it must be. What it finds goes to
+// faults; the error is this machine's.
 func (in *intake) checkFile(f *File) error {
-	if f.Size == 0 {
-		in.faults.add(f.Pointer, "empty", "Berkas "+fileLabels[f.Kind]+" kosong.")
+	if f.Kind == request.FileCardList {
+		if f.Size > 0 {
+			return in.checkXLSX(f)
+		}
+		in.faults.add(f.Pointer, string(filetype.Empty), "Berkas "+fileLabels[f.Kind]+" kosong.")
 		return nil
 	}
-	if f.Kind == request.FileCardList {
-		return in.checkXLSX(f)
-	}
-	head, err := f.slice(0, 8)
-	if err != nil {
-		return err
-	}
+	kind, err := filetype.Check(f.Content(), f.Size, filetype.PDF, filetype.JPEG, filetype.PNG)
+	var refused *filetype.Error
 	switch {
-	case bytes.HasPrefix(head, []byte("%PDF-")):
-		f.MediaType = mediaPDF
-		return in.checkPDF(f)
-	case bytes.HasPrefix(head, []byte("\xff\xd8\xff")):
-		f.MediaType = mediaJPEG
-		in.checkPicture(f)
-	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
-		f.MediaType = mediaPNG
-		in.checkPicture(f)
-	default:
-		in.faults.add(f.Pointer, "wrong_type", "Berkas "+fileLabels[f.Kind]+" harus berupa PDF, JPG, atau PNG; isinya bukan salah satunya.")
+	case errors.As(err, &refused):
+		in.faults.add(f.Pointer, string(refused.Code), refused.Sentence(fileLabels[f.Kind]))
+		return nil
+	case err != nil:
+		return &spoolError{err}
 	}
+	f.MediaType = string(kind)
+	f.Name = kind.Rename(f.Name)
 	return nil
 }
 
@@ -66,30 +48,6 @@ func (f *File) slice(at, n int64) ([]byte, error) {
 		return nil, &spoolError{err}
 	}
 	return b, nil
-}
-
-// checkPDF wants the parts by which a reader finds its way from the end: a
-// truncated upload lacks them. The content is never unpacked here.
-func (in *intake) checkPDF(f *File) error {
-	tail, err := f.slice(max(0, f.Size-pdfTailBytes), pdfTailBytes)
-	if err != nil {
-		return err
-	}
-	end := bytes.LastIndex(tail, []byte("%%EOF"))
-	if end < 0 || !bytes.Contains(tail[:end], []byte("startxref")) {
-		in.faults.add(f.Pointer, "damaged", "Berkas "+fileLabels[f.Kind]+" berawalan PDF tetapi tidak utuh: bagian akhirnya tidak ada.")
-	}
-	return nil
-}
-
-func (in *intake) checkPicture(f *File) {
-	config, _, err := image.DecodeConfig(f.Content())
-	switch {
-	case err != nil:
-		in.faults.add(f.Pointer, "damaged", "Gambar "+fileLabels[f.Kind]+" tidak dapat dibaca.")
-	case config.Width < 1 || config.Height < 1 || config.Width > maxPixels || config.Height > maxPixels:
-		in.faults.add(f.Pointer, "dimensions", "Ukuran gambar "+fileLabels[f.Kind]+" tidak wajar.")
-	}
 }
 
 // checkXLSX opens the workbook without reading its sheets.

@@ -10,6 +10,8 @@ import (
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/register"
+	"dukcapil.go.id/sifilma/pkg/register/registertest"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 )
 
@@ -288,6 +290,7 @@ func TestPulledDuringAuthentication(t *testing.T) {
 func TestCardsThatAreNotOurs(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 4)
+	registertest.Put(t, b.DB, register.Entry{Row: 1, Serial: "SAM88888888"})
 	first := b.chip(b.Serials[0])
 	require.Equal(t, "clear", b.outcome(first).Outcome)
 	b.removeCard()
@@ -298,6 +301,7 @@ func TestCardsThatAreNotOurs(t *testing.T) {
 	}{
 		"seen before":           {first, perso.AlreadyDone, "ambil"},
 		"unlisted":              {b.chip("SAM99999999"), perso.Unlisted, "sisihkan"},
+		"issued before day one": {b.chip("SAM88888888"), perso.IssuedEarlier, "sisihkan"},
 		"chip of another":       {b.chip(b.Serials[1], sameChip(b.Serials[0])), perso.ChipTaken, "sisihkan"},
 		"serial of another":     {b.chip(b.Serials[0], sameChip("different")), perso.OtherChip, "sisihkan"},
 		"written by somebody":   {b.chip(b.Serials[2], func(c *card.Config) { c.Marker = make([]byte, 16) }), perso.WrongLifeCycle, "sisihkan"},

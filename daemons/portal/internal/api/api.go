@@ -23,7 +23,9 @@ import (
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
+	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
 // transfer is how long a file may take on its way in or out.
@@ -35,12 +37,17 @@ type API struct {
 	office clock.Office
 	door   *signin.Door
 	spool  *upload.Spool
+	hours  workday.OfficeHours
+	marker *validation.Marker
 	desk   *masterdata.Desk
 }
 
-// New returns the API.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool) *API {
-	return &API{db: db, office: office, door: door, spool: spool, desk: masterdata.New(db, office, door.Now)}
+// New returns the API of an office that is open at these hours.
+func New(db *postgres.DB, office clock.Office, hours workday.OfficeHours, door *signin.Door, spool *upload.Spool) *API {
+	return &API{
+		db: db, office: office, hours: hours, door: door, spool: spool,
+		marker: validation.NewMarker(1), desk: masterdata.New(db, office, door.Now),
+	}
 }
 
 // Mount adds the API's routes.
@@ -67,6 +74,7 @@ func (a *API) Mount(root chi.Router) {
 			}
 			r.Get("/requests/{ticket}/cards", handle(a.listCards))
 			r.With(web.Slow(transfer)).Get("/requests/{ticket}/files/{id}", handle(a.requestFile))
+			r.With(web.Slow(transfer)).Get("/requests/{ticket}/card-list/marked", handle(a.markedList))
 			r.Post("/requests/{ticket}/handovers", handle(a.openHandover))
 			r.Post("/cards/{id}/replacement", handle(a.replaceCard))
 			r.Post("/cards/{id}/resolution", handle(a.proposeResolution))

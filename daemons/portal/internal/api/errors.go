@@ -82,7 +82,7 @@ var answers = []struct {
 		return invalid("/serial", "wrong_form", "Bentuk nomor seri tidak sesuai dengan jenis mesin permohonan ini.")
 	}},
 	{cardlist.ErrSerialLive, func() error {
-		return invalid("/serial", "in_use", "Nomor seri ini sudah dipakai permohonan lain atau kartu lain.")
+		return invalid("/serial", "in_use", "Nomor seri ini sudah dipakai permohonan lain, atau kartunya sudah pernah dipersonalisasi.")
 	}},
 	{perso.ErrNotInDoubt, func() error {
 		return web.Conflict("Kartu ini tidak dalam keadaan meragukan; tidak ada yang perlu diputuskan.").WithCode("not-in-doubt")

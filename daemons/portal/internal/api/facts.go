@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"slices"
 
+	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
 // statement is a fact that people state, and how its detail is read.
@@ -27,7 +29,8 @@ var statements = map[string]statement{
 
 func readLetter(r *http.Request, of request.Request, today clock.Date) (map[string]any, error) {
 	var in struct {
-		ReceivedOn clock.Date `json:"received_on"`
+		ReceivedOn clock.Date         `json:"received_on"`
+		Time       *workday.TimeOfDay `json:"received_time"`
 	}
 	if err := web.DecodeJSON(r, &in); err != nil {
 		return nil, err
@@ -40,7 +43,31 @@ func readLetter(r *http.Request, of request.Request, today clock.Date) (map[stri
 	case in.ReceivedOn.Before(of.Letter.Date):
 		return nil, invalid("/received_on", "before_letter", "Surat tidak dapat diterima sebelum tanggal surat itu sendiri.")
 	}
-	return map[string]any{"received_on": in.ReceivedOn}, nil
+	detail := map[string]any{"received_on": in.ReceivedOn}
+	if in.Time != nil {
+		detail["received_time"] = *in.Time
+	}
+	return detail, nil
+}
+
+// countsFrom adds the hari kerja from which a letter counts: one that came in
+// after office hours or on an off day counts from the next (users.md B.1). Without
+// a time of its own, one that is recorded on its day came now, and one that is
+// recorded later came within office hours.
+func (a *API) countsFrom(ctx context.Context, rd postgres.Reader, detail map[string]any) error {
+	on, _ := detail["received_on"].(clock.Date) // readLetter has put it there
+	at := on.At(12, 0)
+	if t, ok := detail["received_time"].(workday.TimeOfDay); ok {
+		at = on.At(int(t)/60, int(t)%60)
+	} else if now := a.office.Now(); clock.DateOf(now) == on {
+		at = now
+	}
+	calendar, err := capacity.Calendar(ctx, rd)
+	if err != nil {
+		return err
+	}
+	detail["counts_from"] = calendar.ReceivedOn(at, a.hours)
+	return nil
 }
 
 func readBlanks(r *http.Request, _ request.Request, _ clock.Date) (map[string]any, error) {
@@ -150,6 +177,11 @@ func (a *API) state(s statement) func(w http.ResponseWriter, r *http.Request) er
 			}
 			if locked.Submission != of.Submission { // corrected while the body was on its way
 				return postgres.ErrStale
+			}
+			if s.fact == request.FactLetterReceived {
+				if err := a.countsFrom(ctx, tx, detail); err != nil {
+					return err
+				}
 			}
 			now, err := request.State(ctx, tx, of.ID, s.fact, detail, c)
 			if errors.Is(err, request.ErrTooLate) {

@@ -261,6 +261,9 @@ func (a *API) setInstitutionActive(active bool) func(w http.ResponseWriter, r *h
 		if err != nil {
 			return err
 		}
+		if err := decode(r, &struct{}{}); err != nil {
+			return err
+		}
 		made, err := a.desk.SetInstitutionActive(r.Context(), signin.Account(r), id, version, active)
 		if err != nil {
 			return err

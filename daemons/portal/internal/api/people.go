@@ -243,6 +243,9 @@ func (a *API) revokeKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := decode(r, &struct{}{}); err != nil {
+		return err
+	}
 	key, err := a.desk.RevokeKey(r.Context(), signin.Account(r), keyID(uuid.MustParse(id)))
 	if err != nil {
 		return err

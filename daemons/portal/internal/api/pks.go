@@ -191,6 +191,9 @@ func (a *API) setMachineTypeActive(active bool) func(w http.ResponseWriter, r *h
 		if err != nil {
 			return err
 		}
+		if err := decode(r, &struct{}{}); err != nil {
+			return err
+		}
 		made, err := a.desk.SetMachineTypeActive(r.Context(), signin.Account(r), chi.URLParam(r, "code"), version, active)
 		if err != nil {
 			return err

@@ -43,6 +43,7 @@ type Pages struct {
 	db     *postgres.DB
 	office clock.Office
 	door   *signin.Door
+	intake string // where people fill requests in; empty when it is not known
 	sheets map[string]*template.Template
 	assets map[string]asset // by the name in their address
 	desk   *masterdata.Desk
@@ -53,9 +54,13 @@ type asset struct {
 	content   []byte
 }
 
-// New returns the pages.
-func New(db *postgres.DB, office clock.Office, door *signin.Door) *Pages {
-	p := &Pages{db: db, office: office, door: door, desk: masterdata.New(db, office, door.Now), sheets: map[string]*template.Template{}, assets: map[string]asset{}}
+// New returns the pages; intake is the address of the intake as browsers see it,
+// or empty.
+func New(db *postgres.DB, office clock.Office, door *signin.Door, intake string) *Pages {
+	p := &Pages{
+		db: db, office: office, door: door, intake: intake, desk: masterdata.New(db, office, door.Now),
+		sheets: map[string]*template.Template{}, assets: map[string]asset{},
+	}
 	addresses := p.readAssets()
 	words := words()
 	words["asset"] = func(name string) (string, error) {
@@ -207,6 +212,7 @@ type sheet struct {
 	Shelf     *shelfLink // for whoever looks after it
 	Keeper    bool       // looks after the master data
 	Outside   bool       // of an institution
+	Apply     string     // where this account fills a request in, if it may
 	Now       time.Time
 	Build     string
 	Body      any
@@ -222,6 +228,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	if a := signin.Account(r); a.ID != "" {
 		s.Account, s.RoleLabel = &a, request.RoleLabels[a.Role]
 		s.Keeper, s.Outside = masterdata.May(a.Role) && !a.MustChange, report.Outside(a) && !a.MustChange
+		if p.intake != "" && !a.MustChange && request.Machine.May("", request.Submit, a.Role) == nil {
+			s.Apply = p.intake + "/pengajuan"
+		}
 	}
 	switch name {
 	case "list", "request":

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -14,6 +15,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
+	"dukcapil.go.id/sifilma/pkg/validation"
 )
 
 type waitGroup struct {
@@ -39,7 +41,9 @@ type requestBody struct {
 	Waiting    []waitGroup
 	Planned    *capacity.Estimate // while cards are still to be made
 	Reason     string
-	Findings   []report.Finding
+	Findings   []validation.Finding
+	Returned   bool // the findings are why
+	Markable   bool // the card list can be had with its cells marked
 	Summary    []pair
 	Facts      []factRow
 	Cards      []cardLine
@@ -69,15 +73,17 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 	if v.State != request.Done && !request.Machine.Final(v.State) {
 		body.Planned = v.Estimate
 	}
-	if v.State == request.Returned {
-		body.Findings = v.Findings
-	}
+	body.Findings, body.Returned, body.Markable = v.Findings, v.State == request.Returned, validation.Markable(v.Findings) && hasList(v)
 	body.Cards, body.CardCounts = cardLines(sheet.Cards)
 	if len(sheet.Cards) == 0 {
 		body.Listed = sheet.Listed
 	}
 	p.show(w, r, http.StatusOK, "request", "Permohonan "+v.Ticket, body)
 	return nil
+}
+
+func hasList(v *report.Request) bool {
+	return slices.ContainsFunc(v.Files, func(f report.File) bool { return f.Kind == request.FileCardList })
 }
 
 // groupWaits gathers the tasks of one role; tasks that any of several roles can

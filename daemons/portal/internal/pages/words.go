@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"html/template"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
+	"dukcapil.go.id/sifilma/pkg/validation"
 )
 
 // tag is a state as people see it: a light tag, never by its colour alone.
@@ -62,7 +62,13 @@ func words() template.FuncMap {
 		"period":   terbilang.FormatPeriod,
 		"moved":    func(e *capacity.Estimate) bool { return e.Start != e.FirstStart || e.Finish != e.FirstFinish },
 		"who":      who,
-		"place":    place,
+		"advice":   validation.Advice,
+		"findingTag": func(severity string) tag {
+			if severity == validation.Error {
+				return tag{bad, "Kesalahan"}
+			}
+			return tag{wait, "Peringatan"}
+		},
 		"formatName": func(f string) string {
 			if n, ok := formatNames[f]; ok {
 				return n
@@ -117,6 +123,7 @@ func factRows(v *report.Request) []factRow {
 func factNote(f report.Fact) string {
 	var d struct {
 		ReceivedOn clock.Date `json:"received_on"`
+		CountsFrom clock.Date `json:"counts_from"`
 		Count      int        `json:"count"`
 		Notes      string     `json:"notes"`
 		Note       string     `json:"note"`
@@ -127,36 +134,14 @@ func factNote(f report.Fact) string {
 	switch f.Fact.Fact {
 	case request.FactLetterReceived:
 		if !d.ReceivedOn.IsZero() {
-			return "Diterima " + terbilang.FormatDate(d.ReceivedOn)
+			note := "Diterima " + terbilang.FormatDate(d.ReceivedOn)
+			if !d.CountsFrom.IsZero() && d.CountsFrom != d.ReceivedOn {
+				note += ", dihitung sejak " + terbilang.FormatDate(d.CountsFrom)
+			}
+			return note
 		}
 	case request.FactBlanksCounted:
 		return number(d.Count) + " keping"
 	}
 	return strings.TrimSpace(d.Notes + d.Note)
-}
-
-// places are the fields of the form that findings point at.
-var places = map[string]string{
-	"card_count": "Jumlah Kartu SAM", "machine_type": "Jenis Mesin", "pks_number": "Nomor PKS", "lines": "Lembaga pengguna",
-	"purchase_orders": "Purchase order", "card_list": "Daftar kartu", "letter": "Surat permohonan", "pks": "Salinan PKS",
-	"purchase_order": "Salinan PO", "sam_function": "Fungsi SAM", "kind": "Jenis permohonan",
-}
-
-// place says in words where a finding is: a cell of the card list, or a field.
-func place(pointer string) string {
-	if list, ok := strings.CutPrefix(pointer, "daftar!"); ok {
-		sheet, cells, _ := strings.Cut(list, "!")
-		return "Daftar kartu, lembar " + sheet + ", sel " + cells
-	}
-	parts := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
-	name, ok := places[parts[0]]
-	if !ok {
-		return pointer
-	}
-	if len(parts) > 1 {
-		if i, err := strconv.Atoi(parts[1]); err == nil {
-			name += ", baris " + strconv.Itoa(i+1)
-		}
-	}
-	return name
 }

@@ -28,12 +28,6 @@ var (
 	ErrMustChange = errors.New("signin: password must be changed")
 )
 
-// Names of the session's cookie: over HTTPS a browser binds it to this host.
-const (
-	cookieName       = "sifilma_session"
-	secureCookieName = "__Host-" + cookieName
-)
-
 // Door checks logins and sessions.
 type Door struct {
 	db     *postgres.DB
@@ -158,10 +152,7 @@ func Account(r *http.Request) identity.Account {
 func RetryAfter() time.Duration { return identity.LockFor }
 
 func (d *Door) name() string {
-	if d.secure {
-		return secureCookieName
-	}
-	return cookieName
+	return identity.SessionCookie(d.secure)
 }
 
 func (d *Door) token(r *http.Request) string {

@@ -18,13 +18,13 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"dukcapil.go.id/sifilma/pkg/filetype"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 const (
 	scanPart   = "scan"
 	maxField   = 4 << 10 // bytes of a field
-	tailBytes  = 2048    // where a PDF says where it begins
 	bodySpare  = 64 << 10
 	spoolFiles = "sifilma-scan-*"
 )
@@ -33,6 +33,7 @@ const (
 type Spool struct {
 	dir     string
 	maxScan int64
+	checks  chan struct{} // bounds the memory of scans that are looked at
 }
 
 // NewSpool returns a spool in dir, the system's temporary folder when empty,
@@ -43,7 +44,7 @@ func NewSpool(dir string, maxScan int64) (*Spool, error) {
 			return nil, fmt.Errorf("upload: %w", err)
 		}
 	}
-	return &Spool{dir: dir, maxScan: maxScan}, nil
+	return &Spool{dir: dir, maxScan: maxScan, checks: make(chan struct{}, 2)}, nil
 }
 
 // MaxBody is the largest body that Read takes, in bytes.
@@ -79,7 +80,7 @@ func (s *Spool) Read(r *http.Request, fields ...string) (*Form, error) {
 		f.Close()
 		return nil, err
 	}
-	if err := f.check(); err != nil {
+	if err := f.check(r, s.checks); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -147,25 +148,24 @@ func (s *Spool) spool(f *Form, part io.Reader) error {
 	return nil
 }
 
-// check looks whether the scan is a whole PDF: its first bytes, and the end that
-// a truncated upload lacks.
-func (f *Form) check() error {
+// check looks whether the scan is a whole PDF.
+func (f *Form) check(r *http.Request, checks chan struct{}) error {
 	if f.scan == nil {
 		return fault("/"+scanPart, "missing", "Pindaian bertanda tangan (PDF) wajib dilampirkan.")
 	}
-	head := make([]byte, 5)
-	if _, err := f.scan.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+	select {
+	case checks <- struct{}{}:
+		defer func() { <-checks }()
+	case <-r.Context().Done():
+		return r.Context().Err()
+	}
+	_, err := filetype.Check(f.scan, f.Size, filetype.PDF)
+	var refused *filetype.Error
+	switch {
+	case errors.As(err, &refused):
+		return fault("/"+scanPart, string(refused.Code), refused.Sentence("pindaian"))
+	case err != nil:
 		return fmt.Errorf("upload: spool: %w", err)
-	}
-	if !bytes.Equal(head, []byte("%PDF-")) {
-		return fault("/"+scanPart, "wrong_type", "Pindaian harus berupa PDF; isi berkas ini bukan PDF.")
-	}
-	tail := make([]byte, min(tailBytes, f.Size))
-	if _, err := f.scan.ReadAt(tail, f.Size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("upload: spool: %w", err)
-	}
-	if !bytes.Contains(tail, []byte("%%EOF")) {
-		return fault("/"+scanPart, "damaged", "PDF ini tidak utuh: bagian akhirnya tidak ada.")
 	}
 	return nil
 }

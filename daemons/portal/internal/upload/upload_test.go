@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/test/spoiled"
 )
 
 const boundary = "batas"
@@ -38,7 +39,7 @@ func body(t testing.TB, scan []byte) []byte {
 	return b.Bytes()
 }
 
-var whole = []byte("%PDF-1.7\n...\n%%EOF")
+var whole = spoiled.PDF()
 
 func TestScanLeavesNoFileBehind(t *testing.T) {
 	t.Parallel()

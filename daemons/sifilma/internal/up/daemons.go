@@ -239,7 +239,12 @@ const smallReserve = 1 << 20
 func (of *office) special(in instance) fleet.Values {
 	switch in.daemon {
 	case "intake":
-		return fleet.Values{"spool_dir": filepath.Join(of.Dir, "spool-"+in.name), "disk_reserve": smallReserve}
+		return fleet.Values{
+			"spool_dir": filepath.Join(of.Dir, "spool-"+in.name), "disk_reserve": smallReserve,
+			"api": fleet.Values{"portal_url": of.address("portal")},
+		}
+	case "portal":
+		return fleet.Values{"portal": fleet.Values{"intake_url": of.address("intake")}}
 	case "perso-station":
 	default:
 		return nil

@@ -87,11 +87,11 @@ func (j *Judge) one(ctx context.Context, tx *postgres.Tx, id string) error {
 		return err
 	}
 	if len(validation.Errors(found)) == 0 {
-		duplicates, err := cardlist.Store(ctx, tx, id, validation.Cards(seen, list))
+		taken, err := cardlist.Store(ctx, tx, id, validation.Cards(seen, list))
 		if err != nil {
 			return err
 		}
-		found = append(found, validation.Taken(list, duplicates)...)
+		found = append(found, validation.Taken(list, taken)...)
 	}
 	if err := validation.Save(ctx, tx, id, now.Submission, found); err != nil {
 		return err

@@ -77,3 +77,5 @@ GRANT SELECT (id, institution_id, label, scopes, networks, created_at, created_b
 GRANT INSERT ON api_key TO sifilma_portal;
 GRANT UPDATE (revoked_at, revoked_by) ON api_key TO sifilma_portal;
 GRANT UPDATE (last_used_from) ON api_key TO sifilma_intake;
+-- People fill requests in at the intake too, once they have a password of their own.
+GRANT SELECT (must_change, version) ON account TO sifilma_intake;

@@ -1,0 +1,270 @@
+package api
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/daemons/intake/internal/commit"
+	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/institution"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
+	"dukcapil.go.id/sifilma/pkg/trace"
+	"dukcapil.go.id/sifilma/pkg/validation"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+//go:embed form/*.html
+var formFiles embed.FS
+
+var formTemplates = template.Must(template.New("").Funcs(fieldFuncs).ParseFS(formFiles, "form/*.html"))
+
+// Rows that the form offers when nothing is typed yet; more appear below what is
+// typed.
+const (
+	lineRows  = 5
+	orderRows = 4
+	spareRows = 2
+)
+
+// formPage is the page on which a person fills a request in.
+type formPage struct {
+	Typed    drop.Typed
+	Key      string
+	Ticket   string // of the request that is corrected
+	Version  int64
+	Machines []institution.MachineType
+	Kinds    []pair
+	Lines    int
+	Orders   int
+	Limits   drop.Limits
+	// Result is nil until the form was sent.
+	Result *checked
+}
+
+type pair struct{ Value, Label string }
+
+// Fault returns what is wrong with a field, or nothing.
+func (p formPage) Fault(name string) string {
+	if p.Result != nil {
+		for _, e := range p.Result.Errors {
+			if e.Pointer == "/"+name {
+				return e.Detail
+			}
+		}
+	}
+	return ""
+}
+
+type page struct {
+	Title, Portal string
+	Who           string
+	Body          any
+}
+
+func (a *API) render(w http.ResponseWriter, r *http.Request, status int, title, name string, body any) {
+	var b bytes.Buffer
+	who := account(r.Context())
+	data := page{Title: title, Portal: a.cfg.PortalURL, Body: body}
+	if who.Institution != nil {
+		data.Who = who.Name + ", " + *who.Institution
+	}
+	if err := formTemplates.ExecuteTemplate(&b, name, data); err != nil {
+		web.WriteError(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // the client may be gone
+}
+
+// corrected is the request that the form corrects, from the parameter tiket; the
+// zero Request for a new one.
+func (a *API) corrected(r *http.Request) (request.Request, error) {
+	ticket := r.URL.Query().Get("tiket")
+	if ticket == "" {
+		c := client(r.Context())
+		return request.Request{InstitutionID: c.InstitutionID, Institution: c.Institution}, nil
+	}
+	is, err := request.ByTicket(r.Context(), a.db, ticket, client(r.Context()).InstitutionID)
+	if errors.Is(err, request.ErrNotFound) {
+		return is, noSuchTicket()
+	}
+	if err == nil && is.State != request.Returned {
+		return is, commit.NotReturned(is)
+	}
+	trace.Join(r.Context(), is.TraceParent)
+	return is, err
+}
+
+func (a *API) newForm(r *http.Request, is request.Request, typed drop.Typed) (formPage, error) {
+	types, err := institution.MachineTypes(r.Context(), a.db)
+	types = slices.DeleteFunc(types, func(m institution.MachineType) bool {
+		return !m.Active && (is.ID == "" || m.Code != is.MachineType) // a returned request may keep its own
+	})
+	p := formPage{
+		Typed: typed, Key: uuid.NewString(), Ticket: is.Ticket, Version: is.Version, Machines: types, Limits: a.limits,
+		Lines: max(lineRows, typed.Rows("lines")+spareRows), Orders: max(orderRows, typed.Rows("purchase_orders")+spareRows),
+	}
+	for _, kind := range []string{request.KindReader, request.KindRekamCetak} {
+		if kind == request.KindReader && client(r.Context()).Kind == institution.Dinas {
+			continue
+		}
+		p.Kinds = append(p.Kinds, pair{kind, request.KindLabels[kind]})
+	}
+	return p, err
+}
+
+// form shows the empty form, or that of a returned request with what was sent.
+func (a *API) form(w http.ResponseWriter, r *http.Request) error {
+	is, err := a.corrected(r)
+	if err != nil {
+		return err
+	}
+	typed := drop.Typed{}
+	if is.ID != "" {
+		typed = drop.TypedOf(is.Form)
+	}
+	p, err := a.newForm(r, is, typed)
+	if err != nil {
+		return err
+	}
+	if is.ID != "" {
+		found, err := validation.Load(r.Context(), a.db, is.ID, is.Submission)
+		if err != nil {
+			return err
+		}
+		p.Result = &checked{Findings: found}
+	}
+	a.render(w, r, http.StatusOK, formTitle(is), "form", p)
+	return nil
+}
+
+func formTitle(is request.Request) string {
+	if is.ID != "" {
+		return "Perbaiki permohonan " + is.Ticket
+	}
+	return "Ajukan permohonan personalisasi"
+}
+
+// typed takes in what a person filled in: it is checked, and submitted when that
+// was asked for and nothing stands against it.
+func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
+	result := "page_refused"
+	defer func() { a.counted.WithLabelValues(result).Inc() }()
+	ctx, c := r.Context(), client(r.Context())
+	actor, err := applicant(c)
+	if err != nil {
+		return err
+	}
+	actor.Name = account(ctx).Username
+	is, err := a.corrected(r)
+	if err != nil {
+		return err
+	}
+	d, typed, faults, err := a.drops.ReadTyped(ctx, r, clock.Today(a.office), is.Reference)
+	if err != nil {
+		return err
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			d.Close()
+		}
+	}()
+	p, err := a.newForm(r, is, typed)
+	if err != nil {
+		return err
+	}
+	out := checked{Errors: faults}
+	submit := typed["_do"] == "submit"
+	if out.Errors, err = a.refusals(ctx, out.Errors, d.Form, c, actor.Role, is, !submit); err != nil {
+		return err
+	}
+	p.Result = &out
+	p.Version, _ = strconv.ParseInt(typed["_version"], 10, 64) // as the person saw it
+	if _, err := uuid.Parse(typed["_key"]); err == nil {
+		p.Key = typed["_key"] // the same page sent again is the same request
+	}
+	if submit && len(out.Errors) == 0 {
+		entry := commit.Entry{Client: c, Actor: actor, By: actor.Name, Key: p.Key, Drop: d, TraceParent: trace.From(ctx)}
+		var done commit.Answer
+		form := d.Form
+		kept = true // whoever writes it closes it
+		if is.ID == "" {
+			if entry.Print, err = fingerprint("POST /api/v1/requests", d); err == nil {
+				done, err = a.writer.Submit(ctx, entry)
+			}
+		} else if entry.Print, err = fingerprint("resubmission of "+is.ID, d); err == nil {
+			done, err = a.writer.Correct(ctx, entry, is.ID, p.Version)
+		}
+		if err != nil {
+			return a.refusal(ctx, inWords(err), c, form)
+		}
+		result = "page_accepted"
+		var told commit.Accepted
+		_ = json.Unmarshal(done.Body, &told) // of our own making
+		zerolog.Ctx(ctx).Info().Str("request", told.ID).Str("ticket", told.Ticket).Bool("replayed", done.Replayed).
+			Str("account", actor.Name).Msg("drop taken")
+		w.Header().Set("Location", "terkirim?tiket="+url.QueryEscape(told.Ticket)) // relative: a proxy may serve us below a path
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
+	if err := a.judge(ctx, &out, is, d); err != nil {
+		return err
+	}
+	out.Acceptable = len(out.Errors) == 0 && len(validation.Errors(out.Findings)) == 0
+	status := http.StatusOK
+	if !out.Acceptable {
+		status = http.StatusUnprocessableEntity
+	}
+	result = "page_checked"
+	a.render(w, r, status, formTitle(is), "form", p)
+	return nil
+}
+
+// inWords says what an Idempotency-Key that is used again means on a page.
+func inWords(err error) error {
+	p := (*web.Problem)(nil)
+	if errors.As(err, &p) && p.Code() == "idempotency-key-reused" {
+		return web.Conflict("Formulir ini sudah pernah diajukan. Untuk permohonan lain, buka formulir baru.")
+	}
+	return err
+}
+
+// sent confirms a request that was submitted, and says what comes next.
+func (a *API) sent(w http.ResponseWriter, r *http.Request) error {
+	is, err := request.ByTicket(r.Context(), a.db, r.URL.Query().Get("tiket"), client(r.Context()).InstitutionID)
+	if errors.Is(err, request.ErrNotFound) {
+		return noSuchTicket()
+	}
+	if err != nil {
+		return err
+	}
+	a.render(w, r, http.StatusOK, "Permohonan sudah diterima", "sent", map[string]any{
+		"Ticket": is.Ticket, "Title": is.Title, "Cards": terbilang.FormatInt(int64(is.CardCount)), "At": terbilang.FormatDateTime(is.CreatedAt),
+		"Again": is.Submission > 1,
+	})
+	return nil
+}
+
+// asPage answers errors with a page instead of JSON.
+func (a *API) asPage(f func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := f(w, r); err != nil {
+			a.refusePerson(w, r, err)
+		}
+	}
+}

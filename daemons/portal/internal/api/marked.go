@@ -1,0 +1,48 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"dukcapil.go.id/sifilma/pkg/validation"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// markWait is how long somebody waits for the turn of a list to be marked.
+const markWait = 20 * time.Second
+
+// markedList gives the card list of the newest submission with its wrong cells
+// marked and commented, for its applicant to correct in place.
+func (a *API) markedList(w http.ResponseWriter, r *http.Request) error {
+	of, err := scoped(r.Context(), a.db, r)
+	if err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(r.Context(), markWait)
+	defer cancel()
+	list, err := a.marker.HandBack(r.Context(), wait, a.db, of)
+	var unmarkable *validation.UnmarkableError
+	switch {
+	case errors.Is(err, validation.ErrNotJudged):
+		return web.Conflict("Kiriman terakhir permohonan ini masih diperiksa. Coba lagi beberapa saat lagi.").WithCode("not-judged-yet")
+	case errors.Is(err, validation.ErrNoFindings):
+		return web.Conflict("Kiriman terakhir permohonan ini tidak memiliki temuan, sehingga tidak ada sel yang perlu ditandai.").WithCode("no-findings")
+	case errors.As(err, &unmarkable):
+		return web.Conflict(unmarkable.Detail + " Karena itu tidak ada berkas bertanda; temuannya ada pada halaman permohonan ini.").WithCode("not-markable")
+	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil:
+		return web.Unavailable(markWait)
+	case err != nil:
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": validation.MarkedName(of)}))
+	h.Set("Content-Length", strconv.Itoa(len(list)))
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	_, _ = w.Write(list) // whoever asked may be gone
+	return nil
+}

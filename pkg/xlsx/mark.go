@@ -1,0 +1,256 @@
+package xlsx
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/xuri/excelize/v2"
+)
+
+// Note is what to say of one cell.
+type Note struct {
+	Row, Col int // both count from 1
+	// Fill is the colour of the mark as RRGGBB, one of the marking's.
+	Fill string
+	// Text is the comment; its lines end with "\n".
+	Text string
+}
+
+// Marking says what to mark in a workbook that somebody else made.
+type Marking struct {
+	// Sheet holds the cells of Notes; empty when no cell is to be marked.
+	Sheet string
+	// Author signs the comments. Comments of this author from earlier are removed;
+	// those of others stay.
+	Author string
+	// Fills are the colours of marks. A cell that has one of them from earlier loses
+	// it, so they must be colours that people do not choose.
+	Fills []string
+	// Notes has a cell once at most.
+	Notes []Note
+	// Page becomes the first sheet, in place of an earlier one.
+	Page Page
+}
+
+// mostNotes bounds the comments of a sheet: Excel becomes slow with more. Cells
+// after them are filled and bear no comment.
+const mostNotes = 25_000
+
+// mostGrid bounds the cells that excelize makes of a sheet: it fills each row
+// up to its last cell, at some 150 bytes each.
+const mostGrid = 1_500_000
+
+// mostPlain bounds the parts that excelize reads whole into its structures,
+// which are many times larger than the parts.
+const mostPlain = 8 << 20
+
+// Mark writes the workbook of size bytes to w with the marks. What it does not
+// touch stays as excelize keeps it. A workbook that cannot be read or is beyond
+// the limits gives *Error, and nothing is written.
+func Mark(w io.Writer, r io.ReaderAt, size int64, limits Limits, m Marking) (err error) {
+	book, err := Open(r, size, limits)
+	if err != nil {
+		return err
+	}
+	for _, f := range book.parts {
+		if f.UncompressedSize64 > mostPlain && readWhole(partKey(f.Name)) {
+			return refuse(TooLarge, f.Name, "more than %d bytes", mostPlain)
+		}
+	}
+	// Excelize takes the structure of a file on trust; whoever made this one may
+	// have meant to break it.
+	defer func() {
+		if v := recover(); v != nil {
+			err = refuse(Damaged, "", "excelize: %v", v)
+		}
+	}()
+	f, err := excelize.OpenReader(io.NewSectionReader(r, 0, size), excelize.Options{
+		UnzipSizeLimit: book.limits.UnzippedBytes, UnzipXMLSizeLimit: book.limits.PartBytes,
+	})
+	if err != nil {
+		return refuse(Damaged, "", "excelize: %v", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	k := &marker{book: book, file: f, parts: partsOf(f), m: m, styles: map[[2]int]int{}, fills: map[string]int{}}
+	if err := k.mark(); err != nil {
+		return k.refused(err)
+	}
+	var out bytes.Buffer
+	if err := f.Write(&out); err != nil {
+		return k.refused(err)
+	}
+	// What excelize could only half read it has cut short without a word.
+	if _, err := Open(bytes.NewReader(out.Bytes()), int64(out.Len()), Limits{FileBytes: 1 << 40, UnzippedBytes: 1 << 40, Entries: 1 << 20}); err != nil {
+		return refuse(Damaged, "", "what is written cannot be read: %v", err)
+	}
+	if _, err := w.Write(out.Bytes()); err != nil {
+		return fmt.Errorf("xlsx: write: %w", err)
+	}
+	return nil
+}
+
+// readWhole says whether excelize makes structures of a part when it opens the
+// workbook.
+func readWhole(key string) bool {
+	return strings.HasSuffix(key, ".xml") && !strings.HasPrefix(key, "xl/worksheets/") && !strings.HasPrefix(key, "xl/media/") &&
+		!strings.Contains(key, "sharedstrings") && !strings.Contains(key, "comment")
+}
+
+// marker marks one workbook.
+type marker struct {
+	book  *Workbook
+	file  *excelize.File
+	parts parts
+	m     Marking
+
+	survey survey
+	styles map[[2]int]int // with another fill: by style and fill
+	fills  map[string]int // by colour
+}
+
+// refused makes errors of excelize what they are: faults of the file.
+func (k *marker) refused(err error) error {
+	var refused *Error
+	if errors.As(err, &refused) {
+		return err
+	}
+	return refuse(Damaged, k.m.Sheet, "%v", err)
+}
+
+func (k *marker) mark() error {
+	k.parts.unselectTabs()
+	if err := k.haveStyles(); err != nil {
+		return err
+	}
+	if k.m.Sheet != "" {
+		if err := k.markCells(); err != nil {
+			return err
+		}
+	}
+	return k.addPage()
+}
+
+// plainStyles are the styles of a workbook that came without any.
+const plainStyles = xmlHead + `<styleSheet xmlns="` + mainNamespace + `"><fonts count="1"><font><sz val="11"/><name val="Calibri"/></font></fonts>` +
+	`<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>` +
+	`<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>` +
+	`<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>` +
+	`<cellXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/></cellXfs></styleSheet>`
+
+// haveStyles gives styles to a workbook without: programs write such, and
+// excelize cannot add to nothing.
+func (k *marker) haveStyles() error {
+	const part = "xl/styles.xml"
+	if k.book.stylesPart != "" || k.parts.load(part) != nil {
+		return nil
+	}
+	main, err := k.book.mainPart()
+	if err != nil {
+		return err
+	}
+	k.parts.store(part, []byte(plainStyles))
+	k.file.Styles = nil // read anew
+	if _, err := k.parts.relate(main, "styles", part); err != nil {
+		return err
+	}
+	if err := k.parts.declare(part, "application/vnd.openxmlformats-officedocument.spreadsheetml.styles+xml"); err != nil {
+		return err
+	}
+	_, err = k.file.NewStyle(&excelize.Style{})
+	return err
+}
+
+func (k *marker) markCells() error {
+	i := slices.IndexFunc(k.book.sheets, func(s Sheet) bool { return s.Name == k.m.Sheet })
+	if i < 0 {
+		return refuse(NoSheet, k.m.Sheet, "no such sheet")
+	}
+	part := k.book.sheets[i].part
+	var err error
+	if k.survey, err = k.book.surveySheet(part, k.markedStyles()); err != nil {
+		return err
+	}
+	notes, err := k.openNotes(part)
+	if err != nil {
+		return err
+	}
+	for _, c := range k.survey.marked {
+		if err := k.fill(c.col, c.row, 0); err != nil { // fill 0 is none, ECMA-376 part 1 section 18.8.21
+			return err
+		}
+	}
+	for _, n := range k.m.Notes {
+		id, err := k.fillOf(n.Fill)
+		if err == nil {
+			err = k.fill(n.Col, n.Row, id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return notes.write(k)
+}
+
+// markedStyles are the cell styles that have the fill of a mark.
+func (k *marker) markedStyles() map[int]bool {
+	marked := map[int]bool{}
+	sheet := k.file.Styles
+	if sheet == nil || sheet.CellXfs == nil || sheet.Fills == nil {
+		return marked
+	}
+	for i, xf := range sheet.CellXfs.Xf {
+		if xf.FillID == nil || *xf.FillID < 0 || *xf.FillID >= len(sheet.Fills.Fill) {
+			continue
+		}
+		fill := sheet.Fills.Fill[*xf.FillID]
+		if fill == nil || fill.PatternFill == nil || fill.PatternFill.FgColor == nil {
+			continue
+		}
+		colour := fill.PatternFill.FgColor.RGB // AARRGGBB
+		marked[i] = len(colour) == 8 && slices.ContainsFunc(k.m.Fills, func(m string) bool { return strings.EqualFold(m, colour[2:]) })
+	}
+	return marked
+}
+
+// fillOf is the number of a solid fill in the workbook's styles.
+func (k *marker) fillOf(colour string) (int, error) {
+	if id, ok := k.fills[colour]; ok {
+		return id, nil
+	}
+	style, err := k.file.NewStyle(&excelize.Style{Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{colour}}})
+	if err != nil {
+		return 0, err
+	}
+	id := *k.file.Styles.CellXfs.Xf[style].FillID
+	k.fills[colour] = id
+	return id, nil
+}
+
+// fill gives a cell another fill and leaves all else of its style.
+func (k *marker) fill(col, row, fill int) error {
+	ref := Cell{Row: row, Col: col}.Ref()
+	style, err := k.file.GetCellStyle(k.m.Sheet, ref)
+	if err != nil {
+		return err
+	}
+	next, ok := k.styles[[2]int{style, fill}]
+	if !ok {
+		// A style read by excelize and made anew would lose some of its font; a copy
+		// of its row in the table loses nothing.
+		table := k.file.Styles.CellXfs
+		if table == nil || style < 0 || style >= len(table.Xf) {
+			return fmt.Errorf("style %d is not there", style)
+		}
+		own, yes := table.Xf[style], true
+		own.FillID, own.ApplyFill = &fill, &yes
+		table.Xf = append(table.Xf, own)
+		table.Count = len(table.Xf)
+		next = len(table.Xf) - 1
+		k.styles[[2]int{style, fill}] = next
+	}
+	return k.file.SetCellStyle(k.m.Sheet, ref, ref, next)
+}
