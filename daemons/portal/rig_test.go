@@ -86,6 +86,12 @@ func (o *office) seed() {
 		if bank, err = institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Lembaga, Name: "PT Bank Contoh Nusantara"}); err != nil {
 			return err
 		}
+		if err := institution.EnsurePKS(ctx, tx, institution.PKS{
+			Number: "119/1/2026", InstitutionID: bank.ID, State: institution.PKSInForce,
+			ValidFrom: clock.MustParseDate("2026-01-01"), ValidTo: clock.MustParseDate("2026-12-31"),
+		}); err != nil {
+			return err
+		}
 		if otherBank, err = institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Lembaga, Name: "PT Bank Lain"}); err != nil {
 			return err
 		}
@@ -116,7 +122,7 @@ func (o *office) seed() {
 // join makes an account with a session; its password is nobody's.
 func (o *office) join(a identity.Account) {
 	o.t.Helper()
-	a.ID = uuid.NewString()
+	a.ID, a.Version = uuid.NewString(), 1
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		return tx.ExecOne(ctx, `INSERT INTO account (id, username, name, role, institution_id, password_hash) VALUES ($1,$2,$3,$4,$5,'-')`,
 			a.ID, a.Username, a.Name, string(a.Role), a.InstitutionID)

@@ -70,7 +70,7 @@ func TestAPIKey(t *testing.T) {
 		key, err = identity.NewAPIKey(ctx, tx, in.ID, "uji", []string{identity.ScopeRequestWrite}, noon.AddDate(0, 0, 30))
 		return err
 	}))
-	c, err := identity.CheckAPIKey(ctx, db, key, noon)
+	c, err := identity.CheckAPIKey(ctx, db, key, "203.0.113.7", noon)
 	require.NoError(t, err)
 	require.Equal(t, "PT Produsen Contoh", c.Institution)
 	require.True(t, c.May(identity.ScopeRequestWrite))
@@ -79,10 +79,10 @@ func TestAPIKey(t *testing.T) {
 	for name, bad := range map[string]string{
 		"empty": "", "no prefix": strings.TrimPrefix(key, "filma_"), "other secret": key[:len(key)-1] + "!", "cut": key[:20],
 	} {
-		_, err := identity.CheckAPIKey(ctx, db, bad, noon)
+		_, err := identity.CheckAPIKey(ctx, db, bad, "203.0.113.7", noon)
 		require.ErrorIs(t, err, identity.ErrBadKey, name)
 	}
-	_, err = identity.CheckAPIKey(ctx, db, key, noon.AddDate(0, 0, 31))
+	_, err = identity.CheckAPIKey(ctx, db, key, "203.0.113.7", noon.AddDate(0, 0, 31))
 	require.ErrorIs(t, err, identity.ErrBadKey, "expired")
 
 	for name, c := range map[string]struct {

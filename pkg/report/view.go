@@ -204,7 +204,11 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 	v.Handovers = showHandovers(handovers)
 	v.Documents = showDocuments(documents, outside)
 	v.Percent = percent(v, documents, handovers)
-	v.Waiting = waits(v, machine.Role(applicant.Kind), documents, handovers)
+	waiting := waitList(waits(v, machine.Role(applicant.Kind), documents, handovers))
+	if err := waiting.underWithdrawn(ctx, rd, r); err != nil {
+		return nil, err
+	}
+	v.Waiting = waiting
 	for _, w := range v.Waiting {
 		v.WaitingFor = appendNew(v.WaitingFor, w.Role)
 	}

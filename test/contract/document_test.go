@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/handover"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
@@ -202,6 +204,14 @@ func TestStatesAreThoseOfTheMachines(t *testing.T) {
 		require.ElementsMatch(t, states, words(s.Enum), name)
 	}
 	require.Equal(t, request.KindLabels, labels(t, d.Components.Schemas["Kind"].Value))
+	require.Equal(t, institution.KindLabels, labels(t, d.Components.Schemas["InstitutionKind"].Value))
+	require.Equal(t, institution.PKSLabels, labels(t, d.Components.Schemas["PKSStatus"].Value))
+	roles := labels(t, d.Components.Schemas["Role"].Value)
+	require.Len(t, roles, len(identity.Roles))
+	for _, role := range identity.Roles {
+		require.Equal(t, request.RoleLabels[role], roles[string(role)], role)
+	}
+	require.ElementsMatch(t, identity.Scopes, words(d.Components.Schemas["Scope"].Value.Enum))
 	require.Equal(t, letter.KindLabels, labels(t, d.Components.Schemas["Document"].Value.Properties["kind"].Value))
 }
 

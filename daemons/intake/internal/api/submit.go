@@ -83,7 +83,7 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 	}
 	print, err := fingerprint(target, d.Form, d.Files)
 	if err == nil {
-		err = a.known(ctx, d.Form, actor.Role)
+		err = a.known(ctx, d.Form, actor.Role, fixedReference == "")
 	}
 	if err != nil {
 		d.Close()
@@ -111,8 +111,9 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 // keyName is how the audit names the software that has a key.
 func keyName(c identity.Client) string { return "api-key:" + c.KeyID }
 
-// known checks the form against the master data, before anything is written.
-func (a *API) known(ctx context.Context, f request.Form, role machine.Role) error {
+// known checks the form against the master data, before anything is written. Only
+// a new request must name a machine type that is still in use.
+func (a *API) known(ctx context.Context, f request.Form, role machine.Role, fresh bool) error {
 	if role == request.Dinas && f.Kind == request.KindReader {
 		return web.Unprocessable("Ada isian yang perlu diperbaiki.", web.FieldError{
 			Pointer: "/kind", Code: "not_for_dinas", Detail: "Dinas hanya dapat mengajukan SAM Rekam Cetak (rekam_cetak).",
@@ -121,9 +122,17 @@ func (a *API) known(ctx context.Context, f request.Form, role machine.Role) erro
 	if _, ok := a.machineTypes.get(f.MachineType, a.machine.Now()); ok {
 		return nil
 	}
-	_, err := institution.MachineTypeByCode(ctx, a.db, f.MachineType)
+	m, err := institution.MachineTypeByCode(ctx, a.db, f.MachineType)
 	if errors.Is(err, institution.ErrNotFound) {
 		return unknownMachineType()
+	}
+	if err == nil && !m.Active {
+		if !fresh {
+			return nil
+		}
+		return web.Unprocessable("Ada isian yang perlu diperbaiki.", web.FieldError{
+			Pointer: "/machine_type", Code: "inactive", Detail: "Jenis Mesin \"" + m.Name + "\" tidak lagi dipakai untuk permohonan baru.",
+		})
 	}
 	if err == nil {
 		a.machineTypes.put(f.MachineType, struct{}{}, a.machine.Now())

@@ -14,7 +14,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
-func (a *API) desk() needs.Desk { return needs.Desk{DB: a.db, Office: a.office} }
+func (a *API) needDesk() needs.Desk { return needs.Desk{DB: a.db, Office: a.office} }
 
 // mountNeeds adds the routes of a lembaga's requests.
 func (a *API) mountNeeds(r chi.Router) {
@@ -98,7 +98,7 @@ func (a *API) moveNeed(verb machine.Verb) func(w http.ResponseWriter, r *http.Re
 			return err
 		}
 		number := chi.URLParam(r, "number")
-		if err := a.desk().Take(r.Context(), signin.Account(r), number, verb, version, reason); err != nil {
+		if err := a.needDesk().Take(r.Context(), signin.Account(r), number, verb, version, reason); err != nil {
 			return err
 		}
 		return a.showNeed(w, r, http.StatusOK, number)
@@ -114,7 +114,7 @@ func (a *API) submitNeed(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer p.Close()
-	made, err := a.desk().Submit(r.Context(), signin.Account(r), p)
+	made, err := a.needDesk().Submit(r.Context(), signin.Account(r), p)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (a *API) resubmitNeed(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer p.Close()
-	made, err := a.desk().Resubmit(r.Context(), signin.Account(r), chi.URLParam(r, "number"), version, p)
+	made, err := a.needDesk().Resubmit(r.Context(), signin.Account(r), chi.URLParam(r, "number"), version, p)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (p *Pages) mountNeeds(inside chi.Router) {
 	uploads.Post(needsPath+"/{number}/perbaiki", p.handle(p.correctNeed))
 }
 
-func (p *Pages) desk() needs.Desk { return needs.Desk{DB: p.db, Office: p.office} }
+func (p *Pages) needDesk() needs.Desk { return needs.Desk{DB: p.db, Office: p.office} }
 
 // needs shows the Tabel Permohonan Personalisasi: to a produsen what it is asked
 // for, to a lembaga what it asked.
@@ -223,7 +223,7 @@ func (p *Pages) moveNeed(verb machine.Verb) func(w http.ResponseWriter, r *http.
 		q := url.Values{}
 		err = need.ErrReasonMissing
 		if utf8.RuneCountInString(reason) <= maxReason {
-			err = p.desk().Take(r.Context(), who, number, verb, version, reason)
+			err = p.needDesk().Take(r.Context(), who, number, verb, version, reason)
 		}
 		var illegal *machine.IllegalError
 		switch {
@@ -281,7 +281,7 @@ func (p *Pages) askNeed(w http.ResponseWriter, r *http.Request) error {
 		defer parcel.Close()
 		form.Values = parcel.Fields
 		var made need.Need
-		if made, err = p.desk().Submit(r.Context(), signin.Account(r), parcel); err == nil {
+		if made, err = p.needDesk().Submit(r.Context(), signin.Account(r), parcel); err == nil {
 			http.Redirect(w, r, needsPath+"/"+made.Number+"?sudah=diajukan", http.StatusSeeOther)
 			return nil
 		}
@@ -308,7 +308,7 @@ func (p *Pages) correctNeed(w http.ResponseWriter, r *http.Request) error {
 		defer parcel.Close()
 		form.Values = parcel.Fields
 		version, _ := strconv.ParseInt(parcel.Fields["versi"], 10, 64) // none is not the present one
-		if _, err = p.desk().Resubmit(r.Context(), who, v.Number, version, parcel); err == nil {
+		if _, err = p.needDesk().Resubmit(r.Context(), who, v.Number, version, parcel); err == nil {
 			http.Redirect(w, r, needsPath+"/"+v.Number+"?sudah=diajukan", http.StatusSeeOther) //nolint:gosec // the number is the row's, not the address's
 			return nil
 		}

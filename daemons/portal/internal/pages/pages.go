@@ -21,6 +21,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
@@ -47,6 +48,7 @@ type Pages struct {
 	intake string // where people fill requests in; empty when it is not known
 	sheets map[string]*template.Template
 	assets map[string]asset // by the name in their address
+	desk   *masterdata.Desk
 }
 
 type asset struct {
@@ -57,7 +59,10 @@ type asset struct {
 // New returns the pages; intake is the address of the intake as browsers see it,
 // or empty.
 func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, intake string) *Pages {
-	p := &Pages{db: db, office: office, door: door, spool: spool, intake: intake, sheets: map[string]*template.Template{}, assets: map[string]asset{}}
+	p := &Pages{
+		db: db, office: office, door: door, spool: spool, intake: intake, desk: masterdata.New(db, office, door.Now),
+		sheets: map[string]*template.Template{}, assets: map[string]asset{},
+	}
 	addresses := p.readAssets()
 	words := words()
 	words["asset"] = func(name string) (string, error) {
@@ -66,7 +71,9 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 		}
 		return addresses[name], nil
 	}
-	for _, name := range []string{"landing", "login", "list", "request", "needs", "need", "need-new", "shelf", "error"} {
+	for _, name := range []string{
+		"landing", "login", "list", "request", "needs", "need", "need-new", "shelf", "error", "form", "keys", "rows", "secret",
+	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
 			ParseFS(files, "templates/layout.html", "templates/need-fields.html", "templates/"+name+".html")) // embedded: parsed in every test
 	}
@@ -107,6 +114,8 @@ func (p *Pages) Mount(root chi.Router) {
 	site.Post("/masuk", p.login)
 	site.Post("/keluar", p.logout)
 	inside := site.With(p.door.Require(p.toLogin))
+	p.mountOwn(site.With(p.door.RequireAny(p.toLogin)), inside)
+	p.mountData(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
 	p.mountNeeds(inside)
@@ -142,6 +151,10 @@ func (p *Pages) static(w http.ResponseWriter, r *http.Request) {
 
 // toLogin sends whoever has no session to sign in, and back afterwards.
 func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, signin.ErrMustChange) {
+		http.Redirect(w, r, passwordPath, http.StatusSeeOther)
+		return
+	}
 	if !errors.Is(err, identity.ErrNoSession) {
 		p.fail(w, r, err)
 		return
@@ -202,6 +215,8 @@ type sheet struct {
 	Account   *identity.Account
 	RoleLabel string
 	Shelf     *shelfLink // for whoever looks after it
+	Keeper    bool       // looks after the master data
+	Outside   bool       // of an institution
 	Apply     string     // where this account fills a request in, if it may
 	Now       time.Time
 	Build     string
@@ -217,7 +232,8 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	s := sheet{Title: title, Now: p.office.Now(), Build: daemon.BuildID(), Body: body}
 	if a := signin.Account(r); a.ID != "" {
 		s.Account, s.RoleLabel = &a, request.RoleLabels[a.Role]
-		if p.intake != "" && request.Machine.May("", request.Submit, a.Role) == nil {
+		s.Keeper, s.Outside = masterdata.May(a.Role) && !a.MustChange, report.Outside(a) && !a.MustChange
+		if p.intake != "" && !a.MustChange && request.Machine.May("", request.Submit, a.Role) == nil {
 			s.Apply = p.intake + "/pengajuan"
 		}
 	}
@@ -228,8 +244,10 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 		s.Section = "permintaan"
 	case "shelf":
 		s.Section = "antrean-gagal"
+	default:
+		s.Section, _, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	}
-	if s.Account != nil && shelf.May(s.Account.Role) {
+	if s.Account != nil && !s.Account.MustChange && shelf.May(s.Account.Role) {
 		open, err := rabbit.CountShelf(r.Context(), p.db)
 		if err != nil { // the page stands without the number
 			zerolog.Ctx(r.Context()).Debug().Err(err).Msg("the shelf cannot be counted")
