@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -73,6 +74,13 @@ func TestCheckBeforeSending(t *testing.T) {
 		"/title": "missing", "/letter": "wrong_type", "/card_count": "card_count", "/pks_number": "pks_unknown",
 		"daftar!Daftar!B3": "serial_form", "/lines": "lines_count", "/purchase_orders": "po_too_small",
 	}, bad.codes(), "all at once: what the intake refuses and what the validator finds")
+
+	p = whole(t)
+	p.form["machine_type"], p.form["pks_number"], p.form["lines"] = "a\x00", "b\x00", slices.Repeat([]any{map[string]any{}}, 20_000)
+	odd := o.check(t, checks, p).codes()
+	require.Equal(t, "bad_character", odd["/machine_type"])
+	require.Equal(t, "bad_character", odd["/pks_number"])
+	require.Equal(t, "too_many", odd["/lines"])
 
 	p = whole(t)
 	p.form["machine_type"] = "X"

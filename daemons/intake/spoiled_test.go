@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,13 +10,20 @@ import (
 	"dukcapil.go.id/sifilma/test/spoiled"
 )
 
-// What is spoiled is the sender's fault also through the whole of the intake:
-// each is refused with its one reason, none is an answer of 500.
+// What is spoiled is the sender's fault also through the whole of the intake: one
+// of each reason, and every bomb, is refused with its one reason and no answer of
+// 500. The whole table goes through the reader of drops in its own package.
 func TestSpoiledFilesOverHTTP(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
+	seen := map[string]bool{"": true} // accepted
+	skip := func(name, code string) bool {
+		known := seen[code]
+		seen[code] = true
+		return known && (code == "" || !strings.HasPrefix(name, "bomb"))
+	}
 	for _, p := range spoiled.Papers(t) {
-		if p.Code == "" {
+		if skip(p.Name, p.Code) {
 			continue
 		}
 		drop := whole(t)
@@ -29,7 +37,7 @@ func TestSpoiledFilesOverHTTP(t *testing.T) {
 		require.Equal(t, map[string]string{"/letter": p.Code}, r.pointers(), p.Name)
 	}
 	for _, s := range spoiled.Sheets(t) {
-		if s.Refused == "" {
+		if skip(s.Name, s.Refused) {
 			continue
 		}
 		drop := whole(t)

@@ -116,3 +116,31 @@ func BenchmarkCheck(b *testing.B) {
 		})
 	}
 }
+
+// What makes a reader look at the same bytes over and over is refused in about the
+// time of a few readings; without a bound each of these takes minutes.
+func TestWorkIsBounded(t *testing.T) {
+	t.Parallel()
+	const size = 3 << 20
+	fill := func(piece string) string { return strings.Repeat(piece, size/len(piece)) }
+	for name, middle := range map[string]string{
+		"texts without an end":        fill("1 0 obj<"),
+		"trailers without an end":     fill("trailer<"),
+		"a comment behind each":       fill("1 0 obj<</Length 1>>%"),
+		"streams without an end":      fill("1 0 obj<</Type/ObjStm/N 1/First 1>>stream\n"),
+		"numbers in a row":            fill("1 0 obj 1 2 "),
+		"brackets":                    fill("1 0 obj[[[[[[[["),
+		"a comment over all of it":    "%" + fill("1 0 obj "),
+		"names that never end":        "1 0 obj<<" + fill("/A"),
+		"a text over all of it":       "1 0 obj(" + fill("(a"),
+		"the same object many times":  fill("1 0 obj<</Type/Catalog/Pages 1 0 R>>endobj "),
+		"many catalogs without pages": fill("2 0 obj<</Type/Catalog>>endobj "),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := check([]byte("%PDF-1.7\n" + middle + "\nstartxref\n9\n%%EOF\n"))
+			var refused *filetype.Error
+			require.ErrorAs(t, err, &refused)
+		})
+	}
+}

@@ -16,6 +16,8 @@ const (
 	maxKept     = 8        // unpacked streams of objects
 	maxChain    = 8        // references from one to the next, and streams that need each other
 	maxRead     = 64 << 20 // bytes of objects, those read again too
+	workAtLeast = 32 << 20 // bytes looked at, those looked at again too,
+	workPerByte = 6        // and so many times the whole file
 )
 
 // pdfFile finds the objects of a file.
@@ -27,6 +29,7 @@ type pdfFile struct {
 	rebuilt bool
 
 	unpacked, read int // bytes so far
+	work           *pdfWork
 	kept           map[int]*pdfBundle
 	order          []int
 	nested         int // streams that are being unpacked
@@ -46,8 +49,11 @@ type pdfBundle struct {
 }
 
 func newPDFFile(b []byte) *pdfFile {
-	return &pdfFile{b: b, shift: max(0, bytes.Index(b[:min(len(b), headerWithin)], []byte("%PDF-"))), table: map[int]pdfPlace{}, kept: map[int]*pdfBundle{}}
+	return &pdfFile{b: b, shift: max(0, bytes.Index(b[:min(len(b), headerWithin)], []byte("%PDF-"))), table: map[int]pdfPlace{}, kept: map[int]*pdfBundle{}, work: &pdfWork{workAtLeast + workPerByte*len(b)}}
 }
+
+// from reads from an offset of the file.
+func (p *pdfFile) from(at int) *pdfReader { return &pdfReader{b: p.b, at: at, work: p.work} }
 
 // exhaustedError says that a file asks for more work than any paper does.
 type exhaustedError struct{ what string }
@@ -103,7 +109,7 @@ func (p *pdfFile) readTable(at int) (pdfDict, bool) {
 		if at < 0 || at >= len(p.b) {
 			continue
 		}
-		r := &pdfReader{b: p.b, at: at}
+		r := p.from(at)
 		if r.keyword("xref") {
 			return p.plainTable(r)
 		}
@@ -262,7 +268,7 @@ func (p *pdfFile) find(number int) (any, error) {
 func (p *pdfFile) object(r *pdfReader) (any, error) {
 	begin := r.at
 	value, err := r.object(0)
-	if p.read += r.at - begin; p.read > maxRead {
+	if p.read += r.at - begin; p.read > maxRead || p.work.done() {
 		return nil, &exhaustedError{"objects"}
 	}
 	return value, err
@@ -274,7 +280,7 @@ func (p *pdfFile) reader(number, offset int) (*pdfReader, error) {
 		if at < 0 || at >= len(p.b) {
 			continue
 		}
-		r := &pdfReader{b: p.b, at: at}
+		r := p.from(at)
 		if got, ok := r.header(); ok && got == number {
 			return r, nil
 		}
@@ -291,7 +297,7 @@ func (p *pdfFile) fromBundle(number, within int) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("object %d is not in stream %d", number, within)
 	}
-	return p.object(&pdfReader{b: bundle.b, at: at})
+	return p.object(&pdfReader{b: bundle.b, at: at, work: p.work})
 }
 
 // bundle unpacks a stream of objects, or gives it again.
@@ -327,7 +333,7 @@ func (p *pdfFile) bundle(number int) (*pdfBundle, error) {
 		return nil, errors.New("a stream of objects without its head")
 	}
 	bundle := &pdfBundle{b: raw, at: map[int]int{}}
-	head := &pdfReader{b: raw[:first]}
+	head := &pdfReader{b: raw[:first], work: p.work}
 	for range n {
 		number, ok := head.count()
 		at, also := head.count()
@@ -410,11 +416,19 @@ func (p *pdfFile) packed(d pdfDict, r *pdfReader) ([]byte, error) {
 		return nil, err
 	}
 	if n, ok := whole(length); ok && n >= 0 && n <= len(p.b)-at {
-		if after := (&pdfReader{b: p.b, at: at + n}); after.keyword("endstream") {
+		if after := p.from(at + n); after.keyword("endstream") {
 			return p.b[at : at+n], nil
 		}
 	}
 	n := bytes.Index(p.b[at:], []byte("endstream"))
+	if r.at = at; n < 0 {
+		r.spend(len(p.b) - at)
+	} else {
+		r.spend(n)
+	}
+	if p.work.done() {
+		return nil, &exhaustedError{"streams"}
+	}
 	if n < 0 {
 		return nil, errors.New("a stream without an end")
 	}

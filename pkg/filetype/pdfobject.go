@@ -22,11 +22,28 @@ const (
 
 var errSyntax = errors.New("no PDF object")
 
+// pdfWork is how many bytes may still be looked at, those looked at again too:
+// what makes a reader go over the same bytes again and again is no paper.
+type pdfWork struct{ left int }
+
+func (w *pdfWork) done() bool { return w.left < 0 }
+
 // pdfReader reads objects from b.
 type pdfReader struct {
 	b      []byte
 	at     int
-	values int // read so far
+	values int      // read so far
+	work   *pdfWork // nil counts nothing
+}
+
+// spend counts bytes that were looked at; when none are left, the file ends.
+func (r *pdfReader) spend(n int) {
+	if r.work == nil {
+		return
+	}
+	if r.work.left -= n; r.work.done() {
+		r.at = len(r.b)
+	}
 }
 
 func pdfSpace(c byte) bool {
@@ -42,6 +59,8 @@ func pdfDelimiter(c byte) bool {
 }
 
 func (r *pdfReader) space() {
+	begin := r.at
+	defer func() { r.spend(r.at - begin) }()
 	for r.at < len(r.b) {
 		switch c := r.b[r.at]; {
 		case pdfSpace(c):
@@ -63,7 +82,9 @@ func (r *pdfReader) word() []byte {
 	for r.at < len(r.b) && !pdfSpace(r.b[r.at]) && !pdfDelimiter(r.b[r.at]) {
 		r.at++
 	}
-	return r.b[begin:r.at]
+	word := r.b[begin:r.at]
+	r.spend(len(word))
+	return word
 }
 
 // keyword passes over the word when it comes next.
@@ -73,7 +94,9 @@ func (r *pdfReader) keyword(word string) bool {
 		r.at += len(word)
 		return true
 	}
-	r.at = before
+	if r.at = before; r.work != nil && r.work.done() {
+		r.at = len(r.b)
+	}
 	return false
 }
 
@@ -82,7 +105,9 @@ func (r *pdfReader) count() (int, bool) {
 	before := r.at
 	n, err := strconv.ParseUint(string(r.word()), 10, 31)
 	if err != nil {
-		r.at = before
+		if r.at = before; r.work != nil && r.work.done() {
+			r.at = len(r.b)
+		}
 		return 0, false
 	}
 	return int(n), true
@@ -111,8 +136,10 @@ func (r *pdfReader) object(depth int) (any, error) {
 	case c == '<':
 		end := bytes.IndexByte(r.b[r.at:], '>')
 		if end < 0 {
+			r.spend(len(r.b) - r.at)
 			return nil, errSyntax
 		}
+		r.spend(end)
 		r.at += end + 1
 		return pdfText{}, nil
 	}
@@ -130,7 +157,9 @@ func (r *pdfReader) simple() (any, error) {
 		r.at = after
 		return float64(number), nil
 	}
-	r.at = before
+	if r.at = before; r.work != nil && r.work.done() {
+		return nil, errSyntax
+	}
 	word := string(r.word())
 	switch word {
 	case "null":
@@ -152,6 +181,7 @@ func (r *pdfReader) name() pdfName {
 		r.at++
 	}
 	word := r.b[begin:r.at]
+	r.spend(len(word))
 	if bytes.IndexByte(word, '#') < 0 {
 		return pdfName(word)
 	}
@@ -170,7 +200,8 @@ func (r *pdfReader) name() pdfName {
 }
 
 func (r *pdfReader) text() error {
-	depth := 0
+	depth, begin := 0, r.at
+	defer func() { r.spend(r.at - begin) }()
 	for ; r.at < len(r.b); r.at++ {
 		switch r.b[r.at] {
 		case '\\':

@@ -9,8 +9,11 @@ import (
 // header stands, the last of a number counting, and the trailer.
 func (p *pdfFile) rebuild() error {
 	p.rebuilt = true
-	var bundles []int
+	bundles, bundled := []int{}, map[int]bool{}
 	for at := 0; ; {
+		if p.work.done() {
+			return &exhaustedError{"objects"}
+		}
 		i := bytes.Index(p.b[at:], []byte("obj"))
 		if i < 0 {
 			break
@@ -23,7 +26,7 @@ func (p *pdfFile) rebuild() error {
 		if p.table[number] = (pdfPlace{offset: begin}); len(p.table) > maxObjects {
 			return &exhaustedError{"objects"}
 		}
-		r := &pdfReader{b: p.b, at: at}
+		r := p.from(at)
 		value, err := p.object(r)
 		if isExhausted(err) {
 			return err
@@ -35,7 +38,9 @@ func (p *pdfFile) rebuild() error {
 		at = r.at
 		switch d["Type"] {
 		case pdfName("ObjStm"):
-			bundles = append(bundles, number)
+			if !bundled[number] {
+				bundles, bundled[number] = append(bundles, number), true
+			}
 		case pdfName("XRef"):
 			p.mend(d)
 		case pdfName("Catalog"):
@@ -72,7 +77,7 @@ func (p *pdfFile) trailers() error {
 			return nil
 		}
 		at += i + len("trailer")
-		value, err := p.object(&pdfReader{b: p.b, at: at})
+		value, err := p.object(p.from(at))
 		if isExhausted(err) {
 			return err
 		}

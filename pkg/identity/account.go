@@ -18,6 +18,7 @@ import (
 
 	"github.com/alexedwards/argon2id"
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -198,6 +199,22 @@ func StartSession(ctx context.Context, db *postgres.DB, a Account, now time.Time
 		return "", fmt.Errorf("identity: starting session: %w", err)
 	}
 	return token, nil
+}
+
+// ActiveAccounts returns which of the accounts, by their ids, may get in and have
+// a password of their own: for whoever looked at their sessions a moment ago.
+func ActiveAccounts(ctx context.Context, r postgres.Reader, ids []string) (map[string]bool, error) {
+	var found []string
+	if err := r.Select(ctx, &found, `
+		SELECT a.id FROM account a LEFT JOIN institution i ON i.id = a.institution_id
+		WHERE a.id = ANY ($1::uuid[]) AND `+activeAccount+` AND NOT a.must_change`, pq.Array(ids)); err != nil {
+		return nil, fmt.Errorf("identity: looking at accounts again: %w", err)
+	}
+	active := make(map[string]bool, len(found))
+	for _, id := range found {
+		active[id] = true
+	}
+	return active, nil
 }
 
 // SessionCookie is the name of the cookie that holds a session's token. Behind

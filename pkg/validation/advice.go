@@ -38,10 +38,11 @@ var advices = map[string]string{
 	"po_too_small":             "Kurangi jumlah kartu, atau lampirkan PO yang cukup.",
 	"po_chain":                 "Lengkapi isian dan salinan PO dari lembaga pengguna sampai kepada lembaga Anda.",
 	"po_lembaga_small":         "Kurangi jumlah kartu untuk lembaga itu, atau lampirkan PO yang cukup.",
-	"pks_unknown":              "Periksa nomor PKS, atau hubungi Subdit KI bila PKS itu baru.",
+	"po_repeated":              "Hapus baris yang berulang.",
+	"po_reseller_small":        "Lengkapi isian dan salinan PO reseller kepada pemasok berikutnya.",
+	"pks_unknown":              "Periksa nomor PKS dan nama lembaga penggunanya, atau hubungi Subdit KI bila PKS itu baru.",
 	"pks_withdrawn":            "Pakai PKS yang masih berlaku.",
 	"pks_not_in_force":         "Pakai PKS yang masih berlaku.",
-	"pks_other_lembaga":        "Pakai PKS milik lembaga pengguna pada permohonan ini.",
 }
 
 // Advice says in an Indonesian sentence what to do about a finding.

@@ -3,6 +3,7 @@ package validation
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -25,41 +26,51 @@ func (c *check) purchaseOrders() error {
 		return nil
 	}
 	produsen := sameName(c.r.Institution)
-	readers, ends := 0, 0
-	for _, o := range c.r.Orders {
-		if sameName(o.To) == produsen {
-			readers += o.ReaderCount
-			ends++
+	in, out, wanted := map[string]int{}, map[string]int{}, map[string]int{}
+	known := map[request.PurchaseOrder]int{}
+	for i, o := range c.r.Orders {
+		same := request.PurchaseOrder{Number: sameName(o.Number), From: sameName(o.From), To: sameName(o.To)}
+		if first, repeated := known[same]; repeated {
+			c.fault("po_repeated", fmt.Sprintf("/purchase_orders/%d", i), "PO nomor \"%s\" sudah disebut pada baris ke-%d.", o.Number, first+1)
+			continue
 		}
+		known[same] = i
+		in[same.To] += o.ReaderCount
+		out[same.From] += o.ReaderCount
 	}
-	switch {
-	case ends == 0:
+	for _, l := range c.r.Lines {
+		wanted[sameName(l.Lembaga)] += l.Quantity
+	}
+	enough := false
+	switch readers, ordered := in[produsen]; {
+	case !ordered:
 		c.fault("po_not_to_produsen", "/purchase_orders", "Tidak ada PO yang ditujukan kepada %s.", c.r.Institution)
 	case readers < c.r.CardCount:
 		c.fault("po_too_small", "/purchase_orders", "PO kepada %s memesan %d reader, kurang dari %d kartu yang diajukan.",
 			c.r.Institution, readers, c.r.CardCount)
+	default:
+		enough = true
+	}
+	said := map[string]bool{}
+	for i, o := range c.r.Orders {
+		reseller := sameName(o.To)
+		if reseller == produsen || said[reseller] || out[reseller] == 0 || out[reseller] >= in[reseller] || !enough {
+			continue
+		}
+		said[reseller] = true
+		c.fault("po_reseller_small", fmt.Sprintf("/purchase_orders/%d/reader_count", i),
+			"%s menerima pesanan %d reader tetapi hanya memesan %d.", o.To, in[reseller], out[reseller])
 	}
 	for i, l := range c.r.Lines {
 		lembaga := sameName(l.Lembaga)
-		ordered, wanted := 0, 0
-		for _, o := range c.r.Orders {
-			if sameName(o.From) == lembaga {
-				ordered += o.ReaderCount
-			}
-		}
-		for _, other := range c.r.Lines {
-			if sameName(other.Lembaga) == lembaga {
-				wanted += other.Quantity
-			}
-		}
 		switch {
 		case !c.reaches(lembaga, produsen):
 			c.fault("po_chain", fmt.Sprintf("/lines/%d/lembaga", i), "Tidak ada PO yang sampai dari %s kepada %s. Penjualan langsung memerlukan "+
 				"PO dari lembaga kepada produsen; melalui reseller, PO lembaga kepada reseller dan PO reseller kepada produsen.",
 				l.Lembaga, c.r.Institution)
-		case ordered < wanted && readers >= c.r.CardCount: // else the fault above says it
+		case out[lembaga] < wanted[lembaga] && enough: // else the fault above says it
 			c.fault("po_lembaga_small", fmt.Sprintf("/lines/%d/quantity", i), "PO dari %s memesan %d reader, kurang dari %d kartu yang diajukan untuknya.",
-				l.Lembaga, ordered, wanted)
+				l.Lembaga, out[lembaga], wanted[lembaga])
 		}
 	}
 	return nil
@@ -93,12 +104,13 @@ func (c *check) agreement() error {
 	}
 	const at = "/pks_number"
 	pks, err := institution.PKSByNumber(c.ctx, c.rd, c.r.PKSNumber)
-	if errors.Is(err, institution.ErrNotFound) {
-		c.fault("pks_unknown", at, "PKS nomor \"%s\" tidak tercatat.", c.r.PKSNumber)
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, institution.ErrNotFound) {
 		return err
+	}
+	mine := slices.ContainsFunc(c.r.Lines, func(l request.Line) bool { return sameName(l.Lembaga) == sameName(pks.Institution) })
+	if err != nil || !mine { // another's agreement is not told from none
+		c.fault("pks_unknown", at, "PKS nomor \"%s\" tidak tercatat bagi lembaga pengguna pada permohonan ini.", c.r.PKSNumber)
+		return nil
 	}
 	period := fmt.Sprintf("(berlaku %s sampai %s)", pks.ValidFrom, pks.ValidTo)
 	switch {
@@ -109,11 +121,5 @@ func (c *check) agreement() error {
 	case !pks.InForce(c.today):
 		c.fault("pks_not_in_force", at, "PKS nomor \"%s\" tidak berlaku pada hari ini %s %s.", pks.Number, c.today, period)
 	}
-	for _, l := range c.r.Lines {
-		if sameName(l.Lembaga) == sameName(pks.Institution) {
-			return nil
-		}
-	}
-	c.fault("pks_other_lembaga", at, "PKS nomor \"%s\" bukan milik lembaga pengguna pada permohonan ini.", pks.Number)
 	return nil
 }

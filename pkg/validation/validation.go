@@ -102,10 +102,6 @@ func (c *check) fault(code, pointer, detail string, args ...any) {
 	c.found = append(c.found, Finding{Code: code, Severity: Error, Pointer: pointer, Detail: fmt.Sprintf(detail, args...)})
 }
 
-func (c *check) warn(code, pointer, detail string, args ...any) {
-	c.found = append(c.found, Finding{Code: code, Severity: Warning, Pointer: pointer, Detail: fmt.Sprintf(detail, args...)})
-}
-
 // serials checks forms, the presence of reader serials and repetitions.
 func (c *check) serials() error {
 	m, err := institution.MachineTypeByCode(c.ctx, c.rd, c.r.MachineType)

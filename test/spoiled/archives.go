@@ -51,8 +51,8 @@ func archives(t testing.TB) []Sheet {
 		{Name: "entry packed in an unknown way", Body: unknown, Found: []string{"list_damaged /card_list"}},
 		{Name: "entry given twice", Body: twice(t, good), Refused: "damaged"},
 		{Name: "bomb of many entries", Body: small.Bytes(), Refused: "too_large"},
-		{Name: "bomb of one entry", Body: add("xl/media/a", strings.Repeat("0", 40<<20)), Refused: "too_large"},
-		{Name: "bomb of the sheet", Body: hand(t, sheetHead+strings.Repeat(" ", 20<<20)+sheetTail), Found: []string{"list_too_large /card_list"}},
+		{Name: "bomb of one entry", Body: add("xl/media/a", strings.Repeat("0", 80<<20)), Refused: "too_large"},
+		{Name: "bomb of the sheet", Body: hand(t, sheetHead+strings.Repeat(" ", 40<<20)+sheetTail), Found: []string{"list_too_large /card_list"}},
 		{Name: "bomb of entries on top of each other", Body: overlapping(t), Refused: "too_large"},
 		{Name: "bomb that says it is small", Body: liar(t, 100), Found: []string{"list_damaged /card_list"}},
 		{Name: "entry that says it is huge", Body: liar(t, 1<<30), Refused: "too_large"},
@@ -147,13 +147,13 @@ func overlapping(t testing.TB) []byte {
 	length := len(entry) + int(binary.LittleEndian.Uint16(entry[30:])) + int(binary.LittleEndian.Uint16(entry[32:]))
 	entry = good[head : head+length]
 	out := bytes.Clone(good[:end])
-	for i := range 40 {
+	for i := range 80 {
 		more := bytes.Clone(entry)
 		copy(more[46+len("xl/media/a"):], []byte{byte('1' + i/10), byte('0' + i%10)})
 		out = append(out, more...)
 	}
 	tail := bytes.Clone(good[end:])
-	count := binary.LittleEndian.Uint16(tail[10:]) + 40
+	count := binary.LittleEndian.Uint16(tail[10:]) + 80
 	binary.LittleEndian.PutUint16(tail[8:], count)
 	binary.LittleEndian.PutUint16(tail[10:], count)
 	binary.LittleEndian.PutUint32(tail[12:], uint32(len(out)-begin))

@@ -21,6 +21,7 @@ type Sheet struct {
 	Refused string
 	// Found are the findings of its reading, "code pointer".
 	Found []string
+	Warned []string // the same for what is only said
 	// Cards are the rows read, "serial/reader".
 	Cards []string
 }

@@ -102,8 +102,10 @@ func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.F
 		}
 		return nil
 	}
-	if err := add(a.known(ctx, f, role, is.ID == "")); err != nil {
-		return nil, err
+	if !has(faults, "/machine_type") {
+		if err := add(a.known(ctx, f, role, is.ID == "")); err != nil {
+			return nil, err
+		}
 	}
 	if !reference || is.ID != "" || f.Reference == "" || has(faults, "/reference") {
 		return faults, nil

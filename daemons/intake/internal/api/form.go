@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,9 @@ import (
 	"dukcapil.go.id/sifilma/daemons/intake/internal/commit"
 	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/trace"
@@ -51,6 +54,8 @@ type formPage struct {
 	Limits   drop.Limits
 	// Result is nil until the form was sent.
 	Result *checked
+	// Reason is why the request that is corrected was returned.
+	Reason string
 }
 
 type pair struct{ Value, Label string }
@@ -102,11 +107,16 @@ func (a *API) corrected(r *http.Request) (request.Request, error) {
 	if errors.Is(err, request.ErrNotFound) {
 		return is, noSuchTicket()
 	}
-	if err == nil && is.State != request.Returned {
-		return is, commit.NotReturned(is)
-	}
 	trace.Join(r.Context(), is.TraceParent)
 	return is, err
+}
+
+// returned says that a request cannot be corrected now.
+func returned(is request.Request) error {
+	if is.ID != "" && is.State != request.Returned {
+		return commit.NotReturned(is)
+	}
+	return nil
 }
 
 func (a *API) newForm(r *http.Request, is request.Request, typed drop.Typed) (formPage, error) {
@@ -130,6 +140,9 @@ func (a *API) newForm(r *http.Request, is request.Request, typed drop.Typed) (fo
 // form shows the empty form, or that of a returned request with what was sent.
 func (a *API) form(w http.ResponseWriter, r *http.Request) error {
 	is, err := a.corrected(r)
+	if err == nil {
+		err = returned(is)
+	}
 	if err != nil {
 		return err
 	}
@@ -147,6 +160,11 @@ func (a *API) form(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		p.Result = &checked{Findings: found}
+		v, err := report.LoadID(r.Context(), a.db, is.ID, client(r.Context()).Account())
+		if err != nil {
+			return err
+		}
+		p.Reason = v.Reason
 	}
 	a.render(w, r, http.StatusOK, formTitle(is), "form", p)
 	return nil
@@ -199,17 +217,19 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 		p.Key = typed["_key"] // the same page sent again is the same request
 	}
 	if submit && len(out.Errors) == 0 {
-		entry := commit.Entry{Client: c, Actor: actor, By: actor.Name, Key: p.Key, Drop: d, TraceParent: trace.From(ctx)}
-		var done commit.Answer
+		entry := commit.Entry{Client: c, Actor: actor, By: actor.Name, AccountID: account(ctx).ID, Key: p.Key, Drop: d, TraceParent: trace.From(ctx)}
 		form := d.Form
-		kept = true // whoever writes it closes it
-		if is.ID == "" {
-			if entry.Print, err = fingerprint("POST /api/v1/requests", d); err == nil {
-				done, err = a.writer.Submit(ctx, entry)
+		target, write := "POST /api/v1/requests", a.writer.Submit
+		if is.ID != "" {
+			target, write = "resubmission of "+is.ID, func(ctx context.Context, e commit.Entry) (commit.Answer, error) {
+				return a.writer.Correct(ctx, e, is.ID, p.Version)
 			}
-		} else if entry.Print, err = fingerprint("resubmission of "+is.ID, d); err == nil {
-			done, err = a.writer.Correct(ctx, entry, is.ID, p.Version)
 		}
+		if entry.Print, err = fingerprint(target, d); err != nil {
+			return err
+		}
+		kept = true // whoever writes it closes it
+		done, err := write(ctx, entry)
 		if err != nil {
 			return a.refusal(ctx, inWords(err), c, form)
 		}
@@ -221,6 +241,9 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 		w.Header().Set("Location", "terkirim?tiket="+url.QueryEscape(told.Ticket)) // relative: a proxy may serve us below a path
 		w.WriteHeader(http.StatusSeeOther)
 		return nil
+	}
+	if err := returned(is); err != nil {
+		return err
 	}
 	if err := a.judge(ctx, &out, is, d); err != nil {
 		return err
@@ -235,8 +258,11 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 	return nil
 }
 
-// inWords says what an Idempotency-Key that is used again means on a page.
+// inWords says what errors of the writer mean on a page.
 func inWords(err error) error {
+	if errors.Is(err, identity.ErrBadKey) {
+		return identity.ErrNoSession
+	}
 	p := (*web.Problem)(nil)
 	if errors.As(err, &p) && p.Code() == "idempotency-key-reused" {
 		return web.Conflict("Formulir ini sudah pernah diajukan. Untuk permohonan lain, buka formulir baru.")

@@ -7,7 +7,8 @@ for (const form of document.querySelectorAll("form")) {
     event.preventDefault();
     const buttons = form.querySelectorAll("button");
     const result = document.getElementById("hasil");
-    const data = new FormData(form, event.submitter);
+    const data = new FormData(form);
+    if (event.submitter) data.set(event.submitter.name, event.submitter.value); // older browsers leave it out
     for (const b of buttons) b.disabled = true;
     result.setAttribute("aria-busy", "true");
     result.textContent = "Sedang mengirim dan memeriksa berkas…";
@@ -22,6 +23,11 @@ for (const form of document.querySelectorAll("form")) {
       if (told) result.replaceChildren(...told.childNodes);
       else result.textContent = "Jawaban tidak dapat dibaca. Coba lagi.";
       for (const note of result.querySelectorAll(".noscript")) note.hidden = true;
+      // Rows left empty are gone in the answer, and the others have moved up.
+      for (const id of ["f-lines", "f-purchase_orders"]) {
+        const there = page.getElementById(id);
+        if (there) document.getElementById(id).replaceWith(there);
+      }
       for (const field of form.querySelectorAll(".field")) mark(field, page);
     } catch {
       result.textContent = "Sambungan terputus. Pilih tombol yang sama sekali lagi: kiriman yang sama tidak menjadi dua permohonan.";
@@ -38,7 +44,8 @@ for (const form of document.querySelectorAll("form")) {
 function mark(field, page) {
   const input = field.querySelector("input, select, textarea");
   const there = page.getElementById(input.id);
-  const fault = there && there.closest(".field").querySelector(".fault");
+  if (!there) return; // it came with the answer, or the answer is another page
+  const fault = there.closest(".field").querySelector(".fault");
   const old = field.querySelector(".fault");
   if (old) old.remove();
   field.classList.toggle("wrong", !!fault);

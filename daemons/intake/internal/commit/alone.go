@@ -64,14 +64,6 @@ func (w *Writer) create(ctx context.Context, e Entry) (Answer, error) {
 // timeline, audit and message. Large ones take turns, so that they leave
 // connections and disk to the others.
 func (w *Writer) alone(ctx context.Context, e Entry, write func(ctx context.Context, tx *postgres.Tx) (request.Request, error)) (done Answer, err error) {
-	if e.Drop.Size() > smallDrop {
-		select {
-		case w.large <- struct{}{}:
-			defer func() { <-w.large }()
-		case <-ctx.Done():
-			return Answer{}, ctx.Err()
-		}
-	}
 	for give := w.machine.Now().Add(w.patience); ; {
 		done, err = w.once(ctx, e, write)
 		if !errors.Is(err, errRunning) {
@@ -88,6 +80,14 @@ func (w *Writer) alone(ctx context.Context, e Entry, write func(ctx context.Cont
 
 // once is one try of alone.
 func (w *Writer) once(ctx context.Context, e Entry, write func(ctx context.Context, tx *postgres.Tx) (request.Request, error)) (done Answer, err error) {
+	if e.Drop.Size() > smallDrop {
+		select {
+		case w.large <- struct{}{}:
+			defer func() { <-w.large }()
+		case <-ctx.Done():
+			return Answer{}, ctx.Err()
+		}
+	}
 	err = w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		free, err := w.claim(ctx, tx, []Entry{e})
 		if err != nil {
@@ -100,7 +100,7 @@ func (w *Writer) once(ctx context.Context, e Entry, write func(ctx context.Conte
 		if err != nil {
 			return err
 		}
-		if !usable[e.Client.KeyID] && !e.person() {
+		if !usable[e.sender()] {
 			return identity.ErrBadKey
 		}
 		before, err := w.answered(ctx, tx, []Entry{e})

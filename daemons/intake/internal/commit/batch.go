@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 
 	"github.com/lib/pq"
 
@@ -94,7 +95,7 @@ func (w *Writer) sieve(ctx context.Context, tx *postgres.Tx, all []Entry, result
 		switch {
 		case !free[i]:
 			results[i].err = errRunning
-		case !usable[e.Client.KeyID] && !e.person():
+		case !usable[e.sender()]:
 			results[i].err = identity.ErrBadKey
 		case answered:
 			results[i].answer, results[i].err = b.again(e.Print)
@@ -165,19 +166,33 @@ func (w *Writer) answered(ctx context.Context, tx *postgres.Tx, all []Entry) (ma
 	return before, nil
 }
 
-// usable looks at the API keys once more: they were checked a while ago, and a
-// key that is revoked writes nothing from that moment on.
+// usable looks at the API keys and accounts once more: they were checked a while
+// ago, and one that is revoked or closed writes nothing from that moment on.
 func (w *Writer) usable(ctx context.Context, tx *postgres.Tx, all []Entry) (map[string]bool, error) {
-	var ids []string
+	var keys, people []string
 	for _, e := range all {
-		if !e.person() {
-			ids = append(ids, e.Client.KeyID)
+		if e.AccountID != "" {
+			people = append(people, e.AccountID)
+		} else {
+			keys = append(keys, e.Client.KeyID)
 		}
 	}
-	if len(ids) == 0 {
-		return nil, nil
+	usable := map[string]bool{}
+	if len(keys) > 0 {
+		found, err := identity.UsableKeys(ctx, tx, keys, identity.ScopeRequestWrite, w.machine.Now())
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(usable, found)
 	}
-	return identity.UsableKeys(ctx, tx, ids, identity.ScopeRequestWrite, w.machine.Now())
+	if len(people) > 0 {
+		found, err := identity.ActiveAccounts(ctx, tx, people)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(usable, found)
+	}
+	return usable, nil
 }
 
 // used returns which No. Pengajuan the institutions have used before.

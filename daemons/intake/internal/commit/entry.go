@@ -21,6 +21,8 @@ type Entry struct {
 	Actor  machine.Actor
 	// By is who sent it, as the audit names them: an API key or a person.
 	By string
+	// AccountID is the person's, when it was filled in on a page; empty for software.
+	AccountID string
 	// Key is the client's Idempotency-Key, Print the hash of what the drop says.
 	Key   string
 	Print []byte
@@ -29,9 +31,13 @@ type Entry struct {
 	TraceParent string
 }
 
-// person says that a person sent it, whose session was looked at when the drop
-// came; the database was not asked for a key.
-func (e Entry) person() bool { return e.Client.KeyID == "" }
+// sender is the id of the API key, or of the person's account.
+func (e Entry) sender() string {
+	if e.AccountID != "" {
+		return e.AccountID
+	}
+	return e.Client.KeyID
+}
 
 // Answer is what a client is told, and told again under the same key.
 type Answer struct {

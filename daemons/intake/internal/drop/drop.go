@@ -203,7 +203,7 @@ func (in *intake) part(part *multipart.Part) error {
 		return nil
 	}
 	in.seen[name]++
-	pointer := "/" + name
+	pointer := "/" + printable(name, 60)
 	if name == request.FilePurchaseOrder {
 		pointer += "/" + strconv.Itoa(in.seen[name]-1)
 	}

@@ -101,8 +101,10 @@ func (c *checker) text(s *string, pointer, name string, longest int, required, l
 		c.fault(pointer, "missing", name+" wajib diisi.")
 	case utf8.RuneCountInString(*s) > longest:
 		c.fault(pointer, "too_long", name+" paling panjang "+strconv.Itoa(longest)+" huruf.")
+		*s = ""
 	case strings.ContainsFunc(*s, func(r rune) bool { return unusable(r) && (!lines || r != '\n' && r != '\r' && r != '\t') }):
 		c.fault(pointer, "bad_character", name+" berisi karakter yang tidak dapat dipakai.")
+		*s = "" // nothing that cannot be stored goes on to further checks
 	}
 }
 
@@ -185,6 +187,7 @@ func (c *checker) lines(r *request.Form, reader bool) {
 	}
 	if len(r.Lines) > maxLines {
 		c.fault("/lines", "too_many", "Rincian lembaga pengguna paling banyak "+strconv.Itoa(maxLines)+".")
+		r.Lines = nil
 		return
 	}
 	for i := range r.Lines {
@@ -201,6 +204,7 @@ func (c *checker) orders(r *request.Form, reader bool, limits Limits) {
 	}
 	if len(r.Orders) > limits.Orders {
 		c.fault("/purchase_orders", "too_many", "PO paling banyak "+strconv.Itoa(limits.Orders)+".")
+		r.Orders = nil
 		return
 	}
 	for i := range r.Orders {

@@ -22,7 +22,7 @@ import (
 type Typed map[string]string
 
 const (
-	maxTyped      = 250     // fields of a page's form
+	maxTyped      = 600     // fields of a page's form: of all lines and orders that a request may have
 	maxTypedBytes = 8 << 10 // of one field
 )
 
@@ -37,9 +37,9 @@ func (in *intake) field(part *multipart.Part, name string) error {
 	}
 	switch {
 	case len(value) > maxTypedBytes:
-		in.faults.add("/"+name, "too_long", "Isian ini terlalu panjang.")
+		in.faults.add("/"+printable(name, 60), "too_long", "Isian ini terlalu panjang.")
 	case !utf8.Valid(value):
-		in.faults.add("/"+name, "bad_character", "Isian ini berisi karakter yang tidak dapat dipakai.")
+		in.faults.add("/"+printable(name, 60), "bad_character", "Isian ini berisi karakter yang tidak dapat dipakai.")
 	default:
 		// A browser ends lines with CR LF, whatever the person's computer does.
 		in.typed[name] = strings.ReplaceAll(string(value), "\r\n", "\n")

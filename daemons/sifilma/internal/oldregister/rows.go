@@ -142,7 +142,7 @@ func (r *sheetReader) number(c column, cell xlsx.Cell) (value string, ok bool) {
 		r.fault("formula", cell, label+" berisi rumus. Tempelkan sebagai nilai.")
 	case cell.Kind == xlsx.Empty || strings.Trim(value, "-–—") == "":
 		return "", true
-	case cell.Kind == xlsx.Number && (cell.Lossy || strings.ContainsFunc(cell.Text, func(r rune) bool { return r < '0' || r > '9' })),
+	case cell.Kind == xlsx.Number && ((cell.Lossy || cell.Masked) || strings.ContainsFunc(cell.Text, func(r rune) bool { return r < '0' || r > '9' })),
 		exponent.MatchString(value):
 		r.fault("numeric", cell, label+" diketik sebagai angka sehingga sebagian digitnya hilang. Ubah format sel menjadi Teks, lalu ketik ulang.")
 	case cell.Kind == xlsx.Date:
