@@ -201,11 +201,13 @@ func StartSession(ctx context.Context, db *postgres.DB, a Account, now time.Time
 	return token, nil
 }
 
-// ActiveAccounts returns which of the accounts, by their ids, are active: for
-// whoever looked at their sessions a moment ago.
+// ActiveAccounts returns which of the accounts, by their ids, may get in and have
+// a password of their own: for whoever looked at their sessions a moment ago.
 func ActiveAccounts(ctx context.Context, r postgres.Reader, ids []string) (map[string]bool, error) {
 	var found []string
-	if err := r.Select(ctx, &found, `SELECT id FROM account WHERE id = ANY ($1::uuid[]) AND active`, pq.Array(ids)); err != nil {
+	if err := r.Select(ctx, &found, `
+		SELECT a.id FROM account a LEFT JOIN institution i ON i.id = a.institution_id
+		WHERE a.id = ANY ($1::uuid[]) AND `+activeAccount+` AND NOT a.must_change`, pq.Array(ids)); err != nil {
 		return nil, fmt.Errorf("identity: looking at accounts again: %w", err)
 	}
 	active := make(map[string]bool, len(found))

@@ -20,7 +20,7 @@ type Sheet struct {
 	// Refused is the code at "/card_list" by which the intake refuses it.
 	Refused string
 	// Found are the findings of its reading, "code pointer".
-	Found []string
+	Found  []string
 	Warned []string // the same for what is only said
 	// Cards are the rows read, "serial/reader".
 	Cards []string

@@ -74,8 +74,23 @@ var fieldFuncs = template.FuncMap{
 		if cells, ok := strings.CutPrefix(pointer, "daftar!"); ok {
 			return "Daftar kartu, " + strings.Replace(cells, "!", " sel ", 1)
 		}
+		top, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
+		if name := fieldNames[top]; name != "" {
+			return name
+		}
 		return "Isian"
 	},
+	// A link leads only to what the form has.
+	"inForm": func(pointer string) bool {
+		top, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
+		return fieldNames[top] != ""
+	},
+}
+
+// fieldNames are the fields that findings point at.
+var fieldNames = map[string]string{
+	"card_count": "Jumlah Kartu SAM", "machine_type": "Jenis Mesin", "pks_number": "Nomor PKS", "lines": "Lembaga pengguna",
+	"purchase_orders": "Purchase order", "card_list": "Daftar kartu",
 }
 
 var samFunctions = []string{"R", "Rekam", "Cetak"}
