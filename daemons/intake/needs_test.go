@@ -16,6 +16,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
+	"dukcapil.go.id/sifilma/pkg/request"
 )
 
 const needs = "/api/v1/needs"
@@ -303,4 +304,28 @@ func (o *office) forget(t *testing.T, ticket string) {
 		}
 		return nil
 	}))
+}
+
+// A person bundles on the page as software does in a drop.
+func TestPeopleNameANeedOnThePage(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.pks(t)
+	o.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	pic := o.person(t, "pic", "PT Produsen Contoh", request.Produsen)
+	path, number := o.approved(t, "AKT-1")
+
+	wrong := o.fillIn(t, pic, "/pengajuan", fill(t).with(map[string]string{"lines/2/need": "PLP-1", "_do": "submit"}))
+	require.Equal(t, http.StatusUnprocessableEntity, wrong.status)
+	require.Contains(t, string(wrong.body), `<a href="#f-lines-0-need">No. Permintaan lembaga tidak benar`)
+	require.Contains(t, string(wrong.body), `name="lines/0/need" type="text" value="PLP-1"`)
+	more := o.fillIn(t, pic, "/pengajuan", fill(t).with(map[string]string{"lines/2/need": number, "lines/2/quantity": "4", "card_count": "4"}))
+	require.Contains(t, string(more.body), `<a href="#f-lines-0-quantity">Jumlah kartu melebihi yang diminta lembaga.`)
+	o.nothing(t)
+
+	sent := o.fillIn(t, pic, "/pengajuan", fill(t).with(map[string]string{"lines/2/need": " " + strings.ToLower(number), "_do": "submit"}))
+	require.Equal(t, http.StatusSeeOther, sent.status, string(sent.body))
+	require.Equal(t, need.Bundled, o.need(t, path, "lembaga").State)
+	taken := o.fillIn(t, pic, "/pengajuan", fill(t).with(map[string]string{"reference": "002", "lines/2/need": number}))
+	require.Contains(t, string(taken.body), `<a href="#f-lines-0-need">Permintaan ini sudah masuk permohonan lain.`)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/lib/pq"
 
@@ -193,9 +194,12 @@ func (c Claims) faults(found map[string]held, gone map[string]bool) []Fault {
 	return faults
 }
 
-// sameName compares names of institutions, whatever their letter case and spaces.
-func sameName(a, b string) bool {
-	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
+// sameName compares names of institutions as the master data does: letter case,
+// punctuation and spaces do not count.
+func sameName(a, b string) bool { return strings.EqualFold(nameWords(a), nameWords(b)) }
+
+func nameWords(name string) string {
+	return strings.Join(strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }), " ")
 }
 
 // BundleAll bundles needs in the requests that claim them, with as many statements

@@ -39,6 +39,10 @@ var (
 	ErrUnknownMachineType = errors.New("need: unknown machine type")
 	// ErrUnknownProdusen says that no produsen has this name.
 	ErrUnknownProdusen = errors.New("need: unknown produsen")
+	// ErrInactiveMachineType says that the machine type is no longer asked for.
+	ErrInactiveMachineType = errors.New("need: inactive machine type")
+	// ErrInactiveProdusen says that the produsen no longer takes part.
+	ErrInactiveProdusen = errors.New("need: inactive produsen")
 	// ErrReasonMissing says that a verb wants a reason.
 	ErrReasonMissing = errors.New("need: reason missing")
 )
@@ -100,7 +104,8 @@ type Change struct {
 }
 
 // Create writes a submitted need of a lembaga. Errors: ErrReferenceUsed,
-// ErrUnknownMachineType, ErrUnknownProdusen; they leave the transaction aborted.
+// ErrUnknownMachineType, ErrInactiveMachineType, ErrUnknownProdusen,
+// ErrInactiveProdusen; they leave the transaction aborted.
 func Create(ctx context.Context, tx *postgres.Tx, lembagaID string, f Form, files []File, c Change) (Need, error) {
 	if err := Machine.May("", Submit, c.Actor.Role); err != nil {
 		return Need{}, err
@@ -112,6 +117,15 @@ func Create(ctx context.Context, tx *postgres.Tx, lembagaID string, f Form, file
 	asked, err := produsenOf(ctx, tx, f)
 	if err != nil {
 		return Need{}, err
+	}
+	m, err := institution.MachineTypeByCode(ctx, tx, f.MachineType)
+	switch {
+	case errors.Is(err, institution.ErrNotFound):
+		return Need{}, ErrUnknownMachineType
+	case err != nil:
+		return Need{}, err
+	case !m.Active:
+		return Need{}, ErrInactiveMachineType
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -177,6 +191,9 @@ func produsenOf(ctx context.Context, rd postgres.Reader, f Form) (institution.In
 	in, err := institution.ByName(ctx, rd, f.Produsen)
 	if errors.Is(err, institution.ErrNotFound) || err == nil && in.Kind != institution.Produsen {
 		return in, ErrUnknownProdusen
+	}
+	if err == nil && !in.Active {
+		return in, ErrInactiveProdusen
 	}
 	return in, err
 }

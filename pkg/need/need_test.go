@@ -126,6 +126,31 @@ func TestCreateReadsBack(t *testing.T) {
 	f.MachineType = "tidak ada"
 	_, err = o.create(t, f)
 	require.ErrorIs(t, err, need.ErrUnknownMachineType)
+
+	f = o.form()
+	o.disuse(t, func(ctx context.Context, tx *postgres.Tx) error {
+		m, err := institution.MachineTypeByCode(ctx, tx, f.MachineType)
+		if err == nil {
+			_, err = institution.SetMachineTypeActive(ctx, tx, m.Code, m.Version, false)
+		}
+		return err
+	})
+	_, err = o.create(t, f)
+	require.ErrorIs(t, err, need.ErrInactiveMachineType)
+	o.disuse(t, func(ctx context.Context, tx *postgres.Tx) error {
+		in, err := institution.ByName(ctx, tx, f.Produsen)
+		if err == nil {
+			_, err = institution.SetActive(ctx, tx, in.ID, in.Version, false)
+		}
+		return err
+	})
+	_, err = o.create(t, f)
+	require.ErrorIs(t, err, need.ErrInactiveProdusen)
+}
+
+func (o *office) disuse(t *testing.T, f func(context.Context, *postgres.Tx) error) {
+	t.Helper()
+	require.NoError(t, o.InTx(t.Context(), f))
 }
 
 func TestReturnedComesBackUnderItsNumber(t *testing.T) {

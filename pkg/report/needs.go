@@ -351,12 +351,12 @@ type Choice struct {
 }
 
 // NeedChoices are what a lembaga can choose from: the produsen and the machine
-// types.
-func NeedChoices(ctx context.Context, rd postgres.Reader) (produsen, machineTypes []Choice, err error) {
-	if err := rd.Select(ctx, &produsen, `SELECT name AS code, name FROM institution WHERE kind = $1 ORDER BY lower(name)`, institution.Produsen); err != nil {
+// types in use, and the one that a need to be corrected has at present.
+func NeedChoices(ctx context.Context, rd postgres.Reader, present string) (produsen, machineTypes []Choice, err error) {
+	if err := rd.Select(ctx, &produsen, `SELECT name AS code, name FROM institution WHERE kind = $1 AND active ORDER BY lower(name)`, institution.Produsen); err != nil {
 		return nil, nil, fmt.Errorf("report: produsen: %w", err)
 	}
-	if err := rd.Select(ctx, &machineTypes, `SELECT code, name FROM machine_type ORDER BY lower(name)`); err != nil {
+	if err := rd.Select(ctx, &machineTypes, `SELECT code, name FROM machine_type WHERE active OR code = $1 ORDER BY lower(name)`, present); err != nil {
 		return nil, nil, fmt.Errorf("report: machine types: %w", err)
 	}
 	return produsen, machineTypes, nil

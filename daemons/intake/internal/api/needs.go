@@ -157,7 +157,7 @@ func (a *API) takeNeed(w http.ResponseWriter, r *http.Request, verb machine.Verb
 	}
 	print, err := fingerprint(target, d.Form, d.Files)
 	if err == nil {
-		err = a.knownNeed(ctx, d.Form)
+		err = a.knownNeed(ctx, d.Form, fixed == nil)
 	}
 	if err != nil {
 		d.Close()
@@ -181,19 +181,27 @@ func (a *API) takeNeed(w http.ResponseWriter, r *http.Request, verb machine.Verb
 }
 
 // knownNeed checks the form against the master data, before anything is written.
-func (a *API) knownNeed(ctx context.Context, f need.Form) error {
+// Only what is asked for the first time must still be in use.
+func (a *API) knownNeed(ctx context.Context, f need.Form, fresh bool) error {
 	var faults []web.FieldError
 	in, err := institution.ByName(ctx, a.db, f.Produsen)
 	if err != nil && !errors.Is(err, institution.ErrNotFound) {
 		return err
 	}
-	if err != nil || in.Kind != institution.Produsen {
+	switch {
+	case err != nil || in.Kind != institution.Produsen:
 		faults = append(faults, unknownProdusen())
+	case fresh && !in.Active:
+		faults = append(faults, inactiveProdusen())
 	}
-	if _, err := institution.MachineTypeByCode(ctx, a.db, f.MachineType); errors.Is(err, institution.ErrNotFound) {
+	m, err := institution.MachineTypeByCode(ctx, a.db, f.MachineType)
+	switch {
+	case errors.Is(err, institution.ErrNotFound):
 		faults = append(faults, web.FieldError{Pointer: "/machine_type", Code: "unknown_value", Detail: "Jenis Mesin ini tidak ada dalam data induk."})
-	} else if err != nil {
+	case err != nil:
 		return err
+	case fresh && !m.Active:
+		faults = append(faults, inactiveMachineType())
 	}
 	if len(faults) > 0 {
 		return web.Unprocessable("Ada isian yang perlu diperbaiki.", faults...)
@@ -203,6 +211,14 @@ func (a *API) knownNeed(ctx context.Context, f need.Form) error {
 
 func unknownProdusen() web.FieldError {
 	return web.FieldError{Pointer: "/produsen", Code: "unknown_value", Detail: "Tidak ada produsen dengan nama ini. Tulis nama lengkapnya sebagaimana terdaftar."}
+}
+
+func inactiveProdusen() web.FieldError {
+	return web.FieldError{Pointer: "/produsen", Code: "inactive", Detail: "Produsen ini tidak lagi menerima permintaan. Pilih produsen lain."}
+}
+
+func inactiveMachineType() web.FieldError {
+	return web.FieldError{Pointer: "/machine_type", Code: "inactive", Detail: "Jenis Mesin ini tidak lagi dipakai untuk permintaan baru."}
 }
 
 // needRefusal is the answer to an error of the transaction, which left nothing.
@@ -216,6 +232,10 @@ func needRefusal(err error, f need.Form) error {
 		return unknownMachineType()
 	case errors.Is(err, need.ErrUnknownProdusen):
 		return web.Unprocessable("Ada isian yang perlu diperbaiki.", unknownProdusen())
+	case errors.Is(err, need.ErrInactiveMachineType):
+		return web.Unprocessable("Ada isian yang perlu diperbaiki.", inactiveMachineType())
+	case errors.Is(err, need.ErrInactiveProdusen):
+		return web.Unprocessable("Ada isian yang perlu diperbaiki.", inactiveProdusen())
 	case errors.Is(err, need.ErrReferenceUsed):
 		p := web.Conflict("No. Aktivasi \"" + f.Reference + "\" sudah dipakai. Pakai nomor lain, atau ajukan kembali permintaan itu bila dikembalikan.").
 			WithCode("reference-used")

@@ -27,7 +27,8 @@ const needReference = "need "
 
 // Need writes a lembaga's new request and closes the drop, whose form has the
 // reference. Errors: those of Submit, need.ErrReferenceUsed,
-// need.ErrUnknownMachineType, need.ErrUnknownProdusen.
+// need.ErrUnknownMachineType, need.ErrInactiveMachineType, need.ErrUnknownProdusen,
+// need.ErrInactiveProdusen.
 func (w *Writer) Need(ctx context.Context, e Entry, f need.Form) (Answer, error) {
 	return w.need(ctx, e, f, http.StatusCreated, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
 		return need.Create(ctx, tx, e.Client.InstitutionID, f, files, c)

@@ -149,6 +149,10 @@ func (d Desk) write(ctx context.Context, a identity.Account, p *upload.Parcel, v
 		err = faults(web.FieldError{Pointer: "/produsen", Code: "unknown_value", Detail: "Tidak ada produsen dengan nama ini."})
 	case errors.Is(err, need.ErrUnknownMachineType):
 		err = faults(web.FieldError{Pointer: "/machine_type", Code: "unknown_value", Detail: "Jenis Mesin ini tidak ada dalam data induk."})
+	case errors.Is(err, need.ErrInactiveProdusen):
+		err = faults(web.FieldError{Pointer: "/produsen", Code: "inactive", Detail: "Produsen ini tidak lagi menerima permintaan. Pilih produsen lain."})
+	case errors.Is(err, need.ErrInactiveMachineType):
+		err = faults(web.FieldError{Pointer: "/machine_type", Code: "inactive", Detail: "Jenis Mesin ini tidak lagi dipakai untuk permintaan baru."})
 	}
 	return made, err
 }

@@ -196,7 +196,7 @@ func (p *Pages) showNeed(w http.ResponseWriter, r *http.Request, status int, v *
 	}
 	if body.Repair {
 		var err error
-		if body.Form.Produsen, body.Form.Machines, err = report.NeedChoices(r.Context(), p.db); err != nil {
+		if body.Form.Produsen, body.Form.Machines, err = report.NeedChoices(r.Context(), p.db, v.MachineType); err != nil {
 			return err
 		}
 	}
@@ -263,7 +263,7 @@ func (p *Pages) newNeed(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) showNewNeed(w http.ResponseWriter, r *http.Request, status int, form needForm) (err error) {
-	if form.Produsen, form.Machines, err = report.NeedChoices(r.Context(), p.db); err != nil {
+	if form.Produsen, form.Machines, err = report.NeedChoices(r.Context(), p.db, ""); err != nil {
 		return err
 	}
 	p.show(w, r, status, "need-new", "Permintaan personalisasi", form)
