@@ -107,3 +107,36 @@ func TestAPIKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, usable, "revoked")
 }
+
+// Whoever is shut out, or has somebody else's password, writes nothing any more.
+func TestActiveAccounts(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), harness.DB(t)
+	change := func(statement string) {
+		t.Helper()
+		require.NoError(t, db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return tx.ExecOne(ctx, statement) }))
+	}
+	var in institution.Institution
+	require.NoError(t, db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		in, err = institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Produsen, Name: "PT Produsen Contoh"})
+		return err
+	}))
+	require.NoError(t, identity.SetAccount(ctx, db, identity.Account{Username: "pic", Name: "PIC", Role: "produsen", InstitutionID: &in.ID}, "benar sekali"))
+	require.NoError(t, identity.SetAccount(ctx, db, identity.Account{Username: "operator", Name: "Operator KI", Role: "operator"}, "benar sekali"))
+	var ids []string
+	require.NoError(t, db.Select(ctx, &ids, `SELECT id FROM account ORDER BY username DESC`))
+	for _, c := range []struct{ shut, open string }{
+		{`UPDATE account SET must_change = true WHERE username = 'pic'`, `UPDATE account SET must_change = false WHERE username = 'pic'`},
+		{`UPDATE account SET active = false WHERE username = 'pic'`, `UPDATE account SET active = true WHERE username = 'pic'`},
+		{`UPDATE institution SET active = false`, `UPDATE institution SET active = true`},
+	} {
+		all, err := identity.ActiveAccounts(ctx, db, ids)
+		require.NoError(t, err)
+		require.Len(t, all, 2)
+		change(c.shut)
+		left, err := identity.ActiveAccounts(ctx, db, ids)
+		require.NoError(t, err)
+		require.Equal(t, map[string]bool{ids[1]: true}, left, c.shut)
+		change(c.open)
+	}
+}
