@@ -98,10 +98,10 @@ func TestInstitutionsAreLookedAfter(t *testing.T) {
 	}
 	o.want(200, &list, "produsen", http.MethodGet, v1+"/institutions", nil)
 	require.Len(t, list.Institutions, 1)
-	o.want(200, &list, "operator", http.MethodGet, v1+"/institutions?limit=3", nil)
-	require.Len(t, list.Institutions, 3)
+	o.want(200, &list, "operator", http.MethodGet, v1+"/institutions?limit=4", nil)
+	require.Len(t, list.Institutions, 4)
 	after := *list.Next
-	o.want(200, &list, "operator", http.MethodGet, v1+"/institutions?limit=3&after="+after, nil)
+	o.want(200, &list, "operator", http.MethodGet, v1+"/institutions?limit=4&after="+after, nil)
 	require.Len(t, list.Institutions, 1)
 	require.Equal(t, "PT Reader Lama", list.Institutions[0].Name)
 	o.want(200, &list, "operator", http.MethodGet, v1+"/institutions?search=reader+baru&kind=produsen&active=true", nil)
