@@ -236,7 +236,7 @@ func TestTypedNonsense(t *testing.T) {
 	o := newOffice(t)
 	pic := o.person(t, "pic", "PT Produsen Contoh", request.Produsen)
 	many := fill(t)
-	for i := range 300 {
+	for i := range 700 {
 		many.fields[fmt.Sprintf("lines/%d/lembaga", i)] = "PT"
 	}
 	require.Equal(t, http.StatusBadRequest, o.fillIn(t, pic, "/pengajuan", many).status)
