@@ -25,6 +25,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -62,7 +63,7 @@ func officeVia(t *testing.T, proxy func(target string) (address string), setting
 	o := &office{db: database.Open(t, ""), spool: t.TempDir(), keys: map[string]string{},
 		http: &http.Client{Transport: contract.Transport(t, "intake", &http.Transport{MaxIdleConnsPerHost: 32}), Timeout: time.Minute}}
 	t.Cleanup(o.http.CloseIdleConnections)
-	require.NoError(t, machine.Sync(t.Context(), o.db, request.Machine))
+	require.NoError(t, machine.Sync(t.Context(), o.db, need.Machine, request.Machine))
 	o.seed(t)
 	cfg := database.Config(t, "sifilma_intake")
 	if address := proxy(database.Address()); address != "" {

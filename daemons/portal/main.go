@@ -66,6 +66,6 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	door := signin.New(db, machine, cfg.secure())
 	site := r.With(sameSite)
 	api.New(db, office, days.Hours, door, spool).Mount(site)
-	pages.New(db, office, door, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
+	pages.New(db, office, door, spool, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -35,7 +36,11 @@ import (
 // morning is a Monday, 9.00 WIB.
 var morning = time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
 
-const foreigner = "produsen-lain" // a person of another produsen
+// People of another produsen and of another lembaga.
+const (
+	foreigner    = "produsen-lain"
+	otherLembaga = "lembaga-lain"
+)
 
 // office is a portal under its own database role, with one person in each role.
 type office struct {
@@ -55,7 +60,7 @@ func newOffice(t *testing.T) *office {
 		t: t, db: database.Open(t, ""), clock: clock.NewFixedOffice(morning), machine: clock.NewFake(morning),
 		cookies: map[string]*http.Cookie{}, router: web.NewRouter(web.Options{Log: zerolog.Nop(), MaxBody: 256 << 10}),
 	}
-	require.NoError(t, machine.Sync(t.Context(), o.db, report.Machines...))
+	require.NoError(t, machine.Sync(t.Context(), o.db, append([]*machine.Table{need.Machine}, report.Machines...)...))
 	require.NoError(t, mount(o.router, Portal{MaxScan: 64 << 10, Spool: t.TempDir()}, database.Open(t, "sifilma_portal"), o.clock, o.machine))
 	contract.Routes(t, "portal", o.router)
 	o.seed()
@@ -69,13 +74,25 @@ func (o *office) tx(fn func(ctx context.Context, tx *postgres.Tx) error) {
 
 func (o *office) seed() {
 	o.t.Helper()
-	var other institution.Institution
+	var other, bank, otherBank institution.Institution
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		var err error
 		if o.at, err = institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Produsen, Name: "PT Produsen Contoh"}); err != nil {
 			return err
 		}
 		if other, err = institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Produsen, Name: "PT Produsen Lain"}); err != nil {
+			return err
+		}
+		if bank, err = institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Lembaga, Name: "PT Bank Contoh Nusantara"}); err != nil {
+			return err
+		}
+		if err := institution.EnsurePKS(ctx, tx, institution.PKS{
+			Number: "119/1/2026", InstitutionID: bank.ID, State: institution.PKSInForce,
+			ValidFrom: clock.MustParseDate("2026-01-01"), ValidTo: clock.MustParseDate("2026-12-31"),
+		}); err != nil {
+			return err
+		}
+		if otherBank, err = institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Lembaga, Name: "PT Bank Lain"}); err != nil {
 			return err
 		}
 		for _, post := range []string{"dirjen", "direktur_fpddk"} {
@@ -97,13 +114,15 @@ func (o *office) seed() {
 		o.join(a)
 	}
 	o.join(identity.Account{Username: "operator-2", Name: "Operator kedua", Role: request.Operator})
+	o.join(identity.Account{Username: "lembaga", Name: "PIC Bank Contoh", Role: request.Lembaga, InstitutionID: &bank.ID})
+	o.join(identity.Account{Username: otherLembaga, Name: "PIC Bank Lain", Role: request.Lembaga, InstitutionID: &otherBank.ID})
 	o.join(identity.Account{Username: foreigner, Name: "PIC Produsen Lain", Role: request.Produsen, InstitutionID: &other.ID})
 }
 
 // join makes an account with a session; its password is nobody's.
 func (o *office) join(a identity.Account) {
 	o.t.Helper()
-	a.ID = uuid.NewString()
+	a.ID, a.Version = uuid.NewString(), 1
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		return tx.ExecOne(ctx, `INSERT INTO account (id, username, name, role, institution_id, password_hash) VALUES ($1,$2,$3,$4,$5,'-')`,
 			a.ID, a.Username, a.Name, string(a.Role), a.InstitutionID)

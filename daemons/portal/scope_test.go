@@ -24,6 +24,7 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 	var cards struct{ Cards []perso.CardRow }
 	o.want(200, &cards, "operator", http.MethodGet, "/api/v1/requests/"+v.Ticket+"/cards", nil)
 	document := o.makeLetter(v.ID)
+	asked := o.asks("AKT-1")
 
 	walked := 0
 	require.NoError(t, chi.Walk(o.router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
@@ -36,10 +37,14 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 			id = cards.Cards[0].ID
 		case strings.Contains(route, "/documents/"):
 			id = document.ID
+		case strings.Contains(route, "/needs/"):
+			id = asked.Files[0].ID
 		}
-		path := strings.NewReplacer("{ticket}", v.Ticket, "{id}", id, "{format}", "pdf").Replace(route)
+		keepers := strings.Contains(route, "/accounts/") || strings.HasPrefix(route, "/data-induk/") ||
+			method != http.MethodGet && (strings.Contains(route, "/pks/") || strings.Contains(route, "/machine-types/") || strings.HasSuffix(route, "activation"))
+		path := strings.NewReplacer("{ticket}", v.Ticket, "{number}", asked.Number, "{id}", id, "{format}", "pdf", "{code}", "tidak-ada").Replace(route)
 		var body any
-		if method == http.MethodPost {
+		if method == http.MethodPost || method == http.MethodPut {
 			body = map[string]any{}
 			if strings.HasSuffix(route, "/signature") || strings.HasSuffix(route, "/delivery") {
 				body = newForm(t, pdf)
@@ -47,10 +52,11 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 		}
 		w := o.ask(foreigner, method, path, body, ifMatch(1)...)
 		status := 404
-		if strings.Contains(route, "/shelf/") || strings.HasPrefix(route, "/antrean-gagal/") {
+		if strings.Contains(route, "/shelf/") || strings.HasPrefix(route, "/antrean-gagal/") || keepers {
 			status = 403 // of the office's own, whoever asks and whether or not it is there
 		}
 		require.Equal(t, status, w.Code, "%s %s: %s", method, path, w.Body)
+		require.Equal(t, status, o.ask(otherLembaga, method, path, body, ifMatch(1)...).Code, "%s %s: %s", method, path, w.Body)
 		w = o.ask("", method, path, body)
 		if strings.HasPrefix(route, "/api/") {
 			require.Equal(t, 401, w.Code, "%s %s: %s", method, path, w.Body)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
@@ -227,15 +228,5 @@ func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, seri
 	return id.String(), nil
 }
 
-// WholeMatch compiles the pattern of a machine type so that it matches a whole
-// serial only; an empty pattern matches anything.
-func WholeMatch(pattern string) (*regexp.Regexp, error) {
-	if pattern == "" {
-		pattern = `.*`
-	}
-	re, err := regexp.Compile(`^(?:` + pattern + `)$`)
-	if err != nil {
-		return nil, fmt.Errorf("cardlist: pattern of the machine type: %w", err)
-	}
-	return re, nil
-}
+// WholeMatch compiles the pattern of a machine type; see institution.WholeMatch.
+func WholeMatch(pattern string) (*regexp.Regexp, error) { return institution.WholeMatch(pattern) }

@@ -52,7 +52,17 @@ type Account struct {
 	Role          machine.Role `db:"role"`
 	InstitutionID *string      `db:"institution_id"`
 	Institution   *string      `db:"institution"`
+	// MustChange says that the password is one that somebody else knows: nothing
+	// else can be done before it is changed (features.md N31).
+	MustChange bool  `db:"must_change"`
+	Version    int64 `db:"version"`
 }
+
+// accountColumns read an Account from account a and institution i.
+const accountColumns = `a.id, a.username, a.name, a.role, a.institution_id, i.name AS institution, a.must_change, a.version`
+
+// activeAccount holds for an account that may get in.
+const activeAccount = `a.active AND (a.institution_id IS NULL OR i.active)`
 
 // Actor is the account as the timeline names it.
 func (a Account) Actor() machine.Actor { return machine.Actor{Name: a.Username, Role: a.Role} }
@@ -72,7 +82,7 @@ func hashed[T any](work func() (T, error)) (T, error) {
 }
 
 // SetAccount creates an account, or gives an existing one of that user name a
-// new name, role, institution and password.
+// new name, role, institution and password, and ends its sessions.
 func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string) error {
 	hash, err := hashed(func() (string, error) { return argon2id.CreateHash(password, hashParams) })
 	if err != nil {
@@ -87,12 +97,13 @@ func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string
 			INSERT INTO account (id, username, name, role, institution_id, password_hash) VALUES ($1,$2,$3,$4,$5,$6)
 			ON CONFLICT (username) DO UPDATE SET name=excluded.name, role=excluded.role,
 			       institution_id=excluded.institution_id, password_hash=excluded.password_hash,
-			       failures=0, locked_until=NULL`,
+			       failures=0, locked_until=NULL, must_change=false, version=account.version+1`,
 			id.String(), strings.ToLower(a.Username), a.Name, string(a.Role), a.InstitutionID, hash)
 		if err != nil {
 			return fmt.Errorf("identity: writing account: %w", err)
 		}
-		return nil
+		_, err = tx.Exec(ctx, `DELETE FROM session WHERE account_id = (SELECT id FROM account WHERE username = $1)`, strings.ToLower(a.Username))
+		return err
 	})
 }
 
@@ -115,8 +126,7 @@ func Authenticate(ctx context.Context, db *postgres.DB, username, password strin
 		LockedUntil *time.Time `db:"locked_until"`
 	}
 	err := db.Get(ctx, &row, `
-		SELECT a.id, a.username, a.name, a.role, a.institution_id, i.name AS institution, a.password_hash, a.active,
-		       a.locked_until
+		SELECT `+accountColumns+`, a.password_hash, `+activeAccount+` AS active, a.locked_until
 		FROM account a LEFT JOIN institution i ON i.id = a.institution_id WHERE a.username = $1`, strings.ToLower(username))
 	known := err == nil
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -164,7 +174,8 @@ func Authenticate(ctx context.Context, db *postgres.DB, username, password strin
 }
 
 // StartSession opens a session and returns its token, which is stored only as a
-// hash.
+// hash. Error: ErrRefused, when the account was changed since it was
+// authenticated: another password, or none any more.
 func StartSession(ctx context.Context, db *postgres.DB, a Account, now time.Time) (token string, err error) {
 	token, err = secret()
 	if err != nil {
@@ -172,22 +183,31 @@ func StartSession(ctx context.Context, db *postgres.DB, a Account, now time.Time
 	}
 	sum := sha256.Sum256([]byte(token))
 	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := tx.Exec(ctx, `
-			INSERT INTO session (token_sha256, account_id, created_at, seen_at, expires_at) VALUES ($1,$2,$3,$3,$4)`,
-			sum[:], a.ID, now.UTC(), now.Add(SessionMax).UTC())
+		n, err := tx.Exec(ctx, `
+			INSERT INTO session (token_sha256, account_id, created_at, seen_at, expires_at)
+			SELECT $1, id, $3, $3, $4 FROM account WHERE id = $2 AND active AND version = $5 FOR SHARE`,
+			sum[:], a.ID, now.UTC(), now.Add(SessionMax).UTC(), a.Version)
+		if err == nil && n == 0 {
+			return ErrRefused
+		}
 		return err
 	})
+	if errors.Is(err, ErrRefused) {
+		return "", err
+	}
 	if err != nil {
 		return "", fmt.Errorf("identity: starting session: %w", err)
 	}
 	return token, nil
 }
 
-// ActiveAccounts returns which of the accounts, by their ids, are active: for
-// whoever looked at their sessions a moment ago.
+// ActiveAccounts returns which of the accounts, by their ids, may get in and have
+// a password of their own: for whoever looked at their sessions a moment ago.
 func ActiveAccounts(ctx context.Context, r postgres.Reader, ids []string) (map[string]bool, error) {
 	var found []string
-	if err := r.Select(ctx, &found, `SELECT id FROM account WHERE id = ANY ($1::uuid[]) AND active`, pq.Array(ids)); err != nil {
+	if err := r.Select(ctx, &found, `
+		SELECT a.id FROM account a LEFT JOIN institution i ON i.id = a.institution_id
+		WHERE a.id = ANY ($1::uuid[]) AND `+activeAccount+` AND NOT a.must_change`, pq.Array(ids)); err != nil {
 		return nil, fmt.Errorf("identity: looking at accounts again: %w", err)
 	}
 	active := make(map[string]bool, len(found))
@@ -215,9 +235,9 @@ func SessionAccount(ctx context.Context, db *postgres.DB, token string, now time
 		SeenAt time.Time `db:"seen_at"`
 	}
 	err := db.Get(ctx, &row, `
-		SELECT a.id, a.username, a.name, a.role, a.institution_id, i.name AS institution, s.seen_at
+		SELECT `+accountColumns+`, s.seen_at
 		FROM session s JOIN account a ON a.id = s.account_id LEFT JOIN institution i ON i.id = a.institution_id
-		WHERE s.token_sha256 = $1 AND a.active AND s.expires_at > $2 AND s.seen_at > $3`,
+		WHERE s.token_sha256 = $1 AND `+activeAccount+` AND s.expires_at > $2 AND s.seen_at > $3`,
 		sum[:], now.UTC(), now.Add(-SessionIdle).UTC())
 	if errors.Is(err, sql.ErrNoRows) {
 		return Account{}, ErrNoSession

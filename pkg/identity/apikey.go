@@ -5,14 +5,13 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/lib/pq"
 
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -25,8 +24,16 @@ const (
 	ScopeRequestWrite = "request:write"
 )
 
-// ErrBadKey says that an API key is unknown, wrong, expired or revoked.
-var ErrBadKey = errors.New("identity: bad API key")
+// Scopes are all scopes of an API key.
+var Scopes = []string{ScopeRequestRead, ScopeRequestWrite}
+
+var (
+	// ErrBadKey says that an API key is unknown, wrong, expired or revoked, or that
+	// its institution takes no part any more.
+	ErrBadKey = errors.New("identity: bad API key")
+	// ErrElsewhere says that an API key is good, but not from this address.
+	ErrElsewhere = errors.New("identity: API key used from elsewhere")
+)
 
 // Client is a produsen's software, known by its API key.
 type Client struct {
@@ -35,6 +42,21 @@ type Client struct {
 	Institution   string `db:"institution"`
 	Kind          string `db:"kind"`
 	Scopes        []string
+	// Networks are those from where the key may be used; none means anywhere.
+	Networks []netip.Prefix
+}
+
+// From says whether the key may be used from an address.
+func (c Client) From(address string) bool {
+	if len(c.Networks) == 0 {
+		return true
+	}
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return false
+	}
+	ip = ip.Unmap().WithZone("")
+	return slices.ContainsFunc(c.Networks, func(n netip.Prefix) bool { return n.Contains(ip) })
 }
 
 // May says whether the key has a scope.
@@ -46,30 +68,16 @@ func (c Client) Account() Account {
 	return Account{Name: c.Institution, Role: machine.Role(c.Kind), InstitutionID: &c.InstitutionID, Institution: &c.Institution}
 }
 
-// NewAPIKey makes a key of the form filma_<id>_<secret> (users.md E9). The text
-// is returned once; only the hash of its secret is kept.
-func NewAPIKey(ctx context.Context, tx *postgres.Tx, institutionID, label string, scopes []string, expires time.Time) (key string, err error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return "", fmt.Errorf("identity: id: %w", err)
-	}
-	text, err := secret()
-	if err != nil {
-		return "", err
-	}
-	name := hex.EncodeToString(id[:])
-	sum := sha256.Sum256([]byte(text))
-	_, err = tx.Exec(ctx, `
-		INSERT INTO api_key (id, institution_id, label, secret_sha256, scopes, expires_at) VALUES ($1,$2,$3,$4,$5,$6)`,
-		name, institutionID, label, sum[:], pq.Array(scopes), expires.UTC())
-	if err != nil {
-		return "", fmt.Errorf("identity: writing API key: %w", err)
-	}
-	return "filma_" + name + "_" + text, nil
+// NewAPIKey makes a key for whoever sets an office up; see MakeKey for what
+// people do. The text is returned once; only the hash of its secret is kept.
+func NewAPIKey(ctx context.Context, tx *postgres.Tx, institutionID, label string, scopes []string, expires time.Time) (text string, err error) {
+	_, text, err = insertKey(ctx, tx, NewKey{InstitutionID: institutionID, Label: label, Scopes: scopes, Expires: expires})
+	return text, err
 }
 
-// CheckAPIKey returns whose key a text is. Error: ErrBadKey.
-func CheckAPIKey(ctx context.Context, db *postgres.DB, text string, now time.Time) (Client, error) {
+// CheckAPIKey returns whose key a text is, for a use from an address. Errors:
+// ErrBadKey; ErrElsewhere, with the client.
+func CheckAPIKey(ctx context.Context, db *postgres.DB, text, from string, now time.Time) (Client, error) {
 	rest, ok := strings.CutPrefix(text, "filma_")
 	id, given, found := strings.Cut(rest, "_")
 	if !ok || !found {
@@ -79,12 +87,15 @@ func CheckAPIKey(ctx context.Context, db *postgres.DB, text string, now time.Tim
 		Client
 		Hash     []byte         `db:"secret_sha256"`
 		Scope    pq.StringArray `db:"scopes"`
+		Network  pq.StringArray `db:"networks"`
 		LastUsed *time.Time     `db:"last_used_at"`
+		LastFrom string         `db:"last_used_from"`
 	}
 	err := db.Get(ctx, &row, `
-		SELECT k.id, k.institution_id, i.name AS institution, i.kind, k.secret_sha256, k.scopes, k.last_used_at
+		SELECT k.id, k.institution_id, i.name AS institution, i.kind, k.secret_sha256, k.scopes, k.networks::text[] AS networks,
+		       k.last_used_at, k.last_used_from
 		FROM api_key k JOIN institution i ON i.id = k.institution_id
-		WHERE k.id = $1 AND k.revoked_at IS NULL AND k.expires_at > $2`, id, now.UTC())
+		WHERE k.id = $1 AND k.revoked_at IS NULL AND k.expires_at > $2 AND i.active`, id, now.UTC())
 	if errors.Is(err, sql.ErrNoRows) {
 		return Client{}, ErrBadKey
 	}
@@ -96,9 +107,19 @@ func CheckAPIKey(ctx context.Context, db *postgres.DB, text string, now time.Tim
 		return Client{}, ErrBadKey
 	}
 	row.Scopes = row.Scope
-	if row.LastUsed == nil || now.Sub(*row.LastUsed) > time.Minute {
+	for _, n := range row.Network {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			return Client{}, fmt.Errorf("identity: network of an API key: %w", err)
+		}
+		row.Networks = append(row.Networks, p)
+	}
+	if !row.From(from) {
+		return row.Client, ErrElsewhere
+	}
+	if row.LastUsed == nil || now.Sub(*row.LastUsed) > time.Minute || from != row.LastFrom {
 		err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			_, err := tx.Exec(ctx, `UPDATE api_key SET last_used_at=$2 WHERE id=$1`, id, now.UTC())
+			_, err := tx.Exec(ctx, `UPDATE api_key SET last_used_at=$2, last_used_from=$3 WHERE id=$1`, id, now.UTC(), from)
 			return err
 		})
 		if err != nil {
@@ -109,11 +130,12 @@ func CheckAPIKey(ctx context.Context, db *postgres.DB, text string, now time.Tim
 }
 
 // UsableKeys returns which of the keys, by their ids, have a scope and are
-// neither expired nor revoked: for whoever checked their texts a moment ago.
+// neither expired nor revoked, of institutions that take part: for whoever checked their texts a moment ago.
 func UsableKeys(ctx context.Context, r postgres.Reader, ids []string, scope string, now time.Time) (map[string]bool, error) {
 	var found []string
 	err := r.Select(ctx, &found, `
-		SELECT id FROM api_key WHERE id = ANY ($1) AND revoked_at IS NULL AND expires_at > $2 AND $3 = ANY (scopes)`,
+		SELECT k.id FROM api_key k JOIN institution i ON i.id = k.institution_id
+		WHERE k.id = ANY ($1) AND k.revoked_at IS NULL AND k.expires_at > $2 AND $3 = ANY (k.scopes) AND i.active`,
 		pq.Array(ids), now.UTC(), scope)
 	if err != nil {
 		return nil, fmt.Errorf("identity: looking at API keys again: %w", err)

@@ -70,7 +70,7 @@ func TestAPIKey(t *testing.T) {
 		key, err = identity.NewAPIKey(ctx, tx, in.ID, "uji", []string{identity.ScopeRequestWrite}, noon.AddDate(0, 0, 30))
 		return err
 	}))
-	c, err := identity.CheckAPIKey(ctx, db, key, noon)
+	c, err := identity.CheckAPIKey(ctx, db, key, "203.0.113.7", noon)
 	require.NoError(t, err)
 	require.Equal(t, "PT Produsen Contoh", c.Institution)
 	require.True(t, c.May(identity.ScopeRequestWrite))
@@ -79,10 +79,10 @@ func TestAPIKey(t *testing.T) {
 	for name, bad := range map[string]string{
 		"empty": "", "no prefix": strings.TrimPrefix(key, "filma_"), "other secret": key[:len(key)-1] + "!", "cut": key[:20],
 	} {
-		_, err := identity.CheckAPIKey(ctx, db, bad, noon)
+		_, err := identity.CheckAPIKey(ctx, db, bad, "203.0.113.7", noon)
 		require.ErrorIs(t, err, identity.ErrBadKey, name)
 	}
-	_, err = identity.CheckAPIKey(ctx, db, key, noon.AddDate(0, 0, 31))
+	_, err = identity.CheckAPIKey(ctx, db, key, "203.0.113.7", noon.AddDate(0, 0, 31))
 	require.ErrorIs(t, err, identity.ErrBadKey, "expired")
 
 	for name, c := range map[string]struct {
@@ -106,4 +106,37 @@ func TestAPIKey(t *testing.T) {
 	usable, err := identity.UsableKeys(ctx, db, []string{c.KeyID}, identity.ScopeRequestWrite, noon)
 	require.NoError(t, err)
 	require.Empty(t, usable, "revoked")
+}
+
+// Whoever is shut out, or has somebody else's password, writes nothing any more.
+func TestActiveAccounts(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), harness.DB(t)
+	change := func(statement string) {
+		t.Helper()
+		require.NoError(t, db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return tx.ExecOne(ctx, statement) }))
+	}
+	var in institution.Institution
+	require.NoError(t, db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		in, err = institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Produsen, Name: "PT Produsen Contoh"})
+		return err
+	}))
+	require.NoError(t, identity.SetAccount(ctx, db, identity.Account{Username: "pic", Name: "PIC", Role: "produsen", InstitutionID: &in.ID}, "benar sekali"))
+	require.NoError(t, identity.SetAccount(ctx, db, identity.Account{Username: "operator", Name: "Operator KI", Role: "operator"}, "benar sekali"))
+	var ids []string
+	require.NoError(t, db.Select(ctx, &ids, `SELECT id FROM account ORDER BY username DESC`))
+	for _, c := range []struct{ shut, open string }{
+		{`UPDATE account SET must_change = true WHERE username = 'pic'`, `UPDATE account SET must_change = false WHERE username = 'pic'`},
+		{`UPDATE account SET active = false WHERE username = 'pic'`, `UPDATE account SET active = true WHERE username = 'pic'`},
+		{`UPDATE institution SET active = false`, `UPDATE institution SET active = true`},
+	} {
+		all, err := identity.ActiveAccounts(ctx, db, ids)
+		require.NoError(t, err)
+		require.Len(t, all, 2)
+		change(c.shut)
+		left, err := identity.ActiveAccounts(ctx, db, ids)
+		require.NoError(t, err)
+		require.Equal(t, map[string]bool{ids[1]: true}, left, c.shut)
+		change(c.open)
+	}
 }

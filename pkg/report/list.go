@@ -87,14 +87,19 @@ func total(ctx context.Context, rd postgres.Reader, f request.Filter) (*Totals, 
 	if err != nil {
 		return nil, err
 	}
+	return totalsOf(counts, f.States), nil
+}
+
+// totalsOf adds up what a list holds; chosen narrows the total.
+func totalsOf(counts map[machine.State]int, chosen []machine.State) *Totals {
 	t := &Totals{Counts: counts}
 	for state, n := range counts {
 		t.All += n
-		if len(f.States) == 0 || slices.Contains(f.States, state) {
+		if len(chosen) == 0 || slices.Contains(chosen, state) {
 			t.Total += n
 		}
 	}
-	return t, nil
+	return t
 }
 
 // summarise adds to each request how far it is, in one query.

@@ -40,13 +40,7 @@ func ParseQuery(values url.Values) (Query, []BadParameter) {
 		Search: p.search(), States: each(&p, "state", request.Machine.States()),
 		Kinds: each(&p, "kind", []string{request.KindReader, request.KindRekamCetak}), Limit: p.limit(), After: p.after(),
 	}}
-	switch text := values.Get("totals"); text {
-	case "true":
-		q.Totals = true
-	case "", "false":
-	default:
-		p.bad("totals", "unknown_value", "Nilainya harus true atau false.")
-	}
+	q.Totals = p.totals()
 	return q, p.faults
 }
 
@@ -57,6 +51,17 @@ type parser struct {
 
 func (p *parser) bad(name, code, detail string) {
 	p.faults = append(p.faults, BadParameter{name, code, detail})
+}
+
+func (p *parser) totals() bool {
+	switch p.values.Get("totals") {
+	case "true":
+		return true
+	case "", "false":
+	default:
+		p.bad("totals", "unknown_value", "Nilainya harus true atau false.")
+	}
+	return false
 }
 
 func (p *parser) search() string {

@@ -67,7 +67,7 @@ type Request struct {
 	Letter        Letter        `json:"letter"`
 	DispositionOn *clock.Date   `json:"disposition_date"`
 
-	Lines  []request.Line          `json:"lines"`
+	Lines  []Line                  `json:"lines"`
 	Orders []request.PurchaseOrder `json:"purchase_orders"`
 	Files  []File                  `json:"files"`
 
@@ -164,7 +164,7 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		Version: r.Version, Submission: r.Submission, CreatedAt: r.CreatedAt, CardCount: r.CardCount,
 		MachineType: r.MachineType, SAMFunction: r.SAMFunction, PKSNumber: r.PKSNumber, Notes: r.Notes,
 		Letter:        Letter{Sender: r.Sender, Post: r.Post, Number: r.Number, Date: r.Letter.Date, Subject: r.Subject},
-		DispositionOn: r.DispositionDate, Lines: notNil(r.Lines), Orders: notNil(r.Orders),
+		DispositionOn: r.DispositionDate, Orders: notNil(r.Orders),
 		Files: []File{}, WaitingFor: []machine.Role{}, Facts: []Fact{}, Findings: []validation.Finding{},
 	}
 	outside := Outside(a)
@@ -177,6 +177,9 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		return nil, err
 	}
 	v.MachineLabel = kind.Name
+	if v.Lines, err = showLines(ctx, rd, r); err != nil {
+		return nil, err
+	}
 	if err := v.readApplication(ctx, rd, r, outside); err != nil {
 		return nil, err
 	}
@@ -201,7 +204,11 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 	v.Handovers = showHandovers(handovers)
 	v.Documents = showDocuments(documents, outside)
 	v.Percent = percent(v, documents, handovers)
-	v.Waiting = waits(v, machine.Role(applicant.Kind), documents, handovers)
+	waiting := waitList(waits(v, machine.Role(applicant.Kind), documents, handovers))
+	if err := waiting.underWithdrawn(ctx, rd, r); err != nil {
+		return nil, err
+	}
+	v.Waiting = waiting
 	for _, w := range v.Waiting {
 		v.WaitingFor = appendNew(v.WaitingFor, w.Role)
 	}

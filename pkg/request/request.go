@@ -15,6 +15,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
@@ -53,6 +54,9 @@ type Line struct {
 	Lembaga  string `json:"lembaga" db:"lembaga"`
 	Quantity int    `json:"quantity" db:"quantity"`
 	Remarks  string `json:"remarks" db:"remarks"`
+	// Need is the number of the lembaga's request (permintaan lembaga) that the
+	// line bundles, or empty.
+	Need string `json:"need,omitempty" db:"need"`
 }
 
 // PurchaseOrder is one PO of the chain from lembaga to produsen (features.md
@@ -126,9 +130,9 @@ type New struct {
 	TraceParent string
 }
 
-// Create writes a submitted request and rings request.submitted. It returns
-// ErrReferenceUsed or ErrUnknownMachineType for those; both leave the
-// transaction aborted.
+// Create writes a submitted request, bundles the needs that its lines name, and
+// rings request.submitted. It returns ErrReferenceUsed, ErrUnknownMachineType or
+// *need.RefusedError for those; the transaction is not to be committed then.
 func Create(ctx context.Context, tx *postgres.Tx, n New) (Request, error) {
 	made, err := CreateAll(ctx, tx, []New{n})
 	if err != nil {
@@ -139,6 +143,7 @@ func Create(ctx context.Context, tx *postgres.Tx, n New) (Request, error) {
 
 // Correct replaces form and files of a returned request by a new submission
 // under the same ticket, and rings request.resubmitted. The No. Pengajuan stays.
+// The lembaga's needs are bundled as the new lines say: *need.RefusedError.
 func Correct(ctx context.Context, tx *postgres.Tx, r Request, f Form, files []File, c Change) (Request, error) {
 	next, err := Take(ctx, tx, r, Resubmit, c)
 	if err != nil {
@@ -167,10 +172,14 @@ func Correct(ctx context.Context, tx *postgres.Tx, r Request, f Form, files []Fi
 	if _, err := tx.Exec(ctx, `DELETE FROM request_line WHERE request_id=$1`, r.ID); err != nil {
 		return Request{}, fmt.Errorf("request: lines: %w", err)
 	}
+	needs, err := need.Rebundle(ctx, tx, next.claims(c))
+	if err != nil {
+		return Request{}, err
+	}
 	if _, err := tx.Exec(ctx, `DELETE FROM purchase_order WHERE request_id=$1`, r.ID); err != nil {
 		return Request{}, fmt.Errorf("request: purchase orders: %w", err)
 	}
-	return next, writeParts(ctx, tx, []parts{{r.ID, next.Submission, f, files}})
+	return next, writeParts(ctx, tx, []parts{{r.ID, next.Submission, f, files}}, needs)
 }
 
 const selectRequest = `
@@ -229,7 +238,8 @@ func one(ctx context.Context, rd postgres.Reader, query string, args ...any) (Re
 // LoadParts reads the lines and purchase orders.
 func (r *Request) LoadParts(ctx context.Context, rd postgres.Reader) error {
 	if err := rd.Select(ctx, &r.Lines, `
-		SELECT line, lembaga, quantity, remarks FROM request_line WHERE request_id=$1 ORDER BY line`, r.ID); err != nil {
+		SELECT l.line, l.lembaga, l.quantity, l.remarks, coalesce(n.number, '') AS need
+		FROM request_line l LEFT JOIN need n ON n.id = l.need_id WHERE l.request_id=$1 ORDER BY l.line`, r.ID); err != nil {
 		return fmt.Errorf("request: lines: %w", err)
 	}
 	if err := rd.Select(ctx, &r.Orders, `

@@ -2,8 +2,7 @@ package request
 
 import "dukcapil.go.id/sifilma/pkg/machine"
 
-// States of a request (design: draft and the lembaga's own lines come with the
-// lembaga's side of the procedure).
+// States of a request.
 const (
 	Submitted   machine.State = "submitted"
 	Returned    machine.State = "returned"

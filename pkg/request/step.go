@@ -10,6 +10,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
@@ -34,7 +35,8 @@ type Change struct {
 }
 
 // Take moves a request by one verb: a compare-and-set on state and version, a
-// row in the timeline and the step's message, all in the caller's transaction.
+// row in the timeline and the step's message, all in the caller's transaction. A
+// request that is rejected or cancelled gives back the needs that it bundled.
 // Errors: *machine.IllegalError, *machine.RoleError, ErrReasonMissing,
 // ErrNotDisposed, postgres.ErrStale when somebody else moved it meanwhile.
 func Take(ctx context.Context, tx *postgres.Tx, r Request, verb machine.Verb, c Change) (Request, error) {
@@ -91,6 +93,11 @@ func Take(ctx context.Context, tx *postgres.Tx, r Request, verb machine.Verb, c 
 		r.ID, string(r.State), r.Version, string(step.To), next.HeldFrom, next.DispositionDate)
 	if err != nil {
 		return Request{}, fmt.Errorf("request: %s: %w", verb, err)
+	}
+	if verb == Cancel || verb == Reject {
+		if err := need.ReleaseAll(ctx, tx, r.ID, r.Ticket, needChange(c)); err != nil {
+			return Request{}, err
+		}
 	}
 	return next, announce(ctx, tx, taken{next, step, c})
 }

@@ -11,6 +11,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/trace"
@@ -48,10 +49,41 @@ func CreateAll(ctx context.Context, tx *postgres.Tx, all []New) ([]Request, erro
 	if err := insert(ctx, tx, made); err != nil {
 		return nil, err
 	}
-	if err := writeParts(ctx, tx, each); err != nil {
+	claims := make([]need.Claims, len(all))
+	for i := range made {
+		claims[i] = made[i].claims(steps[i].Change)
+	}
+	needs, err := need.BundleAll(ctx, tx, claims)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeParts(ctx, tx, each, needs); err != nil {
 		return nil, err
 	}
 	return made, announce(ctx, tx, steps...)
+}
+
+// claims are the needs that the lines of a request name.
+func (r *Request) claims(by Change) need.Claims {
+	c := r.Form.Claims(r.InstitutionID)
+	c.RequestID, c.Ticket, c.By = r.ID, r.Ticket, needChange(by)
+	return c
+}
+
+// Claims are the needs that the lines of a form name, for a produsen that has sent
+// no request with it yet.
+func (f *Form) Claims(institutionID string) need.Claims {
+	c := need.Claims{ProdusenID: institutionID, MachineType: f.MachineType}
+	for i, l := range f.Lines {
+		if l.Need != "" {
+			c.Lines = append(c.Lines, need.Claim{Line: i, Number: l.Need, Lembaga: l.Lembaga, Quantity: l.Quantity})
+		}
+	}
+	return c
+}
+
+func needChange(c Change) need.Change {
+	return need.Change{Actor: c.Actor, Reason: c.Reason, OfficeAt: c.OfficeAt}
 }
 
 // insert writes the rows of new requests, in the order of their numbers at the
@@ -93,11 +125,13 @@ type parts struct {
 	files      []File
 }
 
-func writeParts(ctx context.Context, tx *postgres.Tx, all []parts) error {
+// writeParts writes what submissions have besides; needs are the ids of the needs
+// that their lines name.
+func writeParts(ctx context.Context, tx *postgres.Tx, all []parts, needs map[string]string) error {
 	var lines, orders, files columns
 	for _, p := range all {
 		for i, l := range p.form.Lines {
-			lines.add(p.id, i+1, l.Lembaga, l.Quantity, l.Remarks)
+			lines.add(p.id, i+1, l.Lembaga, l.Quantity, l.Remarks, needs[l.Need])
 		}
 		for i, o := range p.form.Orders {
 			orders.add(p.id, i+1, o.Number, o.From, o.To, o.ReaderCount)
@@ -111,8 +145,10 @@ func writeParts(ctx context.Context, tx *postgres.Tx, all []parts) error {
 		rows            columns
 	}{
 		{"lines", `
-			INSERT INTO request_line (request_id, line, lembaga, quantity, remarks)
-			SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[])`, lines},
+			INSERT INTO request_line (request_id, line, lembaga, quantity, remarks, need_id)
+			SELECT l.request_id, l.line, l.lembaga, l.quantity, l.remarks, nullif(l.need, '')::uuid
+			FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::text[])
+			     AS l (request_id, line, lembaga, quantity, remarks, need)`, lines},
 		{"purchase orders", `
 			INSERT INTO purchase_order (request_id, line, number, buyer, seller, reader_count)
 			SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[])`, orders},

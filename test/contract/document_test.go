@@ -17,8 +17,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/handover"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/schema"
@@ -190,7 +193,7 @@ func TestStatesAreThoseOfTheMachines(t *testing.T) {
 	t.Parallel()
 	d := document(t)
 	for name, table := range map[string]*machine.Table{
-		"RequestState": request.Machine, "CardState": perso.Machine, "DocumentState": letter.Machine, "HandoverState": handover.Machine,
+		"NeedState": need.Machine, "RequestState": request.Machine, "CardState": perso.Machine, "DocumentState": letter.Machine, "HandoverState": handover.Machine,
 	} {
 		s := d.Components.Schemas[name].Value
 		var states []string
@@ -201,6 +204,14 @@ func TestStatesAreThoseOfTheMachines(t *testing.T) {
 		require.ElementsMatch(t, states, words(s.Enum), name)
 	}
 	require.Equal(t, request.KindLabels, labels(t, d.Components.Schemas["Kind"].Value))
+	require.Equal(t, institution.KindLabels, labels(t, d.Components.Schemas["InstitutionKind"].Value))
+	require.Equal(t, institution.PKSLabels, labels(t, d.Components.Schemas["PKSStatus"].Value))
+	roles := labels(t, d.Components.Schemas["Role"].Value)
+	require.Len(t, roles, len(identity.Roles))
+	for _, role := range identity.Roles {
+		require.Equal(t, request.RoleLabels[role], roles[string(role)], role)
+	}
+	require.ElementsMatch(t, identity.Scopes, words(d.Components.Schemas["Scope"].Value.Enum))
 	require.Equal(t, letter.KindLabels, labels(t, d.Components.Schemas["Document"].Value.Properties["kind"].Value))
 }
 
@@ -210,6 +221,11 @@ func TestTheTicketOfTheExamplesIsOne(t *testing.T) {
 	_, ok := request.ParseTicket(example)
 	require.True(t, ok, "%s: people will try it", example)
 	require.Regexp(t, document(t).Components.Schemas["Ticket"].Value.Pattern, example)
+
+	example = fmt.Sprint(document(t).Components.Parameters["NeedNumber"].Value.Example)
+	_, ok = need.ParseNumber(example)
+	require.True(t, ok, example)
+	require.Regexp(t, document(t).Components.Schemas["NeedNumber"].Value.Pattern, example)
 }
 
 func labels(t *testing.T, s *openapi3.Schema) map[string]string {

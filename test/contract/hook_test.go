@@ -66,7 +66,7 @@ func problem(status int, code string) string {
 	return fmt.Sprintf(`{"type":"urn:sifilma:problem:%s","title":"t","status":%d}`, code, status)
 }
 
-const me = `{"username":"a","name":"b","role":"operator","role_label":"c","institution":null}`
+const me = `{"username":"a","name":"b","role":"operator","role_label":"c","institution":null,"institution_id":null,"must_change_password":false}`
 
 func TestWhatIsNotDescribedIsNoticed(t *testing.T) {
 	t.Parallel()

@@ -73,7 +73,23 @@ func (p *parts) check(media *openapi3.MediaType) error {
 	case p.err != nil:
 		return fmt.Errorf("a form was taken that cannot be read: %w", p.err)
 	}
-	form, times := media.Schema.Value, map[string]int{}
+	either := media.Schema.Value.OneOf // of two daemons that take different forms
+	if len(either) == 0 {
+		return p.fit(media.Schema.Value)
+	}
+	var errs []error
+	for _, form := range either {
+		err := p.fit(form.Value)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (p *parts) fit(form *openapi3.Schema) error {
+	times := map[string]int{}
 	for _, one := range p.list {
 		ref := form.Properties[one.name]
 		if ref == nil {

@@ -17,7 +17,7 @@ const module = "dukcapil.go.id/sifilma/"
 
 // ground knows nothing of SAM cards.
 var ground = []string{
-	"audit", "blob", "clock", "config", "daemon", "docx", "filetype", "globalplatform", "journal", "machine", "outbox",
+	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "journal", "machine", "outbox",
 	"pkcs11", "postgres", "rabbit", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
 }
 
@@ -27,7 +27,8 @@ var office = map[string][]string{
 	"institution": {},
 	"register":    {},
 	"identity":    {"institution"},
-	"request":     {"institution", "identity"},
+	"need":        {"institution", "identity"},
+	"request":     {"institution", "identity", "need"},
 	"cardlist":    {"institution", "identity", "register", "request"},
 	"validation":  {"institution", "identity", "register", "request", "cardlist"},
 	"capacity":    {"institution", "identity", "request"},
@@ -35,7 +36,7 @@ var office = map[string][]string{
 	"perso":       {"institution", "identity", "register", "request", "cardlist", "capacity", "stock"},
 	"letter":      {"request"},
 	"handover":    {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter"},
-	"report":      {"institution", "identity", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover"},
+	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover"},
 }
 
 // outside is what the office floor must not know.
@@ -78,6 +79,8 @@ func TestForbiddenImportsAreSeen(t *testing.T) {
 		{"pkg/globalplatform/hsmkeys", module + "pkg/perso", false},
 		{"pkg/request", module + "pkg/identity", true},
 		{"pkg/identity", module + "pkg/request", false},
+		{"pkg/request", module + "pkg/need", true},
+		{"pkg/need", module + "pkg/request", false},
 		{"pkg/letter", module + "pkg/perso", false},
 		{"pkg/perso", module + "pkg/capacity", true},
 		{"pkg/perso", "net/http", false},

@@ -108,6 +108,7 @@ type API struct {
 
 	keys         recent[[sha256.Size]byte, identity.Client] // by the hash of the key's text
 	machineTypes recent[string, struct{}]
+	misused      recent[string, struct{}] // ids of keys whose use from elsewhere is on record
 }
 
 // New makes the surface; disk is the spool's, registry may be nil.
@@ -157,15 +158,23 @@ func (a *API) Mount(r chi.Router) {
 		r.Get("/api/v1/requests/{ticket}/history", web.Handle(a.history))
 		r.Get("/api/v1/requests/{ticket}/cards", web.Handle(a.cards))
 		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/requests/{ticket}/files/{id}", web.Handle(a.file))
+		r.Get("/api/v1/needs", web.Handle(a.listNeeds))
+		r.Get("/api/v1/needs/{number}", web.Handle(a.showNeed))
+		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/needs/{number}/files/{id}", web.Handle(a.needFile))
 		r.With(web.Slow(markTime)).Get("/api/v1/requests/{ticket}/card-list/marked", web.Handle(a.marked))
 	})
+	for path, verb := range needVerbs {
+		r.With(a.authenticate(identity.ScopeRequestWrite, a.checkNow)).Post("/api/v1/needs/{number}/"+path, web.Handle(a.moveNeed(verb)))
+	}
 	r.With(a.authenticate(identity.ScopeRequestWrite, a.checkNow)).Post("/api/v1/requests/{ticket}/cancellation", web.Handle(a.cancel))
 	r.Group(func(r chi.Router) {
-		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole), a.authenticate(identity.ScopeRequestWrite, a.checkSoon),
-			a.room, a.slot)
-		r.Post("/api/v1/checks", web.Handle(a.check))
-		r.Post("/api/v1/requests", web.Handle(a.submit))
-		r.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
+		r.Use(web.Slow(a.cfg.UploadTime), web.BodyLimit(a.limits.Whole))
+		r.With(a.authenticate(identity.ScopeRequestWrite, a.checkNow), a.room, a.slot).Post("/api/v1/checks", web.Handle(a.check))
+		drops := r.With(a.authenticate(identity.ScopeRequestWrite, a.checkSoon), a.room, a.slot)
+		drops.Post("/api/v1/requests", web.Handle(a.submit))
+		drops.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
+		drops.Post("/api/v1/needs", web.Handle(a.submitNeed))
+		drops.Post("/api/v1/needs/{number}/resubmission", web.Handle(a.resubmitNeed))
 	})
 }
 

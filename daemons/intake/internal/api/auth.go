@@ -10,13 +10,20 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
+	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 type clientKey struct{}
+
+// checkKey finds out whose key a text is, for a use from an address; see
+// identity.CheckAPIKey.
+type checkKey func(ctx context.Context, key, from string) (identity.Client, error)
 
 // client returns who asks; authenticate has put it there.
 func client(ctx context.Context) identity.Client {
@@ -33,7 +40,7 @@ const longestKey = 200
 
 // authenticate lets in API keys with a scope, each at its rate, by how check
 // finds out whose they are.
-func (a *API) authenticate(scope string, check func(ctx context.Context, key string) (identity.Client, error)) func(http.Handler) http.Handler {
+func (a *API) authenticate(scope string, check checkKey) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c, err := a.admit(r, scope, check)
@@ -50,7 +57,7 @@ func badKey() *web.Problem {
 	return web.Unauthorized("Kunci API tidak dikenal, sudah kedaluwarsa, atau sudah dicabut.").WithCode("bad-api-key")
 }
 
-func (a *API) admit(r *http.Request, scope string, check func(ctx context.Context, key string) (identity.Client, error)) (identity.Client, error) {
+func (a *API) admit(r *http.Request, scope string, check checkKey) (identity.Client, error) {
 	kind, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(kind, "Bearer") {
 		return identity.Client{}, web.Unauthorized("Sertakan kunci API pada kepala Authorization: Bearer filma_…").WithCode("no-api-key")
@@ -59,11 +66,14 @@ func (a *API) admit(r *http.Request, scope string, check func(ctx context.Contex
 	if len(key) > longestKey || !utf8.ValidString(key) {
 		return identity.Client{}, badKey()
 	}
-	c, err := check(r.Context(), key)
-	if errors.Is(err, identity.ErrBadKey) {
+	from := web.ClientIP(r)
+	c, err := check(r.Context(), key, from)
+	switch {
+	case errors.Is(err, identity.ErrBadKey):
 		return identity.Client{}, badKey()
-	}
-	if err != nil {
+	case errors.Is(err, identity.ErrElsewhere):
+		return identity.Client{}, a.elsewhere(r.Context(), c, from)
+	case err != nil:
 		return identity.Client{}, err
 	}
 	if wait := a.limiters.wait(c.KeyID, a.machine.Now()); wait > 0 {
@@ -75,19 +85,47 @@ func (a *API) admit(r *http.Request, scope string, check func(ctx context.Contex
 	return c, nil
 }
 
+// elsewhere answers a key that is not for the address it is used from. The key may
+// be stolen, so it is put on record; once in a while only, and at a rate of its
+// own, so that whoever has it can neither fill the record nor use up the rate of
+// its owner.
+func (a *API) elsewhere(ctx context.Context, c identity.Client, from string) error {
+	now := a.machine.Now()
+	if wait := a.limiters.wait(c.KeyID+" elsewhere", now); wait > 0 {
+		return web.TooMany(wait)
+	}
+	if _, told := a.misused.get(c.KeyID, now); !told {
+		err := a.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			return audit.Record(ctx, tx, audit.Entry{
+				Actor: c.Institution, Action: "api_key.refuse", Subject: c.KeyID, Detail: map[string]any{"from": from},
+			})
+		})
+		if err != nil {
+			return err
+		}
+		zerolog.Ctx(ctx).Warn().Str("api_key", c.KeyID).Str("from", from).Msg("API key used from an address that is not on its list")
+		a.misused.put(c.KeyID, struct{}{}, now)
+	}
+	return web.Forbidden("Kunci API ini tidak boleh dipakai dari alamat " + from +
+		". Pakai dari alamat yang terdaftar pada kunci, atau buat kunci lain di portal, menu Kunci API.").WithCode("key-address")
+}
+
 // checkNow asks the database whose key it is.
-func (a *API) checkNow(ctx context.Context, key string) (identity.Client, error) {
-	return identity.CheckAPIKey(ctx, a.db, key, a.machine.Now())
+func (a *API) checkNow(ctx context.Context, key, from string) (identity.Client, error) {
+	return identity.CheckAPIKey(ctx, a.db, key, from, a.machine.Now())
 }
 
 // checkSoon believes what was found a moment ago. It is for drops only: their
 // transaction looks at the key once more.
-func (a *API) checkSoon(ctx context.Context, key string) (identity.Client, error) {
+func (a *API) checkSoon(ctx context.Context, key, from string) (identity.Client, error) {
 	sum := sha256.Sum256([]byte(key))
 	if c, ok := a.keys.get(sum, a.machine.Now()); ok {
+		if !c.From(from) {
+			return c, identity.ErrElsewhere
+		}
 		return c, nil
 	}
-	c, err := a.checkNow(ctx, key)
+	c, err := a.checkNow(ctx, key, from)
 	if err == nil {
 		a.keys.put(sum, c, a.machine.Now())
 	}

@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/validation"
@@ -103,8 +104,19 @@ func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.F
 		return nil
 	}
 	if !has(faults, "/machine_type") {
-		if err := add(a.known(ctx, f, role)); err != nil {
+		if err := add(a.known(ctx, f, role, is.ID == "")); err != nil {
 			return nil, err
+		}
+	}
+	claims := f.Claims(c.InstitutionID)
+	claims.RequestID = is.ID
+	needed, err := need.Look(ctx, a.db, claims)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range lineFaults(needed) {
+		if !has(faults, e.Pointer) {
+			faults = append(faults, e)
 		}
 	}
 	if !reference || is.ID != "" || f.Reference == "" || has(faults, "/reference") {

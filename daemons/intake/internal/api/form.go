@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -120,6 +121,9 @@ func returned(is request.Request) error {
 
 func (a *API) newForm(r *http.Request, is request.Request, typed drop.Typed) (formPage, error) {
 	types, err := institution.MachineTypes(r.Context(), a.db)
+	types = slices.DeleteFunc(types, func(m institution.MachineType) bool {
+		return !m.Active && (is.ID == "" || m.Code != is.MachineType) // a returned request may keep its own
+	})
 	p := formPage{
 		Typed: typed, Key: uuid.NewString(), Ticket: is.Ticket, Version: is.Version, Machines: types, Limits: a.limits,
 		Lines: max(lineRows, typed.Rows("lines")+spareRows), Orders: max(orderRows, typed.Rows("purchase_orders")+spareRows),
@@ -221,7 +225,7 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 				return a.writer.Correct(ctx, e, is.ID, p.Version)
 			}
 		}
-		if entry.Print, err = fingerprint(target, d); err != nil {
+		if entry.Print, err = fingerprint(target, d.Form, d.Files); err != nil {
 			return err
 		}
 		kept = true // whoever writes it closes it

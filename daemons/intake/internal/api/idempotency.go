@@ -42,8 +42,8 @@ func idempotencyKey(r *http.Request) (string, error) {
 // fingerprint is the hash of what a drop says: what is asked, the form in its
 // stored form, and the files' hashes in their order. The boundary of the
 // multipart, the order of the keys and the names of files do not count.
-func fingerprint(target string, d *drop.Drop) ([]byte, error) {
-	form, err := json.Marshal(d.Form)
+func fingerprint(target string, asked any, files []*drop.File) ([]byte, error) {
+	form, err := json.Marshal(asked)
 	if err != nil {
 		return nil, fmt.Errorf("intake: fingerprint: %w", err)
 	}
@@ -57,7 +57,7 @@ func fingerprint(target string, d *drop.Drop) ([]byte, error) {
 	put([]byte(target))
 	put(form)
 	for _, kind := range fileKinds {
-		for _, f := range d.Files {
+		for _, f := range files {
 			if f.Kind == kind {
 				put([]byte(kind))
 				put(f.SHA256[:])

@@ -44,6 +44,10 @@ func (a *API) who(r *http.Request) (identity.Account, error) {
 	if err != nil {
 		return who, err
 	}
+	if who.MustChange {
+		return who, web.Forbidden("Kata sandi Anda masih kata sandi sekali pakai. Masuk ke portal dan ganti kata sandi itu, lalu buka kembali halaman ini.").
+			WithCode("password-change-due")
+	}
 	if who.InstitutionID == nil || who.Institution == nil {
 		return who, web.Forbidden("Halaman ini untuk pemohon. Petugas Ditjen Dukcapil bekerja di portal.").WithCode("not-an-applicant")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
@@ -28,11 +29,7 @@ func noSuchTicket() *web.Problem {
 func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 	q, bad := report.ParseQuery(r.URL.Query())
 	if len(bad) > 0 {
-		faults := make([]web.FieldError, len(bad))
-		for i, p := range bad {
-			faults[i] = web.FieldError{Pointer: "/" + p.Name, Code: p.Code, Detail: p.Detail}
-		}
-		return web.BadRequest("Parameter pada alamat tidak benar.", faults...)
+		return badQuery(bad)
 	}
 	page, err := report.List(r.Context(), a.db, client(r.Context()).Account(), q)
 	if err != nil {
@@ -41,6 +38,14 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 	web.SetNext(w, r, page.Next)
 	web.WriteJSON(w, r, http.StatusOK, page)
 	return nil
+}
+
+func badQuery(bad []report.BadParameter) error {
+	faults := make([]web.FieldError, len(bad))
+	for i, p := range bad {
+		faults[i] = web.FieldError{Pointer: "/" + p.Name, Code: p.Code, Detail: p.Detail}
+	}
+	return web.BadRequest("Parameter pada alamat tidak benar.", faults...)
 }
 
 // load reads the request of the address; others than the client's own are not
@@ -132,18 +137,9 @@ func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var in struct {
-		Reason string `json:"reason"`
-	}
-	if r.ContentLength != 0 || r.Header.Get("Content-Type") != "" {
-		if err := web.DecodeJSON(r, &in); err != nil {
-			return err
-		}
-	}
-	if len([]rune(in.Reason)) > maxReason {
-		return web.Unprocessable("Alasan terlalu panjang.", web.FieldError{
-			Pointer: "/reason", Code: "too_long", Detail: "Alasan paling panjang 2.000 huruf.",
-		})
+	reason, err := readReason(r)
+	if err != nil {
+		return err
 	}
 	err = a.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		now, err := request.Lock(ctx, tx, v.ID)
@@ -153,7 +149,7 @@ func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
 		if now.Version != version {
 			return stale()
 		}
-		next, err := request.Take(ctx, tx, now, request.Cancel, request.Change{Actor: actor, Reason: in.Reason, OfficeAt: a.office.Now()})
+		next, err := request.Take(ctx, tx, now, request.Cancel, request.Change{Actor: actor, Reason: reason, OfficeAt: a.office.Now()})
 		if illegal := (*machine.IllegalError)(nil); errors.As(err, &illegal) {
 			return web.Conflict("Permohonan " + now.Ticket + " sedang berstatus \"" + request.Machine.Label(now.State) +
 				"\" dan tidak dapat lagi dibatalkan.").WithCode("illegal-step")
@@ -166,7 +162,7 @@ func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
 		}
 		return audit.Record(ctx, tx, audit.Entry{
 			Actor: keyName(c), Action: "request.cancel", Subject: now.ID, Request: now.ID,
-			Detail: map[string]any{"from": now.State, "version": next.Version, "reason": in.Reason},
+			Detail: map[string]any{"from": now.State, "version": next.Version, "reason": reason},
 		})
 	})
 	if err != nil {
@@ -174,6 +170,24 @@ func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
 	}
 	zerolog.Ctx(ctx).Info().Ctx(trace.ContextWith(ctx, trace.From(ctx))).Str("request", v.ID).Str("ticket", v.Ticket).Str("api_key", c.KeyID).Msg("request cancelled")
 	return a.show(w, r)
+}
+
+// readReason reads the reason of a verb; no body at all is none.
+func readReason(r *http.Request) (string, error) {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	if r.ContentLength != 0 || r.Header.Get("Content-Type") != "" {
+		if err := web.DecodeJSON(r, &in); err != nil {
+			return "", err
+		}
+	}
+	if len([]rune(in.Reason)) > maxReason {
+		return "", web.Unprocessable("Alasan terlalu panjang.", web.FieldError{
+			Pointer: "/reason", Code: "too_long", Detail: "Alasan paling panjang 2.000 huruf.",
+		})
+	}
+	return strings.TrimSpace(in.Reason), nil
 }
 
 func stale() error {

@@ -14,12 +14,13 @@ import (
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
-var fileKinds = []string{request.FileLetter, request.FilePurchaseOrder, request.FilePKS, request.FileCardList}
+var fileKinds = []string{request.FileLetter, request.FilePurchaseOrder, request.FilePKS, request.FileCardList, need.FileList}
 
 // roles says as what an institution's software applies.
 var roles = map[string]machine.Role{institution.Produsen: request.Produsen, institution.Dinas: request.Dinas}
@@ -80,9 +81,9 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 		}
 		return err
 	}
-	print, err := fingerprint(target, d)
+	print, err := fingerprint(target, d.Form, d.Files)
 	if err == nil {
-		err = a.known(ctx, d.Form, actor.Role)
+		err = a.known(ctx, d.Form, actor.Role, fixedReference == "")
 	}
 	if err != nil {
 		d.Close()
@@ -110,8 +111,9 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 // keyName is how the audit names the software that has a key.
 func keyName(c identity.Client) string { return "api-key:" + c.KeyID }
 
-// known checks the form against the master data, before anything is written.
-func (a *API) known(ctx context.Context, f request.Form, role machine.Role) error {
+// known checks the form against the master data, before anything is written. Only
+// a new request must name a machine type that is still in use.
+func (a *API) known(ctx context.Context, f request.Form, role machine.Role, fresh bool) error {
 	if role == request.Dinas && f.Kind == request.KindReader {
 		return web.Unprocessable("Ada isian yang perlu diperbaiki.", web.FieldError{
 			Pointer: "/kind", Code: "not_for_dinas", Detail: "Dinas hanya dapat mengajukan SAM Rekam Cetak (rekam_cetak).",
@@ -120,9 +122,17 @@ func (a *API) known(ctx context.Context, f request.Form, role machine.Role) erro
 	if _, ok := a.machineTypes.get(f.MachineType, a.machine.Now()); ok {
 		return nil
 	}
-	_, err := institution.MachineTypeByCode(ctx, a.db, f.MachineType)
+	m, err := institution.MachineTypeByCode(ctx, a.db, f.MachineType)
 	if errors.Is(err, institution.ErrNotFound) {
 		return unknownMachineType()
+	}
+	if err == nil && !m.Active {
+		if !fresh {
+			return nil
+		}
+		return web.Unprocessable("Ada isian yang perlu diperbaiki.", web.FieldError{
+			Pointer: "/machine_type", Code: "inactive", Detail: "Jenis Mesin \"" + m.Name + "\" tidak lagi dipakai untuk permohonan baru.",
+		})
 	}
 	if err == nil {
 		a.machineTypes.put(f.MachineType, struct{}{}, a.machine.Now())
@@ -138,9 +148,12 @@ func unknownMachineType() error {
 
 // refusal is the answer to an error of the transaction, which left nothing.
 func (a *API) refusal(ctx context.Context, err error, c identity.Client, f request.Form) error {
+	var refused *need.RefusedError
 	switch {
 	case errors.Is(err, identity.ErrBadKey):
 		return badKey()
+	case errors.As(err, &refused):
+		return web.Unprocessable("Ada baris yang permintaan lembaganya tidak dapat dimasukkan.", lineFaults(refused.Faults)...)
 	case errors.Is(err, request.ErrUnknownMachineType):
 		a.machineTypes.forget(f.MachineType)
 		return unknownMachineType()

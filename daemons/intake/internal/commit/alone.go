@@ -19,7 +19,7 @@ import (
 // *web.Problem when the request is not returned or has another version.
 func (w *Writer) Correct(ctx context.Context, e Entry, requestID string, version int64) (Answer, error) {
 	defer e.Drop.Close()
-	return w.alone(ctx, e, func(ctx context.Context, tx *postgres.Tx) (request.Request, error) {
+	return w.alone(ctx, e, w.asked(e, func(ctx context.Context, tx *postgres.Tx) (request.Request, error) {
 		now, err := request.Lock(ctx, tx, requestID)
 		if err != nil {
 			return request.Request{}, err
@@ -36,7 +36,7 @@ func (w *Writer) Correct(ctx context.Context, e Entry, requestID string, version
 			return request.Request{}, err
 		}
 		return request.Correct(ctx, tx, now, e.Drop.Form, files, request.Change{Actor: e.Actor, OfficeAt: w.office.Now()})
-	})
+	}))
 }
 
 // NotReturned is the answer to a correction of a request that nobody has returned.
@@ -48,7 +48,7 @@ func NotReturned(r request.Request) error {
 // create writes a new request by itself: a large one, whose files stream, or
 // each when the configuration wants it so.
 func (w *Writer) create(ctx context.Context, e Entry) (Answer, error) {
-	return w.alone(ctx, e, func(ctx context.Context, tx *postgres.Tx) (request.Request, error) {
+	return w.alone(ctx, e, w.asked(e, func(ctx context.Context, tx *postgres.Tx) (request.Request, error) {
 		files, err := store(ctx, tx, e)
 		if err != nil {
 			return request.Request{}, err
@@ -57,13 +57,30 @@ func (w *Writer) create(ctx context.Context, e Entry) (Answer, error) {
 			InstitutionID: e.Client.InstitutionID, Form: e.Drop.Form, Files: files, Actor: e.Actor,
 			OfficeAt: w.office.Now(), TraceParent: e.TraceParent,
 		})
-	})
+	}))
 }
+
+// asked has a request written with its audit row, and answers with it.
+func (w *Writer) asked(e Entry, write func(ctx context.Context, tx *postgres.Tx) (request.Request, error)) writing {
+	return func(ctx context.Context, tx *postgres.Tx) (Answer, error) {
+		made, err := write(ctx, tx)
+		if err != nil {
+			return Answer{}, running(err)
+		}
+		if err := audit.Record(ctx, tx, receipt(e, made)); err != nil {
+			return Answer{}, err
+		}
+		return w.accept(made)
+	}
+}
+
+// writing writes what a drop asks for and gives the answer to it.
+type writing func(ctx context.Context, tx *postgres.Tx) (Answer, error)
 
 // alone writes one drop in a transaction of its own: answer, files, request,
 // timeline, audit and message. Large ones take turns, so that they leave
 // connections and disk to the others.
-func (w *Writer) alone(ctx context.Context, e Entry, write func(ctx context.Context, tx *postgres.Tx) (request.Request, error)) (done Answer, err error) {
+func (w *Writer) alone(ctx context.Context, e Entry, write writing) (done Answer, err error) {
 	for give := w.machine.Now().Add(w.patience); ; {
 		done, err = w.once(ctx, e, write)
 		if !errors.Is(err, errRunning) {
@@ -79,7 +96,7 @@ func (w *Writer) alone(ctx context.Context, e Entry, write func(ctx context.Cont
 }
 
 // once is one try of alone.
-func (w *Writer) once(ctx context.Context, e Entry, write func(ctx context.Context, tx *postgres.Tx) (request.Request, error)) (done Answer, err error) {
+func (w *Writer) once(ctx context.Context, e Entry, write writing) (done Answer, err error) {
 	if e.Drop.Size() > smallDrop {
 		select {
 		case w.large <- struct{}{}:
@@ -111,14 +128,7 @@ func (w *Writer) once(ctx context.Context, e Entry, write func(ctx context.Conte
 			done, err = b.again(e.Print)
 			return err
 		}
-		made, err := write(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if err := audit.Record(ctx, tx, receipt(e, made)); err != nil {
-			return err
-		}
-		if done, err = w.accept(made); err != nil {
+		if done, err = write(ctx, tx); err != nil {
 			return err
 		}
 		// The body is read back, so that the first answer and its repetitions are

@@ -12,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
@@ -105,7 +106,38 @@ func (w *Writer) sieve(ctx context.Context, tx *postgres.Tx, all []Entry, result
 			fresh = append(fresh, i)
 		}
 	}
-	return fresh, nil
+	return w.needed(ctx, tx, all, fresh, results)
+}
+
+// needed answers the drops whose lines name needs that they cannot have and
+// returns the places of the others. Of two drops with one need the first has it.
+func (w *Writer) needed(ctx context.Context, tx *postgres.Tx, all []Entry, fresh []int, results []outcome) (still []int, err error) {
+	claims := make([]need.Claims, len(fresh))
+	for i, k := range fresh {
+		claims[i] = all[k].Drop.Form.Claims(all[k].Client.InstitutionID)
+	}
+	refused, err := need.Judge(ctx, tx, claims)
+	if err != nil {
+		return nil, err
+	}
+	for i, k := range fresh {
+		if refused[i] == nil {
+			still = append(still, k)
+			continue
+		}
+		results[k].err = running(refused[i])
+	}
+	return still, nil
+}
+
+// running makes errRunning of a refusal that says no more than that somebody else
+// is at it.
+func running(err error) error {
+	var refused *need.RefusedError
+	if errors.As(err, &refused) && refused.Busy() {
+		return errRunning
+	}
+	return err
 }
 
 // pair names something within one institution: an Idempotency-Key, so that the

@@ -14,6 +14,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -83,11 +85,17 @@ func NewReader(s *Spool, l Limits) *Reader {
 	return &Reader{spool: s, limits: l, checks: make(chan struct{}, 2)}
 }
 
-// partNames says which parts a drop may have, in the order of the files' kinds.
+// fileLabels are what the files are called.
 var fileLabels = map[string]string{
 	request.FileLetter: "surat permohonan", request.FilePurchaseOrder: "salinan PO",
-	request.FilePKS: "salinan PKS", request.FileCardList: "daftar kartu",
+	request.FilePKS: "salinan PKS", request.FileCardList: "daftar kartu", need.FileList: "daftar alat",
 }
+
+// requestFiles are the files that a request may have.
+var requestFiles = []string{request.FileLetter, request.FilePurchaseOrder, request.FilePKS, request.FileCardList}
+
+// workbook says whether files of a kind are XLSX.
+func workbook(kind string) bool { return kind == request.FileCardList || kind == need.FileList }
 
 const formPart = "request"
 
@@ -95,7 +103,7 @@ const formPart = "request"
 // empty, is the No. Pengajuan that the form must keep (a correction). The error
 // is a *web.Problem that names every fault found, or a fault of this machine.
 func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, error) {
-	d, found, err := rd.read(ctx, r, today, fixedReference, nil)
+	d, found, err := rd.read(ctx, r, nil, requestFiles, completeRequest(today, fixedReference))
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +118,7 @@ func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, f
 // with its faults. The error is that of a body that cannot be taken apart at all,
 // or a fault of this machine.
 func (rd *Reader) Examine(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, []web.FieldError, error) {
-	d, found, err := rd.read(ctx, r, today, fixedReference, nil)
+	d, found, err := rd.read(ctx, r, nil, requestFiles, completeRequest(today, fixedReference))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -121,16 +129,17 @@ func (rd *Reader) Examine(ctx context.Context, r *http.Request, today clock.Date
 // a part of its own.
 func (rd *Reader) ReadTyped(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, Typed, []web.FieldError, error) {
 	typed := Typed{}
-	d, found, err := rd.read(ctx, r, today, fixedReference, typed)
+	d, found, err := rd.read(ctx, r, typed, requestFiles, completeRequest(today, fixedReference))
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	return d, typed, found.list, nil
 }
 
-// read takes a drop in, with its form in one part, or in typed when that is not
-// nil.
-func (rd *Reader) read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string, typed Typed) (*Drop, *faults, error) {
+// read takes a body with files of these kinds apart, with its form in one part, or
+// in typed when that is not nil, and has complete look at the form and say which of
+// the files must be there.
+func (rd *Reader) read(ctx context.Context, r *http.Request, typed Typed, kinds []string, complete func(*intake) (required []string)) (*Drop, *faults, error) {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
 		return nil, nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data: bagian \"request\" berisi JSON, berkas pada bagian lain.")
@@ -138,12 +147,22 @@ func (rd *Reader) read(ctx context.Context, r *http.Request, today clock.Date, f
 	if r.ContentLength > rd.limits.Whole {
 		return nil, nil, web.TooLarge(rd.limits.Whole)
 	}
-	in := &intake{Reader: rd, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}, typed: typed}
+	in := &intake{Reader: rd, kinds: kinds, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}, typed: typed}
 	if err := in.parts(multipart.NewReader(r.Body, params["boundary"])); err != nil {
 		in.drop.Close()
 		return nil, nil, answerable(ctx, unreadable(err))
 	}
-	if err := in.complete(ctx, today, fixedReference); err != nil {
+	if in.typed != nil {
+		if err := in.compose(); err != nil {
+			in.drop.Close()
+			return nil, nil, err
+		}
+	}
+	required := complete(in)
+	if in.form == nil && !in.formGone {
+		in.faults.add("/"+formPart, "missing", "Bagian \"request\" berisi isian permohonan (JSON) wajib ada.")
+	}
+	if err := in.lookAtFiles(ctx, required); err != nil {
 		in.drop.Close()
 		return nil, nil, answerable(ctx, err)
 	}
@@ -153,6 +172,7 @@ func (rd *Reader) read(ctx context.Context, r *http.Request, today clock.Date, f
 // intake is a drop being read.
 type intake struct {
 	*Reader
+	kinds    []string // of files
 	faults   *faults
 	drop     *Drop
 	seen     map[string]int
@@ -195,7 +215,7 @@ func (in *intake) part(part *multipart.Part) error {
 	if most := in.mostParts(); in.seen[""] > most {
 		return web.BadRequest("Terlalu banyak bagian dalam isi permintaan.")
 	}
-	_, isFile := fileLabels[name]
+	isFile := slices.Contains(in.kinds, name)
 	if in.typed != nil && !isFile {
 		return in.field(part, name)
 	}
@@ -243,7 +263,7 @@ func (in *intake) readForm(part *multipart.Part) error {
 
 func (in *intake) readFile(part *multipart.Part, kind, pointer string) error {
 	limit := in.limits.Scan
-	if kind == request.FileCardList {
+	if workbook(kind) {
 		limit = in.limits.CardList
 	}
 	f, err := in.drop.roll.take(part, kind, limit)
@@ -261,28 +281,22 @@ func (in *intake) readFile(part *multipart.Part, kind, pointer string) error {
 	return nil
 }
 
-// complete looks at the whole after all parts are in.
-func (in *intake) complete(ctx context.Context, today clock.Date, fixedReference string) error {
-	if in.typed != nil {
-		for _, list := range []string{"lines", "purchase_orders"} {
-			in.typed.compact(list)
+// completeRequest looks at a request's form after all parts are in.
+func completeRequest(today clock.Date, fixedReference string) func(*intake) []string {
+	return func(in *intake) []string {
+		if in.form != nil {
+			in.drop.Form = decodeForm(in.form, in.faults)
+			checkForm(&in.drop.Form, in.faults, in.limits, today, fixedReference)
 		}
-		var err error
-		if in.form, err = in.typed.form(); err != nil {
-			return err
+		if in.drop.Form.Kind == request.KindReader {
+			return []string{request.FileLetter, request.FileCardList, request.FilePurchaseOrder, request.FilePKS}
 		}
+		return []string{request.FileLetter, request.FileCardList}
 	}
-	switch {
-	case in.form != nil:
-		in.drop.Form = decodeForm(in.form, in.faults)
-		checkForm(&in.drop.Form, in.faults, in.limits, today, fixedReference)
-	case !in.formGone:
-		in.faults.add("/"+formPart, "missing", "Bagian \"request\" berisi isian permohonan (JSON) wajib ada.")
-	}
-	required := []string{request.FileLetter, request.FileCardList}
-	if in.drop.Form.Kind == request.KindReader {
-		required = append(required, request.FilePurchaseOrder, request.FilePKS)
-	}
+}
+
+// lookAtFiles wants the files that must be there and looks at each of all.
+func (in *intake) lookAtFiles(ctx context.Context, required []string) error {
 	for _, kind := range required {
 		if in.seen[kind] == 0 {
 			in.faults.add("/"+kind, "missing", "Berkas "+fileLabels[kind]+" wajib dilampirkan.")

@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"dukcapil.go.id/sifilma/pkg/filetype"
-	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
@@ -20,7 +19,7 @@ const (
 // checkFile looks whether a file is what it must be. What it finds goes to
 // faults; the error is this machine's.
 func (in *intake) checkFile(f *File) error {
-	if f.Kind == request.FileCardList {
+	if workbook(f.Kind) {
 		if f.Size > 0 {
 			return in.checkXLSX(f)
 		}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
@@ -40,6 +41,7 @@ type line struct {
 	Lembaga  string `json:"lembaga"`
 	Quantity int    `json:"quantity"`
 	Remarks  string `json:"remarks"`
+	Need     string `json:"need"`
 }
 
 type order struct {
@@ -61,7 +63,7 @@ func decodeForm(b []byte, f *faults) request.Form {
 		},
 	}
 	for i, l := range in.Lines {
-		out.Lines = append(out.Lines, request.Line{Line: i + 1, Lembaga: l.Lembaga, Quantity: l.Quantity, Remarks: l.Remarks})
+		out.Lines = append(out.Lines, request.Line{Line: i + 1, Lembaga: l.Lembaga, Quantity: l.Quantity, Remarks: l.Remarks, Need: l.Need})
 	}
 	for i, o := range in.Orders {
 		out.Orders = append(out.Orders, request.PurchaseOrder{
@@ -195,7 +197,22 @@ func (c *checker) lines(r *request.Form, reader bool) {
 		c.text(&l.Lembaga, at+"/lembaga", "Nama lembaga pengguna", maxLong, true, false)
 		c.text(&l.Remarks, at+"/remarks", "Keterangan", maxNotes, false, true)
 		c.count(l.Quantity, at+"/quantity", "Jumlah kartu untuk lembaga pengguna", 1_000_000)
+		c.need(&l.Need, at+"/need")
 	}
+}
+
+// need brings the No. Permintaan of a lembaga's request into its form; whether
+// there is one is the database's to say.
+func (c *checker) need(s *string, pointer string) {
+	if strings.TrimSpace(*s) == "" {
+		*s = ""
+		return
+	}
+	number, ok := need.ParseNumber(*s)
+	if !ok {
+		c.fault(pointer, "wrong_form", "No. Permintaan lembaga tidak benar; salin dari daftar permintaan, misalnya PLP-2026-000123-8.")
+	}
+	*s = number
 }
 
 func (c *checker) orders(r *request.Form, reader bool, limits Limits) {

@@ -55,6 +55,15 @@ func unchosen(part *multipart.Part) bool {
 	return err == nil && isFile && name == ""
 }
 
+// compose makes the form of what was typed, after all parts are in.
+func (in *intake) compose() (err error) {
+	for _, list := range []string{"lines", "purchase_orders"} {
+		in.typed.compact(list)
+	}
+	in.form, err = in.typed.form()
+	return err
+}
+
 // compact takes out the rows of a list in which nothing was typed.
 func (t Typed) compact(list string) {
 	rows := map[int]map[string]string{}
@@ -153,7 +162,7 @@ func TypedOf(f request.Form) Typed {
 	}
 	for i, l := range f.Lines {
 		at := fmt.Sprintf("lines/%d/", i)
-		t[at+"lembaga"], t[at+"quantity"], t[at+"remarks"] = l.Lembaga, strconv.Itoa(l.Quantity), l.Remarks
+		t[at+"lembaga"], t[at+"quantity"], t[at+"remarks"], t[at+"need"] = l.Lembaga, strconv.Itoa(l.Quantity), l.Remarks, l.Need
 	}
 	for i, o := range f.Orders {
 		at := fmt.Sprintf("purchase_orders/%d/", i)

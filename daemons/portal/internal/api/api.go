@@ -13,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/audit"
@@ -38,11 +39,15 @@ type API struct {
 	spool  *upload.Spool
 	hours  workday.OfficeHours
 	marker *validation.Marker
+	desk   *masterdata.Desk
 }
 
 // New returns the API of an office that is open at these hours.
 func New(db *postgres.DB, office clock.Office, hours workday.OfficeHours, door *signin.Door, spool *upload.Spool) *API {
-	return &API{db: db, office: office, hours: hours, door: door, spool: spool, marker: validation.NewMarker(1)}
+	return &API{
+		db: db, office: office, hours: hours, door: door, spool: spool,
+		marker: validation.NewMarker(1), desk: masterdata.New(db, office, door.Now),
+	}
 }
 
 // Mount adds the API's routes.
@@ -51,8 +56,13 @@ func (a *API) Mount(root chi.Router) {
 		r.Post("/session", handle(a.startSession))
 		r.Delete("/session", handle(a.endSession))
 		r.Group(func(r chi.Router) {
-			r.Use(a.door.Require(refuse))
+			r.Use(a.door.RequireAny(refuse))
 			r.Get("/me", handle(a.me))
+			r.Post("/me/password", handle(a.changePassword))
+		})
+		r.Group(func(r chi.Router) {
+			r.Use(a.door.Require(refuse))
+			a.mountMasterData(r)
 			r.Get("/days", handle(a.days))
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/requests/{ticket}", handle(a.getRequest))
@@ -74,6 +84,7 @@ func (a *API) Mount(root chi.Router) {
 			r.Get("/handovers/{id}", handle(a.getHandover))
 			r.Post("/handovers/{id}/receipt", handle(a.receive))
 			r.Post("/handovers/{id}/closure", handle(a.closeHandover))
+			a.mountNeeds(r)
 			r.Get("/shelf", keeper(a.listShelf))
 			r.Post("/shelf/replay", keeper(a.replayShelf))
 			r.Post("/shelf/{id}/replay", keeper(a.replayShelved))
@@ -99,6 +110,9 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, identity.ErrNoSession) {
 		err = web.Unauthorized("Masuk dahulu dengan POST /api/v1/session.")
 		w.Header().Set("WWW-Authenticate", `Cookie realm="SI-FILMA"`)
+	}
+	if errors.Is(err, signin.ErrMustChange) {
+		err = web.Forbidden("Ganti dahulu kata sandi sekali pakai Anda dengan POST /api/v1/me/password.").WithCode("password-change-due")
 	}
 	web.WriteError(w, r, err)
 }

@@ -4,23 +4,30 @@ import (
 	"errors"
 	"fmt"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/handover"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 // subjects are what the machines' rows are called.
 var subjects = map[string]string{
-	request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", handover.Machine.Name: "Serah terima",
+	need.Machine.Name: "Permintaan", request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", handover.Machine.Name: "Serah terima",
 }
 
 func notFound() error {
@@ -32,12 +39,33 @@ var answers = []struct {
 	err    error
 	answer func() error
 }{
-	{report.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
+	{report.ErrNotFound, notFound}, {need.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
 	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
 	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound},
 
+	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound},
+
+	{masterdata.ErrForbidden, func() error {
+		return web.Forbidden("Peran Anda tidak berwenang atas data induk ini.")
+	}},
+	{institution.ErrAlready, already}, {identity.ErrAlready, already},
+	{identity.ErrOwnAccount, func() error {
+		return web.Conflict("Peran dan status akun sendiri hanya dapat diubah oleh orang lain.").WithCode("own-account")
+	}},
+	{identity.ErrLastOfRole, func() error {
+		return web.Conflict("Ini akun aktif terakhir dengan peran tersebut. Tunjuk orang lain dahulu.").WithCode("last-of-role")
+	}},
+	{identity.ErrLiveKeys, func() error {
+		return web.Conflict("Sudah ada dua kunci yang berlaku untuk keperluan ini. Cabut salah satunya dahulu.").WithCode("live-keys")
+	}},
+	{signin.ErrTooMany, tooManyLogins},
+
 	{postgres.ErrStale, func() error {
 		return web.PreconditionFailed("Data ini baru saja diubah oleh pihak lain. Muat ulang, periksa, lalu coba kembali.")
+	}},
+	{need.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
+	{need.ErrReferenceUsed, func() error {
+		return web.Conflict("No. Aktivasi ini sudah dipakai. Pakai nomor lain, atau ajukan kembali permintaan itu bila dikembalikan.").WithCode("reference-used")
 	}},
 	{request.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{request.ErrNotDisposed, func() error {
@@ -98,12 +126,23 @@ var answers = []struct {
 	}},
 }
 
+// Explain is the problem that an error of the office means, for the pages.
+func Explain(err error) error { return explain(err) }
+
 // explain turns an error of the office into the problem that it means; others
 // stay as they are.
 func explain(err error) error {
 	var problem *web.Problem
 	if errors.As(err, &problem) {
 		return err
+	}
+	var faults form.Faults
+	if errors.As(err, &faults) {
+		return faulty(faults)
+	}
+	var lapsed *institution.NotInForceError
+	if errors.As(err, &lapsed) {
+		return notInForce(lapsed)
 	}
 	var illegal *machine.IllegalError
 	if errors.As(err, &illegal) {
@@ -121,8 +160,40 @@ func explain(err error) error {
 	return err
 }
 
+func already() error {
+	return web.Conflict("Data ini sudah dalam keadaan tersebut. Muat ulang, lalu periksa kembali.").WithCode("already-so")
+}
+
+func faulty(faults form.Faults) error {
+	p := web.Unprocessable("Ada isian yang perlu diperbaiki.")
+	for _, f := range faults {
+		p.Errors = append(p.Errors, web.FieldError{Pointer: f.Pointer, Code: f.Code, Detail: f.Detail})
+	}
+	return p
+}
+
+// notInForce is the answer to work that no PKS carries.
+func notInForce(e *institution.NotInForceError) error {
+	const then = " Permohonan ini tidak dapat diterima; kembalikan dengan alasan, atau perbarui data PKS dahulu."
+	detail := fmt.Sprintf("PKS nomor “%s” tidak tercatat.", e.Number)
+	if p := e.PKS; p != nil {
+		period := fmt.Sprintf("(berlaku %s sampai %s)", terbilang.FormatDate(p.ValidFrom), terbilang.FormatDate(p.ValidTo))
+		switch p.On(e.Day) {
+		case institution.PKSWithdrawn:
+			detail = fmt.Sprintf("PKS nomor “%s” %s sudah dicabut", p.Number, period)
+			if p.WithdrawnOn != nil {
+				detail += " pada " + terbilang.FormatDate(*p.WithdrawnOn)
+			}
+			detail += "."
+		default:
+			detail = fmt.Sprintf("PKS nomor “%s” tidak berlaku pada %s %s.", p.Number, terbilang.FormatDate(e.Day), period)
+		}
+	}
+	return web.Conflict(detail + then).WithCode("pks-not-in-force")
+}
+
 func table(name string) *machine.Table {
-	for _, t := range report.Machines {
+	for _, t := range append([]*machine.Table{need.Machine}, report.Machines...) {
 		if t.Name == name {
 			return t
 		}

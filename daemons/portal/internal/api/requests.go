@@ -10,6 +10,8 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -22,6 +24,17 @@ import (
 var requestVerbs = map[string]machine.Verb{
 	"approval": request.Approve, "rejection": request.Reject, "acceptance": request.Accept, "return": request.Return,
 	"hold": request.Hold, "release": request.Release, "cancellation": request.Cancel,
+}
+
+// first is what a verb wants to be true, and to stay true until its transaction
+// ends.
+var first = map[machine.Verb]func(ctx context.Context, tx *postgres.Tx, r request.Request, c request.Change) error{
+	request.Accept: func(ctx context.Context, tx *postgres.Tx, r request.Request, c request.Change) error {
+		if r.State != request.Approved || r.Kind == request.KindRekamCetak { // which has no readers and no PKS (features.md N11)
+			return nil
+		}
+		return institution.HoldPKS(ctx, tx, r.PKSNumber, clock.DateOf(c.OfficeAt))
+	},
 }
 
 // follow is what else a verb does, in the same transaction.
@@ -108,6 +121,11 @@ func (a *API) take(verb machine.Verb) func(w http.ResponseWriter, r *http.Reques
 			}
 			if now.Version != version {
 				return postgres.ErrStale
+			}
+			if before := first[verb]; before != nil {
+				if err := before(ctx, tx, now, c); err != nil {
+					return err
+				}
 			}
 			next, err := request.Take(ctx, tx, now, verb, c)
 			if err != nil {

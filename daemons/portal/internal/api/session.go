@@ -27,10 +27,27 @@ func (a *API) startSession(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("WWW-Authenticate", `Cookie realm="SI-FILMA"`)
 		return web.Unauthorized("Nama pengguna atau kata sandi salah.").WithCode("login-refused")
 	case errors.Is(err, signin.ErrTooMany):
-		p := web.TooMany(signin.RetryAfter()).WithCode("too-many-logins")
-		p.Detail = "Terlalu banyak percobaan masuk yang gagal. Coba lagi dalam 15 menit."
-		return p
+		return tooManyLogins()
 	case err != nil:
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func tooManyLogins() error {
+	p := web.TooMany(signin.RetryAfter()).WithCode("too-many-logins")
+	p.Detail = "Terlalu banyak percobaan masuk yang gagal. Coba lagi dalam 15 menit."
+	return p
+}
+
+// changePassword gives whoever asks another password (features.md A16).
+func (a *API) changePassword(w http.ResponseWriter, r *http.Request) error {
+	var in signin.NewPassword
+	if err := web.DecodeJSON(r, &in); err != nil {
+		return err
+	}
+	if err := a.door.ChangePassword(r, in); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -53,7 +70,10 @@ func (a *API) me(w http.ResponseWriter, r *http.Request) error {
 		Role        machine.Role `json:"role"`
 		RoleLabel   string       `json:"role_label"`
 		Institution *string      `json:"institution"`
-	}{who.Username, who.Name, who.Role, request.RoleLabels[who.Role], who.Institution})
+		// InstitutionID leads to the institution's data and keys.
+		InstitutionID *string `json:"institution_id"`
+		MustChange    bool    `json:"must_change_password"`
+	}{who.Username, who.Name, who.Role, request.RoleLabels[who.Role], who.Institution, who.InstitutionID, who.MustChange})
 	return nil
 }
 

@@ -19,7 +19,11 @@ func (p *Pages) landing(w http.ResponseWriter, r *http.Request) {
 	if a, err := p.door.Who(r); err == nil {
 		r = signin.WithAccount(r, a)
 	}
-	p.show(w, r, http.StatusOK, "landing", "Selamat datang di SI-FILMA", nil)
+	notice := ""
+	if r.URL.Query().Get("tersimpan") == "kata-sandi" {
+		notice = "Kata sandi Anda sudah diganti."
+	}
+	p.show(w, r, http.StatusOK, "landing", "Selamat datang di SI-FILMA", struct{ Notice string }{notice})
 }
 
 type loginBody struct {

@@ -21,8 +21,10 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -42,9 +44,11 @@ type Pages struct {
 	db     *postgres.DB
 	office clock.Office
 	door   *signin.Door
+	spool  *upload.Spool
 	intake string // where people fill requests in; empty when it is not known
 	sheets map[string]*template.Template
 	assets map[string]asset // by the name in their address
+	desk   *masterdata.Desk
 }
 
 type asset struct {
@@ -54,8 +58,11 @@ type asset struct {
 
 // New returns the pages; intake is the address of the intake as browsers see it,
 // or empty.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, intake string) *Pages {
-	p := &Pages{db: db, office: office, door: door, intake: intake, sheets: map[string]*template.Template{}, assets: map[string]asset{}}
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, intake string) *Pages {
+	p := &Pages{
+		db: db, office: office, door: door, spool: spool, intake: intake, desk: masterdata.New(db, office, door.Now),
+		sheets: map[string]*template.Template{}, assets: map[string]asset{},
+	}
 	addresses := p.readAssets()
 	words := words()
 	words["asset"] = func(name string) (string, error) {
@@ -64,9 +71,11 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, intake string)
 		}
 		return addresses[name], nil
 	}
-	for _, name := range []string{"landing", "login", "list", "request", "shelf", "error"} {
+	for _, name := range []string{
+		"landing", "login", "list", "request", "needs", "need", "need-new", "shelf", "error", "form", "keys", "rows", "secret",
+	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
-			ParseFS(files, "templates/layout.html", "templates/"+name+".html")) // embedded: parsed in every test
+			ParseFS(files, "templates/layout.html", "templates/need-fields.html", "templates/"+name+".html")) // embedded: parsed in every test
 	}
 	return p
 }
@@ -105,8 +114,11 @@ func (p *Pages) Mount(root chi.Router) {
 	site.Post("/masuk", p.login)
 	site.Post("/keluar", p.logout)
 	inside := site.With(p.door.Require(p.toLogin))
+	p.mountOwn(site.With(p.door.RequireAny(p.toLogin)), inside)
+	p.mountData(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
+	p.mountNeeds(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
 	inside.Post(shelfPath+"/{id}/ulangi", p.keeper(p.replayOne))
@@ -139,6 +151,10 @@ func (p *Pages) static(w http.ResponseWriter, r *http.Request) {
 
 // toLogin sends whoever has no session to sign in, and back afterwards.
 func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, signin.ErrMustChange) {
+		http.Redirect(w, r, passwordPath, http.StatusSeeOther)
+		return
+	}
 	if !errors.Is(err, identity.ErrNoSession) {
 		p.fail(w, r, err)
 		return
@@ -199,6 +215,8 @@ type sheet struct {
 	Account   *identity.Account
 	RoleLabel string
 	Shelf     *shelfLink // for whoever looks after it
+	Keeper    bool       // looks after the master data
+	Outside   bool       // of an institution
 	Apply     string     // where this account fills a request in, if it may
 	Now       time.Time
 	Build     string
@@ -214,17 +232,22 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	s := sheet{Title: title, Now: p.office.Now(), Build: daemon.BuildID(), Body: body}
 	if a := signin.Account(r); a.ID != "" {
 		s.Account, s.RoleLabel = &a, request.RoleLabels[a.Role]
-		if p.intake != "" && request.Machine.May("", request.Submit, a.Role) == nil {
+		s.Keeper, s.Outside = masterdata.May(a.Role) && !a.MustChange, report.Outside(a) && !a.MustChange
+		if p.intake != "" && !a.MustChange && request.Machine.May("", request.Submit, a.Role) == nil {
 			s.Apply = p.intake + "/pengajuan"
 		}
 	}
 	switch name {
 	case "list", "request":
 		s.Section = "permohonan"
+	case "needs", "need", "need-new":
+		s.Section = "permintaan"
 	case "shelf":
 		s.Section = "antrean-gagal"
+	default:
+		s.Section, _, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	}
-	if s.Account != nil && shelf.May(s.Account.Role) {
+	if s.Account != nil && !s.Account.MustChange && shelf.May(s.Account.Role) {
 		open, err := rabbit.CountShelf(r.Context(), p.db)
 		if err != nil { // the page stands without the number
 			zerolog.Ctx(r.Context()).Debug().Err(err).Msg("the shelf cannot be counted")

@@ -12,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -36,6 +37,7 @@ var tones = map[string]map[machine.State]string{
 		request.Validated: wait, request.Registered: wait, request.Approved: wait, request.Accepted: busy, request.Scheduled: busy,
 		request.InProgress: busy, request.Done: good, request.Returned: bad, request.Rejected: bad, request.Cancelled: bad, request.Held: wait,
 	},
+	need.Machine.Name: {need.Submitted: wait, need.Returned: bad, need.Approved: good, need.Rejected: bad, need.Cancelled: bad, need.Bundled: busy},
 	perso.Machine.Name: {
 		perso.Claimed: busy, perso.Writing: busy, perso.Written: busy, perso.Verified: busy, perso.Clear: good, perso.Failed: bad,
 		perso.Spoiled: bad, perso.InDoubt: wait,
@@ -53,7 +55,7 @@ var formatNames = map[string]string{"docx": "Word (konsep)", "pdf": "PDF", "xlsx
 // words are the functions of the templates.
 func words() template.FuncMap {
 	return template.FuncMap{
-		"requestTag": tagOf(request.Machine), "documentTag": tagOf(letter.Machine), "handoverTag": tagOf(handover.Machine),
+		"requestTag": tagOf(request.Machine), "needTag": tagOf(need.Machine), "documentTag": tagOf(letter.Machine), "handoverTag": tagOf(handover.Machine),
 		"num":      number,
 		"date":     func(t time.Time) string { return terbilang.FormatDate(clock.DateOf(t)) },
 		"civil":    func(d *clock.Date) string { return terbilang.FormatDate(*d) },

@@ -23,6 +23,9 @@ var (
 	// ErrTooMany says that there were too many failed logins: from the same
 	// place with the same user name, or on the account. Which, nobody learns.
 	ErrTooMany = errors.New("signin: too many attempts")
+	// ErrMustChange says that a person has a password that somebody else knows, and
+	// may do nothing before it is changed (features.md N31).
+	ErrMustChange = errors.New("signin: password must be changed")
 )
 
 // Door checks logins and sessions.
@@ -67,7 +70,7 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, username, password 
 		}
 	}
 	token, err := identity.StartSession(ctx, d.db, a, now)
-	if err != nil {
+	if err != nil { // ErrRefused too: somebody changed the account just now
 		return a, err
 	}
 	http.SetCookie(w, d.cookie(token, 0))
@@ -109,11 +112,24 @@ func (d *Door) Who(r *http.Request) (identity.Account, error) {
 type accountKey struct{}
 
 // Require is middleware that lets only requests with a session through; refuse
-// answers the others, and those that could not be looked up.
+// answers the others, those that could not be looked up, and ErrMustChange.
 func (d *Door) Require(refuse func(w http.ResponseWriter, r *http.Request, err error)) func(http.Handler) http.Handler {
+	return d.require(refuse, true)
+}
+
+// RequireAny is Require that lets people through who have to change their password:
+// for the way there.
+func (d *Door) RequireAny(refuse func(w http.ResponseWriter, r *http.Request, err error)) func(http.Handler) http.Handler {
+	return d.require(refuse, false)
+}
+
+func (d *Door) require(refuse func(w http.ResponseWriter, r *http.Request, err error), settled bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a, err := d.Who(r)
+			if err == nil && settled && a.MustChange {
+				err = ErrMustChange
+			}
 			if err != nil {
 				refuse(w, r, err)
 				return
@@ -122,6 +138,9 @@ func (d *Door) Require(refuse func(w http.ResponseWriter, r *http.Request, err e
 		})
 	}
 }
+
+// Now is the time by which sessions, locks and keys are measured.
+func (d *Door) Now() time.Time { return d.clock.Now() }
 
 // Account returns who asks, behind Require.
 func Account(r *http.Request) identity.Account {

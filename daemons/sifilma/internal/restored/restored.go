@@ -15,6 +15,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -63,6 +64,10 @@ func Raise(ctx context.Context, db *postgres.DB, o Order) error {
 		if err != nil {
 			return err
 		}
+		needsFrom, needsTo, err := need.SkipNumbers(ctx, tx, o.Tickets)
+		if err != nil {
+			return err
+		}
 		papers, err := letter.SkipNumbers(ctx, tx, o.Papers)
 		if err != nil {
 			return err
@@ -89,7 +94,7 @@ func Raise(ctx context.Context, db *postgres.DB, o Order) error {
 			}
 		}
 		return audit.Record(ctx, tx, audit.Entry{Actor: o.By, Action: "database.restored", Subject: id.String(), Detail: map[string]any{
-			"restored_to": o.At.UTC(), "reason": o.Reason, "epoch": epoch, "tickets": []int64{from, to}, "papers": papers,
+			"restored_to": o.At.UTC(), "reason": o.Reason, "epoch": epoch, "tickets": []int64{from, to}, "needs": []int64{needsFrom, needsTo}, "papers": papers,
 		}})
 	})
 }

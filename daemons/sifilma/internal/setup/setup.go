@@ -12,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -22,7 +23,7 @@ import (
 // Machines are all state machines of the office, for the database, the diagrams
 // and whoever lists them.
 func Machines() []*machine.Table {
-	return []*machine.Table{request.Machine, capacity.Machine, perso.Machine, handover.Machine, letter.Machine}
+	return []*machine.Table{need.Machine, request.Machine, capacity.Machine, perso.Machine, handover.Machine, letter.Machine}
 }
 
 // Roles are the database roles of the daemons, by daemon.

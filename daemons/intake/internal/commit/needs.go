@@ -1,0 +1,100 @@
+package commit
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// Taken is the body of the answer to a lembaga's request.
+type Taken struct {
+	ID         string `json:"id"`
+	Number     string `json:"number"`
+	StatusURL  string `json:"status_url"`
+	Submission int    `json:"submission"`
+}
+
+// references of needs are apart from those of requests.
+const needReference = "need "
+
+// Need writes a lembaga's new request and closes the drop, whose form has the
+// reference. Errors: those of Submit, need.ErrReferenceUsed,
+// need.ErrUnknownMachineType, need.ErrInactiveMachineType, need.ErrUnknownProdusen,
+// need.ErrInactiveProdusen.
+func (w *Writer) Need(ctx context.Context, e Entry, f need.Form) (Answer, error) {
+	return w.need(ctx, e, f, http.StatusCreated, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
+		return need.Create(ctx, tx, e.Client.InstitutionID, f, files, c)
+	})
+}
+
+// CorrectNeed writes the correction of a lembaga's request that was returned, as
+// the client saw it in this version, and closes the drop. Errors: those of Need,
+// or a *web.Problem when it is not returned or has another version.
+func (w *Writer) CorrectNeed(ctx context.Context, e Entry, f need.Form, number string, version int64) (Answer, error) {
+	return w.need(ctx, e, f, http.StatusOK, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
+		now, err := need.Lock(ctx, tx, number, e.Client.InstitutionID)
+		if err != nil {
+			return need.Need{}, err
+		}
+		if now.State != need.Returned {
+			return need.Need{}, NeedNotReturned(now)
+		}
+		if now.Version != version {
+			return need.Need{}, web.PreconditionFailed("Permintaan " + now.Number + " sudah berubah sejak Anda membacanya. Baca kembali, lalu ajukan kembali.")
+		}
+		return need.Correct(ctx, tx, now, f, files, c)
+	})
+}
+
+// NeedNotReturned is the answer to a correction of a need that nobody has returned.
+func NeedNotReturned(n need.Need) error {
+	return web.Conflict("Permintaan " + n.Number + " sedang berstatus \"" + need.Machine.Label(n.State) +
+		"\"; pengajuan kembali hanya untuk permintaan yang dikembalikan.").WithCode("not-returned")
+}
+
+func (w *Writer) need(ctx context.Context, e Entry, f need.Form, status int,
+	write func(context.Context, *postgres.Tx, []need.File, need.Change) (need.Need, error)) (Answer, error) {
+	defer e.Drop.Close()
+	e.Drop.Form.Reference = needReference + f.Reference
+	return w.alone(ctx, e, func(ctx context.Context, tx *postgres.Tx) (Answer, error) {
+		stored, err := store(ctx, tx, e)
+		if err != nil {
+			return Answer{}, err
+		}
+		files := make([]need.File, len(stored))
+		hashes := map[string]any{}
+		for i, s := range stored {
+			files[i] = need.File{Kind: s.Kind, BlobID: s.BlobID, Name: s.Name}
+			hashes[s.Kind] = hex.EncodeToString(e.Drop.Files[i].SHA256[:])
+		}
+		made, err := write(ctx, tx, files, need.Change{Actor: e.Actor, OfficeAt: w.office.Now()})
+		if err != nil {
+			return Answer{}, err
+		}
+		verb := machine.Verb(need.Submit)
+		if made.Submission > 1 {
+			verb = need.Resubmit
+		}
+		if err := audit.Record(ctx, tx, audit.Entry{
+			Actor: "api-key:" + e.Client.KeyID, Action: "need." + string(verb), Subject: made.ID, Detail: map[string]any{
+				"number": made.Number, "reference": made.Reference, "submission": made.Submission, "files_sha256": hashes,
+			},
+		}); err != nil {
+			return Answer{}, err
+		}
+		path := "/api/v1/needs/" + made.Number
+		body, err := json.Marshal(Taken{ID: made.ID, Number: made.Number, StatusURL: w.publicURL + path, Submission: made.Submission})
+		if err != nil {
+			return Answer{}, fmt.Errorf("intake: answer: %w", err)
+		}
+		return Answer{Status: status, Location: path, Body: body}, nil
+	})
+}

@@ -1,0 +1,198 @@
+// Package needs is what people do with a lembaga's request, by API and by page:
+// each a transaction of the office's function and its audit row.
+package needs
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
+	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/need"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// Verbs are those that need no files, by the last part of their address.
+var Verbs = map[string]machine.Verb{
+	"approval": need.Approve, "return": need.Return, "rejection": need.Reject, "cancellation": need.Cancel,
+}
+
+// Fields of the form of a need, beside its two files.
+var Fields = []string{"reference", "produsen", "title", "quantity", "machine_type", "remarks"}
+
+const (
+	maxShort    = 100
+	maxLong     = 250
+	maxRemarks  = 2000
+	maxQuantity = 1_000_000
+)
+
+// Desk does it.
+type Desk struct {
+	DB     *postgres.DB
+	Office clock.Office
+}
+
+// May says whether an account is of a side that has a verb at all: nil or a
+// *machine.RoleError.
+func May(a identity.Account, verb machine.Verb) error {
+	for _, s := range need.Machine.Steps {
+		if s.Verb == verb && slices.Contains(s.Roles, a.Role) {
+			return nil
+		}
+	}
+	return &machine.RoleError{Machine: need.Machine.Name, Verb: verb, Role: a.Role}
+}
+
+// Take moves the need with this number, as the account saw it in this version.
+// Errors: need.ErrNotFound, postgres.ErrStale, and those of need.Take.
+func (d Desk) Take(ctx context.Context, a identity.Account, number string, verb machine.Verb, version int64, reason string) error {
+	c := d.change(a, reason)
+	return d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		now, err := need.Lock(ctx, tx, number, report.Scope(a))
+		if err != nil {
+			return err
+		}
+		if now.Version != version {
+			return postgres.ErrStale
+		}
+		next, err := need.Take(ctx, tx, now, verb, c)
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{
+			Actor: a.Username, Action: "need." + string(verb), Subject: now.ID,
+			Detail: map[string]any{"number": now.Number, "from": now.State, "to": next.State, "version": next.Version, "reason": c.Reason},
+		})
+	})
+}
+
+func (d Desk) change(a identity.Account, reason string) need.Change {
+	return need.Change{Actor: a.Actor(), Reason: strings.TrimSpace(reason), OfficeAt: d.Office.Now()}
+}
+
+// Submit writes a lembaga's new need. Errors: *machine.RoleError, a *web.Problem
+// that names each fault, need.ErrReferenceUsed.
+func (d Desk) Submit(ctx context.Context, a identity.Account, p *upload.Parcel) (need.Need, error) {
+	if err := May(a, need.Submit); err != nil {
+		return need.Need{}, err
+	}
+	f, err := formOf(p, false)
+	if err != nil {
+		return need.Need{}, err
+	}
+	return d.write(ctx, a, p, need.Submit, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
+		return need.Create(ctx, tx, report.Scope(a), f, files, c)
+	})
+}
+
+// Resubmit writes the correction of a need that was returned. Errors: those of
+// Submit, need.ErrNotFound, *machine.IllegalError, postgres.ErrStale.
+func (d Desk) Resubmit(ctx context.Context, a identity.Account, number string, version int64, p *upload.Parcel) (need.Need, error) {
+	if err := May(a, need.Resubmit); err != nil {
+		return need.Need{}, err
+	}
+	f, err := formOf(p, true)
+	if err != nil {
+		return need.Need{}, err
+	}
+	return d.write(ctx, a, p, need.Resubmit, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
+		now, err := need.Lock(ctx, tx, number, report.Scope(a))
+		if err != nil {
+			return need.Need{}, err
+		}
+		if now.Version != version {
+			return need.Need{}, postgres.ErrStale
+		}
+		return need.Correct(ctx, tx, now, f, files, c)
+	})
+}
+
+func (d Desk) write(ctx context.Context, a identity.Account, p *upload.Parcel, verb machine.Verb,
+	do func(context.Context, *postgres.Tx, []need.File, need.Change) (need.Need, error)) (made need.Need, err error) {
+	err = d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		var files []need.File
+		hashes := map[string]any{}
+		for _, kind := range []string{need.FileLetter, need.FileList} {
+			f := p.Files[kind]
+			if f == nil {
+				continue
+			}
+			ref, err := blob.Put(ctx, tx, f.Name, f.MediaType, f.Content())
+			if err != nil {
+				return err
+			}
+			files = append(files, need.File{Kind: kind, BlobID: ref.ID.String(), Name: f.Name})
+			hashes[kind] = ref.Hash()
+		}
+		if made, err = do(ctx, tx, files, d.change(a, "")); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{
+			Actor: a.Username, Action: "need." + string(verb), Subject: made.ID, Detail: map[string]any{
+				"number": made.Number, "reference": made.Reference, "submission": made.Submission, "files_sha256": hashes,
+			},
+		})
+	})
+	switch {
+	case errors.Is(err, need.ErrUnknownProdusen):
+		err = faults(web.FieldError{Pointer: "/produsen", Code: "unknown_value", Detail: "Tidak ada produsen dengan nama ini."})
+	case errors.Is(err, need.ErrUnknownMachineType):
+		err = faults(web.FieldError{Pointer: "/machine_type", Code: "unknown_value", Detail: "Jenis Mesin ini tidak ada dalam data induk."})
+	case errors.Is(err, need.ErrInactiveProdusen):
+		err = faults(web.FieldError{Pointer: "/produsen", Code: "inactive", Detail: "Produsen ini tidak lagi menerima permintaan. Pilih produsen lain."})
+	case errors.Is(err, need.ErrInactiveMachineType):
+		err = faults(web.FieldError{Pointer: "/machine_type", Code: "inactive", Detail: "Jenis Mesin ini tidak lagi dipakai untuk permintaan baru."})
+	}
+	return made, err
+}
+
+func faults(list ...web.FieldError) error {
+	return web.Unprocessable("Ada isian yang perlu diperbaiki.", list...)
+}
+
+// formOf reads the fields of a form; in a correction reference and produsen stay
+// and are not looked at.
+func formOf(p *upload.Parcel, correction bool) (need.Form, error) {
+	var found []web.FieldError
+	add := func(name, code, detail string) {
+		found = append(found, web.FieldError{Pointer: "/" + name, Code: code, Detail: detail})
+	}
+	text := func(name, label string, longest int, required bool) string {
+		s := p.Fields[name]
+		switch {
+		case s == "" && required:
+			add(name, "missing", label+" wajib diisi.")
+		case utf8.RuneCountInString(s) > longest:
+			add(name, "too_long", label+" paling panjang "+strconv.Itoa(longest)+" huruf.")
+		}
+		return s
+	}
+	f := need.Form{
+		Reference: text("reference", "No. Aktivasi", maxShort, !correction), Produsen: text("produsen", "Produsen Dituju", maxLong, !correction),
+		Title: text("title", "Judul Permintaan", maxLong, true), MachineType: text("machine_type", "Jenis Mesin", maxShort, true),
+		Remarks: text("remarks", "Keterangan", maxRemarks, false),
+	}
+	n, err := strconv.Atoi(p.Fields["quantity"])
+	if err != nil || n < 1 || n > maxQuantity {
+		add("quantity", "out_of_range", "Jumlah kartu wajib diisi dengan bilangan mulai dari 1.")
+	}
+	f.Quantity = n
+	if p.Files[need.FileLetter] == nil {
+		add(need.FileLetter, "missing", "Berkas surat permintaan wajib dilampirkan.")
+	}
+	if len(found) > 0 {
+		return f, faults(found...)
+	}
+	return f, nil
+}

@@ -1,0 +1,153 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/form"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// option is a choice of a field.
+type option struct {
+	Value, Label string
+	Chosen       bool
+}
+
+// field is a field of a form. Its name is that of the API, so that a fault finds
+// its field.
+type field struct {
+	Name, Label, Hint string
+	Kind              string // text, textarea, password, date, email, tel, select, checkboxes
+	Value             string
+	Options           []option
+	Complete          string // autocomplete
+	Optional          bool
+	Error             string
+}
+
+// crumb is a step of the way here.
+type crumb struct{ Label, Path string }
+
+type fault struct{ Anchor, Detail string }
+
+// formBody is a page with one form.
+type formBody struct {
+	Crumbs  []crumb
+	Lead    string
+	Warning string
+	Action  string
+	Submit  string
+	Version int64 // of the row that is changed; 0 for none
+	Fields  []field
+	Faults  []fault
+	Also    []crumb // other things to do with the row
+}
+
+// Back is where whoever changes their mind goes.
+func (b formBody) Back() string {
+	if len(b.Crumbs) == 0 {
+		return ""
+	}
+	return b.Crumbs[len(b.Crumbs)-1].Path
+}
+
+// fill puts what was typed into the fields.
+func fill(fields []field, r *http.Request) []field {
+	for i := range fields {
+		f := &fields[i]
+		switch f.Kind {
+		case "password":
+		case "checkboxes", "select":
+			for j := range f.Options {
+				f.Options[j].Chosen = false
+				for _, v := range r.PostForm[f.Name] {
+					f.Options[j].Chosen = f.Options[j].Chosen || v == f.Options[j].Value
+				}
+			}
+		default:
+			f.Value = r.PostForm.Get(f.Name)
+		}
+	}
+	return fields
+}
+
+// again shows a form once more with what is wrong, or passes on an error that is
+// not the form's.
+func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body formBody, err error) error {
+	var problem *web.Problem
+	if err = api.Explain(err); !errors.As(err, &problem) {
+		return err
+	}
+	switch problem.Status {
+	case http.StatusUnprocessableEntity, http.StatusConflict, http.StatusPreconditionFailed, http.StatusTooManyRequests:
+	default:
+		return err
+	}
+	fill(body.Fields, r)
+	for _, e := range problem.Errors {
+		name := strings.TrimPrefix(e.Pointer, "/")
+		at := fault{Detail: e.Detail}
+		for i := range body.Fields {
+			if body.Fields[i].Name == name {
+				body.Fields[i].Error, at.Anchor = e.Detail, name
+			}
+		}
+		body.Faults = append(body.Faults, at)
+	}
+	if len(problem.Errors) == 0 {
+		body.Faults = []fault{{Detail: problem.Detail}}
+	}
+	p.show(w, r, problem.Status, "form", title, body)
+	return nil
+}
+
+// typed reads what was sent by a form.
+func typed(r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	for name, values := range r.PostForm {
+		for _, v := range values {
+			if strings.ContainsRune(v, 0) {
+				return form.One("/"+name, "bad_character", "Isian ini berisi karakter yang tidak dapat dipakai.")
+			}
+		}
+	}
+	return nil
+}
+
+// seenVersion is the version of the row that the form was made of.
+func seenVersion(r *http.Request) int64 {
+	v, err := strconv.ParseInt(r.PostForm.Get("versi"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
+// typedDate is a date of a form; one that cannot be read is none, which the office
+// then asks for.
+func typedDate(r *http.Request, name string) clock.Date {
+	d, err := clock.ParseDate(strings.TrimSpace(r.PostForm.Get(name)))
+	if err != nil {
+		return clock.Date{}
+	}
+	return d
+}
+
+// rowOf is the id in the address.
+func rowOf(r *http.Request) (string, error) {
+	id, err := uuid.Parse(chi.URLParam(r, "id"))
+	if err != nil {
+		return "", web.NotFound("Data ini tidak ada, atau bukan milik lembaga Anda.")
+	}
+	return id.String(), nil
+}

@@ -1,0 +1,179 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"dukcapil.go.id/sifilma/pkg/filetype"
+	"dukcapil.go.id/sifilma/pkg/validation"
+	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/pkg/xlsx"
+)
+
+// Sizes of files that people send with a form, in bytes (features.md N37).
+const (
+	maxLetter = 3 << 20
+	maxSheet  = 5 << 20
+	// MaxParcel is the largest body that ReadParcel takes.
+	MaxParcel = maxLetter + maxSheet + bodySpare
+
+	maxName = 120 // characters of a file's name
+)
+
+// File is a file of a parcel, found to be what it must be.
+type File struct {
+	Name, MediaType string
+	size            int64
+	file            *os.File
+}
+
+// Content reads the file from its beginning; it may be called again.
+func (f *File) Content() io.Reader { return io.NewSectionReader(f.file, 0, f.size) }
+
+// Parcel is a form with files, each in a part of its own name. Close it.
+type Parcel struct {
+	Fields map[string]string
+	Files  map[string]*File
+}
+
+// Close gives the space of the files back.
+func (p *Parcel) Close() {
+	for _, f := range p.Files {
+		_ = f.file.Close() // it has no name: nothing can be lost
+	}
+}
+
+// ReadParcel takes in a form with these fields, a letter (PDF, JPG or PNG) and a
+// sheet (XLSX) in the parts of these names. A file that was not chosen is not
+// there. The error is a *web.Problem, or a fault of this machine.
+func (s *Spool) ReadParcel(r *http.Request, fields []string, letter, sheet string) (*Parcel, error) {
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
+		return nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data.")
+	}
+	p := &Parcel{Fields: map[string]string{}, Files: map[string]*File{}}
+	if err := s.fill(r.Context(), p, multipart.NewReader(r.Body, params["boundary"]), fields, letter, sheet); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (s *Spool) fill(ctx context.Context, p *Parcel, mr *multipart.Reader, fields []string, letter, sheet string) error {
+	for {
+		part, err := mr.NextRawPart()
+		if err == io.EOF { //nolint:errorlint // wrapped, it says that the body ended before its last boundary
+			return nil
+		}
+		if err != nil {
+			return unreadable(err)
+		}
+		name := part.FormName()
+		_, again := p.Fields[name]
+		switch {
+		case again || p.Files[name] != nil:
+			return fault("/"+name, "repeated", "Bagian ini hanya boleh dikirim satu kali.")
+		case name == letter:
+			err = s.attach(ctx, p, part, maxLetter, (*File).checkLetter)
+		case name == sheet:
+			err = s.attach(ctx, p, part, maxSheet, (*File).checkSheet)
+		case slices.Contains(fields, name):
+			p.Fields[name], err = field(part, name)
+		default:
+			return fault("/"+name, "unknown_part", "Bagian ini tidak dikenal.")
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, limit int64, check func(*File, string) error) error {
+	file, err := os.CreateTemp(s.dir, spoolFiles) // mode 0600
+	if err != nil {
+		return fmt.Errorf("upload: spool: %w", err)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		_ = file.Close()
+		return fmt.Errorf("upload: spool: %w", err)
+	}
+	name := part.FormName()
+	f := &File{Name: plainName(part.FileName(), name), file: file}
+	p.Files[name] = f
+	if f.size, err = io.Copy(&disk{file}, io.LimitReader(part, limit+1)); err != nil {
+		return unreadable(err)
+	}
+	switch {
+	case f.size == 0 && part.FileName() == "": // a browser's way to say that none was chosen
+		_ = file.Close()
+		delete(p.Files, name)
+		return nil
+	case f.size == 0:
+		return fault("/"+name, "empty", "Berkas ini kosong.")
+	case f.size > limit:
+		return web.TooLarge(limit)
+	}
+	select {
+	case s.checks <- struct{}{}:
+		defer func() { <-s.checks }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return check(f, "/"+name)
+}
+
+// plainName keeps what is useful of the name that a file had at the sender's.
+func plainName(given, part string) string {
+	name := path.Base(strings.ReplaceAll(given, `\`, "/"))
+	name = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, name)
+	if runes := []rune(name); len(runes) > maxName {
+		name = string(runes[:maxName])
+	}
+	if name = strings.TrimSpace(name); name == "" || name == "." || name == "/" {
+		return part
+	}
+	return name
+}
+
+func (f *File) checkLetter(pointer string) error {
+	kind, err := filetype.Check(f.file, f.size, filetype.PDF, filetype.JPEG, filetype.PNG)
+	var refused *filetype.Error
+	switch {
+	case errors.As(err, &refused):
+		return fault(pointer, string(refused.Code), refused.Sentence("surat"))
+	case err != nil:
+		return fmt.Errorf("upload: spool: %w", err)
+	}
+	f.MediaType = string(kind)
+	f.Name = kind.Rename(f.Name)
+	return nil
+}
+
+func (f *File) checkSheet(pointer string) error {
+	f.MediaType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	_, err := xlsx.Open(f.file, f.size, validation.ListLimits)
+	var refused *xlsx.Error
+	switch {
+	case errors.As(err, &refused):
+		return fault(pointer, string(refused.Code), validation.Refusal(refused))
+	case err != nil:
+		return fmt.Errorf("upload: spool: %w", err)
+	}
+	return nil
+}
