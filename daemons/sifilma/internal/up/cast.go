@@ -80,9 +80,11 @@ func invite(ctx context.Context, owner postgres.Config) (Cast, error) {
 		if err != nil {
 			return err
 		}
+		// The sample's clock may run through years in a night, and without a PKS in
+		// force on the day nothing is accepted.
 		if err := institution.EnsurePKS(ctx, tx, institution.PKS{
-			Number: pksNumber, InstitutionID: lembaga.ID, State: "in_force",
-			ValidFrom: clock.MustParseDate("2025-01-01"), ValidTo: clock.MustParseDate("2029-12-31"),
+			Number: pksNumber, InstitutionID: lembaga.ID, State: institution.PKSInForce,
+			ValidFrom: clock.MustParseDate("2025-01-01"), ValidTo: clock.MustParseDate("2099-12-31"),
 		}); err != nil {
 			return err
 		}
