@@ -204,6 +204,7 @@ func TestRestoreIsNoticedByAStationThatRuns(t *testing.T) {
 	require.Equal(t, 1, attempts())
 	require.ErrorIs(t, b.line.Reconcile(t.Context()), line.ErrOlder)
 	require.ErrorIs(t, b.line.Check(t.Context()), line.ErrOlder)
+	b.removeCard() // the station compares with no card in hand
 	b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 		epoch, err := perso.RaiseEpoch(ctx, tx, 0)
 		if err != nil {
@@ -214,6 +215,7 @@ func TestRestoreIsNoticedByAStationThatRuns(t *testing.T) {
 	})
 	require.NoError(t, b.line.Reconcile(t.Context()))
 	require.NoError(t, b.line.Check(t.Context()))
+	b.reader.insert(second)
 	got = b.waitFor("clear", func(s line.ReaderStatus) bool { return s.Outcome != "" })
 	require.Equal(t, "clear", got.Outcome, got.Reason)
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM lost_attempt WHERE last = 'proven'`))
