@@ -8,12 +8,10 @@ import (
 	"strconv"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/intake/internal/commit"
 	"dukcapil.go.id/sifilma/pkg/audit"
-	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -85,23 +83,7 @@ func (a *API) needFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := uuid.Parse(chi.URLParam(r, "id"))
-	if err != nil {
-		return noSuchNeedFile()
-	}
-	for _, f := range v.Files {
-		if f.ID != id.String() {
-			continue
-		}
-		content, info, err := blob.Open(r.Context(), a.db, id)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = content.Close() }()
-		web.Send(w, r, web.Download{Name: f.Name, MediaType: info.MediaType, Size: info.Size, ETag: info.Hash(), Content: content})
-		return nil
-	}
-	return noSuchNeedFile()
+	return a.sendFile(w, r, v.Files, noSuchNeedFile())
 }
 
 func noSuchNeedFile() *web.Problem {

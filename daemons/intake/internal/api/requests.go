@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -97,23 +98,26 @@ func (a *API) file(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return a.sendFile(w, r, v.Files, noSuchFile())
+}
+
+// sendFile sends the file of the address if it is one of these.
+func (a *API) sendFile(w http.ResponseWriter, r *http.Request, files []report.File, missing *web.Problem) error {
 	id, err := uuid.Parse(chi.URLParam(r, "id"))
 	if err != nil {
-		return noSuchFile()
+		return missing
 	}
-	for _, f := range v.Files {
-		if f.ID != id.String() {
-			continue
-		}
-		content, info, err := blob.Open(r.Context(), a.db, id)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = content.Close() }()
-		web.Send(w, r, web.Download{Name: f.Name, MediaType: info.MediaType, Size: info.Size, ETag: info.Hash(), Content: content})
-		return nil
+	i := slices.IndexFunc(files, func(f report.File) bool { return f.ID == id.String() })
+	if i < 0 {
+		return missing
 	}
-	return noSuchFile()
+	content, info, err := blob.Open(r.Context(), a.db, id)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = content.Close() }()
+	web.Send(w, r, web.Download{Name: files[i].Name, MediaType: info.MediaType, Size: info.Size, ETag: info.Hash(), Content: content})
+	return nil
 }
 
 func noSuchFile() *web.Problem {

@@ -1,11 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"mime"
 	"net/http"
-	"strconv"
 	"time"
 
 	"dukcapil.go.id/sifilma/pkg/validation"
@@ -38,11 +37,9 @@ func (a *API) markedList(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": validation.MarkedName(of)}))
-	h.Set("Content-Length", strconv.Itoa(len(list)))
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	_, _ = w.Write(list) // whoever asked may be gone
+	web.Send(w, r, web.Download{
+		Name: validation.MarkedName(of), MediaType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+		Size: int64(len(list)), Content: bytes.NewReader(list),
+	})
 	return nil
 }
