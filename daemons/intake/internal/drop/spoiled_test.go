@@ -148,25 +148,9 @@ func TestSpoiledPapers(t *testing.T) {
 
 // FuzzRead: whatever body comes in, it is a drop or a problem of the sender's.
 func FuzzRead(f *testing.F) {
-	good, contentType := body(f, "surat.pdf", spoiled.PDF(), spoiled.Long(f, 3))
-	boundary := []byte(contentType[len("multipart/form-data; boundary="):])
-	seed := func(b []byte) { f.Add(bytes.ReplaceAll(b, boundary, []byte("batas"))) }
-	seed(good)
-	seed(good[:len(good)/2])
-	for i, s := range spoiled.Sheets(f) {
-		if len(s.Body) < 20<<10 && i%4 == 0 {
-			b, _ := body(f, "surat.pdf", spoiled.PDF(), s.Body)
-			seed(bytes.ReplaceAll(b, b[2:bytes.IndexByte(b, '\r')], []byte("batas")))
-		}
+	if spoiled.AreSeeds() {
+		addBodies(f)
 	}
-	for i, p := range spoiled.Papers(f) {
-		if len(p.Body) < 20<<10 && i%4 == 0 {
-			b, _ := body(f, "x", p.Body, []byte("PK"))
-			seed(bytes.ReplaceAll(b, b[2:bytes.IndexByte(b, '\r')], []byte("batas")))
-		}
-	}
-	f.Add([]byte("--batas\r\nContent-Disposition: form-data; name=\"request\"\r\n\r\n{}\r\n--batas--\r\n"))
-	f.Add([]byte("--batas\r\nContent-Disposition: form-data; name=\"letter\"; filename=\"../../a\"\r\nContent-Transfer-Encoding: base64\r\n\r\n%PDF-\r\n--batas--"))
 	spool, err := OpenSpool(f.TempDir())
 	require.NoError(f, err)
 	rd := NewReader(spool, DefaultLimits())
@@ -188,4 +172,27 @@ func FuzzRead(f *testing.F) {
 			t.Fatal(fmt.Errorf("not the sender's: %w", err))
 		}
 	})
+}
+
+// addBodies seeds with whole drops: good, cut off, and with every fourth spoiled file.
+func addBodies(f *testing.F) {
+	good, contentType := body(f, "surat.pdf", spoiled.PDF(), spoiled.Long(f, 3))
+	boundary := []byte(contentType[len("multipart/form-data; boundary="):])
+	seed := func(b []byte) { f.Add(bytes.ReplaceAll(b, boundary, []byte("batas"))) }
+	seed(good)
+	seed(good[:len(good)/2])
+	for i, s := range spoiled.Sheets(f) {
+		if len(s.Body) < 20<<10 && i%4 == 0 {
+			b, _ := body(f, "surat.pdf", spoiled.PDF(), s.Body)
+			seed(bytes.ReplaceAll(b, b[2:bytes.IndexByte(b, '\r')], []byte("batas")))
+		}
+	}
+	for i, p := range spoiled.Papers(f) {
+		if len(p.Body) < 20<<10 && i%4 == 0 {
+			b, _ := body(f, "x", p.Body, []byte("PK"))
+			seed(bytes.ReplaceAll(b, b[2:bytes.IndexByte(b, '\r')], []byte("batas")))
+		}
+	}
+	f.Add([]byte("--batas\r\nContent-Disposition: form-data; name=\"request\"\r\n\r\n{}\r\n--batas--\r\n"))
+	f.Add([]byte("--batas\r\nContent-Disposition: form-data; name=\"letter\"; filename=\"../../a\"\r\nContent-Transfer-Encoding: base64\r\n\r\n%PDF-\r\n--batas--"))
 }
