@@ -163,9 +163,9 @@ func TestSubmissionsAreJudged(t *testing.T) {
 	other := o.submit(t, o.form(), sheet(t, cards(3, 3)))
 	r, found = o.judged(t, other.ID)
 	require.Equal(t, request.Returned, r.State)
-	require.Len(t, found, 1)
-	require.Equal(t, "serial_in_use", found[0].Code)
-	require.Equal(t, "daftar!Daftar!B2", found[0].Pointer)
+	require.Len(t, found, 2)
+	require.Equal(t, "serial_in_use daftar!Daftar!B2", found[0].Code+" "+found[0].Pointer)
+	require.Equal(t, "reader_serial_in_use daftar!Daftar!C2", found[1].Code+" "+found[1].Pointer)
 
 	// Its correction keeps the ticket and is judged anew.
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {

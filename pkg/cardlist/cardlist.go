@@ -1,7 +1,8 @@
 // Package cardlist keeps the card list of a request: the rows that a produsen
-// sent and the replacements that came later. It writes the tables listed_card
-// and live_serial; the latter holds each serial number in one live request at
-// most, and for ever in the request that personalised it.
+// sent and the replacements that came later. It writes the tables listed_card,
+// live_serial and live_reader; the latter two hold each serial number, of a card
+// and of a reader, in one live request at most, and for ever in the request that
+// personalised the card.
 package cardlist
 
 import (
@@ -10,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -65,16 +65,18 @@ func List(ctx context.Context, r postgres.Reader, requestID string) ([]Card, err
 	return cards, nil
 }
 
-// Taken is a number of a list that cannot be asked for again: a card's serial, or
-// a reader that had its SAM card before this system's first day.
+// Taken is a number of a list that cannot be asked for again: the serial of a
+// card or of a reader.
 type Taken struct {
 	Serial       string `db:"serial"`        // empty when it is the reader
 	ReaderSerial string `db:"reader_serial"` // empty when it is the card
-	Personalised bool   `db:"personalised"`  // here, or before day one; false: it is in a live request
+	// Personalised: the card is, or the reader has got its SAM card, here or before
+	// day one; otherwise it is in a live request.
+	Personalised bool `db:"personalised"`
 }
 
-// InUse returns which of the serials live requests other than this one have, or
-// had when they were personalised, and which serials of cards and readers the old
+// InUse returns which of the serials, of cards and of readers, live requests other
+// than this one have, or had when the cards were personalised, and which the old
 // register has. Whose they are is not told.
 func InUse(ctx context.Context, r postgres.Reader, requestID string, serials, readers []string) ([]Taken, error) {
 	var taken []Taken
@@ -82,6 +84,10 @@ func InUse(ctx context.Context, r postgres.Reader, requestID string, serials, re
 		SELECT l.serial, '' AS reader_serial, coalesce(c.state = 'clear', false) AS personalised
 		FROM live_serial l LEFT JOIN card c ON c.id = l.card_id
 		WHERE l.serial = ANY ($2) AND l.request_id <> $1
+		UNION ALL
+		SELECT '', l.reader_serial, coalesce(c.state = 'clear', false)
+		FROM live_reader l LEFT JOIN card c ON c.id = l.card_id
+		WHERE l.reader_serial = ANY ($3) AND l.request_id <> $1
 		UNION ALL
 		SELECT e.serial, '', true FROM register_entry e WHERE e.serial = ANY ($2)
 		UNION ALL
@@ -96,7 +102,7 @@ func InUse(ctx context.Context, r postgres.Reader, requestID string, serials, re
 // Store replaces the list of a request whose cards are not on the line yet, and
 // takes its serials. What of the rows others have, or the old register has, is
 // returned: the caller then returns the request and calls Free. Rows must not
-// repeat a serial.
+// repeat a serial, of a card or of a reader.
 func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (taken []Taken, err error) {
 	// From here on no import of the old register comes in between: it waits for
 	// those who write these tables, and they for it.
@@ -134,6 +140,14 @@ func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (
 		ON CONFLICT (serial) DO NOTHING`, requestID); err != nil {
 		return nil, fmt.Errorf("cardlist: taking serials: %w", err)
 	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO live_reader (reader_serial, request_id, card_id)
+		SELECT reader_serial, request_id, id FROM listed_card l
+		WHERE request_id = $1 AND reader_serial <> ''
+		  AND NOT EXISTS (SELECT FROM register_entry e WHERE e.reader_serial = l.reader_serial) ORDER BY reader_serial
+		ON CONFLICT (reader_serial) DO NOTHING`, requestID); err != nil {
+		return nil, fmt.Errorf("cardlist: taking serials of readers: %w", err)
+	}
 	if err := tx.Select(ctx, &taken, `
 		SELECT serial, reader_serial, personalised FROM (
 			SELECT l.row, l.serial, '' AS reader_serial,
@@ -142,8 +156,11 @@ func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (
 			LEFT JOIN live_serial other ON other.serial = l.serial LEFT JOIN card c ON c.id = other.card_id
 			WHERE l.request_id = $1 AND own.serial IS NULL
 			UNION ALL
-			SELECT l.row, '', l.reader_serial, true
-			FROM listed_card l JOIN register_entry e ON e.reader_serial = l.reader_serial WHERE l.request_id = $1
+			SELECT l.row, '', l.reader_serial,
+			       EXISTS (SELECT FROM register_entry e WHERE e.reader_serial = l.reader_serial) OR coalesce(c.state = 'clear', false)
+			FROM listed_card l LEFT JOIN live_reader own ON own.card_id = l.id
+			LEFT JOIN live_reader other ON other.reader_serial = l.reader_serial LEFT JOIN card c ON c.id = other.card_id
+			WHERE l.request_id = $1 AND l.reader_serial <> '' AND own.reader_serial IS NULL
 		) AS t ORDER BY row, serial DESC`, requestID); err != nil {
 		return nil, fmt.Errorf("cardlist: looking for duplicates: %w", err)
 	}
@@ -159,14 +176,19 @@ func Free(ctx context.Context, tx *postgres.Tx, requestID string) error {
 		WHERE s.request_id = $1 AND NOT EXISTS (SELECT FROM card c WHERE c.id = s.card_id)`, requestID); err != nil {
 		return fmt.Errorf("cardlist: giving serials back: %w", err)
 	}
+	if _, err := tx.Exec(ctx, `
+		DELETE FROM live_reader s
+		WHERE s.request_id = $1 AND NOT EXISTS (SELECT FROM card c WHERE c.id = s.card_id)`, requestID); err != nil {
+		return fmt.Errorf("cardlist: giving serials of readers back: %w", err)
+	}
 	return nil
 }
 
 // AddReplacement puts a new blank at the end of the list in the place of a card
-// that failed (features.md N36), on the same line of the request, and returns
-// its id. The serial is normalised here. Errors: ErrNotFound, ErrReplaced,
+// that failed (features.md N36), for the same reader and on the same line of the
+// request, and returns its id. The serial is normalised here. Errors: ErrNotFound, ErrReplaced,
 // ErrSerialForm, ErrSerialLive; none of them aborts the transaction.
-func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, serial, readerSerial string) (newID string, err error) {
+func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, serial string) (newID string, err error) {
 	serial = Normalise(serial)
 	// One at a time per request: each takes the next row number.
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('cardlist:' || $1, 0))`, requestID); err != nil {
@@ -174,12 +196,13 @@ func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, seri
 	}
 	var old struct {
 		Line     int    `db:"line"`
+		Reader   string `db:"reader_serial"`
 		Pattern  string `db:"sam_pattern"`
 		Next     int    `db:"next"`
 		Replaced bool   `db:"replaced"`
 	}
 	err = tx.Get(ctx, &old, `
-		SELECT l.line, m.sam_pattern, (SELECT max(row) + 1 FROM listed_card WHERE request_id = $1) AS next,
+		SELECT l.line, l.reader_serial, m.sam_pattern, (SELECT max(row) + 1 FROM listed_card WHERE request_id = $1) AS next,
 		       EXISTS (SELECT FROM listed_card new WHERE new.replaces = l.id) AS replaced
 		FROM listed_card l JOIN request r ON r.id = l.request_id JOIN machine_type m ON m.code = r.machine_type
 		WHERE l.request_id = $1 AND l.id = $2`, requestID, oldID)
@@ -205,7 +228,7 @@ func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, seri
 	n, err := tx.Exec(ctx, `
 		INSERT INTO listed_card (id, request_id, row, serial, reader_serial, line, replaces)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (request_id, serial) DO NOTHING`,
-		id.String(), requestID, old.Next, serial, strings.TrimSpace(readerSerial), old.Line, oldID)
+		id.String(), requestID, old.Next, serial, old.Reader, old.Line, oldID)
 	if err != nil {
 		return "", fmt.Errorf("cardlist: writing replacement: %w", err)
 	}
@@ -224,6 +247,9 @@ func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, seri
 			return "", fmt.Errorf("cardlist: withdrawing replacement: %w", err)
 		}
 		return "", ErrSerialLive
+	}
+	if _, err := tx.Exec(ctx, `UPDATE live_reader SET card_id = $2 WHERE card_id = $1`, oldID, id.String()); err != nil {
+		return "", fmt.Errorf("cardlist: passing the reader on: %w", err)
 	}
 	return id.String(), nil
 }

@@ -33,9 +33,9 @@ func TestWhatWasIssuedBeforeDayOneIsTaken(t *testing.T) {
 	list, err := cardlist.List(t.Context(), o.db, a.ID)
 	require.NoError(t, err)
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := cardlist.AddReplacement(ctx, tx, a.ID, list[0].ID, "SAM-0009", "")
+		_, err := cardlist.AddReplacement(ctx, tx, a.ID, list[0].ID, "SAM-0009")
 		require.ErrorIs(t, err, cardlist.ErrSerialLive)
-		_, err = cardlist.AddReplacement(ctx, tx, a.ID, list[0].ID, "SAM-0010", "")
+		_, err = cardlist.AddReplacement(ctx, tx, a.ID, list[0].ID, "SAM-0010")
 		return err
 	})
 }

@@ -160,19 +160,11 @@ func RegisterReplacement(ctx context.Context, tx *postgres.Tx, cardID, newSerial
 	if old.State != Failed && old.State != Spoiled {
 		return "", ErrNotReplaceable
 	}
-	var place struct {
-		ReaderSerial string `db:"reader_serial"`
-		Replaced     bool   `db:"replaced"`
-	}
-	if err := tx.Get(ctx, &place, `
-		SELECT l.reader_serial, EXISTS (SELECT FROM listed_card new WHERE new.replaces = l.id) AS replaced
-		FROM listed_card l WHERE l.id = $1`, cardID); err != nil {
-		return "", fmt.Errorf("perso: replacement: %w", err)
-	}
-	if place.Replaced {
+	newID, err = cardlist.AddReplacement(ctx, tx, old.RequestID, old.ID, newSerial)
+	if errors.Is(err, cardlist.ErrReplaced) {
 		return "", ErrNotReplaceable
 	}
-	if newID, err = cardlist.AddReplacement(ctx, tx, old.RequestID, old.ID, newSerial, place.ReaderSerial); err != nil {
+	if err != nil {
 		return "", err
 	}
 	n, err := Enlist(ctx, tx, old.RequestID, c.Actor, c.OfficeAt)

@@ -123,7 +123,11 @@ func TestTheRegisterTakesNothingThatIsOurs(t *testing.T) {
 	o := persotest.New(t, 2, 2)
 	done := run(t, o, o.Serials[0], begin, finish)
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		return tx.ExecOne(ctx, `UPDATE listed_card SET reader_serial = 'R-1' WHERE serial = $1`, o.Serials[1])
+		if err := tx.ExecOne(ctx, `UPDATE listed_card SET reader_serial = 'R-1' WHERE serial = $1`, o.Serials[1]); err != nil {
+			return err
+		}
+		return tx.ExecOne(ctx, `INSERT INTO live_reader (reader_serial, request_id, card_id)
+			SELECT reader_serial, request_id, id FROM listed_card WHERE serial = $1`, o.Serials[1])
 	})
 	var ticket string
 	require.NoError(t, o.DB.Get(t.Context(), &ticket, `SELECT ticket FROM request`))

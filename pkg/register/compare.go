@@ -135,8 +135,8 @@ func comparisons() []string {
 		FROM `+met+` JOIN register_import f ON f.id = e.import_id WHERE NOT (`+same+`) ORDER BY i.n`)
 	for _, other := range []struct{ field, from, issued string }{
 		{"serial", `live_serial o ON o.serial = i.serial LEFT JOIN card c ON c.id = o.card_id JOIN request r ON r.id = o.request_id`, `c.state = 'clear'`},
-		{"reader_serial", `listed_card o ON o.reader_serial = i.reader_serial JOIN live_serial s ON s.card_id = o.id
-			LEFT JOIN card c ON c.id = o.id JOIN request r ON r.id = o.request_id`, `c.state = 'clear'`},
+		{"reader_serial", `live_reader o ON o.reader_serial = i.reader_serial LEFT JOIN card c ON c.id = o.card_id
+			JOIN request r ON r.id = o.request_id`, `c.state = 'clear'`},
 		{"pcid", `card_number o ON o.kind = 'pcid' AND o.value = i.pcid JOIN listed_card l ON l.id = o.card_id JOIN request r ON r.id = l.request_id`, `true`},
 		{"manifest_no", `card_number o ON o.kind = 'manifest' AND upper(o.value) = i.manifest_no JOIN listed_card l ON l.id = o.card_id
 			JOIN request r ON r.id = l.request_id`, `true`},

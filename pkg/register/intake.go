@@ -102,7 +102,7 @@ func (in *Intake) Add(ctx context.Context, entries []Entry) error {
 func (in *Intake) Hold(ctx context.Context) error {
 	// The order of hold_numbers in the schema.
 	if _, err := in.tx.Exec(ctx, `
-		LOCK TABLE register_import, listed_card, live_serial, card, card_number IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+		LOCK TABLE register_import, listed_card, live_serial, live_reader, card, card_number IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 		return fmt.Errorf("register: holding numbers: %w", err)
 	}
 	return nil

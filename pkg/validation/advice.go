@@ -24,6 +24,7 @@ var advices = map[string]string{
 	"serial_repeated":          "Hapus baris yang berulang, atau perbaiki nomornya.",
 	"reader_serial_repeated":   "Hapus baris yang berulang, atau perbaiki nomornya.",
 	"serial_in_use":            "Periksa nomornya. Bila sudah benar, keluarkan kartu ini dari daftar atau hubungi Subdit KI.",
+	"reader_serial_in_use":     "Periksa nomornya. Bila sudah benar, keluarkan baris ini dari daftar atau hubungi Subdit KI.",
 	"serial_personalised":      "Keluarkan kartu ini dari daftar dan pakai kartu blangko lain.",
 	"header_missing":           "Kembalikan kepala kolom seperti pada templat, lalu kirim ulang.",
 	"header_twice":             "Sisakan satu kolom untuk tiap kepala, lalu kirim ulang.",

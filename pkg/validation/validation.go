@@ -46,16 +46,16 @@ func Cards(r request.Request, list List) []cardlist.Row {
 	return rows
 }
 
-// Taken makes findings of serials that another request has, and of cards and
-// readers that were issued already.
+// Taken makes findings of cards and readers that another request has, or that were
+// issued already.
 func Taken(list List, taken []cardlist.Taken) []Finding {
-	serials, readers := map[string]bool{}, map[string]bool{} // serials by whether they are personalised
+	serials, readers := map[string]bool{}, map[string]bool{} // by whether they are personalised
 	for _, t := range taken {
 		if t.Serial != "" {
 			serials[t.Serial] = t.Personalised
 		}
 		if t.ReaderSerial != "" {
-			readers[t.ReaderSerial] = true
+			readers[t.ReaderSerial] = t.Personalised
 		}
 	}
 	cells := newGrouped()
@@ -65,14 +65,16 @@ func Taken(list List, taken []cardlist.Taken) []Finding {
 		} else if ok {
 			cells.at("serial_in_use", list.columns[cardlist.HeaderSerial], row.At, "No. Seri Kartu SAM sudah tercatat pada permohonan lain.")
 		}
-		if readers[row.ReaderSerial] {
+		if done, ok := readers[row.ReaderSerial]; ok && done {
 			cells.at("reader_serial_issued", list.columns[cardlist.HeaderReaderSerial], row.At, readerIssuedText)
+		} else if ok {
+			cells.at("reader_serial_in_use", list.columns[cardlist.HeaderReaderSerial], row.At, "No. Seri Reader sudah tercatat pada permohonan lain.")
 		}
 	}
 	return cells.findings()
 }
 
-const readerIssuedText = "reader dengan nomor seri ini sudah pernah diberi kartu SAM sebelum sistem ini dipakai. " +
+const readerIssuedText = "reader dengan nomor seri ini sudah pernah diberi kartu SAM. " +
 	"Cantumkan No. Seri Reader yang belum pernah diberi kartu SAM."
 
 // Summary is the reason that a returned request bears, in one sentence or two.
