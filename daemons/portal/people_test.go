@@ -152,6 +152,13 @@ func TestAPIKeysOfAnInstitution(t *testing.T) {
 	bad := o.problem(422, "produsen", http.MethodPost, v1+"/api-keys", map[string]any{"scopes": []string{"all"}, "networks": []string{"kantor", "10.0.0.0/33"}, "expires_on": "2026-11-22"})
 	require.Equal(t, map[string]string{"/label": "missing", "/scopes": "unknown_value", "/networks": "wrong_form", "/expires_on": "in_past"}, codes(bad))
 	require.Equal(t, map[string]string{"/institution_id": "missing"}, codes(o.problem(422, "operator", http.MethodPost, v1+"/api-keys", form)))
+	many := make([]string, 50_000)
+	for i := range many {
+		many[i] = "x"
+	}
+	bad = o.problem(422, "produsen", http.MethodPost, v1+"/api-keys", map[string]any{"label": "a", "scopes": []string{"request:read"}, "networks": many, "expires_on": "2027-03-01"})
+	require.Equal(t, map[string]string{"/networks": "too_many"}, codes(bad))
+	require.Len(t, bad.Errors, 1)
 	form["institution_id"] = o.idOf("operator") // no institution's
 	require.Equal(t, map[string]string{"/institution_id": "unknown_value"}, codes(o.problem(422, "operator", http.MethodPost, v1+"/api-keys", form)))
 	delete(form, "institution_id")
@@ -186,9 +193,18 @@ func TestAPIKeysOfAnInstitution(t *testing.T) {
 	// Two of a purpose, also when three are made at once.
 	another := func() int { return o.ask("operator", http.MethodPost, v1+"/api-keys", form).Code }
 	require.ElementsMatch(t, []int{201, 409, 409}, o.together(another, another, another))
-	for i := range 5 {
+	for i := range 4 {
 		form["label"] = fmt.Sprintf("keperluan %d", i)
 		require.ElementsMatch(t, []int{201, 201, 409, 409}, o.together(another, another, another, another))
+	}
+	form["label"] = "keperluan yang kesebelas"
+	require.Equal(t, "live-keys", problemCode(o.problem(409, "produsen", http.MethodPost, v1+"/api-keys", form).Type))
+	o.want(200, &list, "produsen", http.MethodGet, v1+"/api-keys", nil)
+	require.Empty(t, list.Keys[0].CreatedBy, "who of the office made it is not told")
+	o.want(200, &list, "operator", http.MethodGet, v1+"/api-keys", nil)
+	require.Equal(t, "operator", list.Keys[0].CreatedBy)
+	for _, other := range list.Keys[:2] {
+		o.want(200, nil, "operator", http.MethodPost, v1+"/api-keys/"+other.ID+"/revocation", nil)
 	}
 	form["label"] = "sistem PRODUKSI" // the same purpose
 	require.Equal(t, "live-keys", problemCode(o.problem(409, "produsen", http.MethodPost, v1+"/api-keys", form).Type))

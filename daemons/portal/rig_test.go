@@ -262,7 +262,7 @@ func facts(n int) map[string]struct {
 	}{
 		"letter":     {"persuratan", map[string]any{"received_on": "2026-11-23"}},
 		"blanks":     {"persuratan", map[string]any{"count": n}},
-		"comparison": {"operator", map[string]any{"letter": true, "purchase_orders": true, "pks": true, "notes": "cocok"}},
+		"comparison": {"operator", map[string]any{"submission": 1, "letter": true, "purchase_orders": true, "pks": true, "notes": "cocok"}},
 	}
 }
 

@@ -162,10 +162,13 @@ func TestFactAboutAnEarlierSubmissionIsRefused(t *testing.T) {
 		})
 		return err
 	})
-	body := facts(2)["comparison"].body
-	o.problem(412, "operator", http.MethodPost, path+"/comparison", body, ifMatch(seen)...)
+	compared := func(submission int) map[string]any {
+		return map[string]any{"submission": submission, "letter": true, "purchase_orders": true, "pks": true}
+	}
+	o.problem(412, "operator", http.MethodPost, path+"/comparison", compared(2), ifMatch(seen)...)
+	o.problem(412, "operator", http.MethodPost, path+"/comparison", compared(1))
 	require.Empty(t, o.see(r.Ticket).Facts)
-	o.want(200, nil, "operator", http.MethodPost, path+"/comparison", body, ifMatch(o.see(r.Ticket).Version)...)
+	o.want(200, nil, "operator", http.MethodPost, path+"/comparison", compared(2), ifMatch(o.see(r.Ticket).Version)...)
 }
 
 func TestFactsInAnyOrderRegister(t *testing.T) {
@@ -209,8 +212,9 @@ func TestFactsAreChecked(t *testing.T) {
 		"fewer blanks":          {"persuratan", "blanks", map[string]any{"count": 4}, 422, "/count"},
 		"no blanks":             {"persuratan", "blanks", map[string]any{}, 422, "/count"},
 		"blanks as text":        {"persuratan", "blanks", map[string]any{"count": "5"}, 400, "/count"},
-		"comparison not equal":  {"operator", "comparison", map[string]any{"letter": true, "purchase_orders": false, "pks": true}, 422, "/purchase_orders"},
-		"comparison incomplete": {"operator", "comparison", map[string]any{"letter": true, "purchase_orders": true}, 422, "/pks"},
+		"comparison not equal":  {"operator", "comparison", map[string]any{"submission": 1, "letter": true, "purchase_orders": false, "pks": true}, 422, "/purchase_orders"},
+		"comparison incomplete": {"operator", "comparison", map[string]any{"submission": 1, "letter": true, "purchase_orders": true}, 422, "/pks"},
+		"comparison of what":    {"operator", "comparison", map[string]any{"letter": true, "purchase_orders": true, "pks": true}, 422, "/submission"},
 		"disposition too early": {"direktur", "disposition", map[string]any{}, 409, ""},
 	} {
 		p := o.problem(c.status, c.who, http.MethodPost, path+"/"+c.fact, c.body)

@@ -23,13 +23,18 @@ import (
 // Bounds of the API keys of an institution (users.md E9).
 const (
 	LiveKeys     = 2   // of one purpose: the old and the new one while software is changed over
+	MostLiveKeys = 10  // of all purposes together
 	LongestLife  = 366 // days
 	mostNetworks = 50
 )
 
-// ErrLiveKeys says that an institution has as many live keys of a purpose as it
-// may have.
-var ErrLiveKeys = errors.New("identity: too many live keys of this purpose")
+var (
+	// ErrLiveKeys says that an institution has as many live keys of a purpose as it
+	// may have.
+	ErrLiveKeys = errors.New("identity: too many live keys of this purpose")
+	// ErrMostLiveKeys says the same of all purposes together.
+	ErrMostLiveKeys = errors.New("identity: too many live keys of an institution")
+)
 
 // States of a key, derived from its dates.
 const (
@@ -66,10 +71,18 @@ func (k Key) State(now time.Time) string {
 	return KeyLive
 }
 
+// selectKey is for the people of institution $1, or for the office where that is
+// empty. Who at the office made or revoked a key is the office's own affair.
 const selectKey = `
 	SELECT k.id, k.institution_id, i.name AS institution, k.label, k.scopes, k.networks::text[] AS networks, k.created_at,
-	       k.created_by, k.expires_at, k.revoked_at, k.revoked_by, k.last_used_at, k.last_used_from
-	FROM api_key k JOIN institution i ON i.id = k.institution_id `
+	       CASE WHEN $1 = '' OR EXISTS (SELECT FROM account a WHERE a.username = k.created_by AND a.institution_id = k.institution_id)
+	            THEN k.created_by ELSE '' END AS created_by,
+	       k.expires_at, k.revoked_at,
+	       CASE WHEN $1 = '' OR EXISTS (SELECT FROM account a WHERE a.username = k.revoked_by AND a.institution_id = k.institution_id)
+	            THEN k.revoked_by ELSE '' END AS revoked_by,
+	       k.last_used_at, k.last_used_from
+	FROM api_key k JOIN institution i ON i.id = k.institution_id
+	WHERE ($1 = '' OR k.institution_id::text = $1) AND `
 
 // Keys returns API keys, newest first; those behind the one with the id after,
 // unless that is empty. A non-empty institutionID limits the answer to that
@@ -77,7 +90,7 @@ const selectKey = `
 func Keys(ctx context.Context, rd postgres.Reader, institutionID, after string, limit int) ([]Key, error) {
 	list := []Key{}
 	err := rd.Select(ctx, &list, selectKey+`
-		WHERE ($1 = '' OR k.institution_id::text = $1) AND ($2 = '' OR k.id < $2) ORDER BY k.id DESC LIMIT $3`, institutionID, after, limit)
+		($2 = '' OR k.id < $2) ORDER BY k.id DESC LIMIT $3`, institutionID, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("identity: list of API keys: %w", err)
 	}
@@ -88,7 +101,7 @@ func Keys(ctx context.Context, rd postgres.Reader, institutionID, after string, 
 // Keys. Error: ErrNotFound.
 func GetKey(ctx context.Context, rd postgres.Reader, id, institutionID string) (Key, error) {
 	var key Key
-	err := rd.Get(ctx, &key, selectKey+`WHERE k.id = $1 AND ($2 = '' OR k.institution_id::text = $2)`, id, institutionID)
+	err := rd.Get(ctx, &key, selectKey+`k.id = $2`, institutionID, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return key, ErrNotFound
 	}
@@ -110,7 +123,7 @@ type NewKey struct {
 
 // MakeKey makes a key of the form filma_<id>_<secret> (users.md E9). The text is
 // returned once; only the hash of its secret is kept. Errors: form.Faults,
-// ErrLiveKeys.
+// ErrLiveKeys, ErrMostLiveKeys.
 func MakeKey(ctx context.Context, tx *postgres.Tx, n NewKey, now time.Time) (key Key, text string, err error) {
 	if err := n.check(now); err != nil {
 		return key, "", err
@@ -132,15 +145,21 @@ func MakeKey(ctx context.Context, tx *postgres.Tx, n NewKey, now time.Time) (key
 	case !owner.Active:
 		return key, "", form.One("/institution_id", "inactive", "Lembaga ini sudah dinonaktifkan.")
 	}
-	var live int
+	var live struct {
+		OfLabel int `db:"of_label"`
+		All     int `db:"all_of_them"`
+	}
 	if err := tx.Get(ctx, &live, `
-		SELECT count(*) FROM api_key
-		WHERE institution_id = $1 AND lower(label) = lower($2) AND revoked_at IS NULL AND expires_at > $3`,
+		SELECT count(*) FILTER (WHERE lower(label) = lower($2)) AS of_label, count(*) AS all_of_them FROM api_key
+		WHERE institution_id = $1 AND revoked_at IS NULL AND expires_at > $3`,
 		n.InstitutionID, n.Label, now.UTC()); err != nil {
 		return key, "", fmt.Errorf("identity: counting keys: %w", err)
 	}
-	if live >= LiveKeys {
+	switch {
+	case live.OfLabel >= LiveKeys:
 		return key, "", ErrLiveKeys
+	case live.All >= MostLiveKeys:
+		return key, "", ErrMostLiveKeys
 	}
 	return insertKey(ctx, tx, n)
 }
@@ -162,7 +181,7 @@ func insertKey(ctx context.Context, tx *postgres.Tx, n NewKey) (key Key, text st
 		name, n.InstitutionID, n.Label, sum[:], pq.Array(n.Scopes), pq.Array(append([]string{}, n.Networks...)), n.Expires.UTC(), n.By); err != nil {
 		return key, "", fmt.Errorf("identity: writing API key: %w", err)
 	}
-	if err := tx.Get(ctx, &key, selectKey+`WHERE k.id = $1`, name); err != nil {
+	if err := tx.Get(ctx, &key, selectKey+`k.id = $2`, "", name); err != nil {
 		return key, "", fmt.Errorf("identity: reading API key: %w", err)
 	}
 	return key, "filma_" + name + "_" + hidden, nil
@@ -191,6 +210,10 @@ func (n *NewKey) check(now time.Time) error {
 	case n.Expires.Sub(now) > LongestLife*24*time.Hour:
 		faults.Add("/expires_on", "too_late", "Kunci berlaku paling lama setahun. Buat kunci baru sebelum yang lama berakhir.")
 	}
+	if len(n.Networks) > mostNetworks { // before any of them is looked at
+		faults.Add("/networks", "too_many", "Paling banyak %d alamat atau jaringan.", mostNetworks)
+		return faults.Err()
+	}
 	var networks []string
 	for _, text := range n.Networks {
 		if text = strings.TrimSpace(text); text == "" {
@@ -205,9 +228,7 @@ func (n *NewKey) check(now time.Time) error {
 			networks = append(networks, p.String())
 		}
 	}
-	if n.Networks = networks; len(networks) > mostNetworks {
-		faults.Add("/networks", "too_many", "Paling banyak %d alamat atau jaringan.", mostNetworks)
-	}
+	n.Networks = networks
 	return faults.Err()
 }
 
@@ -232,7 +253,7 @@ func network(text string) (netip.Prefix, error) {
 // that institution's keys. Errors: ErrNotFound, ErrAlready.
 func RevokeKey(ctx context.Context, tx *postgres.Tx, id, institutionID, by string, now time.Time) (Key, error) {
 	var key Key
-	err := tx.Get(ctx, &key, selectKey+`WHERE k.id = $1 AND ($2 = '' OR k.institution_id::text = $2) FOR NO KEY UPDATE OF k`, id, institutionID)
+	err := tx.Get(ctx, &key, selectKey+`k.id = $2 FOR NO KEY UPDATE OF k`, institutionID, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return key, ErrNotFound

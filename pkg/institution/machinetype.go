@@ -193,8 +193,10 @@ func WholeMatch(pattern string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// tidy drops empty lines and repetitions.
+// tidy drops empty lines and repetitions; of more lines than anybody may send it
+// leaves a few too many to be refused.
 func tidy(lines []string) []string {
+	lines = lines[:min(len(lines), 10*mostExamples)]
 	kept := []string{}
 	for _, l := range lines {
 		if l = strings.TrimSpace(l); l != "" && !slices.Contains(kept, l) {

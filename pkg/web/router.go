@@ -191,7 +191,8 @@ func ClientIP(r *http.Request) string {
 		host = r.RemoteAddr
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
-		hops := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+		// Some proxies add to the line that came, others a line of their own behind it.
+		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		if last := net.ParseIP(strings.TrimSpace(hops[len(hops)-1])); last != nil {
 			return last.String()
 		}

@@ -340,6 +340,10 @@ func TestClientIPAndLocal(t *testing.T) {
 		require.Equal(t, c.ip, ClientIP(r))
 		require.Equal(t, c.local, Local(r), c)
 	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.RemoteAddr = "127.0.0.1:5"
+	r.Header["X-Forwarded-For"] = []string{"198.51.100.1", "203.0.113.9"} // a proxy's own line behind the client's
+	require.Equal(t, "203.0.113.9", ClientIP(r))
 }
 
 func TestServerCutsSlowHeaders(t *testing.T) {

@@ -172,7 +172,7 @@ func (d *desk) act(ctx context.Context, j *job, v view) (bool, error) {
 		case !v.fact("blanks_counted"):
 			return verb("persuratan", "blanks", map[string]any{"count": v.CardCount})
 		case !v.fact("compared"):
-			return verb("operator", "comparison", map[string]any{"letter": true, "purchase_orders": true, "pks": true})
+			return verb("operator", "comparison", map[string]any{"submission": v.Submission, "letter": true, "purchase_orders": true, "pks": true})
 		}
 	case "registered":
 		if j.rng.IntN(25) == 0 {

@@ -8,8 +8,9 @@ type view struct {
 	Facts   []struct {
 		Fact string `json:"fact"`
 	} `json:"facts"`
-	CardCount int `json:"card_count"`
-	Cards     struct {
+	Submission int `json:"submission"`
+	CardCount  int `json:"card_count"`
+	Cards      struct {
 		Clear   int `json:"clear"`
 		Failed  int `json:"failed"`
 		InDoubt int `json:"in_doubt"`

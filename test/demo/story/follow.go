@@ -108,7 +108,7 @@ func (p *play) act(ctx context.Context, v view) (bool, error) {
 			p.later()
 			return verb("persuratan", "blanks", map[string]any{"count": v.CardCount})
 		case !v.fact("compared"):
-			return verb("operator", "comparison", map[string]any{"letter": true, "purchase_orders": true, "pks": true})
+			return verb("operator", "comparison", map[string]any{"submission": v.Submission, "letter": true, "purchase_orders": true, "pks": true})
 		}
 	case "registered":
 		p.nextDay(10, 0)

@@ -21,8 +21,9 @@ type view struct {
 	Facts   []struct {
 		Fact string `json:"fact"`
 	} `json:"facts"`
-	CardCount int `json:"card_count"`
-	Estimate  *struct {
+	Submission int `json:"submission"`
+	CardCount  int `json:"card_count"`
+	Estimate   *struct {
 		Start       clock.Date `json:"start"`
 		Finish      clock.Date `json:"finish"`
 		FirstStart  clock.Date `json:"first_start"`

@@ -58,6 +58,9 @@ var answers = []struct {
 	{identity.ErrLiveKeys, func() error {
 		return web.Conflict("Sudah ada dua kunci yang berlaku untuk keperluan ini. Cabut salah satunya dahulu.").WithCode("live-keys")
 	}},
+	{identity.ErrMostLiveKeys, func() error {
+		return web.Conflict(fmt.Sprintf("Lembaga ini sudah memiliki %d kunci yang berlaku. Cabut yang tidak dipakai dahulu.", identity.MostLiveKeys)).WithCode("live-keys")
+	}},
 	{signin.ErrTooMany, tooManyLogins},
 
 	{postgres.ErrStale, func() error {

@@ -84,18 +84,26 @@ func readBlanks(r *http.Request, _ request.Request, _ clock.Date) (map[string]an
 }
 
 // readComparison wants every paper of the request to have been found equal:
-// whoever finds a difference returns the request instead.
+// whoever finds a difference returns the request instead. It names the submission
+// whose papers were compared, for a correction may have come in meanwhile.
 func readComparison(r *http.Request, of request.Request, _ clock.Date) (map[string]any, error) {
 	var in struct {
-		Letter *bool  `json:"letter"`
-		Orders *bool  `json:"purchase_orders"`
-		PKS    *bool  `json:"pks"`
-		Notes  string `json:"notes"`
+		Submission *int   `json:"submission"`
+		Letter     *bool  `json:"letter"`
+		Orders     *bool  `json:"purchase_orders"`
+		PKS        *bool  `json:"pks"`
+		Notes      string `json:"notes"`
 	}
 	if err := web.DecodeJSON(r, &in); err != nil {
 		return nil, err
 	}
 	var errs []web.FieldError
+	switch {
+	case in.Submission == nil:
+		errs = append(errs, web.FieldError{Pointer: "/submission", Code: "missing", Detail: "Sebutkan pengajuan ke berapa yang dibandingkan."})
+	case *in.Submission != of.Submission:
+		return nil, postgres.ErrStale
+	}
 	for _, paper := range []struct {
 		pointer, label string
 		equal          *bool
