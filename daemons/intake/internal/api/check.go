@@ -104,7 +104,7 @@ func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.F
 		return nil
 	}
 	if !has(faults, "/machine_type") {
-		if err := add(a.known(ctx, f, role, is.ID == "")); err != nil {
+		if err := add(a.known(ctx, f, role, is.MachineType)); err != nil {
 			return nil, err
 		}
 	}

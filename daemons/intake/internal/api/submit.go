@@ -36,7 +36,7 @@ func applicant(c identity.Client) (machine.Actor, error) {
 
 // submit takes a new request: 202 with its Kode Tiket.
 func (a *API) submit(w http.ResponseWriter, r *http.Request) error {
-	return a.take(w, r, "POST /api/v1/requests", "", a.writer.Submit)
+	return a.take(w, r, "POST /api/v1/requests", request.Request{}, a.writer.Submit)
 }
 
 // resubmit takes the correction of a request that was returned, under the same
@@ -54,14 +54,14 @@ func (a *API) resubmit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.take(w, r, "resubmission of "+is.ID, is.Reference, func(ctx context.Context, e commit.Entry) (commit.Answer, error) {
+	return a.take(w, r, "resubmission of "+is.ID, is, func(ctx context.Context, e commit.Entry) (commit.Answer, error) {
 		return a.writer.Correct(ctx, e, is.ID, version)
 	})
 }
 
-// take reads a drop and has it written. Whoever asks again under the same
-// Idempotency-Key hears the same answer.
-func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReference string,
+// take reads a drop and has it written, as a correction of a request unless that is
+// empty. Whoever asks again under the same Idempotency-Key hears the same answer.
+func (a *API) take(w http.ResponseWriter, r *http.Request, target string, is request.Request,
 	write func(context.Context, commit.Entry) (commit.Answer, error)) (err error) {
 	result := "refused"
 	defer func() { a.counted.WithLabelValues(result).Inc() }()
@@ -74,7 +74,7 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 	if err != nil {
 		return err
 	}
-	d, err := a.drops.Read(ctx, r, clock.Today(a.office), fixedReference)
+	d, err := a.drops.Read(ctx, r, clock.Today(a.office), is.Reference)
 	if err != nil {
 		if p := (*web.Problem)(nil); errors.As(err, &p) && p.Status == http.StatusRequestEntityTooLarge {
 			w.Header().Set("Connection", "close") // the rest of the body is not wanted
@@ -82,15 +82,19 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 		return err
 	}
 	print, err := fingerprint(target, d.Form, d.Files)
-	if err == nil {
-		err = a.known(ctx, d.Form, actor.Role, fixedReference == "")
-	}
 	if err != nil {
 		d.Close()
 		return err
 	}
 	form := d.Form
-	done, err := write(ctx, commit.Entry{Client: c, Actor: actor, By: keyName(c), Key: key, Print: print, Drop: d, TraceParent: trace.From(ctx)})
+	entry := commit.Entry{Client: c, Actor: actor, By: keyName(c), Key: key, Print: print, Drop: d, TraceParent: trace.From(ctx)}
+	var done commit.Answer
+	if refusal := a.known(ctx, form, actor.Role, is.MachineType); refusal != nil {
+		done, err = a.writer.Before(ctx, entry, refusal)
+		d.Close()
+	} else {
+		done, err = write(ctx, entry)
+	}
 	if err != nil {
 		return a.refusal(ctx, err, c, form)
 	}
@@ -111,9 +115,10 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 // keyName is how the audit names the software that has a key.
 func keyName(c identity.Client) string { return "api-key:" + c.KeyID }
 
-// known checks the form against the master data, before anything is written. Only
-// a new request must name a machine type that is still in use.
-func (a *API) known(ctx context.Context, f request.Form, role machine.Role, fresh bool) error {
+// known checks the form against the master data, before anything is written. The
+// machine type has to be in use still, unless it is the one that the request to be
+// corrected has had all along; empty for a new request.
+func (a *API) known(ctx context.Context, f request.Form, role machine.Role, had string) error {
 	if role == request.Dinas && f.Kind == request.KindReader {
 		return web.Unprocessable("Ada isian yang perlu diperbaiki.", web.FieldError{
 			Pointer: "/kind", Code: "not_for_dinas", Detail: "Dinas hanya dapat mengajukan SAM Rekam Cetak (rekam_cetak).",
@@ -127,7 +132,7 @@ func (a *API) known(ctx context.Context, f request.Form, role machine.Role, fres
 		return unknownMachineType()
 	}
 	if err == nil && !m.Active {
-		if !fresh {
+		if f.MachineType == had {
 			return nil
 		}
 		return web.Unprocessable("Ada isian yang perlu diperbaiki.", web.FieldError{
