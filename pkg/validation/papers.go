@@ -114,6 +114,8 @@ func (c *check) agreement() error {
 	}
 	period := fmt.Sprintf("(berlaku %s sampai %s)", pks.ValidFrom, pks.ValidTo)
 	switch {
+	case !pks.LembagaActive:
+		c.fault("lembaga_inactive", at, "%s, lembaga pengguna pada PKS nomor \"%s\", sudah dinonaktifkan.", pks.Institution, pks.Number)
 	case pks.State != "in_force":
 		c.fault("pks_withdrawn", at, "PKS nomor \"%s\" sudah dicabut.", pks.Number)
 	case !pks.InForce(c.r.Date):

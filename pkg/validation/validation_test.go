@@ -47,6 +47,17 @@ func office(t *testing.T) *postgres.DB {
 				return err
 			}
 		}
+		closed, err := institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Lembaga, Name: "PT Bank Tutup"})
+		if err != nil {
+			return err
+		}
+		if err := institution.EnsurePKS(ctx, tx, institution.PKS{Number: "PKS/5", InstitutionID: closed.ID, State: "in_force",
+			ValidFrom: clock.MustParseDate("2025-01-01"), ValidTo: clock.MustParseDate("2027-12-31")}); err != nil {
+			return err
+		}
+		if err := tx.ExecOne(ctx, `UPDATE institution SET active = false WHERE id = $1`, closed.ID); err != nil {
+			return err
+		}
 		for _, m := range []institution.MachineType{
 			{Code: "GSX-01", Name: "GSX-01", UsesReader: true, SAMPattern: `SAM-[0-9]{6}`, ReaderPattern: `R-[0-9]{6}`},
 			{Code: "DIGIT", Name: "DIGIT", UsesReader: true, SAMPattern: `[0-9]+`, ReaderPattern: `R-[0-9]{6}`},
@@ -193,6 +204,9 @@ func TestRules(t *testing.T) {
 		"PKS ended yesterday":       {func(_ *testing.T, s *submission) { s.r.PKSNumber = "PKS/2" }, []string{"pks_not_in_force /pks_number"}},
 		"PKS later than the letter": {func(_ *testing.T, s *submission) { s.r.PKSNumber = "PKS/3" }, []string{"pks_not_in_force /pks_number"}},
 		"PKS withdrawn":             {func(_ *testing.T, s *submission) { s.r.PKSNumber = "PKS/4" }, []string{"pks_withdrawn /pks_number"}},
+		"PKS of a closed lembaga": {func(_ *testing.T, s *submission) {
+			s.r.PKSNumber, s.r.Lines[0].Lembaga, s.r.Orders[0].From = "PKS/5", "PT Bank Tutup", "PT Bank Tutup"
+		}, []string{"lembaga_inactive /pks_number"}},
 		"PKS of another lembaga": {func(_ *testing.T, s *submission) {
 			s.r.Lines[0].Lembaga, s.r.Orders[0].From = "PT Lain", "PT Lain"
 		}, []string{"pks_unknown /pks_number"}},
