@@ -45,7 +45,7 @@ const (
 	// has it is not told.
 	FaultUnknown = "unknown_value"
 	FaultRepeat  = "repeated"             // another line of the same request names it
-	FaultState   = "not_approved"         // the produsen has not approved it, or the lembaga took it back
+	FaultState   = "not_approved"         // the produsen has not approved it, or never will
 	FaultBundled = "bundled"              // another request has it
 	FaultMachine = "machine_type_differs" // the request is for another machine type
 	FaultLembaga = "lembaga_differs"      // it is another lembaga's

@@ -30,7 +30,7 @@ var office = map[string][]string{
 	"need":        {"institution", "identity"},
 	"request":     {"institution", "identity", "need"},
 	"cardlist":    {"institution", "identity", "register", "request"},
-	"validation":  {"institution", "identity", "register", "request", "cardlist"},
+	"validation":  {"institution", "identity", "need", "register", "request", "cardlist"},
 	"capacity":    {"institution", "identity", "request"},
 	"stock":       {"institution", "identity", "request"},
 	"perso":       {"institution", "identity", "register", "request", "cardlist", "capacity", "stock"},

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/audit"
@@ -27,20 +25,20 @@ var Verbs = map[string]machine.Verb{
 	"approval": need.Approve, "return": need.Return, "rejection": need.Reject, "cancellation": need.Cancel,
 }
 
-// Fields of the form of a need, beside its two files.
+// Fields of the form of a new need, beside its two files.
 var Fields = []string{"reference", "produsen", "title", "quantity", "machine_type", "remarks"}
 
-const (
-	maxShort    = 100
-	maxLong     = 250
-	maxRemarks  = 2000
-	maxQuantity = 1_000_000
-)
+// dropList is a field of corrections: the present list goes.
+const dropList = "drop_list"
+
+// CorrectionFields are those of a need's correction.
+var CorrectionFields = append([]string{dropList}, Fields...)
 
 // Desk does it.
 type Desk struct {
 	DB     *postgres.DB
 	Office clock.Office
+	Spool  *upload.Spool
 }
 
 // May says whether an account is of a side that has a verb at all: nil or a
@@ -87,26 +85,27 @@ func (d Desk) Submit(ctx context.Context, a identity.Account, p *upload.Parcel) 
 	if err := May(a, need.Submit); err != nil {
 		return need.Need{}, err
 	}
-	f, err := formOf(p, false)
+	f, cards, err := d.read(ctx, p, false)
 	if err != nil {
 		return need.Need{}, err
 	}
-	return d.write(ctx, a, p, need.Submit, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
+	return d.write(ctx, a, p, cards, need.Submit, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
 		return need.Create(ctx, tx, report.Scope(a), f, files, c)
 	})
 }
 
-// Resubmit writes the correction of a need that was returned. Errors: those of
-// Submit, need.ErrNotFound, *machine.IllegalError, postgres.ErrStale.
-func (d Desk) Resubmit(ctx context.Context, a identity.Account, number string, version int64, p *upload.Parcel) (need.Need, error) {
-	if err := May(a, need.Resubmit); err != nil {
+// Correct writes a correction of a need, as the account saw it in this version, by
+// need.Edit or need.Resubmit. Errors: those of Submit, need.ErrNotFound,
+// *machine.IllegalError, postgres.ErrStale.
+func (d Desk) Correct(ctx context.Context, a identity.Account, number string, verb machine.Verb, version int64, p *upload.Parcel) (need.Need, error) {
+	if err := May(a, verb); err != nil {
 		return need.Need{}, err
 	}
-	f, err := formOf(p, true)
+	f, cards, err := d.read(ctx, p, true)
 	if err != nil {
 		return need.Need{}, err
 	}
-	return d.write(ctx, a, p, need.Resubmit, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
+	return d.write(ctx, a, p, cards, verb, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
 		now, err := need.Lock(ctx, tx, number, report.Scope(a))
 		if err != nil {
 			return need.Need{}, err
@@ -114,11 +113,11 @@ func (d Desk) Resubmit(ctx context.Context, a identity.Account, number string, v
 		if now.Version != version {
 			return need.Need{}, postgres.ErrStale
 		}
-		return need.Correct(ctx, tx, now, f, files, c)
+		return need.Correct(ctx, tx, now, verb, need.Correction{Form: f, Files: files, DropList: p.Fields[dropList] == "true"}, c)
 	})
 }
 
-func (d Desk) write(ctx context.Context, a identity.Account, p *upload.Parcel, verb machine.Verb,
+func (d Desk) write(ctx context.Context, a identity.Account, p *upload.Parcel, cards []need.Card, verb machine.Verb,
 	do func(context.Context, *postgres.Tx, []need.File, need.Change) (need.Need, error)) (made need.Need, err error) {
 	err = d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		var files []need.File
@@ -132,7 +131,11 @@ func (d Desk) write(ctx context.Context, a identity.Account, p *upload.Parcel, v
 			if err != nil {
 				return err
 			}
-			files = append(files, need.File{Kind: kind, BlobID: ref.ID.String(), Name: f.Name})
+			file := need.File{Kind: kind, BlobID: ref.ID.String(), Name: f.Name}
+			if kind == need.FileList {
+				file.Cards = cards
+			}
+			files = append(files, file)
 			hashes[kind] = ref.Hash()
 		}
 		if made, err = do(ctx, tx, files, d.change(a, "")); err != nil {
@@ -149,6 +152,9 @@ func (d Desk) write(ctx context.Context, a identity.Account, p *upload.Parcel, v
 		err = faults(web.FieldError{Pointer: "/produsen", Code: "unknown_value", Detail: "Tidak ada produsen dengan nama ini."})
 	case errors.Is(err, need.ErrUnknownMachineType):
 		err = faults(web.FieldError{Pointer: "/machine_type", Code: "unknown_value", Detail: "Jenis Mesin ini tidak ada dalam data induk."})
+	case errors.Is(err, need.ErrListDiffers):
+		err = faults(web.FieldError{Pointer: "/list", Code: "differs",
+			Detail: "Daftar alat yang sekarang berbeda jumlah kartu atau Jenis Mesinnya. Lampirkan daftar yang baru, atau hapus yang sekarang."})
 	case errors.Is(err, need.ErrInactiveProdusen):
 		err = faults(web.FieldError{Pointer: "/produsen", Code: "inactive", Detail: "Produsen ini tidak lagi menerima permintaan. Pilih produsen lain."})
 	case errors.Is(err, need.ErrInactiveMachineType):
@@ -159,40 +165,4 @@ func (d Desk) write(ctx context.Context, a identity.Account, p *upload.Parcel, v
 
 func faults(list ...web.FieldError) error {
 	return web.Unprocessable("Ada isian yang perlu diperbaiki.", list...)
-}
-
-// formOf reads the fields of a form; in a correction reference and produsen stay
-// and are not looked at.
-func formOf(p *upload.Parcel, correction bool) (need.Form, error) {
-	var found []web.FieldError
-	add := func(name, code, detail string) {
-		found = append(found, web.FieldError{Pointer: "/" + name, Code: code, Detail: detail})
-	}
-	text := func(name, label string, longest int, required bool) string {
-		s := p.Fields[name]
-		switch {
-		case s == "" && required:
-			add(name, "missing", label+" wajib diisi.")
-		case utf8.RuneCountInString(s) > longest:
-			add(name, "too_long", label+" paling panjang "+strconv.Itoa(longest)+" huruf.")
-		}
-		return s
-	}
-	f := need.Form{
-		Reference: text("reference", "No. Aktivasi", maxShort, !correction), Produsen: text("produsen", "Produsen Dituju", maxLong, !correction),
-		Title: text("title", "Judul Permintaan", maxLong, true), MachineType: text("machine_type", "Jenis Mesin", maxShort, true),
-		Remarks: text("remarks", "Keterangan", maxRemarks, false),
-	}
-	n, err := strconv.Atoi(p.Fields["quantity"])
-	if err != nil || n < 1 || n > maxQuantity {
-		add("quantity", "out_of_range", "Jumlah kartu wajib diisi dengan bilangan mulai dari 1.")
-	}
-	f.Quantity = n
-	if p.Files[need.FileLetter] == nil {
-		add(need.FileLetter, "missing", "Berkas surat permintaan wajib dilampirkan.")
-	}
-	if len(found) > 0 {
-		return f, faults(found...)
-	}
-	return f, nil
 }

@@ -39,7 +39,7 @@ type File struct {
 }
 
 // Content reads the file from its beginning; it may be called again.
-func (f *File) Content() io.Reader { return io.NewSectionReader(f.file, 0, f.size) }
+func (f *File) Content() *io.SectionReader { return io.NewSectionReader(f.file, 0, f.size) }
 
 // Parcel is a form with files, each in a part of its own name. Close it.
 type Parcel struct {
@@ -124,12 +124,11 @@ func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, lim
 	case f.size > limit:
 		return web.TooLarge(limit)
 	}
-	select {
-	case s.checks <- struct{}{}:
-		defer func() { <-s.checks }()
-	case <-ctx.Done():
-		return ctx.Err()
+	done, err := s.Turn(ctx)
+	if err != nil {
+		return err
 	}
+	defer done()
 	return check(f, "/"+name)
 }
 
