@@ -42,7 +42,7 @@ func TestTheListOfANeed(t *testing.T) {
 	o := newOffice(t)
 	const n = 230
 	var v report.Need
-	o.want(201, &v, "lembaga", http.MethodPost, "/api/v1/needs", needFormWith(t, pdf, machines(t, n), fieldsOf("AKT-1", n)...))
+	o.want(201, &v, "lembaga", http.MethodPost, "/api/v1/needs", needFormWith(t, pdf, machines(t, n), fieldsOf("AKT-1", n)...), keyed()...)
 	require.Equal(t, n, v.ListRows)
 	path, page := "/api/v1/needs/"+v.Number, "/permintaan/"+v.Number
 
@@ -97,7 +97,7 @@ func TestAWrongListOfANeed(t *testing.T) {
 	o := newOffice(t)
 	var b bytes.Buffer
 	require.NoError(t, cardlist.WriteSheet(&b, []cardlist.Row{{Row: 1, Serial: "SAM1", ReaderSerial: "R-1"}, {Row: 2, ReaderSerial: "R-1"}, {Row: 3, Serial: "SAM00001"}}))
-	p := o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needFormWith(t, pdf, b.Bytes(), fieldsOf("AKT-1", 2)...))
+	p := o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needFormWith(t, pdf, b.Bytes(), fieldsOf("AKT-1", 2)...), keyed()...)
 	var got []string
 	for _, e := range p.Errors {
 		got = append(got, e.Pointer+" "+e.Code)
@@ -108,7 +108,7 @@ func TestAWrongListOfANeed(t *testing.T) {
 	page := o.want(422, nil, "lembaga", http.MethodPost, "/permintaan/baru", needFormWith(t, pdf, b.Bytes(), fieldsOf("AKT-1", 2)...)).Body.String()
 	require.Contains(t, page, "No. Seri Reader kosong.")
 	require.Contains(t, page, "sedangkan daftar alat berisi 3")
-	o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needFormWith(t, pdf, pdf, fieldsOf("AKT-1", 2)...))
+	o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needFormWith(t, pdf, pdf, fieldsOf("AKT-1", 2)...), keyed()...)
 	var all report.NeedPage
 	o.want(200, &all, "lembaga", http.MethodGet, "/api/v1/needs", nil)
 	require.Empty(t, all.Needs)
@@ -118,7 +118,7 @@ func TestANeedIsEditedUntilItIsDecided(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	var v report.Need
-	o.want(201, &v, "lembaga", http.MethodPost, "/api/v1/needs", needFormWith(t, pdf, machines(t, 2), fieldsOf("AKT-1", 2)...))
+	o.want(201, &v, "lembaga", http.MethodPost, "/api/v1/needs", needFormWith(t, pdf, machines(t, 2), fieldsOf("AKT-1", 2)...), keyed()...)
 	path, page := "/api/v1/needs/"+v.Number, "/permintaan/"+v.Number
 	edit := func(more ...string) []string { return append(fieldsOf("diabaikan", 2), more...) }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -55,10 +56,13 @@ func needFields(reference string) []string {
 		"machine_type", "uji", "remarks", "Bandung"}
 }
 
+// keyed is a key that was never used.
+func keyed() []string { return []string{"Idempotency-Key", uuid.NewString()} }
+
 // asks makes a lembaga's request to the produsen.
 func (o *office) asks(reference string) (v report.Need) {
 	o.t.Helper()
-	o.want(201, &v, "lembaga", http.MethodPost, "/api/v1/needs", needForm(o.t, pdf, needFields(reference)...))
+	o.want(201, &v, "lembaga", http.MethodPost, "/api/v1/needs", needForm(o.t, pdf, needFields(reference)...), keyed()...)
 	return v
 }
 
@@ -69,11 +73,11 @@ func TestANeedThroughTheAPI(t *testing.T) {
 	path := "/api/v1/needs/" + v.Number
 	require.Equal(t, []machine.Verb{need.Edit, need.Cancel}, v.Offers)
 	require.Equal(t, "reference-used", strings.TrimPrefix(
-		o.problem(409, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, pdf, needFields("AKT-1")...)).Type, "urn:sifilma:problem:"))
-	p := o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, nil, "quantity", "x"))
+		o.problem(409, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, pdf, needFields("AKT-1")...), keyed()...).Type, "urn:sifilma:problem:"))
+	p := o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, nil, "quantity", "x"), keyed()...)
 	require.Len(t, p.Errors, 6)
-	o.problem(403, "produsen", http.MethodPost, "/api/v1/needs", needForm(t, pdf, needFields("AKT-2")...))
-	o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, []byte("halo"), needFields("AKT-2")...))
+	o.problem(403, "produsen", http.MethodPost, "/api/v1/needs", needForm(t, pdf, needFields("AKT-2")...), keyed()...)
+	o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, []byte("halo"), needFields("AKT-2")...), keyed()...)
 
 	o.problem(428, "produsen", http.MethodPost, path+"/return", map[string]any{"reason": "x"})
 	o.problem(412, "produsen", http.MethodPost, path+"/return", map[string]any{"reason": "x"}, ifMatch(9)...)

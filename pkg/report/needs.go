@@ -166,38 +166,44 @@ func showNeeds(ctx context.Context, rd postgres.Reader, a identity.Account, list
 
 // LoadNeed reads the need with this number as an account sees it. Error:
 // ErrNotFound.
-func LoadNeed(ctx context.Context, db *postgres.DB, number string, a identity.Account) (*Need, error) {
-	var v *Need
-	err := db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
-		n, err := need.ByNumber(ctx, rd, number, Scope(a))
-		if errors.Is(err, need.ErrNotFound) {
-			return ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		shown, err := showNeeds(ctx, rd, a, []need.Need{n})
-		if err != nil {
-			return err
-		}
-		v = &Need{NeedSummary: shown[0]}
-		kind, err := institution.MachineTypeByCode(ctx, rd, n.MachineType)
-		if err != nil {
-			return err
-		}
-		v.MachineLabel = kind.Name
-		if v.Bundle, err = bundleOf(ctx, rd, n, a); err != nil {
-			return err
-		}
-		if v.Timeline, err = needTimeline(ctx, rd, n, a); err != nil {
-			return err
-		}
-		if n.State == need.Returned || n.State == need.Rejected || n.State == need.Cancelled {
-			v.Reason = v.Timeline[0].Reason
-		}
-		return nil
+func LoadNeed(ctx context.Context, db *postgres.DB, number string, a identity.Account) (v *Need, err error) {
+	err = db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
+		v, err = SeeNeed(ctx, rd, number, a)
+		return err
 	})
 	return v, err
+}
+
+// SeeNeed is LoadNeed where somebody reads already, such as in the transaction that
+// makes the need.
+func SeeNeed(ctx context.Context, rd postgres.Reader, number string, a identity.Account) (*Need, error) {
+	n, err := need.ByNumber(ctx, rd, number, Scope(a))
+	if errors.Is(err, need.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	shown, err := showNeeds(ctx, rd, a, []need.Need{n})
+	if err != nil {
+		return nil, err
+	}
+	v := &Need{NeedSummary: shown[0]}
+	kind, err := institution.MachineTypeByCode(ctx, rd, n.MachineType)
+	if err != nil {
+		return nil, err
+	}
+	v.MachineLabel = kind.Name
+	if v.Bundle, err = bundleOf(ctx, rd, n, a); err != nil {
+		return nil, err
+	}
+	if v.Timeline, err = needTimeline(ctx, rd, n, a); err != nil {
+		return nil, err
+	}
+	if n.State == need.Returned || n.State == need.Rejected || n.State == need.Cancelled {
+		v.Reason = v.Timeline[0].Reason
+	}
+	return v, nil
 }
 
 // bundleOf is how the request that took up a need stands.

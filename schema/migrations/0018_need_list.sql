@@ -1,5 +1,6 @@
 -- The list that a lembaga sends with its request (daftar alat), as it was read, and
--- a lembaga that changes its request while the produsen has not decided.
+-- a lembaga that changes its request while the produsen has not decided. And people
+-- who send the same request twice.
 
 -- How many rows were read of a list; 0 for a letter, and for a list of before there
 -- was anything to read it.
@@ -37,3 +38,7 @@ END $$;
 
 GRANT SELECT ON need_card TO sifilma_read;
 GRANT INSERT ON need_card TO sifilma_intake, sifilma_portal;
+
+-- What is sent at the portal has a key too: one that comes again is answered as the
+-- first time. The clients there are accounts.
+GRANT SELECT, INSERT ON idempotency TO sifilma_portal;

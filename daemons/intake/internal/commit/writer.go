@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -225,7 +226,7 @@ func (w *Writer) write(ctx context.Context, batch []*waiter, postpone func(*wait
 // repeat is the outcome of a drop that came under the key of another, which has
 // become o.
 func repeat(o outcome, first, print []byte) outcome {
-	answer, err := given{o.answer, first}.again(print)
+	answer, err := idempotency.Again(o.answer, first, print)
 	return outcome{answer, err}
 }
 
@@ -255,7 +256,7 @@ func (w *Writer) divide(ctx context.Context, batch []*waiter, became map[*waiter
 	}
 	for i, d := range batch {
 		became[d] = results[i]
-		if errors.Is(results[i].err, errRunning) {
+		if errors.Is(results[i].err, idempotency.ErrRunning) {
 			postpone(d)
 			continue
 		}

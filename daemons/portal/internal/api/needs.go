@@ -8,6 +8,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/needs"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
+	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -122,8 +123,14 @@ func (a *API) moveNeed(verb machine.Verb) func(w http.ResponseWriter, r *http.Re
 	}
 }
 
+// submitNeed takes a new need in. Whoever asks again under the same
+// Idempotency-Key hears the same answer.
 func (a *API) submitNeed(w http.ResponseWriter, r *http.Request) error {
 	if err := needs.May(signin.Account(r), need.Submit); err != nil {
+		return err
+	}
+	key, err := idempotency.Key(r)
+	if err != nil {
 		return err
 	}
 	p, err := a.spool.ReadParcel(r, needs.Fields, need.FileLetter, need.FileList)
@@ -131,12 +138,17 @@ func (a *API) submitNeed(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer p.Close()
-	made, err := a.needDesk().Submit(r.Context(), signin.Account(r), p)
+	done, err := a.needDesk().Submit(r.Context(), signin.Account(r), p, key)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", "/api/v1/needs/"+made.Number)
-	return a.showNeed(w, r, http.StatusCreated, made.Number)
+	if done.Replayed {
+		w.Header().Set("Idempotency-Replayed", "true")
+	}
+	w.Header().Set("Location", done.Location)
+	web.SetVersion(w, 1) // what is new is in its first version
+	web.WriteJSON(w, r, done.Status, done.Body)
+	return nil
 }
 
 // correctNeed takes an edit or a resubmission in.

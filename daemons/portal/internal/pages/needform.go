@@ -1,16 +1,20 @@
 package pages
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/needs"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -25,6 +29,8 @@ type needForm struct {
 	ListFaults         []string          // sentences on cells of the list
 	Produsen, Machines []report.Choice
 	Problem            string
+	Key                string // of a new one; see pkg/idempotency
+	Template           string // address of the template of a list; empty when it is not known
 	// Of a correction: the need as it is, its files, and what it is called.
 	Need *report.Need
 	needFiles
@@ -106,28 +112,46 @@ func (p *Pages) showNeedForm(w http.ResponseWriter, r *http.Request, status int,
 	if form.Produsen, form.Machines, err = report.NeedChoices(r.Context(), p.db, present); err != nil {
 		return err
 	}
+	if form.Need == nil && form.Key == "" {
+		form.Key = uuid.NewString()
+	}
+	if p.intake != "" {
+		form.Template = p.intake + "/api/v1/templates/card-list.xlsx"
+	}
 	p.show(w, r, status, "need-form", title, form)
 	return nil
 }
+
+// keyField holds the key of the form, so that a form that is sent twice makes one
+// need.
+const keyField = "kunci"
 
 // askNeed takes the form in: a new need, or the form again with what is wrong.
 func (p *Pages) askNeed(w http.ResponseWriter, r *http.Request) error {
 	if err := onlyLembaga(r); err != nil {
 		return err
 	}
-	parcel, err := p.spool.ReadParcel(r, needs.Fields, need.FileLetter, need.FileList)
+	parcel, err := p.spool.ReadParcel(r, append([]string{keyField}, needs.Fields...), need.FileLetter, need.FileList)
 	form := needForm{Values: map[string]string{}}
 	if err == nil {
 		defer parcel.Close()
 		form.Values = parcel.Fields
-		var made need.Need
-		if made, err = p.needDesk().Submit(r.Context(), signin.Account(r), parcel); err == nil {
-			http.Redirect(w, r, needsPath+"/"+made.Number+"?sudah=diajukan", http.StatusSeeOther)
+		if key, err := uuid.Parse(parcel.Fields[keyField]); err == nil { // else it gets one of ours
+			form.Key = key.String()
+		}
+		var done idempotency.Answer
+		if done, err = p.needDesk().Submit(r.Context(), signin.Account(r), parcel, cmp.Or(form.Key, uuid.NewString())); err == nil {
+			http.Redirect(w, r, needsPath+"/"+path.Base(done.Location)+"?sudah=diajukan", http.StatusSeeOther)
 			return nil
 		}
 	}
 	if !form.tell(err) {
 		return err
+	}
+	if problem := (*web.Problem)(nil); errors.As(err, &problem) && strings.HasSuffix(problem.Type, "idempotency-key-reused") {
+		form.Key = ""
+		form.Problem = "Formulir ini sudah terkirim sebelumnya dengan isi lain. Ubah permintaan itu dari daftar permintaan, " +
+			"atau kirim kembali formulir ini sebagai permintaan baru dengan No. Aktivasi lain."
 	}
 	return p.showNeedForm(w, r, http.StatusUnprocessableEntity, form)
 }

@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ const (
 // File is a file of a parcel, found to be what it must be.
 type File struct {
 	Name, MediaType string
+	SHA256          [sha256.Size]byte
 	size            int64
 	file            *os.File
 }
@@ -111,9 +113,11 @@ func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, lim
 	name := part.FormName()
 	f := &File{Name: plainName(part.FileName(), name), file: file}
 	p.Files[name] = f
-	if f.size, err = io.Copy(&disk{file}, io.LimitReader(part, limit+1)); err != nil {
+	sum := sha256.New()
+	if f.size, err = io.Copy(io.MultiWriter(&disk{file}, sum), io.LimitReader(part, limit+1)); err != nil {
 		return unreadable(err)
 	}
+	sum.Sum(f.SHA256[:0])
 	switch {
 	case f.size == 0 && part.FileName() == "": // a browser's way to say that none was chosen
 		_ = file.Close()
