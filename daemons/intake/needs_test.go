@@ -13,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -109,6 +110,14 @@ func TestANeedOnItsWay(t *testing.T) {
 	p = ask("AKT-1")
 	p.form["quantity"] = 2
 	p.parts = append(p.parts, part{"list", "alat.xlsx", sheet(t, 2)})
+	require.NoError(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		in, err := institution.ByName(ctx, tx, "PT Produsen Contoh")
+		if err == nil { // the correction says what the request said
+			in.Name = "PT Produsen Contoh Indonesia"
+			_, err = institution.Change(ctx, tx, in)
+		}
+		return err
+	}))
 	require.Equal(t, http.StatusPreconditionFailed, o.send(t, path+"/resubmission", p, "k", o.as("lembaga", "If-Match", `"1"`)).status)
 	r := o.send(t, path+"/resubmission", p, "k", o.as("lembaga", "If-Match", `"2"`))
 	require.Equal(t, http.StatusOK, r.status, string(r.body))

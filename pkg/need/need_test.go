@@ -281,6 +281,17 @@ func TestClaimsAreJudged(t *testing.T) {
 	fewer := o.claims(good)
 	fewer.Lines[0].Quantity, fewer.Lines[0].Lembaga = 3, "  pt bank  CONTOH "
 	require.Empty(t, judge(fewer))
+	o.disuse(t, func(ctx context.Context, tx *postgres.Tx) error {
+		in, err := institution.ByName(ctx, tx, "PT Bank Contoh")
+		if err == nil {
+			in.Name = "PT Bank Contoh Nusantara"
+			_, err = institution.Change(ctx, tx, in)
+		}
+		return err
+	})
+	require.Empty(t, judge(fewer), "written before the change of name")
+	fewer.Lines[0].Lembaga = "PT Bank Contoh Nusantara"
+	require.Empty(t, judge(fewer))
 	missing := o.claims(good)
 	missing.Lines[0].Number = "PLP-2026-999999-0"
 	require.Equal(t, need.FaultUnknown, judge(missing)[0].Code)

@@ -70,9 +70,9 @@ func (a *API) takeNeed(w http.ResponseWriter, r *http.Request, verb machine.Verb
 		return err
 	}
 	asked := commit.Asked{Form: d.Form, DropList: d.DropList}
-	print, err := printOfNeed(target, d)
+	print, err := printOfNeed(target, d, fixed)
 	if err == nil {
-		asked.Cards, err = a.knownNeed(ctx, d, fixed == nil)
+		asked.Cards, err = a.knownNeed(ctx, d, fixed)
 	}
 	if err != nil {
 		d.Close()
@@ -95,17 +95,24 @@ func (a *API) takeNeed(w http.ResponseWriter, r *http.Request, verb machine.Verb
 	return nil
 }
 
-func printOfNeed(target string, d *drop.Need) ([]byte, error) {
+// printOfNeed is the hash of what a lembaga's request says. In a correction the
+// produsen says nothing: it stays, however it is called by then.
+func printOfNeed(target string, d *drop.Need, fixed *need.Form) ([]byte, error) {
+	says := d.Form
+	if fixed != nil {
+		says.Produsen = ""
+	}
 	if d.DropList {
 		target += " without its list"
 	}
-	return fingerprint(target, d.Form, d.Files)
+	return fingerprint(target, says, d.Files)
 }
 
 // knownNeed checks form and list against the master data, before anything is
 // written, and returns the rows of the list. Only what is asked for the first time
-// must still be in use.
-func (a *API) knownNeed(ctx context.Context, d *drop.Need, fresh bool) (cards []need.Card, err error) {
+// must still be in use; fixed is what a correction leaves as it is.
+func (a *API) knownNeed(ctx context.Context, d *drop.Need, fixed *need.Form) (cards []need.Card, err error) {
+	fresh := fixed == nil
 	var faults []web.FieldError
 	in, err := institution.ByName(ctx, a.db, d.Form.Produsen)
 	if err != nil && !errors.Is(err, institution.ErrNotFound) {
@@ -116,6 +123,8 @@ func (a *API) knownNeed(ctx context.Context, d *drop.Need, fresh bool) (cards []
 		faults = append(faults, unknownProdusen())
 	case fresh && !in.Active:
 		faults = append(faults, inactiveProdusen())
+	case !fresh && in.Name != fixed.Produsen:
+		faults = append(faults, web.FieldError{Pointer: "/produsen", Code: "fixed", Detail: "Produsen Dituju tidak dapat diubah. Ajukan permintaan baru bila perlu."})
 	}
 	m, err := institution.MachineTypeByCode(ctx, a.db, d.Form.MachineType)
 	switch {

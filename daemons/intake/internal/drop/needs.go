@@ -1,6 +1,7 @@
 package drop
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -74,23 +75,13 @@ func checkNeed(n *need.Form, f *faults, limits Limits, fixed *need.Form) {
 	for _, e := range f.list {
 		c.said[e.Pointer] = true
 	}
-	for _, field := range []struct {
-		value         *string
-		fixed         func(*need.Form) string
-		pointer, name string
-		longest       int
-	}{
-		{&n.Reference, func(f *need.Form) string { return f.Reference }, "/reference", "No. Aktivasi", maxShort},
-		{&n.Produsen, func(f *need.Form) string { return f.Produsen }, "/produsen", "Produsen Dituju", maxLong},
-	} {
-		c.text(field.value, field.pointer, field.name, field.longest, fixed == nil, false)
-		if fixed == nil {
-			continue
+	c.text(&n.Reference, "/reference", "No. Aktivasi", maxShort, fixed == nil, false)
+	c.text(&n.Produsen, "/produsen", "Produsen Dituju", maxLong, fixed == nil, false)
+	if fixed != nil {
+		if n.Reference != "" && n.Reference != fixed.Reference {
+			c.fault("/reference", "fixed", "No. Aktivasi tidak dapat diubah. Ajukan permintaan baru bila perlu.")
 		}
-		if *field.value != "" && *field.value != field.fixed(fixed) {
-			c.fault(field.pointer, "fixed", field.name+" tidak dapat diubah. Ajukan permintaan baru bila perlu.")
-		}
-		*field.value = field.fixed(fixed)
+		n.Reference, n.Produsen = fixed.Reference, cmp.Or(n.Produsen, fixed.Produsen)
 	}
 	c.text(&n.Title, "/title", "Judul Permintaan", maxLong, true, false)
 	c.count(n.Quantity, "/quantity", "Jumlah kartu", limits.Cards)
