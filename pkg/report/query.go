@@ -17,6 +17,8 @@ const (
 	listDefault = 50
 	listMost    = 100
 	maxSearch   = 200 // bytes
+
+	badMark = "Penanda halaman ini bukan yang diberikan pada halaman sebelumnya."
 )
 
 // BadParameter is what is wrong with one parameter of a query.
@@ -97,7 +99,7 @@ func (p *parser) after() string {
 			return id.String()
 		}
 	}
-	p.bad("after", "wrong_type", "Penanda halaman ini bukan yang diberikan pada halaman sebelumnya.")
+	p.bad("after", "wrong_type", badMark)
 	return ""
 }
 

@@ -29,6 +29,8 @@ const (
 	headerWithin = 20   // rows in which the header is looked for
 	maxSerial    = cardlist.LongestSerial
 	maxRemarks   = cardlist.LongestRemarks
+
+	serialMissing = "serial_missing"
 )
 
 // List is a card list as it was read, without judgement on its content.
@@ -215,7 +217,7 @@ func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) 
 	case utf8.RuneCountInString(*serial) > maxSerial:
 		in.faults.cell("too_long", c, fmt.Sprintf("%s lebih dari %d huruf.", name, maxSerial))
 	case *serial == "" && name == cardlist.HeaderSerial:
-		in.faults.at("serial_missing", in.list.columns[name], row, name+" kosong.")
+		in.faults.at(serialMissing, in.list.columns[name], row, name+" kosong.")
 	default:
 		if cardlist.Invisible(c.Text) {
 			in.faults.warn("invisible_characters", in.list.columns[name], row, name+" berisi karakter yang tidak terlihat. "+

@@ -21,7 +21,7 @@ import (
 func Check(ctx context.Context, rd postgres.Reader, r request.Request, list List, today clock.Date) ([]Finding, error) {
 	c := &check{ctx: ctx, rd: rd, r: r, list: list, today: today, cells: newGrouped()}
 	c.found = append(c.found, list.Faults...)
-	for _, rule := range []func() error{c.serials, c.inUse, c.counts, c.purchaseOrders, c.agreement} {
+	for _, rule := range []func() error{c.serials, c.inUse, c.counts, c.name, c.purchaseOrders, c.agreement} {
 		if err := rule(); err != nil {
 			return nil, err
 		}
@@ -98,6 +98,7 @@ type check struct {
 	today clock.Date
 	cells *grouped
 	found []Finding
+	known map[string]string // institutions by the names of the form
 }
 
 func (c *check) fault(code, pointer, detail string, args ...any) {

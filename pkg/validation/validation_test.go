@@ -383,3 +383,40 @@ func TestFindingsAreKeptPerSubmission(t *testing.T) {
 	require.Equal(t, first, got)
 	require.Equal(t, "Pemeriksaan berkas menemukan 1 kesalahan. Satu.", validation.Summary(got))
 }
+
+// A change of name makes nothing wrong that was right, under whichever name each of
+// the papers has.
+func TestAChangeOfNameIsNoFault(t *testing.T) {
+	t.Parallel()
+	db := office(t)
+	s := good(t, 2)
+	require.Empty(t, s.check(t, db))
+	rename := func(in institution.Institution, to string) {
+		require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			in.Name = to
+			_, err := institution.Change(ctx, tx, in)
+			return err
+		}))
+	}
+	bank, err := institution.ByName(t.Context(), db, "PT Bank Contoh")
+	require.NoError(t, err)
+	rename(bank, "PT Bank Contoh Nusantara")
+	require.Empty(t, s.check(t, db), "all of it was written before")
+	s.r.Lines[0].Lembaga = "PT Bank Contoh Nusantara"
+	require.Empty(t, s.check(t, db), "only the order was")
+
+	var maker institution.Institution
+	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		maker, err = institution.Create(ctx, tx, institution.Institution{Kind: institution.Produsen, Name: "PT Produsen Contoh"})
+		return err
+	}))
+	rename(maker, "PT Reader Nusantara")
+	s.r.Institution = "PT Reader Nusantara"
+	require.Empty(t, s.check(t, db), "the order names the produsen as it was")
+	s.r.Orders[0].To = "PT Reader Lain"
+	codes := []string{}
+	for _, f := range s.check(t, db) {
+		codes = append(codes, f.Code)
+	}
+	require.ElementsMatch(t, []string{"po_not_to_produsen", "po_chain"}, codes)
+}

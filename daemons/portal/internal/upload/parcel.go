@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -34,12 +35,13 @@ const (
 // File is a file of a parcel, found to be what it must be.
 type File struct {
 	Name, MediaType string
+	SHA256          [sha256.Size]byte
 	size            int64
 	file            *os.File
 }
 
 // Content reads the file from its beginning; it may be called again.
-func (f *File) Content() io.Reader { return io.NewSectionReader(f.file, 0, f.size) }
+func (f *File) Content() *io.SectionReader { return io.NewSectionReader(f.file, 0, f.size) }
 
 // Parcel is a form with files, each in a part of its own name. Close it.
 type Parcel struct {
@@ -111,9 +113,11 @@ func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, lim
 	name := part.FormName()
 	f := &File{Name: plainName(part.FileName(), name), file: file}
 	p.Files[name] = f
-	if f.size, err = io.Copy(&disk{file}, io.LimitReader(part, limit+1)); err != nil {
+	sum := sha256.New()
+	if f.size, err = io.Copy(io.MultiWriter(&disk{file}, sum), io.LimitReader(part, limit+1)); err != nil {
 		return unreadable(err)
 	}
+	sum.Sum(f.SHA256[:0])
 	switch {
 	case f.size == 0 && part.FileName() == "": // a browser's way to say that none was chosen
 		_ = file.Close()
@@ -124,12 +128,11 @@ func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, lim
 	case f.size > limit:
 		return web.TooLarge(limit)
 	}
-	select {
-	case s.checks <- struct{}{}:
-		defer func() { <-s.checks }()
-	case <-ctx.Done():
-		return ctx.Err()
+	done, err := s.Turn(ctx)
+	if err != nil {
+		return err
 	}
+	defer done()
 	return check(f, "/"+name)
 }
 

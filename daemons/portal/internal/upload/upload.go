@@ -5,6 +5,7 @@ package upload
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,17 @@ func NewSpool(dir string, maxScan int64) (*Spool, error) {
 	return &Spool{dir: dir, maxScan: maxScan, checks: make(chan struct{}, 2)}, nil
 }
 
+// Turn waits until a file may be looked into and returns what to call afterwards: few are at
+// the same time, for the memory's sake.
+func (s *Spool) Turn(ctx context.Context) (done func(), err error) {
+	select {
+	case s.checks <- struct{}{}:
+		return func() { <-s.checks }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // MaxBody is the largest body that Read takes, in bytes.
 func (s *Spool) MaxBody() int64 { return s.maxScan + bodySpare }
 
@@ -80,7 +92,7 @@ func (s *Spool) Read(r *http.Request, fields ...string) (*Form, error) {
 		f.Close()
 		return nil, err
 	}
-	if err := f.check(r, s.checks); err != nil {
+	if err := s.check(r.Context(), f); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -149,17 +161,16 @@ func (s *Spool) spool(f *Form, part io.Reader) error {
 }
 
 // check looks whether the scan is a whole PDF.
-func (f *Form) check(r *http.Request, checks chan struct{}) error {
+func (s *Spool) check(ctx context.Context, f *Form) error {
 	if f.scan == nil {
 		return fault("/"+scanPart, "missing", "Pindaian bertanda tangan (PDF) wajib dilampirkan.")
 	}
-	select {
-	case checks <- struct{}{}:
-		defer func() { <-checks }()
-	case <-r.Context().Done():
-		return r.Context().Err()
+	done, err := s.Turn(ctx)
+	if err != nil {
+		return err
 	}
-	_, err := filetype.Check(f.scan, f.Size, filetype.PDF)
+	defer done()
+	_, err = filetype.Check(f.scan, f.Size, filetype.PDF)
 	var refused *filetype.Error
 	switch {
 	case errors.As(err, &refused):
