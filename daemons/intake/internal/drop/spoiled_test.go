@@ -112,7 +112,7 @@ func TestSpoiledCardLists(t *testing.T) {
 				return
 			}
 			var cards []string
-			for _, row := range read.Rows {
+			for _, row := range read.Rows() {
 				cards = append(cards, row.Serial+"/"+row.ReaderSerial)
 			}
 			require.Equal(t, s.Cards, cards)
