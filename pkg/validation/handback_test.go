@@ -273,13 +273,17 @@ func TestTheLongestListIsReadMarkedAndReadAgain(t *testing.T) {
 	require.Equal(t, validation.MaxRows, read.Len())
 	book := reopen(t, out.Bytes())
 	said := comments(t, book, cardlist.Sheet)
-	require.Len(t, said, validation.MaxRows)
-	require.Equal(t, 3, strings.Count(said["B20000"], "\n")+1)
-	require.Equal(t, 2, strings.Count(said["B20001"], "\n")+1)
-	for _, cell := range []string{"B2", "B20001"} {
+	require.Len(t, said, 2000, "more comments than this nobody reads")
+	require.Equal(t, 3, strings.Count(said["B2"], "\n")+1)
+	require.Contains(t, said, "B4", "the first cells of ranges come before others")
+	require.NotContains(t, said, "B3")
+	require.NotContains(t, said, "B20001")
+	for _, cell := range []string{"B2", "B3", "B20000", "B20001"} {
 		require.Equal(t, "FFB8C1", fill(t, book, cardlist.Sheet, cell))
 	}
 	page, err := book.GetRows("Temuan")
 	require.NoError(t, err)
+	require.Equal(t, "Sel yang bertanda pada lembar Daftar: 2.000 sel memuat komentar, 18.000 sel lain hanya diberi warna dan dijelaskan pada lembar ini. "+
+		"Klik tempatnya untuk menuju sel itu.", page[2][0])
 	require.Equal(t, "dan 9.800 rentang lain", page[len(page)-1][2], "the list of places is bounded")
 }

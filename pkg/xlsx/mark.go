@@ -16,7 +16,7 @@ type Note struct {
 	Row, Col int // both count from 1
 	// Fill is the colour of the mark as RRGGBB, one of the marking's.
 	Fill string
-	// Text is the comment; its lines end with "\n".
+	// Text is the comment; its lines end with "\n". Empty is none.
 	Text string
 }
 
@@ -35,10 +35,6 @@ type Marking struct {
 	// Page becomes the first sheet, in place of an earlier one.
 	Page Page
 }
-
-// mostNotes bounds the comments of a sheet: Excel becomes slow with more. Cells
-// after them are filled and bear no comment.
-const mostNotes = 25_000
 
 // mostGrid bounds the cells that excelize makes of a sheet: it fills each row
 // up to its last cell, at some 150 bytes each.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -62,7 +63,7 @@ func (n notes) write(k *marker) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", n.texts, err)
 	}
-	wanted := k.m.Notes[:min(len(k.m.Notes), mostNotes)]
+	wanted := slices.DeleteFunc(slices.Clone(k.m.Notes), func(n Note) bool { return n.Text == "" })
 	done := texts.renew(k.m.Author, wanted)
 	k.parts.store(n.texts, done.raw)
 	shapes, err := k.renewShapes(k.parts.load(n.shapes), done, wanted)
