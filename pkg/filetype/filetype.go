@@ -70,8 +70,9 @@ const (
 	MaxPixels = 40_000_000 // pixels of the whole
 )
 
-// maxBytes bounds the file that Check holds in memory.
-const maxBytes = 16 << 20
+// MaxBytes is the largest file that Check looks at, which it holds in memory: a
+// daemon whose configuration lets larger ones in could not say what they are.
+const MaxBytes = 16 << 20
 
 // Error is a refused file.
 type Error struct {
@@ -121,8 +122,8 @@ func Check(r io.ReaderAt, size int64, allowed ...Kind) (Kind, error) {
 	if size == 0 {
 		return "", &Error{Code: Empty, Allowed: allowed}
 	}
-	if size > maxBytes {
-		return "", fmt.Errorf("filetype: a file of %d bytes, at most %d are looked at", size, maxBytes)
+	if size > MaxBytes {
+		return "", fmt.Errorf("filetype: a file of %d bytes, at most %d are looked at", size, MaxBytes)
 	}
 	held := files.Get().(*[]byte)
 	defer files.Put(held)

@@ -24,6 +24,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/filetype"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/validation"
@@ -52,6 +53,12 @@ func (l Limits) Validate() error {
 	}
 	if l.Cards > validation.MaxRows {
 		return fmt.Errorf("cards is above %d, which is the most of one card list", validation.MaxRows)
+	}
+	if l.Scan > filetype.MaxBytes {
+		return fmt.Errorf("scan is %d, above %d (16 MB): larger papers cannot be looked at", l.Scan, filetype.MaxBytes)
+	}
+	if most := validation.ListLimits.FileBytes; l.CardList > most {
+		return fmt.Errorf("card_list is %d, above %d (5 MB): larger lists cannot be read", l.CardList, most)
 	}
 	if l.Whole < l.Form+l.Scan+l.CardList {
 		return errors.New("whole is smaller than its parts")
