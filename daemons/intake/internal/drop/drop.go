@@ -154,7 +154,7 @@ func (rd *Reader) read(ctx context.Context, r *http.Request, typed Typed, kinds 
 	if r.ContentLength > rd.limits.Whole {
 		return nil, nil, web.TooLarge(rd.limits.Whole)
 	}
-	in := &intake{Reader: rd, kinds: kinds, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}, typed: typed}
+	in := &intake{Reader: rd, kinds: kinds, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}, typed: typed, work: filetype.NewWork()}
 	if err := in.parts(multipart.NewReader(r.Body, params["boundary"])); err != nil {
 		in.drop.Close()
 		return nil, nil, answerable(ctx, unreadable(err))
@@ -186,6 +186,7 @@ type intake struct {
 	form     []byte
 	formGone bool // the form part was there but could not be kept
 	typed    Typed
+	work     *filetype.Work // of looking at the files
 }
 
 func (in *intake) parts(mr *multipart.Reader) error {
