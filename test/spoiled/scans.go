@@ -54,7 +54,7 @@ func DearPNG(t testing.TB) []byte {
 	})
 	b := []byte("\x89PNG\r\n\x1a\n")
 	chunk := func(name string, body []byte) {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(body))) //nolint:gosec // small
+		b = binary.BigEndian.AppendUint32(b, uint32(len(body)))
 		begin := len(b)
 		b = append(append(b, name...), body...)
 		b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[begin:]))
