@@ -206,6 +206,10 @@ func unmarkable(err error) error {
 	if !errors.As(err, &refused) {
 		return fmt.Errorf("validation: marking the card list: %w", err)
 	}
+	if refused.Code == xlsx.TooLarge { // for marking, though it could be read
+		return &UnmarkableError{"Daftar kartu terlalu besar untuk ditandai: isinya setelah dibuka, termasuk lembar lain, gambar, dan format sel, melebihi batas. " +
+			"Salin daftar ke templat kosong bila ingin menerimanya kembali bertanda.", err}
+	}
 	return &UnmarkableError{Refusal(refused), err}
 }
 
