@@ -17,18 +17,22 @@ func TestOneInstitutionDoesNotKeepTheOthersFromMarking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMarker(1)
 		var order []string
+		finish := make(chan struct{})
 		ask := func(institution string) {
 			leave, err := m.turn(t.Context(), institution)
 			require.NoError(t, err)
 			order = append(order, institution)
-			time.Sleep(time.Second) // of the bubble's own clock
+			<-finish
 			leave()
 		}
 		for _, institution := range []string{"busy", "busy", "busy", "busy", "other", "third"} {
 			go ask(institution)
 			synctest.Wait()
 		}
-		time.Sleep(time.Minute)
+		for range 6 {
+			finish <- struct{}{}
+			synctest.Wait()
+		}
 		require.Equal(t, []string{"busy", "other", "third", "busy", "busy", "busy"}, order)
 	})
 }
