@@ -8,6 +8,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
+	"dukcapil.go.id/sifilma/pkg/filetype"
 )
 
 // Config is the portal's configuration; configs/portal.yaml explains it.
@@ -29,6 +30,9 @@ type Portal struct {
 func (p Portal) Validate() error {
 	if p.MaxScan < 1<<10 {
 		return errors.New("max_scan is too small")
+	}
+	if p.MaxScan > filetype.MaxBytes {
+		return fmt.Errorf("max_scan is %d, above %d (16 MB): larger scans cannot be looked at", p.MaxScan, filetype.MaxBytes)
 	}
 	if p.PublicURL == "" {
 		return nil

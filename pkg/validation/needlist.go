@@ -56,11 +56,11 @@ func NeedList(ctx context.Context, rd postgres.Reader, r io.ReaderAt, size int64
 		// or in its rows.
 		faults.Add(pointer, strings.TrimPrefix(one.Code, "list_"), "%s", one.Detail)
 	}
-	if n := len(list.Rows); n > 0 && n != f.Quantity {
+	if n := list.Len(); n > 0 && n != f.Quantity {
 		faults.Add("/quantity", "card_count", "Jumlah kartu yang diminta %s, sedangkan daftar alat berisi %s. Samakan keduanya.",
 			terbilang.FormatInt(int64(f.Quantity)), terbilang.FormatInt(int64(n)))
 	}
-	for _, row := range list.Rows {
+	for _, row := range list.Rows() {
 		cards = append(cards, need.Card{Row: row.Row.Row, Serial: row.Serial, ReaderSerial: row.ReaderSerial, Kind: row.Kind, Remarks: row.Remarks})
 	}
 	return cards, faults, nil

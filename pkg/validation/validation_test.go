@@ -324,8 +324,8 @@ func TestWhatWasIssuedBeforeDayOneIsReturned(t *testing.T) {
 	db := office(t)
 	s := good(t, 4)
 	list := s.list(t)
-	registertest.Put(t, db, register.Entry{Row: 1, Serial: list.Rows[1].Serial, Produsen: "PT Produsen Lain"},
-		register.Entry{Row: 2, Serial: "SAM-999999", ReaderSerial: list.Rows[3].ReaderSerial, Produsen: "PT Produsen Lain"})
+	registertest.Put(t, db, register.Entry{Row: 1, Serial: list.Row(1).Serial, Produsen: "PT Produsen Lain"},
+		register.Entry{Row: 2, Serial: "SAM-999999", ReaderSerial: list.Row(3).ReaderSerial, Produsen: "PT Produsen Lain"})
 	found := s.check(t, db)
 	var got []string
 	for _, f := range found {

@@ -146,7 +146,7 @@ func (a *API) judge(ctx context.Context, out *checked, is request.Request, d *dr
 		return err
 	}
 	if !list.Unreadable {
-		n := len(list.Rows)
+		n := list.Len()
 		out.Cards = &n
 	}
 	is.Form = d.Form
