@@ -43,10 +43,10 @@ type API struct {
 }
 
 // New returns the API of an office that is open at these hours.
-func New(db *postgres.DB, office clock.Office, hours workday.OfficeHours, door *signin.Door, spool *upload.Spool) *API {
+func New(db *postgres.DB, office clock.Office, hours workday.OfficeHours, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk) *API {
 	return &API{
 		db: db, office: office, hours: hours, door: door, spool: spool,
-		marker: validation.NewMarker(1), desk: masterdata.New(db, office, door.Now),
+		marker: validation.NewMarker(1), desk: desk,
 	}
 }
 

@@ -29,8 +29,10 @@ type personView struct {
 	Active        bool         `json:"active"`
 	Locked        bool         `json:"locked"`
 	MustChange    bool         `json:"must_change_password"`
-	CreatedAt     time.Time    `json:"created_at"`
-	Version       int64        `json:"version"`
+	// Expires is when the password for once of whoever has one can no longer be used.
+	Expires   *time.Time `json:"password_expires_at"`
+	CreatedAt time.Time  `json:"created_at"`
+	Version   int64      `json:"version"`
 	// Password for once, shown in the answer that made it and never again.
 	Password string       `json:"password,omitempty"`
 	History  []audit.Told `json:"history,omitempty"`
@@ -40,7 +42,7 @@ func (a *API) viewPerson(p identity.Person) personView {
 	return personView{
 		ID: p.ID, Username: p.Username, Name: p.Name, Role: p.Role, RoleLabel: request.RoleLabels[p.Role], InstitutionID: p.InstitutionID,
 		Institution: p.Institution, Active: p.Active, Locked: p.LockedUntil != nil && p.LockedUntil.After(a.desk.Now()),
-		MustChange: p.MustChange, CreatedAt: p.CreatedAt, Version: p.Version,
+		MustChange: p.MustChange, Expires: p.Expires, CreatedAt: p.CreatedAt, Version: p.Version,
 	}
 }
 
