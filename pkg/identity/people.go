@@ -52,6 +52,7 @@ var Roles = slices.Concat(Keepers, officeRoles, outsideRoles)
 // Person is an account as it is looked after.
 type Person struct {
 	Account
+	Contact
 	Active      bool       `db:"active"`
 	LockedUntil *time.Time `db:"locked_until"`
 	CreatedAt   time.Time  `db:"created_at"`
@@ -60,7 +61,7 @@ type Person struct {
 	Expires *time.Time `db:"password_expires_at"`
 }
 
-const selectPerson = `SELECT ` + accountColumns + `, a.active, a.locked_until, a.created_at, a.password_expires_at
+const selectPerson = `SELECT ` + accountColumns + `, a.active, a.locked_until, a.created_at, a.password_expires_at, ` + contactColumns + `
 	FROM account a LEFT JOIN institution i ON i.id = a.institution_id `
 
 // GetPerson returns the account with this id. Error: ErrNotFound.

@@ -63,6 +63,7 @@ func (a *API) Mount(root chi.Router) {
 		r.Group(func(r chi.Router) {
 			r.Use(a.door.Require(refuse))
 			a.mountMasterData(r)
+			a.mountProfile(r)
 			r.Get("/days", handle(a.days))
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/requests/{ticket}", handle(a.getRequest))

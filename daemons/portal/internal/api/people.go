@@ -26,6 +26,10 @@ type personView struct {
 	RoleLabel     string       `json:"role_label"`
 	InstitutionID *string      `json:"institution_id"`
 	Institution   *string      `json:"institution"`
+	Email         string       `json:"email"`
+	Address       string       `json:"address"`
+	Phone         string       `json:"phone"`
+	Photo         bool         `json:"photo"` // whether there is one
 	Active        bool         `json:"active"`
 	Locked        bool         `json:"locked"`
 	MustChange    bool         `json:"must_change_password"`
@@ -41,7 +45,7 @@ type personView struct {
 func (a *API) viewPerson(p identity.Person) personView {
 	return personView{
 		ID: p.ID, Username: p.Username, Name: p.Name, Role: p.Role, RoleLabel: request.RoleLabels[p.Role], InstitutionID: p.InstitutionID,
-		Institution: p.Institution, Active: p.Active, Locked: p.LockedUntil != nil && p.LockedUntil.After(a.desk.Now()),
+		Institution: p.Institution, Email: p.Email, Address: p.Address, Phone: p.Phone, Photo: p.Photo != nil, Active: p.Active, Locked: p.LockedUntil != nil && p.LockedUntil.After(a.desk.Now()),
 		MustChange: p.MustChange, Expires: p.Expires, CreatedAt: p.CreatedAt, Version: p.Version,
 	}
 }

@@ -26,10 +26,7 @@ func (p *Pages) people(w http.ResponseWriter, r *http.Request) error {
 	body.Links = []crumb{{"Buat akun", peoplePath + "/baru"}}
 	t := rowsTable{Caption: "Akun menurut nama pengguna", Empty: "tidak ada.", Heads: []string{"Nama pengguna", "Nama", "Peran", "Lembaga", "Status"}}
 	for _, a := range cutRows(&body, list, func(a identity.Person) string { return a.ID }) {
-		place := "Ditjen Dukcapil"
-		if a.Institution != nil {
-			place = *a.Institution
-		}
+		place := placeOf(a.Account)
 		status := activeTag(a.Active)
 		switch {
 		case a.Active && a.LockedUntil != nil && a.LockedUntil.After(p.desk.Now()):
@@ -133,6 +130,12 @@ func (p *Pages) editPerson() editor {
 			}
 			body, err := p.personForm(r, a.Account, peoplePath+"/"+a.ID, "Simpan")
 			body.Lead = "Nama pengguna " + a.Username + ", " + strings.ToLower(activeTag(a.Active).Text) + ". Bila peran atau lembaganya diubah, sesinya berakhir."
+			body.Picture = photoAddress("accounts/"+a.ID, a.Photo)
+			for _, f := range []fact{{"Surel", a.Email}, {"No. telepon", a.Phone}, {"Alamat", a.Address}} {
+				if f.Text != "" {
+					body.Facts = append(body.Facts, f)
+				}
+			}
 			if p.expired(a) {
 				body.Warning = "Kata sandi sekali masuk orang ini kedaluwarsa sejak " + terbilang.FormatDateTime(*a.Expires) + ". Atur ulang kata sandinya agar ia dapat masuk."
 			}
