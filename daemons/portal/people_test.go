@@ -125,7 +125,7 @@ func TestOneTimePasswordsExpire(t *testing.T) {
 	for range identity.MaxFailures { // its owner locks nothing
 		require.Equal(t, "password-expired", code(p.Password))
 	}
-	require.Contains(t, o.page(200, "operator", "/data-induk/akun?cari=pic-baru").text, "Kata sandi sekali masuk kedaluwarsa")
+	require.Contains(t, o.page(200, "operator", "/data-induk/akun?cari=pic-baru").text, "Kata sandi kedaluwarsa")
 	require.Contains(t, o.page(200, "operator", "/data-induk/akun/"+p.ID).text, "kedaluwarsa sejak 26 November 2026")
 
 	old := p.Password

@@ -161,7 +161,7 @@ func TestProfileOnItsPage(t *testing.T) {
 	// All that is wrong is said at once, and nothing that was typed is lost.
 	w := o.want(422, nil, "lembaga", http.MethodPost, at, photoForm(t, pdf, "versi", version, "name", "PIC Bank", "email", "bukan surel", "address", "Jl. Dua\nBogor", "phone", "12"))
 	d = o.read(w)
-	for _, says := range []string{"Surel harus berupa alamat surel", "No. telepon hanya berisi angka", "harus berupa JPG atau PNG"} {
+	for _, says := range []string{"Surel harus berupa alamat surel", "No. telepon sekurangnya 5 angka", "harus berupa JPG atau PNG"} {
 		require.Contains(t, d.text, says)
 	}
 	require.Equal(t, "bukan surel", d.value("email"))

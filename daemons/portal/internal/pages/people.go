@@ -32,7 +32,7 @@ func (p *Pages) people(w http.ResponseWriter, r *http.Request) error {
 		case a.Active && a.LockedUntil != nil && a.LockedUntil.After(p.desk.Now()):
 			status = tag{wait, "Terkunci sementara"}
 		case a.Active && p.expired(a):
-			status = tag{bad, "Kata sandi sekali masuk kedaluwarsa"}
+			status = tag{bad, "Kata sandi kedaluwarsa"}
 		case a.Active && a.MustChange:
 			status = tag{wait, "Belum mengganti kata sandi"}
 		}
