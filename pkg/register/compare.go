@@ -60,6 +60,10 @@ func (in *Intake) Compare(ctx context.Context) (c Comparison, err error) {
 	if _, err := in.tx.Exec(ctx, `ANALYZE register_intake`); err != nil {
 		return c, fmt.Errorf("register: comparing: %w", err)
 	}
+	// What the office writes from here on Store looks at: see register_apart in the schema.
+	if _, err := in.tx.Exec(ctx, `SELECT set_config('sifilma.register_compared', pg_snapshot_xmin(pg_current_snapshot())::xid::text, true)`); err != nil {
+		return c, fmt.Errorf("register: comparing: %w", err)
+	}
 	if c.Known, err = in.mark(ctx, `known`, met("register_standing")); err != nil {
 		return c, err
 	}

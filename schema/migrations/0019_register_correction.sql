@@ -76,20 +76,28 @@ CREATE TRIGGER register_entry_immutable BEFORE UPDATE OR DELETE ON register_entr
 DROP TRIGGER register_entry_hold ON register_entry;
 DROP FUNCTION hold_numbers();
 
+-- Who compared the rows with the office's before says since which transaction: then
+-- only what was written since is looked at, while everybody waits. A row of an older
+-- transaction was there to be seen.
 CREATE OR REPLACE FUNCTION register_apart() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+    since xid := nullif(current_setting('sifilma.register_compared', true), '')::xid;
     known text;
 BEGIN
     LOCK TABLE listed_card, live_serial, card, card_number IN SHARE ROW EXCLUSIVE MODE; -- in the order in which the daemons write
     -- min, and no LIMIT: all are looked at anyhow, and the plan must be the one for that.
     SELECT coalesce(
-        (SELECT 'serial ' || min(l.serial) FROM added a JOIN live_serial l ON l.serial = a.serial WHERE a.standing),
+        (SELECT 'serial ' || min(l.serial) FROM added a JOIN live_serial l ON l.serial = a.serial
+         WHERE a.standing AND (since IS NULL OR age(l.xmin) <= age(since))),
         (SELECT 'reader ' || min(l.reader_serial) FROM added a JOIN listed_card l ON l.reader_serial = a.reader_serial
-         JOIN live_serial s ON s.card_id = l.id WHERE a.standing),
-        (SELECT 'pcid ' || min(n.value) FROM added a JOIN card_number n ON n.kind = 'pcid' AND n.value = a.pcid WHERE a.standing),
+         JOIN live_serial s ON s.card_id = l.id
+         WHERE a.standing AND (since IS NULL OR age(l.xmin) <= age(since) OR age(s.xmin) <= age(since))),
+        (SELECT 'pcid ' || min(n.value) FROM added a JOIN card_number n ON n.kind = 'pcid' AND n.value = a.pcid
+         WHERE a.standing AND (since IS NULL OR age(n.xmin) <= age(since))),
         (SELECT 'manifest ' || min(n.value) FROM added a JOIN card_number n ON n.kind = 'manifest' AND upper(n.value) = a.manifest_no
-         WHERE a.standing),
-        (SELECT 'chip ' || min(c.chip_id) FROM added a JOIN card c ON c.chip_id = a.chip_id WHERE a.standing)) INTO known;
+         WHERE a.standing AND (since IS NULL OR age(n.xmin) <= age(since))),
+        (SELECT 'chip ' || min(c.chip_id) FROM added a JOIN card c ON c.chip_id = a.chip_id
+         WHERE a.standing AND (since IS NULL OR age(c.xmin) <= age(since)))) INTO known;
     IF known IS NOT NULL THEN
         RAISE EXCEPTION '% is known to the office already', known USING ERRCODE = 'unique_violation', CONSTRAINT = 'register_apart';
     END IF;
