@@ -58,9 +58,9 @@ type asset struct {
 
 // New returns the pages; intake is the address of the intake as browsers see it,
 // or empty.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, intake string) *Pages {
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, intake string) *Pages {
 	p := &Pages{
-		db: db, office: office, door: door, spool: spool, intake: intake, desk: masterdata.New(db, office, door.Now),
+		db: db, office: office, door: door, spool: spool, intake: intake, desk: desk,
 		sheets: map[string]*template.Template{}, assets: map[string]asset{},
 	}
 	addresses := p.readAssets()

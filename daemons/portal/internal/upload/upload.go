@@ -116,7 +116,7 @@ func (s *Spool) parts(f *Form, mr *multipart.Reader, fields []string) error {
 		case name == scanPart:
 			err = s.spool(f, part)
 		case slices.Contains(fields, name):
-			f.Fields[name], err = field(part, name)
+			f.Fields[name], err = field(part, name, "")
 		default:
 			return fault("/"+name, "unknown_part", "Bagian ini tidak dikenal.")
 		}
@@ -126,7 +126,8 @@ func (s *Spool) parts(f *Form, mr *multipart.Reader, fields []string) error {
 	}
 }
 
-func field(part io.Reader, name string) (string, error) {
+// field reads a short text; of the control characters it may have those allowed.
+func field(part io.Reader, name, allowed string) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(part, maxField+1))
 	switch {
 	case err != nil:
@@ -135,7 +136,7 @@ func field(part io.Reader, name string) (string, error) {
 		return "", fault("/"+name, "too_long", "Isian ini terlalu panjang.")
 	case !utf8.Valid(b):
 		return "", fault("/"+name, "encoding", "Isian ini bukan teks UTF-8.")
-	case bytes.ContainsFunc(b, unicode.IsControl):
+	case bytes.ContainsFunc(b, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune(allowed, r) }):
 		return "", fault("/"+name, "bad_character", "Isian ini berisi karakter yang tidak dapat dipakai.")
 	}
 	return strings.TrimSpace(string(b)), nil
