@@ -11,12 +11,14 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
-const importHelp = `Pemakaian: sifilma import [-dry-run] [-sheet LEMBAR] -by NAMA -url ALAMAT BERKAS...
+const importHelp = `Pemakaian: sifilma import [-dry-run] [-sheet LEMBAR] [-skip-sheet LEMBAR] [-skip-column KOLOM] -by NAMA -url ALAMAT BERKAS...
 
 Memasukkan register lama: kartu SAM, PCID, nomor manifest, dan reader yang diterbitkan sebelum sistem ini
 dipakai, dari XLSX atau CSV (koma atau titik koma, UTF-8). Kolom dikenal dari kepalanya:
   No. Seri Kartu SAM, No. PCID, No. Manifest Kartu SAM, No. Seri Reader, No. UID Chip (sedikitnya satu),
   Produsen, Lembaga Pengguna, Tanggal Terbit, Keterangan (boleh tidak ada).
+Yang berisi tetapi tidak dikenal adalah kesalahan: lembar tanpa kepala kolom di atas dalam 100 baris pertamanya,
+dan kolom lain yang tampak berisi nomor. Ganti kepalanya, atau sebutkan dengan -skip-sheet atau -skip-column.
 Satu berkas masuk seluruhnya atau tidak sama sekali. Baris yang sudah ada dibiarkan, jadi perintah ini boleh
 diulang. Isi register tidak dapat diubah atau dihapus: jalankan dengan -dry-run lebih dahulu.
 
@@ -31,7 +33,9 @@ func runImport(ctx context.Context, args []string) error {
 	}
 	dbc := owner(fs)
 	fs.StringVar(&o.By, "by", "", "nama petugas yang mengimpor")
-	fs.StringVar(&o.Sheet, "sheet", "", "nama lembar XLSX; bawaan: semua lembar yang berkepala kolom")
+	fs.StringVar(&o.Sheet, "sheet", "", "nama lembar XLSX; bawaan: semua lembar")
+	fs.Func("skip-sheet", "`LEMBAR` yang bukan bagian dari register; boleh diulang", list(&o.SkipSheets))
+	fs.Func("skip-column", "kepala `KOLOM` yang tidak dikehendaki (atau hurufnya, bila tanpa kepala); boleh diulang", list(&o.SkipColumns))
 	fs.BoolVar(&o.Dry, "dry-run", false, "hanya memeriksa dan melaporkan; tidak menulis apa pun")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -44,4 +48,12 @@ func runImport(ctx context.Context, args []string) error {
 	}
 	defer func() { _ = db.Close() }()
 	return oldregister.Run(ctx, db, o, os.Stdout)
+}
+
+// list takes a value of an option that may be repeated.
+func list(values *[]string) func(string) error {
+	return func(value string) error {
+		*values = append(*values, value)
+		return nil
+	}
 }

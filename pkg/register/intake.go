@@ -20,6 +20,8 @@ type Source struct {
 	File   string   // its name
 	By     string   // who imports it
 	At     time.Time
+	// LeftOut are the parts of the file that its importer named as not wanted.
+	LeftOut []string
 }
 
 // ErrClashes says that an intake was stored without being compared, or with
@@ -138,6 +140,9 @@ func (in *Intake) Store(ctx context.Context, from Source) (added int, err error)
 		added, detail["import"] = int(stored), id.String()
 	}
 	detail["added"] = added
+	if len(from.LeftOut) > 0 {
+		detail["left_out"] = from.LeftOut
+	}
 	return added, audit.Record(ctx, in.tx, audit.Entry{
 		Actor: from.By, Action: "register.imported", Subject: hex.EncodeToString(from.SHA256[:]), Detail: detail,
 	})
