@@ -46,6 +46,8 @@ type Comparison struct {
 	Clashes []Clash
 	// More says that there are more clashes than those.
 	More bool
+	// Alike are rows that differ from another serial only in separators. They go in.
+	Alike []Likeness
 }
 
 // MostClashes bounds the clashes of one kind and number that Compare returns.
@@ -73,6 +75,9 @@ func (in *Intake) Compare(ctx context.Context) (c Comparison, err error) {
 			found, c.More = found[:MostClashes], true
 		}
 		c.Clashes = append(c.Clashes, found...)
+	}
+	if c.Alike, err = in.alike(ctx); err != nil {
+		return c, err
 	}
 	in.compared = len(c.Clashes) == 0
 	return c, nil

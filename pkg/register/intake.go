@@ -53,7 +53,9 @@ func Begin(ctx context.Context, tx *postgres.Tx) (*Intake, error) {
 			lembaga       text NOT NULL,
 			issued_on     date,
 			remarks       text NOT NULL,
-			known         bool NOT NULL DEFAULT false
+			known         bool NOT NULL DEFAULT false,
+			serial_key    text GENERATED ALWAYS AS (serial_key(serial)) STORED,
+			reader_key    text GENERATED ALWAYS AS (serial_key(reader_serial)) STORED
 		) ON COMMIT DROP`); err != nil {
 		return nil, fmt.Errorf("register: opening an intake: %w", err)
 	}

@@ -140,6 +140,7 @@ func (r *result) take(ctx context.Context, tx *postgres.Tx, reader *fileReader, 
 		return err
 	}
 	r.found.clashes(r.against)
+	r.found.alike(r.against.Alike)
 	if o.Dry || !r.found.faults.none() {
 		return errKeepNothing
 	}
