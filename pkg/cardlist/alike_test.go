@@ -53,6 +53,13 @@ func TestAnImportTellsOfLikeNumbersOfRequests(t *testing.T) {
 	a := o.request(t)
 	require.Empty(t, o.store(t, a.ID, "SAM-0003"))
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
+		c, err := importing(ctx, tx, register.Entry{Row: 4, Serial: "SAM-0003"})
+		require.Len(t, c.Clashes, 1)
+		require.Equal(t, []string{a.Ticket, string(a.State)}, []string{c.Clashes[0].Other, c.Clashes[0].OtherState})
+		require.Empty(t, c.Alike, "it is the number itself")
+		return err
+	})
+	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
 		c, err := importing(ctx, tx, register.Entry{Row: 4, Serial: "SAM 0003"})
 		require.Equal(t, register.Comparison{Rows: 1, Alike: []register.Likeness{
 			{Field: register.Serial, Value: "SAM 0003", Row: 4, OtherValue: "SAM-0003", Other: a.Ticket, Live: true},

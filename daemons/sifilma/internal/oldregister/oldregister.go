@@ -31,6 +31,14 @@ type Order struct {
 	Now                     time.Time
 }
 
+// Check says whether an order says what it must: nil or ErrOrder.
+func (o Order) Check() error {
+	if strings.TrimSpace(o.By) == "" || len(o.Files) == 0 {
+		return ErrOrder
+	}
+	return nil
+}
+
 // Errors of Run; the report says the rest.
 var (
 	ErrOrder  = errors.New("-by dan sedikitnya satu berkas wajib diisi")
@@ -50,8 +58,8 @@ var errKeepNothing = errors.New("nothing is kept")
 // Indonesian, to out. A file with faults leaves nothing behind and does not keep
 // the others from going in; ErrFaulty then. It needs the owner of the schema.
 func Run(ctx context.Context, db *postgres.DB, o Order, out io.Writer) error {
-	if strings.TrimSpace(o.By) == "" || len(o.Files) == 0 {
-		return ErrOrder
+	if err := o.Check(); err != nil {
+		return err
 	}
 	faulty := 0
 	skip := newSkips(o.SkipSheets, o.SkipColumns)
