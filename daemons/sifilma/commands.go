@@ -44,8 +44,8 @@ func runUp(ctx context.Context, args []string) error {
 
 func owner(fs *flag.FlagSet) *postgres.Config {
 	c := &postgres.Config{}
-	fs.StringVar(&c.URL, "url", "", "alamat PostgreSQL pemilik skema")
-	fs.StringVar(&c.PasswordFile, "password-file", "", "berkas kata sandi pemilik")
+	fs.StringVar(&c.URL, "url", "", "`alamat` PostgreSQL pemilik skema, seperti postgres://pemilik@server:5432/sifilma")
+	fs.StringVar(&c.PasswordFile, "password-file", "", "`berkas` berisi kata sandi pemilik")
 	return c
 }
 

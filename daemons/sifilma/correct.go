@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/oldregister"
-	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
 const correctHelp = `Pemakaian: sifilma correct -by NAMA -reason ALASAN -url ALAMAT -entry KOLOM=NOMOR KOLOM=ISI...
@@ -26,21 +25,17 @@ baris yang keliru ditarik diimpor lagi dengan Keterangan yang menyebut sebabnya.
 func runCorrect(ctx context.Context, args []string) error {
 	a := oldregister.Amendment{Now: time.Now()}
 	fs := flag.NewFlagSet("correct", flag.ContinueOnError)
-	fs.Usage = func() {
-		_, _ = fmt.Fprintf(fs.Output(), correctHelp, oldregister.ColumnNames())
-		fs.PrintDefaults()
-	}
 	dbc := owner(fs)
 	fs.StringVar(&a.By, "by", "", "nama petugas yang bertanggung jawab")
 	fs.StringVar(&a.Reason, "reason", "", "alasan koreksi")
 	fs.StringVar(&a.Entry, "entry", "", "baris yang dikoreksi, ditunjuk dengan `KOLOM=NOMOR`")
 	fs.BoolVar(&a.Withdraw, "withdraw", false, "menarik baris itu seluruhnya")
 	fs.StringVar(&a.Confirm, "confirm", "", "`kode` dari pemeriksaan; tanpa ini tidak ada yang ditulis")
-	if err := fs.Parse(args); err != nil {
+	if err := parse(fs, fmt.Sprintf(correctHelp, oldregister.ColumnNames()), args); err != nil {
 		return err
 	}
 	a.Changes = fs.Args()
-	db, err := postgres.Open(*dbc)
+	db, err := openOwner(*dbc)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,19 @@ func TestImportCommand(t *testing.T) {
 		{[]string{list}, 1, "-by dan sedikitnya satu berkas wajib diisi", 0},
 		{[]string{"-by", "petugas"}, 1, "-by dan sedikitnya satu berkas wajib diisi", 0},
 		{[]string{"-h"}, 0, "Satu berkas masuk seluruhnya atau tidak sama sekali", 0},
-		{[]string{"-by", "petugas", list + ".tidak-ada"}, 1, "no such file", 0},
+		{[]string{"-by", "petugas", list + ".tidak-ada"}, 1, "berkas " + list + ".tidak-ada tidak ada. Periksa nama", 0},
+		{[]string{"-by", "petugas", filepath.Dir(list)}, 1, "bukan folder", 0},
+		{[]string{"-by", "petugas", "-sandi", list}, 1, "pilihan -sandi tidak dikenal; sifilma import -h", 0},
+		{[]string{list, "-by"}, 1, "-by dan sedikitnya", 0},
+		{[]string{"-by"}, 1, "pilihan -by perlu nilai", 0},
+		{[]string{"-by", "petugas", "-url", "", list}, 1, "alamat basis data belum disebut. Tambahkan -url postgres://", 0},
+		{[]string{"-by", "petugas", "-url", "bukan alamat", list}, 1, "alamat pada -url tidak terbaca", 0},
+		{[]string{"-by", "petugas", "-url", config.URL, "-password-file", list, list}, 1, "kata sandi atau nama peran pada -url salah", 0},
+		{[]string{"-by", "petugas", "-url", "postgres://pemilik@127.0.0.1:1/sifilma?sslmode=disable", list}, 1, "tidak dapat dihubungi", 0},
+		{[]string{"-by", "petugas", "-password-file", list + ".x", list}, 1, "berkas " + list + ".x tidak ada", 0},
+		{[]string{"-by", "petugas", "-url", strings.Replace(config.URL, "/"+name(t, db), "/tidak_ada", 1), list}, 1, "basis data yang disebut pada -url tidak ada", 0},
+		{[]string{"-by", "petugas", "-password-file", "/dev/null", list}, 1, "berkas kata sandi /dev/null kosong", 0},
+
 		{[]string{"-by", "petugas", "-dry-run", list}, 0, "Uji coba: 3 baris dapat diimpor", 0},
 		{[]string{"-by", "petugas", list}, 0, "3 baris diimpor.", 3},
 		{[]string{"-by", "petugas", list}, 0, "0 baris diimpor.", 3},
@@ -147,4 +159,11 @@ func TestCorrectCommand(t *testing.T) {
 	out, err = sifilma(t, "correct", "-h").CombinedOutput()
 	require.NoError(t, err)
 	require.Contains(t, string(out), "seri, pcid, manifest, reader, chip")
+}
+
+// name is that of the database.
+func name(t *testing.T, db *postgres.DB) (name string) {
+	t.Helper()
+	require.NoError(t, db.Get(t.Context(), &name, `SELECT current_database()`))
+	return name
 }

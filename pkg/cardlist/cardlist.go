@@ -73,35 +73,41 @@ type Taken struct {
 	// Personalised: the card is, or the reader has got its SAM card, here or before
 	// day one; otherwise it is in a live request.
 	Personalised bool `db:"personalised"`
+	// Alike: it is a number of the old register, written with other separators.
+	Alike bool `db:"alike"`
 }
+
+// inUse compares serials ($1) and readers ($2) with those of requests other than $3
+// and with the old register.
+const inUse = `
+	SELECT l.serial, '' AS reader_serial, coalesce(c.state = 'clear', false) AS personalised, false AS alike
+	FROM live_serial l LEFT JOIN card c ON c.id = l.card_id
+	WHERE l.serial = ANY ($1) AND l.request_id <> $3
+	UNION ALL
+	SELECT '', l.reader_serial, coalesce(c.state = 'clear', false), false
+	FROM live_reader l LEFT JOIN card c ON c.id = l.card_id
+	WHERE l.reader_serial = ANY ($2) AND l.request_id <> $3
+	UNION ALL
+	SELECT e.serial, '', true, false FROM register_standing e WHERE e.serial = ANY ($1)
+	UNION ALL
+	SELECT '', e.reader_serial, true, false FROM register_standing e WHERE e.reader_serial = ANY ($2)
+	UNION ALL
+	SELECT * FROM (` + alike + `) AS alike`
 
 // InUse returns which of the serials, of cards and of readers, live requests other
 // than this one have, or had when the cards were personalised, and which the old
-// register has. Whose they are is not told.
+// register has, also with other separators. Whose they are is not told.
 func InUse(ctx context.Context, r postgres.Reader, requestID string, serials, readers []string) ([]Taken, error) {
 	var taken []Taken
-	err := r.Select(ctx, &taken, `
-		SELECT l.serial, '' AS reader_serial, coalesce(c.state = 'clear', false) AS personalised
-		FROM live_serial l LEFT JOIN card c ON c.id = l.card_id
-		WHERE l.serial = ANY ($2) AND l.request_id <> $1
-		UNION ALL
-		SELECT '', l.reader_serial, coalesce(c.state = 'clear', false)
-		FROM live_reader l LEFT JOIN card c ON c.id = l.card_id
-		WHERE l.reader_serial = ANY ($3) AND l.request_id <> $1
-		UNION ALL
-		SELECT e.serial, '', true FROM register_standing e WHERE e.serial = ANY ($2)
-		UNION ALL
-		SELECT '', e.reader_serial, true FROM register_standing e WHERE e.reader_serial = ANY ($3)`,
-		requestID, pq.Array(serials), pq.Array(readers))
-	if err != nil {
+	if err := r.Select(ctx, &taken, inUse, pq.Array(serials), pq.Array(readers), requestID); err != nil {
 		return nil, fmt.Errorf("cardlist: comparing serials: %w", err)
 	}
 	return taken, nil
 }
 
 // Store replaces the list of a request whose cards are not on the line yet, and
-// takes its serials. What of the rows others have, or the old register has, is
-// returned: the caller then returns the request and calls Free. Rows must not
+// takes its serials. What of the rows others have, or the old register has (also
+// with other separators), is returned: the caller then returns the request and calls Free. Rows must not
 // repeat a serial, of a card or of a reader.
 func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (taken []Taken, err error) {
 	// From here on no import of the old register comes in between: it waits for
@@ -164,7 +170,8 @@ func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (
 		) AS t ORDER BY row, serial DESC`, requestID); err != nil {
 		return nil, fmt.Errorf("cardlist: looking for duplicates: %w", err)
 	}
-	return taken, nil
+	like, err := alikeOnes(ctx, tx, serials, readers)
+	return append(taken, like...), err
 }
 
 // Free gives back the serials of a request that was returned, rejected or
@@ -187,7 +194,7 @@ func Free(ctx context.Context, tx *postgres.Tx, requestID string) error {
 // AddReplacement puts a new blank at the end of the list in the place of a card
 // that failed (features.md N36), for the same reader and on the same line of the
 // request, and returns its id. The serial is normalised here. Errors: ErrNotFound, ErrReplaced,
-// ErrSerialForm, ErrSerialLive; none of them aborts the transaction.
+// ErrSerialForm, ErrSerialLive, ErrSerialAlike; none of them aborts the transaction.
 func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, serial string) (newID string, err error) {
 	serial = Normalise(serial)
 	// One at a time per request: each takes the next row number.
@@ -220,6 +227,12 @@ func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, seri
 	}
 	if serial == "" || !form.MatchString(serial) {
 		return "", ErrSerialForm
+	}
+	switch like, err := alikeOnes(ctx, tx, []string{serial}, nil); {
+	case err != nil:
+		return "", err
+	case len(like) > 0:
+		return "", ErrSerialAlike
 	}
 	id, err := uuid.NewV7()
 	if err != nil {

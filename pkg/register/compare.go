@@ -30,6 +30,7 @@ type Clash struct {
 	// Other is what has the number: the name of a file, or the Kode Tiket of a
 	// request; empty when it is this file.
 	Other      string     `db:"other"`
+	OtherState string     `db:"other_state"` // of that request
 	OtherSheet string     `db:"other_sheet"`
 	OtherRow   int        `db:"other_row"`
 	ImportedBy string     `db:"imported_by"`
@@ -47,6 +48,8 @@ type Comparison struct {
 	Clashes []Clash
 	// More says that there are more clashes than those.
 	More bool
+	// Alike are rows that differ from another serial only in separators. They go in.
+	Alike []Likeness
 }
 
 // MostClashes bounds the clashes of one kind and number that Compare returns.
@@ -95,6 +98,10 @@ func (in *Intake) clashes(ctx context.Context, c *Comparison) error {
 			found, c.More = found[:MostClashes], true
 		}
 		c.Clashes = append(c.Clashes, found...)
+	}
+	var err error
+	if c.Alike, err = in.alike(ctx); err != nil {
+		return err
 	}
 	in.compared = len(c.Clashes) == 0
 	return nil
@@ -167,7 +174,7 @@ func comparisons() []string {
 	} {
 		all = append(all, fmt.Sprintf(`
 			SELECT CASE WHEN %[3]s THEN 'issued' ELSE 'live' END AS kind, '%[1]s' AS field, i.%[1]s AS value, i.sheet, i.row, r.ticket AS other,
-			       '' AS other_sheet, 0 AS other_row, '' AS imported_by, NULL::timestamptz AS imported_at, '' AS differing
+			       r.state AS other_state, '' AS other_sheet, 0 AS other_row, '' AS imported_by, NULL::timestamptz AS imported_at, '' AS differing
 			FROM register_intake i JOIN %[2]s WHERE NOT i.known AND NOT i.past ORDER BY i.n`, other.field, other.from, other.issued))
 	}
 	return all

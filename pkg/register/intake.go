@@ -20,6 +20,8 @@ type Source struct {
 	File   string   // its name
 	By     string   // who imports it
 	At     time.Time
+	// LeftOut are the parts of the file that its importer named as not wanted.
+	LeftOut []string
 }
 
 // ErrClashes says that an intake was stored without being compared, or with
@@ -52,7 +54,9 @@ func Begin(ctx context.Context, tx *postgres.Tx) (*Intake, error) {
 			issued_on     date,
 			remarks       text NOT NULL,
 			known         bool NOT NULL DEFAULT false,
-			past          bool NOT NULL DEFAULT false
+			past          bool NOT NULL DEFAULT false,
+			serial_key    text GENERATED ALWAYS AS (serial_key(serial)) STORED,
+			reader_key    text GENERATED ALWAYS AS (serial_key(reader_serial)) STORED
 		) ON COMMIT DROP`); err != nil {
 		return nil, fmt.Errorf("register: opening an intake: %w", err)
 	}
@@ -171,6 +175,9 @@ func (in *Intake) Store(ctx context.Context, from Source) (added int, err error)
 		added, detail["import"] = int(stored), id.String()
 	}
 	detail["added"] = added
+	if len(from.LeftOut) > 0 {
+		detail["left_out"] = from.LeftOut
+	}
 	return added, audit.Record(ctx, in.tx, audit.Entry{
 		Actor: from.By, Action: "register.imported", Subject: hex.EncodeToString(from.SHA256[:]), Detail: detail,
 	})

@@ -49,29 +49,41 @@ func Cards(r request.Request, list List) []cardlist.Row {
 // Taken makes findings of cards and readers that another request has, or that were
 // issued already.
 func Taken(list List, taken []cardlist.Taken) []Finding {
-	serials, readers := map[string]bool{}, map[string]bool{} // by whether they are personalised
+	serials, readers := map[string]cardlist.Taken{}, map[string]cardlist.Taken{}
+	note := func(of map[string]cardlist.Taken, number string, t cardlist.Taken) {
+		if earlier, ok := of[number]; number != "" && (!ok || earlier.Alike) { // the number itself tells more
+			of[number] = t
+		}
+	}
 	for _, t := range taken {
-		if t.Serial != "" {
-			serials[t.Serial] = t.Personalised
-		}
-		if t.ReaderSerial != "" {
-			readers[t.ReaderSerial] = t.Personalised
-		}
+		note(serials, t.Serial, t)
+		note(readers, t.ReaderSerial, t)
 	}
 	cells := newGrouped()
 	if len(taken) == 0 {
 		return nil
 	}
 	for _, row := range list.Rows() {
-		if done, ok := serials[row.Serial]; ok && done {
-			cells.at("serial_personalised", list.columns[cardlist.HeaderSerial], row.At, "kartu dengan nomor seri ini sudah pernah dipersonalisasi.")
-		} else if ok {
-			cells.at("serial_in_use", list.columns[cardlist.HeaderSerial], row.At, "No. Seri Kartu SAM sudah tercatat pada permohonan lain.")
+		serialColumn, readerColumn := list.columns[cardlist.HeaderSerial], list.columns[cardlist.HeaderReaderSerial]
+		switch t, ok := serials[row.Serial]; {
+		case !ok:
+		case t.Alike:
+			cells.at("serial_like_issued", serialColumn, row.At, "No. Seri Kartu SAM hanya berbeda tanda pemisahnya (spasi, titik, tanda hubung) "+
+				"dari nomor kartu yang sudah pernah diterbitkan.")
+		case t.Personalised:
+			cells.at("serial_personalised", serialColumn, row.At, "kartu dengan nomor seri ini sudah pernah dipersonalisasi.")
+		default:
+			cells.at("serial_in_use", serialColumn, row.At, "No. Seri Kartu SAM sudah tercatat pada permohonan lain.")
 		}
-		if done, ok := readers[row.ReaderSerial]; ok && done {
-			cells.at("reader_serial_issued", list.columns[cardlist.HeaderReaderSerial], row.At, readerIssuedText)
-		} else if ok {
-			cells.at("reader_serial_in_use", list.columns[cardlist.HeaderReaderSerial], row.At, "No. Seri Reader sudah tercatat pada permohonan lain.")
+		switch t, ok := readers[row.ReaderSerial]; {
+		case !ok:
+		case t.Alike:
+			cells.at("reader_serial_like_issued", readerColumn, row.At, "No. Seri Reader hanya berbeda tanda pemisahnya (spasi, titik, tanda hubung) "+
+				"dari nomor reader yang sudah pernah diberi kartu SAM.")
+		case t.Personalised:
+			cells.at("reader_serial_issued", readerColumn, row.At, readerIssuedText)
+		default:
+			cells.at("reader_serial_in_use", readerColumn, row.At, "No. Seri Reader sudah tercatat pada permohonan lain.")
 		}
 	}
 	return cells.findings()
@@ -192,7 +204,7 @@ func (c *check) repeated(column, name, code string, which int) {
 const askedAtOnce = 2000
 
 // inUse finds serials of other requests, and cards and readers that were issued
-// before day one. Whose they are is not told.
+// before day one, also when written with other separators. Whose they are is not told.
 func (c *check) inUse() error {
 	var taken []cardlist.Taken
 	size := min(askedAtOnce, c.list.Len())

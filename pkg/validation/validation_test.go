@@ -335,6 +335,32 @@ func TestWhatWasIssuedBeforeDayOneIsReturned(t *testing.T) {
 	require.Equal(t, []string{"serial_personalised daftar!Daftar!B3", "reader_serial_issued daftar!Daftar!C5"}, got)
 }
 
+// TestANumberWithOtherSeparatorsIsTheNumber: lists of the old register were typed by
+// many hands.
+func TestANumberWithOtherSeparatorsIsTheNumber(t *testing.T) {
+	t.Parallel()
+	db := office(t)
+	s := good(t, 4)
+	list := s.list(t)
+	spaced := func(serial string) string { return strings.ReplaceAll(serial[:3]+" "+serial[3:], "-", "/") }
+	registertest.Put(t, db,
+		register.Entry{Row: 1, Serial: spaced(list.Row(0).Serial), Produsen: "PT Produsen Lain"},
+		register.Entry{Row: 2, Serial: spaced(list.Row(1).Serial)}, register.Entry{Row: 3, Serial: list.Row(1).Serial},
+		register.Entry{Row: 4, ReaderSerial: spaced(list.Row(3).ReaderSerial), Produsen: "PT Produsen Lain"})
+	found := s.check(t, db)
+	var got []string
+	for _, f := range found {
+		got = append(got, f.Code+" "+f.Pointer)
+		require.Equal(t, validation.Error, f.Severity)
+		require.NotContains(t, f.Detail, "Lain")
+		require.NotContains(t, f.Detail, spaced(list.Row(0).Serial))
+		require.Contains(t, validation.Advice(f), "kartu")
+	}
+	require.ElementsMatch(t, []string{"serial_like_issued daftar!Daftar!B2", "serial_personalised daftar!Daftar!B3",
+		"reader_serial_like_issued daftar!Daftar!C5"}, got)
+	require.Contains(t, found[0].Detail, "hanya berbeda tanda pemisahnya")
+}
+
 func TestCardsAreSharedOutToTheLines(t *testing.T) {
 	t.Parallel()
 	s := good(t, 5)

@@ -92,6 +92,10 @@ var answers = []struct {
 	{cardlist.ErrSerialLive, func() error {
 		return invalid("/serial", "in_use", "Nomor seri ini sudah dipakai permohonan lain, atau kartunya sudah pernah dipersonalisasi.")
 	}},
+	{cardlist.ErrSerialAlike, func() error {
+		return invalid("/serial", "serial_like_issued", "Nomor ini hanya berbeda tanda pemisahnya (spasi, titik, tanda hubung) dari nomor kartu yang sudah pernah diterbitkan. "+
+			"Cocokkan dengan nomor yang tercetak pada kartu, atau pakai kartu blangko lain.")
+	}},
 	{perso.ErrNotInDoubt, func() error {
 		return web.Conflict("Kartu ini tidak dalam keadaan meragukan; tidak ada yang perlu diputuskan.").WithCode("not-in-doubt")
 	}},

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/register"
+	"dukcapil.go.id/sifilma/pkg/request"
 )
 
 // mostNamed is how many clashes of one kind are told with their values and
@@ -79,8 +81,8 @@ func clashText(one register.Clash, headers map[string]header, named bool) string
 		return fmt.Sprintf("%s sudah diterbitkan oleh sistem ini untuk permohonan %s. Hapus barisnya dari daftar ini.", which, one.Other)
 	case register.Live:
 	}
-	return fmt.Sprintf("%s tercatat pada permohonan %s yang belum selesai di sistem ini. Kembalikan permohonan itu bila nomornya memang sudah "+
-		"diterbitkan, lalu ulangi.", which, one.Other)
+	return fmt.Sprintf("%s tercatat pada permohonan %s (keadaan: %s). %s", which, one.Other,
+		request.Machine.Label(machine.State(one.OtherState)), liveAdvice(machine.State(one.OtherState)))
 }
 
 func stamp(t *time.Time) string {

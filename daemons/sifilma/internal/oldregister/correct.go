@@ -37,9 +37,14 @@ var (
 	errChanged   = errors.New("kode -confirm tidak cocok: isi register atau perintahnya berbeda dari yang diperiksa. Jalankan tanpa -confirm, periksa, lalu pakai kode yang baru")
 	errSame      = errors.New("tidak ada yang berubah: baris itu sudah berisi demikian")
 	errClash     = errors.New("koreksi tidak dapat dilakukan; tidak ada yang ditulis")
-	errBusy      = errors.New("kantor sedang menulis nomor seri dan nomor kartu, dan belum selesai dalam " +
+)
+
+var (
+	// ErrBusy says that the office was writing for longer than an import waits.
+	ErrBusy = errors.New("kantor sedang menulis nomor seri dan nomor kartu, dan belum selesai dalam " +
 		fmt.Sprint(int(register.LongestWait/time.Second)) + " detik; tidak ada yang ditulis. Ulangi beberapa saat lagi")
-	errTaken = errors.New("ada nomor yang baru saja dipakai kantor; tidak ada yang ditulis. Ulangi untuk melihat yang mana")
+	// ErrTaken says that the office took a number since it was compared.
+	ErrTaken = errors.New("ada nomor yang baru saja dipakai kantor; tidak ada yang ditulis. Ulangi untuk melihat yang mana")
 )
 
 // columnNames are the columns as a person types them.
@@ -148,9 +153,9 @@ func Correct(ctx context.Context, db *postgres.DB, a Amendment, out io.Writer) e
 func plain(err error) error {
 	switch {
 	case errors.Is(err, register.ErrBusy):
-		return errBusy
+		return ErrBusy
 	case errors.Is(err, register.ErrTaken):
-		return errTaken
+		return ErrTaken
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func TestARowIsCorrectedInTwoSteps(t *testing.T) {
 	t.Parallel()
 	db := harness.DB(t)
 	path := list(t, "receive-report-08102019.xlsx", receiveReport(t))
-	_, err := run(t, db, oldregister.Order{}, path)
+	_, err := run(t, db, oldregister.Order{SkipSheets: cover}, path)
 	require.NoError(t, err)
 
 	change := oldregister.Amendment{Entry: "seri= sam-00001", Changes: []string{"seri=sam-10001", "manifest=", "tanggal=8 Oktober 2019", "Keterangan=Berhasil "}}
@@ -73,7 +73,7 @@ func TestARowIsCorrectedInTwoSteps(t *testing.T) {
 	require.Contains(t, out, "Edisi 1 dikoreksi 23-11-2026 09.00 WIB oleh petugas uji: salah salin")
 	require.Contains(t, out, "No. PCID: "+pcid(1)+" -> (tidak ada)")
 	require.Contains(t, out, "Ditarik:")
-	out, err = run(t, db, oldregister.Order{}, path)
+	out, err = run(t, db, oldregister.Order{SkipSheets: cover}, path)
 	require.NoError(t, err)
 	require.Contains(t, out, "2 baris sudah ada dalam register dan dibiarkan.\n  1 baris sama dengan isi register yang sudah dikoreksi atau ditarik, dan dilewati.\n"+
 		"  Tidak ada yang baru: 0 baris diimpor.")
@@ -83,7 +83,7 @@ func TestARowIsCorrectedInTwoSteps(t *testing.T) {
 func TestCorrectionsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	db := harness.DB(t)
-	_, err := run(t, db, oldregister.Order{}, list(t, "receive-report-08102019.xlsx", receiveReport(t)))
+	_, err := run(t, db, oldregister.Order{SkipSheets: cover}, list(t, "receive-report-08102019.xlsx", receiveReport(t)))
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		a    oldregister.Amendment

@@ -27,14 +27,16 @@ type input interface {
 type fileReader struct {
 	file  input
 	size  int64
-	sheet string // the one to read; empty for all that have a header
+	sheet string // the one to read; empty for all
+	skip  skips
 	today clock.Date
 }
 
 // contents is what a file was found to hold.
 type contents struct {
 	sheets   []*sheetReader
-	passed   []string // names of sheets without a header
+	left     []string // names of sheets that are not wanted
+	unchosen []string // names of sheets beside the one that was chosen
 	rows     int
 	faults   *faults
 	warnings *faults
@@ -62,6 +64,7 @@ func (f *fileReader) read(take func(register.Entry) error) (c contents, err erro
 		err = nil
 	}
 	for _, s := range c.sheets {
+		s.judgeOthers()
 		c.rows += s.rows
 	}
 	if err == nil && c.rows == 0 && c.faults.none() {
@@ -82,7 +85,7 @@ func (c *contents) refuse(part string, e *xlsx.Error) {
 }
 
 func (f *fileReader) newSheet(c *contents, name string, take func(register.Entry) error) *sheetReader {
-	return &sheetReader{name: name, today: f.today, faults: c.faults, warning: c.warnings, take: take}
+	return &sheetReader{name: name, today: f.today, skip: f.skip, faults: c.faults, warning: c.warnings, take: take}
 }
 
 func (f *fileReader) readBook(c *contents, book *xlsx.Workbook, take func(register.Entry) error) error {
@@ -91,9 +94,14 @@ func (f *fileReader) readBook(c *contents, book *xlsx.Workbook, take func(regist
 	for _, s := range book.Sheets() {
 		names = append(names, s.Name)
 		if f.sheet != "" && !strings.EqualFold(strings.TrimSpace(s.Name), strings.TrimSpace(f.sheet)) {
+			c.unchosen = append(c.unchosen, s.Name)
 			continue
 		}
 		wanted = true
+		if f.skip.sheet(s.Name) {
+			c.left = append(c.left, s.Name)
+			continue
+		}
 		r := f.newSheet(c, s.Name, take)
 		for row, err := range book.Rows(s.Name) {
 			if err == nil {
@@ -106,16 +114,18 @@ func (f *fileReader) readBook(c *contents, book *xlsx.Workbook, take func(regist
 				break
 			}
 		}
-		if !r.found {
-			c.passed = append(c.passed, s.Name)
-			continue
+		switch {
+		case r.found:
+			c.sheets = append(c.sheets, r)
+		case r.seen > 0:
+			c.faults.file("sheet_unread", s.Name, "lembar ini berisi, tetapi dalam %d baris pertamanya tidak ada kepala kolom nomor yang dikenal, "+
+				"sehingga tidak dibaca. %s", headerWithin, renameOrSkip("-skip-sheet", s.Name))
 		}
-		c.sheets = append(c.sheets, r)
 	}
 	switch {
 	case !wanted:
 		c.faults.file("sheet_missing", "", "lembar \"%s\" tidak ada. Lembar dalam berkas ini: %s.", f.sheet, strings.Join(names, ", "))
-	case len(c.sheets) == 0:
+	case len(c.sheets) == 0 && len(c.left) == 0 && c.faults.none():
 		c.noHeader()
 	}
 	return nil

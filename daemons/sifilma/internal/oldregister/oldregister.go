@@ -24,9 +24,19 @@ import (
 type Order struct {
 	By    string // who answers for it
 	Files []string
-	Sheet string // of XLSX files; empty for all that have a header
+	Sheet string // of XLSX files; empty for all
 	Dry   bool   // report only
-	Now   time.Time
+	// SkipSheets and SkipColumns name what holds nothing of the register; see skips.
+	SkipSheets, SkipColumns []string
+	Now                     time.Time
+}
+
+// Check says whether an order says what it must: nil or ErrOrder.
+func (o Order) Check() error {
+	if strings.TrimSpace(o.By) == "" || len(o.Files) == 0 {
+		return ErrOrder
+	}
+	return nil
 }
 
 // Errors of Run; the report says the rest.
@@ -48,12 +58,13 @@ var errKeepNothing = errors.New("nothing is kept")
 // Indonesian, to out. A file with faults leaves nothing behind and does not keep
 // the others from going in; ErrFaulty then. It needs the owner of the schema.
 func Run(ctx context.Context, db *postgres.DB, o Order, out io.Writer) error {
-	if strings.TrimSpace(o.By) == "" || len(o.Files) == 0 {
-		return ErrOrder
+	if err := o.Check(); err != nil {
+		return err
 	}
 	faulty := 0
+	skip := newSkips(o.SkipSheets, o.SkipColumns)
 	for _, path := range o.Files {
-		r, err := importFile(ctx, db, o, path)
+		r, err := importFile(ctx, db, o, skip, path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
@@ -63,6 +74,9 @@ func Run(ctx context.Context, db *postgres.DB, o Order, out io.Writer) error {
 		if _, err := io.WriteString(out, r.text(o.Dry)); err != nil {
 			return err
 		}
+	}
+	if _, err := io.WriteString(out, skip.unused()); err != nil {
+		return err
 	}
 	if faulty > 0 {
 		return ErrFaulty
@@ -79,7 +93,7 @@ type result struct {
 	added   int
 }
 
-func importFile(ctx context.Context, db *postgres.DB, o Order, path string) (r result, err error) {
+func importFile(ctx context.Context, db *postgres.DB, o Order, skip skips, path string) (r result, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return r, err
@@ -92,7 +106,7 @@ func importFile(ctx context.Context, db *postgres.DB, o Order, path string) (r r
 	}
 	r.name = filepath.Base(path)
 	copy(r.sum[:], sum.Sum(nil))
-	reader := &fileReader{file: f, size: size, sheet: o.Sheet, today: clock.DateOf(o.Now)}
+	reader := &fileReader{file: f, size: size, sheet: o.Sheet, skip: skip, today: clock.DateOf(o.Now)}
 	take := func() error {
 		return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return r.take(ctx, tx, reader, o) })
 	}
@@ -137,10 +151,11 @@ func (r *result) take(ctx context.Context, tx *postgres.Tx, reader *fileReader, 
 		return err
 	}
 	r.found.clashes(r.against)
+	r.found.alike(r.against.Alike)
 	if o.Dry || !r.found.faults.none() {
 		return errKeepNothing
 	}
-	r.added, err = in.Store(ctx, register.Source{SHA256: r.sum, File: r.name, By: o.By, At: o.Now})
+	r.added, err = in.Store(ctx, register.Source{SHA256: r.sum, File: r.name, By: o.By, At: o.Now, LeftOut: r.found.leftOut()})
 	return err
 }
 
@@ -158,12 +173,12 @@ func (r *result) text(dry bool) string {
 			place = fmt.Sprintf("Lembar \"%s\": ", s.name)
 		}
 		say("  %skepala kolom di baris %d, %d baris data. Dibaca: %s.", place, s.header.row, s.rows, strings.Join(s.header.read(), ", "))
-		if len(s.header.unread) > 0 {
-			say("    Tidak dibaca: \"%s\".", strings.Join(s.header.unread, "\", \""))
+		if names := s.unread(); len(names) > 0 {
+			say("    Tidak dibaca: %s.", strings.Join(names, ", "))
 		}
 	}
-	if len(r.found.passed) > 0 && len(r.found.sheets) > 0 {
-		say("  Lembar tanpa kepala kolom yang dikenal, dilewati: %s.", strings.Join(r.found.passed, ", "))
+	if left := r.found.leftOut(); len(left) > 0 {
+		say("  Dikecualikan oleh perintah: %s.", strings.Join(left, "; "))
 	}
 	r.list(say, "Peringatan", r.found.warnings)
 	if !r.found.faults.none() {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	headerWithin = 20   // rows with content in which the header is looked for
+	headerWithin = 100  // rows with content in which the header is looked for
 	maxNumber    = 64   // characters, as in a card list
 	maxWords     = 1000 // characters
 )
@@ -40,6 +40,10 @@ type sheetReader struct {
 	header  header
 	seen    int // rows with content before the header
 	found   bool
+	above   aboveHeader
+	skip    skips
+	others  map[int]*otherColumn // columns that are not read, by their place
+	read    map[int]bool         // places of the columns that are
 	faults  *faults
 	warning *faults
 	rows    int // of the list
@@ -49,13 +53,19 @@ type sheetReader struct {
 // row reads one row. The error is that of take.
 func (r *sheetReader) row(row xlsx.Row) error {
 	if !r.found {
+		if !hasContent(row) {
+			return nil
+		}
 		if r.seen++; r.seen <= headerWithin {
-			if r.header, r.found = readHeader(row); r.found {
+			if r.header, r.found = readHeader(row, r.skip); r.found {
 				r.judgeHeader()
+			} else {
+				r.above.note(row)
 			}
 		}
 		return nil
 	}
+	r.noteOthers(row)
 	e := register.Entry{Sheet: r.name, Row: row.Number}
 	told := false // by cells of the list, also by a faulty one
 	for _, c := range numbers {
@@ -104,12 +114,18 @@ func set(e *register.Entry, c column, value string) {
 func (r *sheetReader) judgeHeader() {
 	for _, c := range r.header.doubled {
 		r.faults.cell("header_twice", r.name, xlsx.ColumnName(c.Col), c.Row,
-			fmt.Sprintf("kepala kolom \"%s\" menyebut nomor yang sudah ada di kolom lain. Sisakan satu kolom untuk tiap nomor.", strings.TrimSpace(c.Text)))
+			fmt.Sprintf("kepala kolom \"%s\" menyebut nomor yang sudah ada di kolom lain. Sisakan satu kolom untuk tiap nomor.", clean(c.Text)))
 	}
 	for _, c := range r.header.strange {
 		r.faults.cell("header_unknown", r.name, xlsx.ColumnName(c.Col), c.Row,
-			fmt.Sprintf("kepala kolom \"%s\" tidak dikenal. Pakai salah satu dari: %s; atau hapus kolomnya.", strings.TrimSpace(c.Text), numberLabels()))
+			fmt.Sprintf("kepala kolom \"%s\" tidak dikenal. ", clean(c.Text))+renameOrSkip("-skip-column", clean(c.Text)))
 	}
+	r.above.judge(r)
+	r.read = map[int]bool{}
+	for _, at := range r.header.columns {
+		r.read[at] = true
+	}
+	r.others = map[int]*otherColumn{}
 }
 
 func numberLabels() string {

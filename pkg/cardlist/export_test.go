@@ -1,0 +1,7 @@
+package cardlist
+
+// Queries whose plan is a promise, with the serials as $1 and the readers as $2.
+const (
+	InUseQuery = inUse // and the request as $3
+	AlikeQuery = alike
+)
