@@ -14,7 +14,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
-	"github.com/google/uuid"
 
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -134,31 +133,37 @@ func HashPassword(password string) (string, error) {
 
 var username = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{2,39}$`)
 
-// CreatePerson writes a new account with a password for once. Errors:
-// form.Faults.
-func CreatePerson(ctx context.Context, tx *postgres.Tx, a Account, password OneTime) (Person, error) {
+// createPerson writes a new account, with its id, with a password for once.
+// Errors: form.Faults.
+func createPerson(ctx context.Context, tx *postgres.Tx, a Account, password OneTime) (Person, error) {
+	if err := a.checkNew(ctx, tx); err != nil {
+		return Person{}, err
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO account (id, username, name, role, institution_id, password_hash, must_change) VALUES ($1,$2,$3,$4,$5,$6,true)`,
+		a.ID, a.Username, a.Name, string(a.Role), a.InstitutionID, password.hash)
+	if postgres.IsUnique(err, "account_username_key") {
+		return Person{}, usedName()
+	}
+	if err != nil {
+		return Person{}, fmt.Errorf("identity: writing account: %w", err)
+	}
+	return GetPerson(ctx, tx, a.ID)
+}
+
+func usedName() error {
+	return form.One("/username", "used", "Nama pengguna ini sudah dipakai. Pilih nama lain.")
+}
+
+// checkNew is check with the user name, which it brings into the form in which it
+// is stored.
+func (a *Account) checkNew(ctx context.Context, tx *postgres.Tx) error {
 	var faults form.Faults
 	if a.Username = strings.ToLower(strings.TrimSpace(a.Username)); !username.MatchString(a.Username) {
 		faults.Add("/username", "wrong_form",
 			"Nama pengguna terdiri atas 3 sampai 40 huruf kecil, angka, titik, tanda hubung, atau garis bawah, dan diawali huruf atau angka.")
 	}
-	if err := a.check(ctx, tx, &faults); err != nil {
-		return Person{}, err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Person{}, fmt.Errorf("identity: id: %w", err)
-	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO account (id, username, name, role, institution_id, password_hash, must_change) VALUES ($1,$2,$3,$4,$5,$6,true)`,
-		id.String(), a.Username, a.Name, string(a.Role), a.InstitutionID, password.hash)
-	if postgres.IsUnique(err, "account_username_key") {
-		return Person{}, form.One("/username", "used", "Nama pengguna ini sudah dipakai. Pilih nama lain.")
-	}
-	if err != nil {
-		return Person{}, fmt.Errorf("identity: writing account: %w", err)
-	}
-	return GetPerson(ctx, tx, id.String())
+	return a.check(ctx, tx, &faults)
 }
 
 // check wants a name, a role, and the institution that goes with it. A database
@@ -186,11 +191,11 @@ func (a *Account) check(ctx context.Context, tx *postgres.Tx, faults *form.Fault
 	return faults.Err()
 }
 
-// ChangePerson gives an account another name, role or institution, as of its
+// changePerson gives an account another name, role or institution, as of its
 // version in a. Another role or institution ends its sessions. by is the id of
 // whoever asks. Errors: form.Faults, ErrNotFound, ErrOwnAccount, ErrLastOfRole,
 // postgres.ErrStale.
-func ChangePerson(ctx context.Context, tx *postgres.Tx, a Account, by string) (Person, error) {
+func changePerson(ctx context.Context, tx *postgres.Tx, a Account, by string) (Person, error) {
 	now, err := lockPerson(ctx, tx, a.ID, a.Version)
 	if err != nil {
 		return now, err
@@ -219,10 +224,9 @@ func ChangePerson(ctx context.Context, tx *postgres.Tx, a Account, by string) (P
 	return GetPerson(ctx, tx, a.ID)
 }
 
-// SetPersonActive shuts an account out, which ends its sessions, or lets it in
-// again. Errors: ErrNotFound, ErrAlready, ErrOwnAccount, ErrLastOfRole,
-// postgres.ErrStale.
-func SetPersonActive(ctx context.Context, tx *postgres.Tx, id string, version int64, active bool, by string) (Person, error) {
+// setActive shuts an account out, which ends its sessions, or lets it in again.
+// Errors: ErrNotFound, ErrAlready, ErrOwnAccount, ErrLastOfRole, postgres.ErrStale.
+func setActive(ctx context.Context, tx *postgres.Tx, id string, version int64, active bool, by string) (Person, error) {
 	now, err := lockPerson(ctx, tx, id, version)
 	switch {
 	case err != nil:
@@ -247,9 +251,9 @@ func SetPersonActive(ctx context.Context, tx *postgres.Tx, id string, version in
 	return GetPerson(ctx, tx, id)
 }
 
-// ResetPassword gives an account a password for once, ends its sessions and its
+// resetPassword gives an account a password for once, ends its sessions and its
 // lock. Errors: ErrNotFound, ErrOwnAccount, postgres.ErrStale.
-func ResetPassword(ctx context.Context, tx *postgres.Tx, id string, version int64, password OneTime, by string) (Person, error) {
+func resetPassword(ctx context.Context, tx *postgres.Tx, id string, version int64, password OneTime, by string) (Person, error) {
 	now, err := lockPerson(ctx, tx, id, version)
 	if err != nil {
 		return now, err
@@ -272,16 +276,25 @@ func ResetPassword(ctx context.Context, tx *postgres.Tx, id string, version int6
 // the keepers, in one order: two keepers who shut each other out at once would
 // otherwise both find the other still there.
 func lockPerson(ctx context.Context, tx *postgres.Tx, id string, version int64) (Person, error) {
-	var ids []string
-	if err := tx.Select(ctx, &ids, `
-		SELECT id FROM account WHERE id = $1 OR active AND role IN ('operator', 'kasubdit') ORDER BY id FOR NO KEY UPDATE`, id); err != nil {
-		return Person{}, fmt.Errorf("identity: locking account: %w", err)
+	if err := lockKeepers(ctx, tx, id); err != nil {
+		return Person{}, err
 	}
 	p, err := GetPerson(ctx, tx, id)
 	if err == nil && p.Version != version {
 		err = postgres.ErrStale
 	}
 	return p, err
+}
+
+// lockKeepers locks all active accounts of the keepers and the one with this id,
+// where there is one.
+func lockKeepers(ctx context.Context, tx *postgres.Tx, id string) error {
+	var ids []string
+	if err := tx.Select(ctx, &ids, `
+		SELECT id FROM account WHERE id = $1 OR active AND role IN ('operator', 'kasubdit') ORDER BY id FOR NO KEY UPDATE`, id); err != nil {
+		return fmt.Errorf("identity: locking account: %w", err)
+	}
+	return nil
 }
 
 // notLast wants another active account of the same keeper's role.

@@ -55,6 +55,22 @@ var answers = []struct {
 	{identity.ErrLastOfRole, func() error {
 		return web.Conflict("Ini akun aktif terakhir dengan peran tersebut. Tunjuk orang lain dahulu.").WithCode("last-of-role")
 	}},
+	{identity.ErrChangeOpen, func() error {
+		return web.Conflict("Perubahan lain atas akun ini sedang menunggu konfirmasi. Setujui atau tolak dahulu.").WithCode("change-open")
+	}},
+	{identity.ErrChangeClosed, func() error {
+		return web.Conflict("Perubahan ini sudah diputuskan, atau sudah menunggu lebih dari tujuh hari. Ajukan lagi bila masih diperlukan.").WithCode("change-closed")
+	}},
+	{identity.ErrOvertaken, func() error {
+		return web.Conflict("Akun ini, atau akun pengusulnya, sudah berubah sejak perubahan ini diajukan. Tolak, lalu ajukan lagi bila masih diperlukan.").WithCode("change-overtaken")
+	}},
+	{identity.ErrSamePerson, func() error {
+		return web.Forbidden("Perubahan ini dikonfirmasi oleh pengelola lain: bukan yang mengajukan, dan bukan pemilik akunnya.").WithCode("same-person")
+	}},
+	{identity.ErrSameRole, func() error {
+		return web.Forbidden("Usulan Operator KI dikonfirmasi oleh Kasubdit KI, dan sebaliknya.").WithCode("other-role")
+	}},
+	{identity.ErrSawPassword, sawPassword}, {perso.ErrSawPassword, sawPassword},
 	{identity.ErrLiveKeys, func() error {
 		return web.Conflict("Sudah ada dua kunci yang berlaku untuk keperluan ini. Cabut salah satunya dahulu.").WithCode("live-keys")
 	}},
@@ -161,6 +177,11 @@ func explain(err error) error {
 		}
 	}
 	return err
+}
+
+func sawPassword() error {
+	return web.Forbidden("Dalam 30 hari terakhir salah satu dari Anda berdua memberi kata sandi sekali pakai kepada yang lain, jadi keduanya belum dihitung sebagai dua orang. Mintalah orang ketiga mengonfirmasi.").
+		WithCode("saw-password")
 }
 
 func already() error {

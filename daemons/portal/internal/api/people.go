@@ -97,14 +97,18 @@ func (a *API) createPerson(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, password, err := a.desk.CreatePerson(r.Context(), signin.Account(r), row)
+	out, err := a.desk.CreatePerson(r.Context(), signin.Account(r), row)
 	if err != nil {
 		return err
 	}
-	v := a.viewPerson(p)
-	v.Password = password
+	if out.Waiting != nil {
+		a.waits(w, r, *out.Waiting)
+		return nil
+	}
+	v := a.viewPerson(out.Person)
+	v.Password = out.Password
 	w.Header().Set("Cache-Control", "no-store")
-	created(w, r, "accounts/"+p.ID, p.Version, v)
+	created(w, r, "accounts/"+v.ID, v.Version, v)
 	return nil
 }
 
@@ -127,7 +131,7 @@ func (a *API) getPerson(w http.ResponseWriter, r *http.Request) error {
 }
 
 // personVerb answers a change of an account.
-func (a *API) personVerb(w http.ResponseWriter, r *http.Request, body any, do func(id string, version int64) (identity.Person, string, error)) error {
+func (a *API) personVerb(w http.ResponseWriter, r *http.Request, body any, do func(id string, version int64) (masterdata.Outcome, error)) error {
 	if !masterdata.May(signin.Account(r).Role) {
 		return masterdata.ErrForbidden
 	}
@@ -138,41 +142,43 @@ func (a *API) personVerb(w http.ResponseWriter, r *http.Request, body any, do fu
 	if err := decode(r, body); err != nil {
 		return err
 	}
-	p, password, err := do(id, version)
+	out, err := do(id, version)
 	if err != nil {
 		return err
 	}
-	v := a.viewPerson(p)
-	v.Password = password
+	if out.Waiting != nil {
+		a.waits(w, r, *out.Waiting)
+		return nil
+	}
+	v := a.viewPerson(out.Person)
+	v.Password = out.Password
 	w.Header().Set("Cache-Control", "no-store")
-	shown(w, r, p.Version, v)
+	shown(w, r, v.Version, v)
 	return nil
 }
 
 func (a *API) changePerson(w http.ResponseWriter, r *http.Request) error {
 	var in personForm
-	return a.personVerb(w, r, &in, func(id string, version int64) (identity.Person, string, error) {
+	return a.personVerb(w, r, &in, func(id string, version int64) (masterdata.Outcome, error) {
 		row, err := in.row()
 		if err != nil {
-			return identity.Person{}, "", err
+			return masterdata.Outcome{}, err
 		}
 		row.ID, row.Version = id, version
-		p, err := a.desk.ChangePerson(r.Context(), signin.Account(r), row)
-		return p, "", err
+		return a.desk.ChangePerson(r.Context(), signin.Account(r), row)
 	})
 }
 
 func (a *API) setPersonActive(active bool) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		return a.personVerb(w, r, &struct{}{}, func(id string, version int64) (identity.Person, string, error) {
-			p, err := a.desk.SetPersonActive(r.Context(), signin.Account(r), id, version, active)
-			return p, "", err
+		return a.personVerb(w, r, &struct{}{}, func(id string, version int64) (masterdata.Outcome, error) {
+			return a.desk.SetPersonActive(r.Context(), signin.Account(r), id, version, active)
 		})
 	}
 }
 
 func (a *API) resetPassword(w http.ResponseWriter, r *http.Request) error {
-	return a.personVerb(w, r, &struct{}{}, func(id string, version int64) (identity.Person, string, error) {
+	return a.personVerb(w, r, &struct{}{}, func(id string, version int64) (masterdata.Outcome, error) {
 		return a.desk.ResetPassword(r.Context(), signin.Account(r), id, version)
 	})
 }

@@ -82,6 +82,7 @@ func (p *Pages) mountData(inside chi.Router) {
 		get(path, p.present(e))
 		keepers.Post(path, p.handle(explained(p.save(e))))
 	}
+	p.mountChanges(keepers)
 	get(peoplePath+"/baru", p.present(p.newPerson()))
 	keepers.Post(peoplePath+"/baru", p.handle(explained(p.makePerson)))
 	get(peoplePath+"/{id}/sandi", p.present(p.resetForm()))
