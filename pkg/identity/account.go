@@ -29,17 +29,15 @@ var (
 	// ErrRefused says that user name and password do not go together, or that
 	// the account is not active: which of them, a caller does not learn.
 	ErrRefused = errors.New("identity: refused")
-	// ErrLocked says that the account is locked for a while after too many
-	// wrong passwords.
-	ErrLocked = errors.New("identity: account locked")
+	// ErrLocked says that there were too many attempts on a name: from the same
+	// place, or from everywhere. It is said of names that are nobody's too.
+	ErrLocked = errors.New("identity: locked")
 	// ErrNoSession says that a session does not exist or has ended.
 	ErrNoSession = errors.New("identity: no session")
 )
 
-// Bounds of a login (users.md D.3).
+// Bounds of a session (users.md D.3).
 const (
-	MaxFailures = 5                // wrong passwords before the account locks
-	LockFor     = 15 * time.Minute // how long it locks
 	SessionIdle = 30 * time.Minute // a session ends after so long without use
 	SessionMax  = 12 * time.Hour   // and after so long in any case
 )
@@ -97,13 +95,15 @@ func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string
 			INSERT INTO account (id, username, name, role, institution_id, password_hash) VALUES ($1,$2,$3,$4,$5,$6)
 			ON CONFLICT (username) DO UPDATE SET name=excluded.name, role=excluded.role,
 			       institution_id=excluded.institution_id, password_hash=excluded.password_hash,
-			       failures=0, locked_until=NULL, must_change=false, version=account.version+1`,
+			       must_change=false, version=account.version+1`,
 			id.String(), strings.ToLower(a.Username), a.Name, string(a.Role), a.InstitutionID, hash)
 		if err != nil {
 			return fmt.Errorf("identity: writing account: %w", err)
 		}
-		_, err = tx.Exec(ctx, `DELETE FROM session WHERE account_id = (SELECT id FROM account WHERE username = $1)`, strings.ToLower(a.Username))
-		return err
+		if _, err = tx.Exec(ctx, `DELETE FROM session WHERE account_id = (SELECT id FROM account WHERE username = $1)`, strings.ToLower(a.Username)); err != nil {
+			return err
+		}
+		return unlock(ctx, tx, a.Username)
 	})
 }
 
@@ -117,23 +117,37 @@ var dummyHash = sync.OnceValues(func() (string, error) {
 })
 
 // Authenticate checks a password. now is machine time: locks are measured by it.
+// Names that are nobody's cost the same time and get the same answers as others.
 // Errors: ErrRefused, ErrLocked.
-func Authenticate(ctx context.Context, db *postgres.DB, username, password string, now time.Time) (Account, error) {
+func Authenticate(ctx context.Context, db *postgres.DB, l Login, now time.Time) (Account, error) {
+	tried, err := countAttempt(ctx, db, l, now)
+	if errors.Is(err, ErrLocked) {
+		return Account{}, err
+	}
+	if err != nil {
+		return Account{}, fmt.Errorf("identity: counting: %w", err)
+	}
+	a, err := judge(ctx, db, l, tried)
+	if err != nil && !errors.Is(err, ErrRefused) { // it was not judged
+		back := db.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) error { return tried.forget(ctx, tx, false) })
+		return Account{}, errors.Join(err, back)
+	}
+	return a, err
+}
+
+// judge compares an attempt that was counted.
+func judge(ctx context.Context, db *postgres.DB, l Login, tried attempt) (Account, error) {
 	var row struct {
 		Account
-		Hash        string     `db:"password_hash"`
-		Active      bool       `db:"active"`
-		LockedUntil *time.Time `db:"locked_until"`
+		Hash   string `db:"password_hash"`
+		Active bool   `db:"active"`
 	}
 	err := db.Get(ctx, &row, `
-		SELECT `+accountColumns+`, a.password_hash, `+activeAccount+` AS active, a.locked_until
-		FROM account a LEFT JOIN institution i ON i.id = a.institution_id WHERE a.username = $1`, strings.ToLower(username))
+		SELECT `+accountColumns+`, a.password_hash, `+activeAccount+` AS active
+		FROM account a LEFT JOIN institution i ON i.id = a.institution_id WHERE a.username = $1`, strings.ToLower(l.Username))
 	known := err == nil
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Account{}, fmt.Errorf("identity: reading account: %w", err)
-	}
-	if known && row.LockedUntil != nil && now.Before(*row.LockedUntil) {
-		return Account{}, ErrLocked
 	}
 	hash := row.Hash
 	if !known {
@@ -141,37 +155,37 @@ func Authenticate(ctx context.Context, db *postgres.DB, username, password strin
 			return Account{}, fmt.Errorf("identity: hashing: %w", err)
 		}
 	}
-	match, err := hashed(func() (bool, error) { return argon2id.ComparePasswordAndHash(password, hash) })
+	match, err := hashed(func() (bool, error) { return argon2id.ComparePasswordAndHash(l.Password, hash) })
 	if err != nil {
 		return Account{}, fmt.Errorf("identity: comparing: %w", err)
 	}
-	if !known || !row.Active {
-		return Account{}, ErrRefused
-	}
+	good := match && known && row.Active
 	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		if match {
-			_, err := tx.Exec(ctx, `UPDATE account SET failures=0, locked_until=NULL WHERE id=$1 AND (failures > 0 OR locked_until IS NOT NULL)`, row.ID)
-			return err
+		switch {
+		case good:
+			return tried.forget(ctx, tx, true)
+		case !known:
+			return tried.idle(ctx, tx)
 		}
-		var locked bool
-		if err := tx.Get(ctx, &locked, `
-			UPDATE account SET failures = failures + 1,
-			       locked_until = CASE WHEN (failures + 1) % $2 = 0 THEN $3::timestamptz ELSE locked_until END
-			WHERE id = $1 RETURNING failures % $2 = 0`, row.ID, MaxFailures, now.Add(LockFor).UTC()); err != nil {
-			return err
+		actor := l.Signed
+		if actor == "" {
+			actor = stranger // whoever tried it is not shown to be the account's person
 		}
 		return audit.Record(ctx, tx, audit.Entry{
-			Actor: row.Username, Action: "session.refuse", Subject: row.ID, Detail: map[string]any{"locked": locked},
+			Actor: actor, Action: "session.refuse", Subject: row.ID, Detail: map[string]any{"from": l.From, "locked": tried.locked, "known_browser": !tried.global},
 		})
 	})
 	if err != nil {
-		return Account{}, fmt.Errorf("identity: counting: %w", err)
+		return Account{}, fmt.Errorf("identity: noting: %w", err)
 	}
-	if !match {
+	if !good {
 		return Account{}, ErrRefused
 	}
 	return row.Account, nil
 }
+
+// stranger is the actor of an attempt to sign in that failed.
+const stranger = "stranger"
 
 // StartSession opens a session and returns its token, which is stored only as a
 // hash. Error: ErrRefused, when the account was changed since it was
@@ -266,26 +280,32 @@ func EndSession(ctx context.Context, db *postgres.DB, token string) error {
 	})
 }
 
-// PruneSessions deletes the sessions that ended more than an hour ago and
-// returns how many.
+// PruneSessions deletes the sessions that ended more than an hour ago, the counts
+// of attempts that are over and the browsers that are known no more, and returns
+// how many.
 func PruneSessions(ctx context.Context, db *postgres.DB, now time.Time) (gone int64, err error) {
-	now = now.Add(-time.Hour)
-	for {
-		var n int64
-		err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			n, err = tx.Exec(ctx, `
-				DELETE FROM session WHERE ctid = ANY (ARRAY(
-					SELECT ctid FROM session WHERE expires_at < $1 OR seen_at < $2 LIMIT $3))`,
-				now.UTC(), now.Add(-SessionIdle).UTC(), pruneChunk)
-			return err
-		})
-		if err != nil {
-			return gone, fmt.Errorf("identity: pruning sessions: %w", err)
-		}
-		if gone += n; n < pruneChunk {
-			return gone, nil
+	earlier := now.Add(-time.Hour)
+	for _, over := range []struct {
+		query string
+		args  []any
+	}{
+		{`DELETE FROM session WHERE ctid = ANY (ARRAY(SELECT ctid FROM session WHERE expires_at < $2 OR seen_at < $3 LIMIT $1))`,
+			[]any{pruneChunk, earlier.UTC(), earlier.Add(-SessionIdle).UTC()}},
+		{`DELETE FROM login_attempt WHERE ctid = ANY (ARRAY(SELECT ctid FROM login_attempt WHERE ends_at < $2 LIMIT $1 FOR UPDATE SKIP LOCKED))`,
+			[]any{pruneChunk, earlier.UTC()}},
+		{`DELETE FROM known_browser WHERE ctid = ANY (ARRAY(SELECT ctid FROM known_browser WHERE seen_at < $2 LIMIT $1))`,
+			[]any{pruneChunk, now.Add(-BrowserLife).UTC()}},
+	} {
+		for n := int64(pruneChunk); n == pruneChunk; gone += n {
+			if err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+				n, err = tx.Exec(ctx, over.query, over.args...)
+				return err
+			}); err != nil {
+				return gone, fmt.Errorf("identity: pruning sessions: %w", err)
+			}
 		}
 	}
+	return gone, nil
 }
 
 // pruneChunk bounds the rows of one DELETE.

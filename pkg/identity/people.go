@@ -56,7 +56,10 @@ type Person struct {
 	CreatedAt   time.Time  `db:"created_at"`
 }
 
-const selectPerson = `SELECT ` + accountColumns + `, a.active, a.locked_until, a.created_at
+// LockedUntil is that of the network or browser that is locked longest.
+var selectPerson = `SELECT ` + accountColumns + `, a.active, a.created_at,
+	(SELECT max(l.ends_at) FROM login_attempt l WHERE l.name_sha256 = sha256(convert_to(a.username, 'UTF8'))
+	   AND l.attempts >= CASE WHEN l.source = '*' THEN ` + maxEverybody + ` ELSE ` + maxFailures + ` END) AS locked_until
 	FROM account a LEFT JOIN institution i ON i.id = a.institution_id `
 
 // GetPerson returns the account with this id. Error: ErrNotFound.
@@ -245,8 +248,11 @@ func setActive(ctx context.Context, tx *postgres.Tx, id string, version int64, a
 		}
 	}
 	if err := tx.ExecOne(ctx, `
-		UPDATE account SET active=$2, failures=0, locked_until=NULL, version=version+1 WHERE id=$1`, id, active); err != nil {
+		UPDATE account SET active=$2, version=version+1 WHERE id=$1`, id, active); err != nil {
 		return now, fmt.Errorf("identity: account: %w", err)
+	}
+	if err := unlock(ctx, tx, now.Username); err != nil {
+		return now, err
 	}
 	return GetPerson(ctx, tx, id)
 }
@@ -262,9 +268,12 @@ func resetPassword(ctx context.Context, tx *postgres.Tx, id string, version int6
 		return now, ErrOwnAccount
 	}
 	if err := tx.ExecOne(ctx, `
-		UPDATE account SET password_hash=$2, must_change=true, failures=0, locked_until=NULL, version=version+1 WHERE id=$1`,
+		UPDATE account SET password_hash=$2, must_change=true, version=version+1 WHERE id=$1`,
 		id, password.hash); err != nil {
 		return now, fmt.Errorf("identity: resetting password: %w", err)
+	}
+	if err := unlock(ctx, tx, now.Username); err != nil {
+		return now, err
 	}
 	if err := endSessionsOf(ctx, tx, id, ""); err != nil {
 		return now, err

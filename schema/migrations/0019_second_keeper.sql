@@ -41,3 +41,31 @@ END $$;
 CREATE TRIGGER account_change_fixed BEFORE UPDATE ON account_change FOR EACH ROW EXECUTE FUNCTION account_change_guard();
 
 GRANT SELECT, INSERT, UPDATE ON account_change TO sifilma_portal;
+
+-- Attempts to sign in are counted before they are judged, so that many at once are
+-- no more than many in turn, and for each name whether it is anybody's or not, so
+-- that no answer tells. A name is kept as its hash: some type their password there.
+CREATE TABLE login_attempt (
+    name_sha256 bytea       NOT NULL,
+    source      text        NOT NULL, -- the network, the browser, a session; * for all networks together
+    attempts    int         NOT NULL CHECK (attempts >= 0),
+    ends_at     timestamptz NOT NULL, -- then the count begins anew
+    PRIMARY KEY (name_sha256, source)
+);
+CREATE INDEX login_attempt_ends ON login_attempt (ends_at);
+
+-- Browsers in which somebody has signed in: they are counted by themselves, so that
+-- a stranger's wrong passwords lock nobody out of their own.
+CREATE TABLE known_browser (
+    token_sha256 bytea       NOT NULL,
+    account_id   uuid        NOT NULL REFERENCES account,
+    seen_at      timestamptz NOT NULL,
+    PRIMARY KEY (token_sha256, account_id)
+);
+CREATE INDEX known_browser_account ON known_browser (account_id, seen_at);
+CREATE INDEX known_browser_seen ON known_browser (seen_at);
+
+ALTER TABLE account DROP COLUMN failures, DROP COLUMN locked_until;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON login_attempt, known_browser TO sifilma_portal;
+GRANT SELECT, DELETE ON login_attempt, known_browser TO sifilma_scheduler; -- it clears away what is over

@@ -175,7 +175,7 @@ func (p *Pages) confirmChange(w http.ResponseWriter, r *http.Request) error {
 		return p.changeAgain(w, r, id, err)
 	}
 	if out.Password == "" {
-		http.Redirect(w, r, changesPath+"/"+id+"?tersimpan=1", http.StatusSeeOther)
+		http.Redirect(w, r, changesPath+"/"+id+"?tersimpan=1", http.StatusSeeOther) //nolint:gosec // rowOf made it a UUID
 		return nil
 	}
 	p.show(w, r, http.StatusOK, "secret", "Perubahan disetujui", secretBody{out.Person.Name, out.Person.Username, out.Password, changesPath})
@@ -193,6 +193,6 @@ func (p *Pages) refuseChange(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.changeAgain(w, r, id, err)
 	}
-	http.Redirect(w, r, changesPath+"/"+id+"?tersimpan=1", http.StatusSeeOther)
+	http.Redirect(w, r, changesPath+"/"+id+"?tersimpan=1", http.StatusSeeOther) //nolint:gosec // rowOf made it a UUID
 	return nil
 }
