@@ -1,6 +1,6 @@
 // Package identity knows who is asking: people by user name and password in a
-// session, produsen's software by an API key. It writes the tables account,
-// session and api_key.
+// session, produsen's software by an API key. It writes the tables account, account_change,
+// login_attempt, known_browser, session and api_key.
 package identity
 
 import (
@@ -79,9 +79,17 @@ func hashed[T any](work func() (T, error)) (T, error) {
 	return work()
 }
 
-// SetAccount creates an account, or gives an existing one of that user name a
-// new name, role, institution and password, and ends its sessions.
+// SetAccount is SetAccountBy for whoever sets an office up.
 func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string) error {
+	return SetAccountBy(ctx, db, a, password, "sifilma")
+}
+
+// SetAccountBy creates an account, or gives an existing one of that user name a new
+// name, role, institution and password, and ends its sessions. It asks for no
+// second keeper: it is for whoever has the database itself, named by, such as for
+// an office's first accounts. MustChange of a says whether the password is to be
+// changed at the first login. Error: form.Faults.
+func SetAccountBy(ctx context.Context, db *postgres.DB, a Account, password, by string) error {
 	hash, err := hashed(func() (string, error) { return argon2id.CreateHash(password, hashParams) })
 	if err != nil {
 		return fmt.Errorf("identity: hashing: %w", err)
@@ -91,19 +99,32 @@ func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string
 		return fmt.Errorf("identity: id: %w", err)
 	}
 	return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := tx.Exec(ctx, `
-			INSERT INTO account (id, username, name, role, institution_id, password_hash) VALUES ($1,$2,$3,$4,$5,$6)
+		if err := a.checkNew(ctx, tx); err != nil {
+			return err
+		}
+		var made struct {
+			ID      string `db:"id"`
+			Version int64  `db:"version"`
+		}
+		err := tx.Get(ctx, &made, `
+			INSERT INTO account (id, username, name, role, institution_id, password_hash, must_change) VALUES ($1,$2,$3,$4,$5,$6,$7)
 			ON CONFLICT (username) DO UPDATE SET name=excluded.name, role=excluded.role,
 			       institution_id=excluded.institution_id, password_hash=excluded.password_hash,
-			       must_change=false, version=account.version+1`,
-			id.String(), strings.ToLower(a.Username), a.Name, string(a.Role), a.InstitutionID, hash)
+			       must_change=excluded.must_change, version=account.version+1
+			RETURNING id, version`,
+			id.String(), a.Username, a.Name, string(a.Role), a.InstitutionID, hash, a.MustChange)
 		if err != nil {
 			return fmt.Errorf("identity: writing account: %w", err)
 		}
-		if _, err = tx.Exec(ctx, `DELETE FROM session WHERE account_id = (SELECT id FROM account WHERE username = $1)`, strings.ToLower(a.Username)); err != nil {
+		if err := endSessionsOf(ctx, tx, made.ID, ""); err != nil {
 			return err
 		}
-		return unlock(ctx, tx, a.Username)
+		if err := unlock(ctx, tx, a.Username); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Actor: by, Action: "account.set", Subject: made.ID, Detail: map[string]any{
+			"username": a.Username, "name": a.Name, "role": a.Role, "institution_id": a.InstitutionID, "must_change": a.MustChange, "version": made.Version,
+		}})
 	})
 }
 
