@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -172,6 +173,16 @@ func TestNobodyIsLockedOutByOthers(t *testing.T) {
 	enter(429, browser, "198.51.100.1", password)
 	o.machine.Advance(identity.EverybodyFor + time.Second)
 	enter(204, nil, "198.51.100.1", password)
+}
+
+// The queue itself is tested where it is.
+func TestTooManyPasswordsAtOnceAreAskedToWait(t *testing.T) {
+	t.Parallel()
+	var p *web.Problem
+	require.ErrorAs(t, api.Explain(fmt.Errorf("comparing: %w", identity.ErrBusy)), &p)
+	require.Equal(t, http.StatusServiceUnavailable, p.Status)
+	require.Positive(t, p.RetryAfter)
+	require.Contains(t, p.Detail, "Coba lagi")
 }
 
 func TestOtherSitesChangeNothing(t *testing.T) {

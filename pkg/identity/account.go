@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -69,16 +68,6 @@ func (a Account) Actor() machine.Actor { return machine.Actor{Name: a.Username, 
 // More memory would be a portal's largest need by far.
 var hashParams = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// hashing holds the memory of concurrent password checks to what the machine
-// has cores for: argon2id takes 19 MiB each.
-var hashing = make(chan struct{}, max(1, runtime.NumCPU()))
-
-func hashed[T any](work func() (T, error)) (T, error) {
-	hashing <- struct{}{}
-	defer func() { <-hashing }()
-	return work()
-}
-
 // SetAccount is SetAccountBy for whoever sets an office up.
 func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string) error {
 	return SetAccountBy(ctx, db, a, password, "sifilma")
@@ -90,7 +79,7 @@ func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string
 // an office's first accounts. MustChange of a says whether the password is to be
 // changed at the first login. Error: form.Faults.
 func SetAccountBy(ctx context.Context, db *postgres.DB, a Account, password, by string) error {
-	hash, err := hashed(func() (string, error) { return argon2id.CreateHash(password, hashParams) })
+	hash, err := hashed(ctx, func() (string, error) { return argon2id.CreateHash(password, hashParams) })
 	if err != nil {
 		return fmt.Errorf("identity: hashing: %w", err)
 	}
@@ -176,7 +165,7 @@ func judge(ctx context.Context, db *postgres.DB, l Login, tried attempt) (Accoun
 			return Account{}, fmt.Errorf("identity: hashing: %w", err)
 		}
 	}
-	match, err := hashed(func() (bool, error) { return argon2id.ComparePasswordAndHash(l.Password, hash) })
+	match, err := hashed(ctx, func() (bool, error) { return argon2id.ComparePasswordAndHash(l.Password, hash) })
 	if err != nil {
 		return Account{}, fmt.Errorf("identity: comparing: %w", err)
 	}

@@ -113,21 +113,22 @@ func (OneTime) String() string { return "(hidden)" }
 func (o OneTime) Text() string { return o.text }
 
 // NewOneTime makes a password of 80 random bits in groups that can be read out.
-func NewOneTime() (OneTime, error) {
+// Error: ErrBusy.
+func NewOneTime(ctx context.Context) (OneTime, error) {
 	b := make([]byte, 10)
 	if _, err := rand.Read(b); err != nil {
 		return OneTime{}, fmt.Errorf("identity: random: %w", err)
 	}
 	text := strings.ToLower(base32.StdEncoding.EncodeToString(b))
 	text = strings.Join([]string{text[:4], text[4:8], text[8:12], text[12:]}, "-")
-	hash, err := HashPassword(text)
+	hash, err := HashPassword(ctx, text)
 	return OneTime{text, hash}, err
 }
 
 // HashPassword is what is kept of a password. It takes time and memory: it is for
-// outside of transactions.
-func HashPassword(password string) (string, error) {
-	hash, err := hashed(func() (string, error) { return argon2id.CreateHash(password, hashParams) })
+// outside of transactions. Error: ErrBusy.
+func HashPassword(ctx context.Context, password string) (string, error) {
+	hash, err := hashed(ctx, func() (string, error) { return argon2id.CreateHash(password, hashParams) })
 	if err != nil {
 		return "", fmt.Errorf("identity: hashing: %w", err)
 	}

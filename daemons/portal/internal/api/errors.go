@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
@@ -78,6 +79,11 @@ var answers = []struct {
 		return web.Conflict(fmt.Sprintf("Lembaga ini sudah memiliki %d kunci yang berlaku. Cabut yang tidak dipakai dahulu.", identity.MostLiveKeys)).WithCode("live-keys")
 	}},
 	{signin.ErrTooMany, tooManyLogins},
+	{identity.ErrBusy, func() error {
+		p := web.Unavailable(5 * time.Second)
+		p.Detail = "Terlalu banyak kata sandi yang sedang diperiksa. Coba lagi beberapa detik lagi; kata sandi Anda belum diperiksa dan percobaan ini tidak dihitung."
+		return p
+	}},
 
 	{postgres.ErrStale, func() error {
 		return web.PreconditionFailed("Data ini baru saja diubah oleh pihak lain. Muat ulang, periksa, lalu coba kembali.")

@@ -70,7 +70,7 @@ func (d *Desk) ConfirmChange(ctx context.Context, who identity.Account, id strin
 	}
 	var once identity.OneTime
 	if c.GivesPassword() {
-		if once, err = d.once(who); err != nil {
+		if once, err = d.once(ctx, who); err != nil {
 			return c, out, err
 		}
 	}

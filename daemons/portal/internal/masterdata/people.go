@@ -37,7 +37,7 @@ func (d *Desk) Person(ctx context.Context, who identity.Account, id string) (ide
 func (d *Desk) CreatePerson(ctx context.Context, who identity.Account, a identity.Account) (out Outcome, err error) {
 	var once identity.OneTime
 	if !identity.Office(a.Role) {
-		if once, err = d.once(who); err != nil {
+		if once, err = d.once(ctx, who); err != nil {
 			return out, err
 		}
 	}
@@ -76,7 +76,7 @@ func (d *Desk) SetPersonActive(ctx context.Context, who identity.Account, id str
 // that is proposed. Errors: ErrForbidden and those of identity.ResetPassword and
 // identity.Propose.
 func (d *Desk) ResetPassword(ctx context.Context, who identity.Account, id string, version int64) (Outcome, error) {
-	once, err := d.once(who)
+	once, err := d.once(ctx, who)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -88,11 +88,11 @@ func (d *Desk) ResetPassword(ctx context.Context, who identity.Account, id strin
 
 // once makes a password before the transaction: its hash takes time. Only for
 // those who may use it.
-func (d *Desk) once(who identity.Account) (identity.OneTime, error) {
+func (d *Desk) once(ctx context.Context, who identity.Account) (identity.OneTime, error) {
 	if !May(who.Role) {
 		return identity.OneTime{}, ErrForbidden
 	}
-	return identity.NewOneTime()
+	return identity.NewOneTime(ctx)
 }
 
 // told is an account as the record has it.

@@ -50,7 +50,7 @@ func (d *Door) ChangePassword(r *http.Request, p NewPassword) error {
 	case err != nil:
 		return err
 	}
-	hash, err := identity.HashPassword(p.New)
+	hash, err := identity.HashPassword(ctx, p.New)
 	if err != nil {
 		return err
 	}
