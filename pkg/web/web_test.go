@@ -19,9 +19,9 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/postgres"

@@ -32,7 +32,10 @@ type personView struct {
 	CreatedAt     time.Time    `json:"created_at"`
 	Version       int64        `json:"version"`
 	// Password for once, shown in the answer that made it and never again.
-	Password string       `json:"password,omitempty"`
+	Password string `json:"password,omitempty"`
+	// LiveKeys that the person made, of an account that may not get in: they go on
+	// until somebody revokes them.
+	LiveKeys []keyView    `json:"live_api_keys,omitempty"`
 	History  []audit.Told `json:"history,omitempty"`
 }
 
@@ -126,8 +129,23 @@ func (a *API) getPerson(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := a.viewPerson(p)
 	v.History = told
+	if err := a.addKeys(r, p, &v); err != nil {
+		return err
+	}
 	shown(w, r, p.Version, v)
 	return nil
+}
+
+// addKeys tells of the keys that outlive the person's access.
+func (a *API) addKeys(r *http.Request, p identity.Person, v *personView) error {
+	if p.Active {
+		return nil
+	}
+	list, err := a.desk.KeysMadeBy(r.Context(), signin.Account(r), p)
+	for _, k := range list {
+		v.LiveKeys = append(v.LiveKeys, a.viewKey(k))
+	}
+	return err
 }
 
 // personVerb answers a change of an account.
@@ -152,6 +170,9 @@ func (a *API) personVerb(w http.ResponseWriter, r *http.Request, body any, do fu
 	}
 	v := a.viewPerson(out.Person)
 	v.Password = out.Password
+	if err := a.addKeys(r, out.Person, &v); err != nil {
+		return err
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	shown(w, r, v.Version, v)
 	return nil

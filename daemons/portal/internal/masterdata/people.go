@@ -32,6 +32,15 @@ func (d *Desk) Person(ctx context.Context, who identity.Account, id string) (ide
 	return p, told, err
 }
 
+// KeysMadeBy lists the live API keys that a person made, which go on when the
+// person may not.
+func (d *Desk) KeysMadeBy(ctx context.Context, who identity.Account, p identity.Person) ([]identity.Key, error) {
+	if !May(who.Role) {
+		return nil, ErrForbidden
+	}
+	return identity.LiveKeysOf(ctx, d.db, p.Username, d.now())
+}
+
 // CreatePerson writes a new account with a password for once; one of the office's
 // own is proposed. Errors: ErrForbidden, form.Faults, identity.ErrChangeOpen.
 func (d *Desk) CreatePerson(ctx context.Context, who identity.Account, a identity.Account) (out Outcome, err error) {

@@ -71,6 +71,7 @@ func (p *Pages) mountData(inside chi.Router) {
 	get(pksPath+"/{id}", p.onePKS)
 	get(machinesPath, p.machineTypes)
 	get(peoplePath, p.people)
+	get(peoplePath+"/{id}/kunci", p.keysOf)
 	for path, e := range map[string]editor{
 		institutionsPath + "/baru": p.newInstitution(), institutionsPath + "/{id}": p.editInstitution(),
 		institutionsPath + "/{id}/status": p.institutionStatus(),

@@ -130,7 +130,7 @@ func (p *Pages) editPerson() editor {
 			body, err := p.personForm(r, a.Account, peoplePath+"/"+a.ID, "Simpan")
 			body.Lead = "Nama pengguna " + a.Username + ", " + strings.ToLower(activeTag(a.Active).Text) + ". Bila peran atau lembaganya diubah, sesinya berakhir. Peran baru di Ditjen Dukcapil baru berlaku setelah dikonfirmasi oleh pengelola lain."
 			if a.ID != signin.Account(r).ID {
-				body.Also = []crumb{{toggleLabel(a.Active), peoplePath + "/" + a.ID + "/status"}, {"Atur ulang kata sandi", peoplePath + "/" + a.ID + "/sandi"}}
+				body.Also = []crumb{{"Kunci API yang dibuatnya", peoplePath + "/" + a.ID + "/kunci"}, {toggleLabel(a.Active), peoplePath + "/" + a.ID + "/status"}, {"Atur ulang kata sandi", peoplePath + "/" + a.ID + "/sandi"}}
 			}
 			return body, err
 		},
@@ -164,7 +164,13 @@ func (p *Pages) personStatus() editor {
 				return "", err
 			}
 			out, err := p.desk.SetPersonActive(r.Context(), signin.Account(r), a.ID, seenVersion(r), !a.Active)
-			return changed(out), err
+			if err != nil || out.Waiting != nil || out.Person.Active {
+				return changed(out), err
+			}
+			if keys, err := p.desk.KeysMadeBy(r.Context(), signin.Account(r), out.Person); err != nil || len(keys) > 0 {
+				return peoplePath + "/" + a.ID + "/kunci?dinonaktifkan=1", err
+			}
+			return changed(out), nil
 		}}
 }
 
