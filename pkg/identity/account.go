@@ -301,7 +301,7 @@ func PruneSessions(ctx context.Context, db *postgres.DB, now time.Time) (gone in
 	}{
 		{`DELETE FROM session WHERE ctid = ANY (ARRAY(SELECT ctid FROM session WHERE expires_at < $2 OR seen_at < $3 LIMIT $1))`,
 			[]any{pruneChunk, earlier.UTC(), earlier.Add(-SessionIdle).UTC()}},
-		{`DELETE FROM login_attempt WHERE ctid = ANY (ARRAY(SELECT ctid FROM login_attempt WHERE ends_at < $2 LIMIT $1 FOR UPDATE SKIP LOCKED))`,
+		{`DELETE FROM login_attempt WHERE ctid = ANY (ARRAY(SELECT ctid FROM login_attempt WHERE ends_at < $2 LIMIT $1))`,
 			[]any{pruneChunk, earlier.UTC()}},
 		{`DELETE FROM known_browser WHERE ctid = ANY (ARRAY(SELECT ctid FROM known_browser WHERE seen_at < $2 LIMIT $1))`,
 			[]any{pruneChunk, now.Add(-BrowserLife).UTC()}},

@@ -43,7 +43,8 @@ func TestManyGuessesAtOnceAreFive(t *testing.T) {
 // A good login forgets what went before, but lifts no lock that others ran into.
 func TestWhatAGoodLoginForgets(t *testing.T) {
 	t.Parallel()
-	ctx, db := t.Context(), harness.DB(t)
+	database := harness.NewDatabase(t)
+	ctx, db := t.Context(), database.Open(t, "")
 	require.NoError(t, identity.SetAccount(ctx, db, identity.Account{Username: "operator", Name: "Operator KI", Role: "operator"}, "benar sekali"))
 	try := func(password string) error {
 		_, err := identity.Authenticate(ctx, db, identity.Login{Username: "operator", Password: password, From: "203.0.113.7"}, noon)
@@ -68,7 +69,7 @@ func TestWhatAGoodLoginForgets(t *testing.T) {
 	list, err = identity.People(ctx, db, identity.PeopleFilter{Limit: 1})
 	require.NoError(t, err)
 	require.True(t, noon.Add(identity.LockFor).Equal(*list[0].LockedUntil))
-	gone, err := identity.PruneSessions(ctx, db, noon.Add(2*time.Hour+identity.EverybodyFor))
+	gone, err := identity.PruneSessions(ctx, database.Open(t, "sifilma_scheduler"), noon.Add(2*time.Hour+identity.EverybodyFor))
 	require.NoError(t, err)
 	require.EqualValues(t, 2, gone)
 }
