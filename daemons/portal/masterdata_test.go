@@ -343,6 +343,14 @@ func TestMachineTypesTryTheirPatterns(t *testing.T) {
 	require.Len(t, list.MachineTypes, 1)
 	o.want(200, &list, "operator", http.MethodGet, v1+"/machine-types", nil)
 	require.Len(t, list.MachineTypes, 2)
+	o.problem(404, "produsen", http.MethodGet, at, nil) // not by its code either
+	o.want(200, nil, "produsen", http.MethodGet, v1+"/machine-types/uji", nil)
+	for _, code := range []string{"%00", "%ff", "GSX", "a%20b"} {
+		o.problem(404, "produsen", http.MethodGet, v1+"/machine-types/"+code, nil)
+		o.problem(404, "operator", http.MethodPut, v1+"/machine-types/"+code, form, ifMatch(1)...)
+		o.problem(404, "operator", http.MethodPost, v1+"/machine-types/"+code+"/deactivation", nil, ifMatch(1)...)
+		o.page(404, "operator", "/data-induk/jenis-mesin/"+code)
+	}
 	require.NoError(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 		return institution.SeedMachineType(ctx, tx, institution.MachineType{Code: "gsx-02", Name: "lain"})
 	}))

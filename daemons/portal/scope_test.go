@@ -40,7 +40,7 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 		case strings.Contains(route, "/needs/"):
 			id = asked.Files[0].ID
 		}
-		keepers := strings.Contains(route, "/accounts/") || strings.HasPrefix(route, "/data-induk/") ||
+		keepers := strings.Contains(route, "/accounts/") || strings.Contains(route, "/account-changes/") || strings.HasPrefix(route, "/data-induk/") ||
 			method != http.MethodGet && (strings.Contains(route, "/pks/") || strings.Contains(route, "/machine-types/") || strings.HasSuffix(route, "activation"))
 		path := strings.NewReplacer("{ticket}", v.Ticket, "{number}", asked.Number, "{id}", id, "{format}", "pdf", "{code}", "tidak-ada").Replace(route)
 		var body any

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,10 +15,12 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/test/contract"
 )
 
 const password = "kata sandi yang panjang"
@@ -24,6 +29,22 @@ func (o *office) hire(username string) {
 	o.t.Helper()
 	require.NoError(o.t, identity.SetAccount(o.t.Context(), o.db,
 		identity.Account{Username: username, Name: "Petugas", Role: request.Operator}, password))
+}
+
+// passOn posts JSON as a proxy on this machine passes it on.
+func (o *office) passOn(path string, body any, header ...string) *httptest.ResponseRecorder {
+	o.t.Helper()
+	text, err := json.Marshal(body)
+	require.NoError(o.t, err)
+	r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(text))
+	r.RemoteAddr = "127.0.0.1:4711"
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	contract.Handler(o.t, "portal", o.router).ServeHTTP(w, r)
+	return w
 }
 
 func login(username, secret string) map[string]string {
@@ -78,8 +99,6 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 		require.Equal(t, "900", w.Header().Get("Retry-After"))
 		require.NotContains(t, w.Body.String(), username)
 	}
-	// Elsewhere the account itself is locked, also for the right password.
-	o.want(429, nil, "", http.MethodPost, "/api/v1/session", login("petugas", password), "X-Forwarded-For", "203.0.113.9")
 	o.machine.Advance(identity.LockFor + time.Second)
 	o.want(204, nil, "", http.MethodPost, "/api/v1/session", login("petugas", password))
 	o.problem(400, "", http.MethodPost, "/api/v1/session", map[string]any{"username": "petugas", "sandi": "x"})
@@ -87,10 +106,83 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 	for _, username := range []string{"%00", "%ff"} { // what PostgreSQL would choke on
 		o.want(422, nil, "", http.MethodPost, "/masuk", "username="+username+"&password=x")
 	}
-	var locked []bool
-	require.NoError(t, o.db.Select(t.Context(), &locked,
-		`SELECT (detail->>'locked')::bool FROM audit WHERE actor = 'petugas' AND action = 'session.refuse' ORDER BY id`))
-	require.Equal(t, []bool{false, false, false, false, true}, locked)
+	// Whose account it is, did not do it: it is the subject.
+	var refused []struct {
+		Actor, From string
+		Locked      bool
+	}
+	require.NoError(t, o.db.Select(t.Context(), &refused, `
+		SELECT actor, detail->>'from' AS from, (detail->>'locked')::bool AS locked FROM audit
+		WHERE subject = $1 AND action = 'session.refuse' ORDER BY id`, o.idOf("petugas")))
+	require.Len(t, refused, identity.MaxFailures)
+	for i, r := range refused {
+		require.Equal(t, "stranger", r.Actor)
+		require.Equal(t, "192.0.2.1", r.From)
+		require.Equal(t, i == identity.MaxFailures-1, r.Locked)
+	}
+}
+
+// Wrong passwords from one place every quarter of an hour kept the Dirjen out for
+// good.
+func TestNobodyIsLockedOutByOthers(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.hire("petugas")
+	enter := func(status int, browser *http.Cookie, from, secret string) *httptest.ResponseRecorder {
+		t.Helper()
+		header := []string{"X-Forwarded-For", from}
+		if browser != nil {
+			header = append(header, "Cookie", browser.String())
+		}
+		r := o.passOn("/api/v1/session", login("petugas", secret), header...)
+		require.Equal(t, status, r.Code, r.Body)
+		return r
+	}
+	cookies := enter(204, nil, "198.51.100.1", password).Result().Cookies()
+	require.Len(t, cookies, 2)
+	browser := cookies[1]
+	require.Equal(t, "sifilma_browser", browser.Name)
+	require.True(t, browser.HttpOnly)
+	require.Equal(t, int(identity.BrowserLife/time.Second), browser.MaxAge)
+	var kept int
+	require.NoError(t, o.db.Get(t.Context(), &kept, `SELECT count(*) FROM known_browser WHERE position(convert_to($1, 'UTF8') IN token_sha256) = 0`, browser.Value))
+	require.Equal(t, 1, kept, "only as its hash")
+
+	for range identity.MaxFailures {
+		enter(401, nil, "2001:db8::1", "salah")
+	}
+	enter(429, nil, "2001:db8::2", password) // the same /64
+	enter(204, nil, "2001:db8:0:1::1", password)
+	enter(204, browser, "2001:db8::3", password)
+	enter(429, &http.Cookie{Name: browser.Name, Value: "terka"}, "2001:db8::3", password)
+
+	// From very many networks: nobody gets in, but who was in before.
+	for i := 0; ; i++ {
+		w := o.passOn("/api/v1/session", login("petugas", "salah"), "X-Forwarded-For", fmt.Sprintf("10.0.%d.1", i/4))
+		if w.Code == 429 {
+			require.InDelta(t, identity.MaxEverybody-identity.MaxFailures, i, 1)
+			break
+		}
+		require.Equal(t, 401, w.Code)
+	}
+	enter(429, nil, "198.51.100.1", password)
+	enter(204, browser, "198.51.100.1", password)
+	for range identity.MaxFailures {
+		enter(401, browser, "198.51.100.1", "salah")
+	}
+	enter(429, browser, "198.51.100.1", password)
+	o.machine.Advance(identity.EverybodyFor + time.Second)
+	enter(204, nil, "198.51.100.1", password)
+}
+
+// The queue itself is tested where it is.
+func TestTooManyPasswordsAtOnceAreAskedToWait(t *testing.T) {
+	t.Parallel()
+	var p *web.Problem
+	require.ErrorAs(t, api.Explain(fmt.Errorf("comparing: %w", identity.ErrBusy)), &p)
+	require.Equal(t, http.StatusServiceUnavailable, p.Status)
+	require.Positive(t, p.RetryAfter)
+	require.Contains(t, p.Detail, "Coba lagi")
 }
 
 func TestOtherSitesChangeNothing(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
+	"strconv"
 	"strings"
 
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/ceremony"
@@ -15,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/up"
 	"dukcapil.go.id/sifilma/deploy/local"
 	"dukcapil.go.id/sifilma/pkg/config"
+	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -104,7 +107,10 @@ func runKeys(ctx context.Context, args []string) error {
 	return nil
 }
 
-func runUser(ctx context.Context, args []string) error {
+func runUser(ctx context.Context, args []string) error { return setUser(ctx, args, os.Stdin) }
+
+// setUser reads the password from in: on the command line others would see it.
+func setUser(ctx context.Context, args []string, in io.Reader) error {
 	fs := flag.NewFlagSet("user", flag.ContinueOnError)
 	dbc := owner(fs)
 	var a identity.Account
@@ -112,15 +118,17 @@ func runUser(ctx context.Context, args []string) error {
 	fs.StringVar(&a.Name, "name", "", "nama atau jabatan yang ditampilkan")
 	role := fs.String("role", "", "peran: produsen, lembaga, dinas, persuratan, dirjen, direktur, kasubdit, operator")
 	org := fs.String("institution", "", "nama lembaga, untuk peran produsen, lembaga, dan dinas")
+	kept := fs.Bool("no-change", false, "kata sandi ini tidak perlu diganti saat pertama masuk; untuk akun peraga dan uji")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
+	a.MustChange = !*kept
 	if a.Username == "" || *role == "" {
 		return errors.New("-username dan -role wajib diisi")
 	}
 	a.Role = machine.Role(*role)
 	fmt.Fprintln(os.Stderr, "Ketik kata sandi baru, lalu Enter:")
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	line, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -134,13 +142,26 @@ func runUser(ctx context.Context, args []string) error {
 	}
 	defer func() { _ = db.Close() }()
 	if *org != "" {
-		in, err := institution.ByName(ctx, db, *org)
+		found, err := institution.ByName(ctx, db, *org)
 		if err != nil {
 			return fmt.Errorf("lembaga %q: %w", *org, err)
 		}
-		a.InstitutionID = &in.ID
+		a.InstitutionID = &found.ID
 	}
-	return identity.SetAccount(ctx, db, a, password)
+	by := "sifilma@" + strconv.Itoa(os.Getuid())
+	if u, err := user.Current(); err == nil {
+		by = "sifilma@" + u.Username
+	}
+	err = identity.SetAccountBy(ctx, db, a, password, by)
+	var faults form.Faults
+	if errors.As(err, &faults) {
+		texts := make([]string, len(faults))
+		for i, f := range faults {
+			texts[i] = f.Detail
+		}
+		return errors.New(strings.Join(texts, " "))
+	}
+	return err
 }
 
 // Marks in README.md between which the diagrams stand.

@@ -1,6 +1,6 @@
 // Package identity knows who is asking: people by user name and password in a
-// session, produsen's software by an API key. It writes the tables account,
-// session and api_key.
+// session, produsen's software by an API key. It writes the tables account, account_change,
+// login_attempt, known_browser, session and api_key.
 package identity
 
 import (
@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -32,17 +31,15 @@ var (
 	// ErrExpired says that the password is the right one, but one for once that is
 	// too old to be used.
 	ErrExpired = errors.New("identity: password for once has expired")
-	// ErrLocked says that the account is locked for a while after too many
-	// wrong passwords.
-	ErrLocked = errors.New("identity: account locked")
+	// ErrLocked says that there were too many attempts on a name: from the same
+	// place, or from everywhere. It is said of names that are nobody's too.
+	ErrLocked = errors.New("identity: locked")
 	// ErrNoSession says that a session does not exist or has ended.
 	ErrNoSession = errors.New("identity: no session")
 )
 
-// Bounds of a login (users.md D.3).
+// Bounds of a session (users.md D.3).
 const (
-	MaxFailures = 5                // wrong passwords before the account locks
-	LockFor     = 15 * time.Minute // how long it locks
 	SessionIdle = 30 * time.Minute // a session ends after so long without use
 	SessionMax  = 12 * time.Hour   // and after so long in any case
 )
@@ -74,20 +71,18 @@ func (a Account) Actor() machine.Actor { return machine.Actor{Name: a.Username, 
 // More memory would be a portal's largest need by far.
 var hashParams = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// hashing holds the memory of concurrent password checks to what the machine
-// has cores for: argon2id takes 19 MiB each.
-var hashing = make(chan struct{}, max(1, runtime.NumCPU()))
-
-func hashed[T any](work func() (T, error)) (T, error) {
-	hashing <- struct{}{}
-	defer func() { <-hashing }()
-	return work()
+// SetAccount is SetAccountBy for whoever sets an office up.
+func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string) error {
+	return SetAccountBy(ctx, db, a, password, "sifilma")
 }
 
-// SetAccount creates an account, or gives an existing one of that user name a
-// new name, role, institution and password, and ends its sessions.
-func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string) error {
-	hash, err := hashed(func() (string, error) { return argon2id.CreateHash(password, hashParams) })
+// SetAccountBy creates an account, or gives an existing one of that user name a new
+// name, role, institution and password, and ends its sessions. It asks for no
+// second keeper: it is for whoever has the database itself, named by, such as for
+// an office's first accounts. MustChange of a says whether the password is to be
+// changed at the first login. Error: form.Faults.
+func SetAccountBy(ctx context.Context, db *postgres.DB, a Account, password, by string) error {
+	hash, err := hashed(ctx, func() (string, error) { return argon2id.CreateHash(password, hashParams) })
 	if err != nil {
 		return fmt.Errorf("identity: hashing: %w", err)
 	}
@@ -96,17 +91,32 @@ func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string
 		return fmt.Errorf("identity: id: %w", err)
 	}
 	return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := tx.Exec(ctx, `
-			INSERT INTO account (id, username, name, role, institution_id, password_hash) VALUES ($1,$2,$3,$4,$5,$6)
+		if err := a.checkNew(ctx, tx); err != nil {
+			return err
+		}
+		var made struct {
+			ID      string `db:"id"`
+			Version int64  `db:"version"`
+		}
+		err := tx.Get(ctx, &made, `
+			INSERT INTO account (id, username, name, role, institution_id, password_hash, must_change) VALUES ($1,$2,$3,$4,$5,$6,$7)
 			ON CONFLICT (username) DO UPDATE SET name=excluded.name, role=excluded.role,
 			       institution_id=excluded.institution_id, password_hash=excluded.password_hash,
-			       failures=0, locked_until=NULL, must_change=false, password_expires_at=NULL, version=account.version+1`,
-			id.String(), strings.ToLower(a.Username), a.Name, string(a.Role), a.InstitutionID, hash)
+			       must_change=excluded.must_change, password_expires_at=NULL, version=account.version+1
+			RETURNING id, version`,
+			id.String(), a.Username, a.Name, string(a.Role), a.InstitutionID, hash, a.MustChange)
 		if err != nil {
 			return fmt.Errorf("identity: writing account: %w", err)
 		}
-		_, err = tx.Exec(ctx, `DELETE FROM session WHERE account_id = (SELECT id FROM account WHERE username = $1)`, strings.ToLower(a.Username))
-		return err
+		if err := endSessionsOf(ctx, tx, made.ID, ""); err != nil {
+			return err
+		}
+		if err := unlock(ctx, tx, a.Username); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Actor: by, Action: "account.set", Subject: made.ID, Detail: map[string]any{
+			"username": a.Username, "name": a.Name, "role": a.Role, "institution_id": a.InstitutionID, "must_change": a.MustChange, "version": made.Version,
+		}})
 	})
 }
 
@@ -120,25 +130,39 @@ var dummyHash = sync.OnceValues(func() (string, error) {
 })
 
 // Authenticate checks a password. now is machine time: locks and passwords for once
-// are measured by it. Errors: ErrRefused, ErrLocked; ErrExpired, which only whoever
+// are measured by it. Names that are nobody's cost the same time and get the same
+// answers as others. Errors: ErrRefused, ErrLocked; ErrExpired, which only whoever
 // has the right password learns.
-func Authenticate(ctx context.Context, db *postgres.DB, username, password string, now time.Time) (Account, error) {
+func Authenticate(ctx context.Context, db *postgres.DB, l Login, now time.Time) (Account, error) {
+	tried, err := countAttempt(ctx, db, l, now)
+	if errors.Is(err, ErrLocked) {
+		return Account{}, err
+	}
+	if err != nil {
+		return Account{}, fmt.Errorf("identity: counting: %w", err)
+	}
+	a, err := judge(ctx, db, l, tried, now)
+	if err != nil && !errors.Is(err, ErrRefused) && !errors.Is(err, ErrExpired) { // it was not judged
+		back := db.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) error { return tried.forget(ctx, tx, false) })
+		return Account{}, errors.Join(err, back)
+	}
+	return a, err
+}
+
+// judge compares an attempt that was counted.
+func judge(ctx context.Context, db *postgres.DB, l Login, tried attempt, now time.Time) (Account, error) {
 	var row struct {
 		Account
-		Hash        string     `db:"password_hash"`
-		Active      bool       `db:"active"`
-		LockedUntil *time.Time `db:"locked_until"`
-		Expires     *time.Time `db:"password_expires_at"`
+		Hash    string     `db:"password_hash"`
+		Active  bool       `db:"active"`
+		Expires *time.Time `db:"password_expires_at"`
 	}
 	err := db.Get(ctx, &row, `
-		SELECT `+accountColumns+`, a.password_hash, `+activeAccount+` AS active, a.locked_until, a.password_expires_at
-		FROM account a LEFT JOIN institution i ON i.id = a.institution_id WHERE a.username = $1`, strings.ToLower(username))
+		SELECT `+accountColumns+`, a.password_hash, `+activeAccount+` AS active, a.password_expires_at
+		FROM account a LEFT JOIN institution i ON i.id = a.institution_id WHERE a.username = $1`, strings.ToLower(l.Username))
 	known := err == nil
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Account{}, fmt.Errorf("identity: reading account: %w", err)
-	}
-	if known && row.LockedUntil != nil && now.Before(*row.LockedUntil) {
-		return Account{}, ErrLocked
 	}
 	hash := row.Hash
 	if !known {
@@ -146,46 +170,48 @@ func Authenticate(ctx context.Context, db *postgres.DB, username, password strin
 			return Account{}, fmt.Errorf("identity: hashing: %w", err)
 		}
 	}
-	match, err := hashed(func() (bool, error) { return argon2id.ComparePasswordAndHash(password, hash) })
+	match, err := hashed(ctx, func() (bool, error) { return argon2id.ComparePasswordAndHash(l.Password, hash) })
 	if err != nil {
 		return Account{}, fmt.Errorf("identity: comparing: %w", err)
 	}
-	if !known || !row.Active {
-		return Account{}, ErrRefused
-	}
-	expired := match && row.Expires != nil && !now.Before(*row.Expires)
+	good := match && known && row.Active
+	expired := good && row.Expires != nil && !now.Before(*row.Expires)
 	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		if expired { // no guess, so it is not counted; nor does it clear what others guessed
+		switch {
+		case expired: // no guess, so it is not counted; nor does it clear what others guessed
+			if err := tried.forget(ctx, tx, false); err != nil {
+				return err
+			}
 			return audit.Record(ctx, tx, audit.Entry{
-				Actor: row.Username, Action: "session.refuse", Subject: row.ID, Detail: map[string]any{"expired": true},
+				Actor: row.Username, Action: "session.refuse", Subject: row.ID, Detail: map[string]any{"from": l.From, "expired": true},
 			})
+		case good:
+			return tried.forget(ctx, tx, true)
+		case !known:
+			return tried.idle(ctx, tx)
 		}
-		if match {
-			_, err := tx.Exec(ctx, `UPDATE account SET failures=0, locked_until=NULL WHERE id=$1 AND (failures > 0 OR locked_until IS NOT NULL)`, row.ID)
-			return err
-		}
-		var locked bool
-		if err := tx.Get(ctx, &locked, `
-			UPDATE account SET failures = failures + 1,
-			       locked_until = CASE WHEN (failures + 1) % $2 = 0 THEN $3::timestamptz ELSE locked_until END
-			WHERE id = $1 RETURNING failures % $2 = 0`, row.ID, MaxFailures, now.Add(LockFor).UTC()); err != nil {
-			return err
+		actor := l.Signed
+		if actor == "" {
+			actor = stranger // whoever tried it is not shown to be the account's person
 		}
 		return audit.Record(ctx, tx, audit.Entry{
-			Actor: row.Username, Action: "session.refuse", Subject: row.ID, Detail: map[string]any{"locked": locked},
+			Actor: actor, Action: "session.refuse", Subject: row.ID, Detail: map[string]any{"from": l.From, "locked": tried.locked, "known_browser": !tried.global},
 		})
 	})
 	if err != nil {
-		return Account{}, fmt.Errorf("identity: counting: %w", err)
+		return Account{}, fmt.Errorf("identity: noting: %w", err)
 	}
 	switch {
-	case !match:
+	case !good:
 		return Account{}, ErrRefused
 	case expired:
 		return Account{}, ErrExpired
 	}
 	return row.Account, nil
 }
+
+// stranger is the actor of an attempt to sign in that failed.
+const stranger = "stranger"
 
 // StartSession opens a session and returns its token, which is stored only as a
 // hash. Error: ErrRefused, when the account was changed since it was
@@ -280,26 +306,32 @@ func EndSession(ctx context.Context, db *postgres.DB, token string) error {
 	})
 }
 
-// PruneSessions deletes the sessions that ended more than an hour ago and
-// returns how many.
+// PruneSessions deletes the sessions that ended more than an hour ago, the counts
+// of attempts that are over and the browsers that are known no more, and returns
+// how many.
 func PruneSessions(ctx context.Context, db *postgres.DB, now time.Time) (gone int64, err error) {
-	now = now.Add(-time.Hour)
-	for {
-		var n int64
-		err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			n, err = tx.Exec(ctx, `
-				DELETE FROM session WHERE ctid = ANY (ARRAY(
-					SELECT ctid FROM session WHERE expires_at < $1 OR seen_at < $2 LIMIT $3))`,
-				now.UTC(), now.Add(-SessionIdle).UTC(), pruneChunk)
-			return err
-		})
-		if err != nil {
-			return gone, fmt.Errorf("identity: pruning sessions: %w", err)
-		}
-		if gone += n; n < pruneChunk {
-			return gone, nil
+	earlier := now.Add(-time.Hour)
+	for _, over := range []struct {
+		query string
+		args  []any
+	}{
+		{`DELETE FROM session WHERE ctid = ANY (ARRAY(SELECT ctid FROM session WHERE expires_at < $2 OR seen_at < $3 LIMIT $1))`,
+			[]any{pruneChunk, earlier.UTC(), earlier.Add(-SessionIdle).UTC()}},
+		{`DELETE FROM login_attempt WHERE ctid = ANY (ARRAY(SELECT ctid FROM login_attempt WHERE ends_at < $2 LIMIT $1))`,
+			[]any{pruneChunk, earlier.UTC()}},
+		{`DELETE FROM known_browser WHERE ctid = ANY (ARRAY(SELECT ctid FROM known_browser WHERE seen_at < $2 LIMIT $1))`,
+			[]any{pruneChunk, now.Add(-BrowserLife).UTC()}},
+	} {
+		for n := int64(pruneChunk); n == pruneChunk; gone += n {
+			if err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+				n, err = tx.Exec(ctx, over.query, over.args...)
+				return err
+			}); err != nil {
+				return gone, fmt.Errorf("identity: pruning sessions: %w", err)
+			}
 		}
 	}
+	return gone, nil
 }
 
 // pruneChunk bounds the rows of one DELETE.

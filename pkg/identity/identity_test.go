@@ -21,19 +21,22 @@ func TestPasswordAndLock(t *testing.T) {
 	ctx, db := t.Context(), harness.DB(t)
 	require.NoError(t, identity.SetAccount(ctx, db, identity.Account{Username: "Operator", Name: "Operator KI", Role: "operator"}, "benar sekali"))
 
-	a, err := identity.Authenticate(ctx, db, "OPERATOR", "benar sekali", noon)
+	try := func(username, password string, now time.Time) (identity.Account, error) {
+		return identity.Authenticate(ctx, db, identity.Login{Username: username, Password: password, From: "203.0.113.7"}, now)
+	}
+	a, err := try("OPERATOR", "benar sekali", noon)
 	require.NoError(t, err)
 	require.Equal(t, "operator", a.Username)
 
-	_, err = identity.Authenticate(ctx, db, "tidak ada", "benar sekali", noon)
+	_, err = try("tidak ada", "benar sekali", noon)
 	require.ErrorIs(t, err, identity.ErrRefused)
 	for range identity.MaxFailures {
-		_, err = identity.Authenticate(ctx, db, "operator", "salah", noon)
+		_, err = try("operator", "salah", noon)
 		require.ErrorIs(t, err, identity.ErrRefused)
 	}
-	_, err = identity.Authenticate(ctx, db, "operator", "benar sekali", noon)
+	_, err = try("operator", "benar sekali", noon)
 	require.ErrorIs(t, err, identity.ErrLocked)
-	_, err = identity.Authenticate(ctx, db, "operator", "benar sekali", noon.Add(identity.LockFor+time.Second))
+	_, err = try("operator", "benar sekali", noon.Add(identity.LockFor+time.Second))
 	require.NoError(t, err)
 }
 
@@ -41,7 +44,7 @@ func TestSessionEnds(t *testing.T) {
 	t.Parallel()
 	ctx, db := t.Context(), harness.DB(t)
 	require.NoError(t, identity.SetAccount(ctx, db, identity.Account{Username: "kasubdit", Name: "Kasubdit KI", Role: "kasubdit"}, "kata sandi"))
-	a, err := identity.Authenticate(ctx, db, "kasubdit", "kata sandi", noon)
+	a, err := identity.Authenticate(ctx, db, identity.Login{Username: "kasubdit", Password: "kata sandi"}, noon)
 	require.NoError(t, err)
 	token, err := identity.StartSession(ctx, db, a, noon)
 	require.NoError(t, err)

@@ -97,6 +97,17 @@ func Keys(ctx context.Context, rd postgres.Reader, institutionID, after string, 
 	return list, nil
 }
 
+// LiveKeysOf returns the keys that are live and were made by the person of that
+// user name, newest first: they go on when the person may not.
+func LiveKeysOf(ctx context.Context, rd postgres.Reader, username string, now time.Time) ([]Key, error) {
+	list := []Key{}
+	if err := rd.Select(ctx, &list, selectKey+`
+		k.created_by = $2 AND k.revoked_at IS NULL AND k.expires_at > $3 ORDER BY k.id DESC`, "", username, now.UTC()); err != nil {
+		return nil, fmt.Errorf("identity: keys of a person: %w", err)
+	}
+	return list, nil
+}
+
 // GetKey returns the key with this id, as far as institutionID may know of it; see
 // Keys. Error: ErrNotFound.
 func GetKey(ctx context.Context, rd postgres.Reader, id, institutionID string) (Key, error) {

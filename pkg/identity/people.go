@@ -14,7 +14,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
-	"github.com/google/uuid"
 
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -61,7 +60,10 @@ type Person struct {
 	Expires *time.Time `db:"password_expires_at"`
 }
 
-const selectPerson = `SELECT ` + accountColumns + `, a.active, a.locked_until, a.created_at, a.password_expires_at, ` + contactColumns + `
+// LockedUntil is that of the network or browser that is locked longest.
+var selectPerson = `SELECT ` + accountColumns + `, a.active, a.created_at, a.password_expires_at, ` + contactColumns + `,
+	(SELECT max(l.ends_at) FROM login_attempt l WHERE l.name_sha256 = sha256(convert_to(a.username, 'UTF8'))
+	   AND l.attempts >= CASE WHEN l.source = '*' THEN ` + maxEverybody + ` ELSE ` + maxFailures + ` END) AS locked_until
 	FROM account a LEFT JOIN institution i ON i.id = a.institution_id `
 
 // GetPerson returns the account with this id. Error: ErrNotFound.
@@ -118,22 +120,22 @@ func (OneTime) String() string { return "(hidden)" }
 func (o OneTime) Text() string { return o.text }
 
 // NewOneTime makes a password of 80 random bits in groups that can be read out. It
-// can be used until expires, of machine time.
-func NewOneTime(expires time.Time) (OneTime, error) {
+// can be used until expires, of machine time. Error: ErrBusy.
+func NewOneTime(ctx context.Context, expires time.Time) (OneTime, error) {
 	b := make([]byte, 10)
 	if _, err := rand.Read(b); err != nil {
 		return OneTime{}, fmt.Errorf("identity: random: %w", err)
 	}
 	text := strings.ToLower(base32.StdEncoding.EncodeToString(b))
 	text = strings.Join([]string{text[:4], text[4:8], text[8:12], text[12:]}, "-")
-	hash, err := HashPassword(text)
+	hash, err := HashPassword(ctx, text)
 	return OneTime{text, hash, expires}, err
 }
 
 // HashPassword is what is kept of a password. It takes time and memory: it is for
-// outside of transactions.
-func HashPassword(password string) (string, error) {
-	hash, err := hashed(func() (string, error) { return argon2id.CreateHash(password, hashParams) })
+// outside of transactions. Error: ErrBusy.
+func HashPassword(ctx context.Context, password string) (string, error) {
+	hash, err := hashed(ctx, func() (string, error) { return argon2id.CreateHash(password, hashParams) })
 	if err != nil {
 		return "", fmt.Errorf("identity: hashing: %w", err)
 	}
@@ -142,32 +144,38 @@ func HashPassword(password string) (string, error) {
 
 var username = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{2,39}$`)
 
-// CreatePerson writes a new account with a password for once. Errors:
-// form.Faults.
-func CreatePerson(ctx context.Context, tx *postgres.Tx, a Account, password OneTime) (Person, error) {
+// createPerson writes a new account, with its id, with a password for once.
+// Errors: form.Faults.
+func createPerson(ctx context.Context, tx *postgres.Tx, a Account, password OneTime) (Person, error) {
+	if err := a.checkNew(ctx, tx); err != nil {
+		return Person{}, err
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO account (id, username, name, role, institution_id, password_hash, must_change, password_expires_at)
+		VALUES ($1,$2,$3,$4,$5,$6,true,$7)`,
+		a.ID, a.Username, a.Name, string(a.Role), a.InstitutionID, password.hash, password.expires.UTC())
+	if postgres.IsUnique(err, "account_username_key") {
+		return Person{}, usedName()
+	}
+	if err != nil {
+		return Person{}, fmt.Errorf("identity: writing account: %w", err)
+	}
+	return GetPerson(ctx, tx, a.ID)
+}
+
+func usedName() error {
+	return form.One("/username", "used", "Nama pengguna ini sudah dipakai. Pilih nama lain.")
+}
+
+// checkNew is check with the user name, which it brings into the form in which it
+// is stored.
+func (a *Account) checkNew(ctx context.Context, tx *postgres.Tx) error {
 	var faults form.Faults
 	if a.Username = strings.ToLower(strings.TrimSpace(a.Username)); !username.MatchString(a.Username) {
 		faults.Add("/username", "wrong_form",
 			"Nama pengguna terdiri atas 3 sampai 40 huruf kecil, angka, titik, tanda hubung, atau garis bawah, dan diawali huruf atau angka.")
 	}
-	if err := a.check(ctx, tx, &faults); err != nil {
-		return Person{}, err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Person{}, fmt.Errorf("identity: id: %w", err)
-	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO account (id, username, name, role, institution_id, password_hash, must_change, password_expires_at)
-		VALUES ($1,$2,$3,$4,$5,$6,true,$7)`,
-		id.String(), a.Username, a.Name, string(a.Role), a.InstitutionID, password.hash, password.expires.UTC())
-	if postgres.IsUnique(err, "account_username_key") {
-		return Person{}, form.One("/username", "used", "Nama pengguna ini sudah dipakai. Pilih nama lain.")
-	}
-	if err != nil {
-		return Person{}, fmt.Errorf("identity: writing account: %w", err)
-	}
-	return GetPerson(ctx, tx, id.String())
+	return a.check(ctx, tx, &faults)
 }
 
 // check wants a name, a role, and the institution that goes with it. A database
@@ -195,11 +203,11 @@ func (a *Account) check(ctx context.Context, tx *postgres.Tx, faults *form.Fault
 	return faults.Err()
 }
 
-// ChangePerson gives an account another name, role or institution, as of its
+// changePerson gives an account another name, role or institution, as of its
 // version in a. Another role or institution ends its sessions. by is the id of
 // whoever asks. Errors: form.Faults, ErrNotFound, ErrOwnAccount, ErrLastOfRole,
 // postgres.ErrStale.
-func ChangePerson(ctx context.Context, tx *postgres.Tx, a Account, by string) (Person, error) {
+func changePerson(ctx context.Context, tx *postgres.Tx, a Account, by string) (Person, error) {
 	now, err := lockPerson(ctx, tx, a.ID, a.Version)
 	if err != nil {
 		return now, err
@@ -228,10 +236,9 @@ func ChangePerson(ctx context.Context, tx *postgres.Tx, a Account, by string) (P
 	return GetPerson(ctx, tx, a.ID)
 }
 
-// SetPersonActive shuts an account out, which ends its sessions, or lets it in
-// again. Errors: ErrNotFound, ErrAlready, ErrOwnAccount, ErrLastOfRole,
-// postgres.ErrStale.
-func SetPersonActive(ctx context.Context, tx *postgres.Tx, id string, version int64, active bool, by string) (Person, error) {
+// setActive shuts an account out, which ends its sessions, or lets it in again.
+// Errors: ErrNotFound, ErrAlready, ErrOwnAccount, ErrLastOfRole, postgres.ErrStale.
+func setActive(ctx context.Context, tx *postgres.Tx, id string, version int64, active bool, by string) (Person, error) {
 	now, err := lockPerson(ctx, tx, id, version)
 	switch {
 	case err != nil:
@@ -250,15 +257,18 @@ func SetPersonActive(ctx context.Context, tx *postgres.Tx, id string, version in
 		}
 	}
 	if err := tx.ExecOne(ctx, `
-		UPDATE account SET active=$2, failures=0, locked_until=NULL, version=version+1 WHERE id=$1`, id, active); err != nil {
+		UPDATE account SET active=$2, version=version+1 WHERE id=$1`, id, active); err != nil {
 		return now, fmt.Errorf("identity: account: %w", err)
+	}
+	if err := unlock(ctx, tx, now.Username); err != nil {
+		return now, err
 	}
 	return GetPerson(ctx, tx, id)
 }
 
-// ResetPassword gives an account a password for once, ends its sessions and its
+// resetPassword gives an account a password for once, ends its sessions and its
 // lock. Errors: ErrNotFound, ErrOwnAccount, postgres.ErrStale.
-func ResetPassword(ctx context.Context, tx *postgres.Tx, id string, version int64, password OneTime, by string) (Person, error) {
+func resetPassword(ctx context.Context, tx *postgres.Tx, id string, version int64, password OneTime, by string) (Person, error) {
 	now, err := lockPerson(ctx, tx, id, version)
 	if err != nil {
 		return now, err
@@ -267,9 +277,12 @@ func ResetPassword(ctx context.Context, tx *postgres.Tx, id string, version int6
 		return now, ErrOwnAccount
 	}
 	if err := tx.ExecOne(ctx, `
-		UPDATE account SET password_hash=$2, must_change=true, password_expires_at=$3, failures=0, locked_until=NULL, version=version+1 WHERE id=$1`,
+		UPDATE account SET password_hash=$2, must_change=true, password_expires_at=$3, version=version+1 WHERE id=$1`,
 		id, password.hash, password.expires.UTC()); err != nil {
 		return now, fmt.Errorf("identity: resetting password: %w", err)
+	}
+	if err := unlock(ctx, tx, now.Username); err != nil {
+		return now, err
 	}
 	if err := endSessionsOf(ctx, tx, id, ""); err != nil {
 		return now, err
@@ -281,16 +294,25 @@ func ResetPassword(ctx context.Context, tx *postgres.Tx, id string, version int6
 // the keepers, in one order: two keepers who shut each other out at once would
 // otherwise both find the other still there.
 func lockPerson(ctx context.Context, tx *postgres.Tx, id string, version int64) (Person, error) {
-	var ids []string
-	if err := tx.Select(ctx, &ids, `
-		SELECT id FROM account WHERE id = $1 OR active AND role IN ('operator', 'kasubdit') ORDER BY id FOR NO KEY UPDATE`, id); err != nil {
-		return Person{}, fmt.Errorf("identity: locking account: %w", err)
+	if err := lockKeepers(ctx, tx, id); err != nil {
+		return Person{}, err
 	}
 	p, err := GetPerson(ctx, tx, id)
 	if err == nil && p.Version != version {
 		err = postgres.ErrStale
 	}
 	return p, err
+}
+
+// lockKeepers locks all active accounts of the keepers and the one with this id,
+// where there is one.
+func lockKeepers(ctx context.Context, tx *postgres.Tx, id string) error {
+	var ids []string
+	if err := tx.Select(ctx, &ids, `
+		SELECT id FROM account WHERE id = $1 OR active AND role IN ('operator', 'kasubdit') ORDER BY id FOR NO KEY UPDATE`, id); err != nil {
+		return fmt.Errorf("identity: locking account: %w", err)
+	}
+	return nil
 }
 
 // notLast wants another active account of the same keeper's role.

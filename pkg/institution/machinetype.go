@@ -46,6 +46,9 @@ func SeedMachineType(ctx context.Context, tx *postgres.Tx, m MachineType) error 
 
 // MachineTypeByCode returns the machine type with this code, in use or not.
 func MachineTypeByCode(ctx context.Context, rd postgres.Reader, code string) (MachineType, error) {
+	if !anyCode.MatchString(code) {
+		return MachineType{}, ErrNotFound
+	}
 	return one[MachineType](ctx, rd, `SELECT `+machineColumns+` FROM machine_type WHERE code = $1`, code)
 }
 
@@ -58,7 +61,11 @@ func MachineTypes(ctx context.Context, rd postgres.Reader) ([]MachineType, error
 	return list, nil
 }
 
-var machineCode = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,29}$`)
+var (
+	machineCode = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,29}$`)
+	// anyCode is what a code can be that is looked for: seeds may have capitals.
+	anyCode = regexp.MustCompile(`^[[:alnum:]-]{1,30}$`)
+)
 
 // CreateMachineType writes a new machine type. Errors: form.Faults.
 func CreateMachineType(ctx context.Context, tx *postgres.Tx, m MachineType) (MachineType, error) {
@@ -116,6 +123,9 @@ func SetMachineTypeActive(ctx context.Context, tx *postgres.Tx, code string, ver
 }
 
 func lockedMachineType(ctx context.Context, tx *postgres.Tx, code string, version int64) (MachineType, error) {
+	if !anyCode.MatchString(code) {
+		return MachineType{}, ErrNotFound
+	}
 	m, err := one[MachineType](ctx, tx, `SELECT `+machineColumns+` FROM machine_type WHERE code = $1 FOR NO KEY UPDATE`, code)
 	if err == nil && m.Version != version {
 		err = postgres.ErrStale

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
@@ -46,6 +47,9 @@ var (
 	ErrNoResolution = errors.New("perso: no decision to confirm")
 	// ErrSamePerson says that whoever decided cannot confirm.
 	ErrSamePerson = errors.New("perso: the second person must be another one")
+	// ErrSawPassword says that one of the two has seen the other's password for once,
+	// so that they may be one person.
+	ErrSawPassword = errors.New("perso: one of the two has seen the other's password")
 	// ErrNotResolved says that two people have not decided this.
 	ErrNotResolved = errors.New("perso: not decided by two people")
 )
@@ -164,6 +168,11 @@ func ConfirmResolution(ctx context.Context, tx *postgres.Tx, cardID string, ch C
 	}
 	if open.DecidedBy == ch.Actor.Name {
 		return Card{}, ErrSamePerson
+	}
+	if saw, err := identity.SawPassword(ctx, tx, open.DecidedBy, ch.Actor.Name, ch.OfficeAt); err != nil {
+		return Card{}, err
+	} else if saw {
+		return Card{}, ErrSawPassword
 	}
 	if !open.allowed(h) {
 		return Card{}, ErrNotObserved

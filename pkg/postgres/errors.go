@@ -72,6 +72,13 @@ func IsLockTimeout(err error) bool {
 	return pe != nil && pe.Code == pqerror.LockNotAvailable
 }
 
+// IsUnstorable reports whether err says that a text holds what no text in the
+// database can, such as a zero byte or bytes that are not UTF-8 (SQLSTATE 22021):
+// no row has it.
+func IsUnstorable(err error) bool {
+	return violates(err, pqerror.CharacterNotInRepertoire, "")
+}
+
 // Foreign reports whether err is a fault that is not the data's own: the server
 // is gone, full, shutting down or read-only, a lock or a deadline was not met.
 // The same work may succeed later without any change to it.

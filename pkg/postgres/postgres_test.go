@@ -212,6 +212,19 @@ func TestConstraintNames(t *testing.T) {
 	require.Empty(t, postgres.Constraint(nil))
 }
 
+func TestTextsThatNoRowHas(t *testing.T) {
+	t.Parallel()
+	db := open(t, fresh(t))
+	for _, text := range []string{"a\x00b", "\xff"} {
+		var n int
+		err := db.Get(t.Context(), &n, `SELECT count(*) FROM pg_class WHERE relname = $1`, text)
+		require.True(t, postgres.IsUnstorable(err), "%v", err)
+		require.False(t, postgres.Foreign(err))
+	}
+	var n int
+	require.False(t, postgres.IsUnstorable(db.Get(t.Context(), &n, `SELECT 1/0`)))
+}
+
 func TestContextEndsAStatement(t *testing.T) {
 	t.Parallel()
 	cfg := fresh(t)

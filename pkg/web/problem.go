@@ -222,6 +222,8 @@ func ProblemOf(ctx context.Context, err error) *Problem {
 		return TooLarge(tooLarge.Limit)
 	case errors.Is(err, postgres.ErrStale):
 		return Conflict("Data ini baru saja diubah oleh pihak lain. Muat ulang lalu coba kembali.")
+	case postgres.IsUnstorable(err):
+		return BadRequest("Alamat atau isian memuat karakter yang tidak dapat dipakai. Periksa, lalu coba kembali.")
 	case postgres.Foreign(err):
 		if !errors.Is(err, context.Canceled) { // the client went away
 			refused(ctx, err)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
@@ -198,6 +199,7 @@ func TestProblemConstructors(t *testing.T) {
 	}
 	require.Contains(t, TooLarge(5<<20).Detail, "5 MB")
 	require.Contains(t, TooLarge(2048).Detail, "2 KB")
+	require.Equal(t, http.StatusBadRequest, ProblemOf(t.Context(), fmt.Errorf("reading: %w", &pq.Error{Code: "22021"})).Status)
 	require.Contains(t, TooLarge(10).Detail, "10 bita")
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	w := httptest.NewRecorder()

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
@@ -55,6 +56,22 @@ var answers = []struct {
 	{identity.ErrLastOfRole, func() error {
 		return web.Conflict("Ini akun aktif terakhir dengan peran tersebut. Tunjuk orang lain dahulu.").WithCode("last-of-role")
 	}},
+	{identity.ErrChangeOpen, func() error {
+		return web.Conflict("Perubahan lain atas akun ini sedang menunggu konfirmasi. Setujui atau tolak dahulu.").WithCode("change-open")
+	}},
+	{identity.ErrChangeClosed, func() error {
+		return web.Conflict("Perubahan ini sudah diputuskan, atau sudah menunggu lebih dari tujuh hari. Ajukan lagi bila masih diperlukan.").WithCode("change-closed")
+	}},
+	{identity.ErrOvertaken, func() error {
+		return web.Conflict("Akun ini, atau akun pengusulnya, sudah berubah sejak perubahan ini diajukan. Tolak, lalu ajukan lagi bila masih diperlukan.").WithCode("change-overtaken")
+	}},
+	{identity.ErrSamePerson, func() error {
+		return web.Forbidden("Perubahan ini dikonfirmasi oleh pengelola lain: bukan yang mengajukan, dan bukan pemilik akunnya.").WithCode("same-person")
+	}},
+	{identity.ErrSameRole, func() error {
+		return web.Forbidden("Usulan Operator KI dikonfirmasi oleh Kasubdit KI, dan sebaliknya.").WithCode("other-role")
+	}},
+	{identity.ErrSawPassword, sawPassword}, {perso.ErrSawPassword, sawPassword},
 	{identity.ErrLiveKeys, func() error {
 		return web.Conflict("Sudah ada dua kunci yang berlaku untuk keperluan ini. Cabut salah satunya dahulu.").WithCode("live-keys")
 	}},
@@ -62,6 +79,11 @@ var answers = []struct {
 		return web.Conflict(fmt.Sprintf("Lembaga ini sudah memiliki %d kunci yang berlaku. Cabut yang tidak dipakai dahulu.", identity.MostLiveKeys)).WithCode("live-keys")
 	}},
 	{signin.ErrTooMany, tooManyLogins},
+	{identity.ErrBusy, func() error {
+		p := web.Unavailable(5 * time.Second)
+		p.Detail = "Terlalu banyak kata sandi yang sedang diperiksa. Coba lagi beberapa detik lagi; kata sandi Anda belum diperiksa dan percobaan ini tidak dihitung."
+		return p
+	}},
 
 	{postgres.ErrStale, func() error {
 		return web.PreconditionFailed("Data ini baru saja diubah oleh pihak lain. Muat ulang, periksa, lalu coba kembali.")
@@ -165,6 +187,11 @@ func explain(err error) error {
 		}
 	}
 	return err
+}
+
+func sawPassword() error {
+	return web.Forbidden("Dalam 30 hari terakhir salah satu dari Anda berdua memberi kata sandi sekali pakai kepada yang lain, jadi keduanya belum dihitung sebagai dua orang. Mintalah orang ketiga mengonfirmasi.").
+		WithCode("saw-password")
 }
 
 func already() error {

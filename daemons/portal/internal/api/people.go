@@ -38,7 +38,10 @@ type personView struct {
 	CreatedAt time.Time  `json:"created_at"`
 	Version   int64      `json:"version"`
 	// Password for once, shown in the answer that made it and never again.
-	Password string       `json:"password,omitempty"`
+	Password string `json:"password,omitempty"`
+	// LiveKeys that the person made, of an account that may not get in: they go on
+	// until somebody revokes them.
+	LiveKeys []keyView    `json:"live_api_keys,omitempty"`
 	History  []audit.Told `json:"history,omitempty"`
 }
 
@@ -103,14 +106,18 @@ func (a *API) createPerson(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, password, err := a.desk.CreatePerson(r.Context(), signin.Account(r), row)
+	out, err := a.desk.CreatePerson(r.Context(), signin.Account(r), row)
 	if err != nil {
 		return err
 	}
-	v := a.viewPerson(p)
-	v.Password = password
+	if out.Waiting != nil {
+		a.waits(w, r, *out.Waiting)
+		return nil
+	}
+	v := a.viewPerson(out.Person)
+	v.Password = out.Password
 	w.Header().Set("Cache-Control", "no-store")
-	created(w, r, "accounts/"+p.ID, p.Version, v)
+	created(w, r, "accounts/"+v.ID, v.Version, v)
 	return nil
 }
 
@@ -128,12 +135,27 @@ func (a *API) getPerson(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := a.viewPerson(p)
 	v.History = told
+	if err := a.addKeys(r, p, &v); err != nil {
+		return err
+	}
 	shown(w, r, p.Version, v)
 	return nil
 }
 
+// addKeys tells of the keys that outlive the person's access.
+func (a *API) addKeys(r *http.Request, p identity.Person, v *personView) error {
+	if p.Active {
+		return nil
+	}
+	list, err := a.desk.KeysMadeBy(r.Context(), signin.Account(r), p)
+	for _, k := range list {
+		v.LiveKeys = append(v.LiveKeys, a.viewKey(k))
+	}
+	return err
+}
+
 // personVerb answers a change of an account.
-func (a *API) personVerb(w http.ResponseWriter, r *http.Request, body any, do func(id string, version int64) (identity.Person, string, error)) error {
+func (a *API) personVerb(w http.ResponseWriter, r *http.Request, body any, do func(id string, version int64) (masterdata.Outcome, error)) error {
 	if !masterdata.May(signin.Account(r).Role) {
 		return masterdata.ErrForbidden
 	}
@@ -144,41 +166,46 @@ func (a *API) personVerb(w http.ResponseWriter, r *http.Request, body any, do fu
 	if err := decode(r, body); err != nil {
 		return err
 	}
-	p, password, err := do(id, version)
+	out, err := do(id, version)
 	if err != nil {
 		return err
 	}
-	v := a.viewPerson(p)
-	v.Password = password
+	if out.Waiting != nil {
+		a.waits(w, r, *out.Waiting)
+		return nil
+	}
+	v := a.viewPerson(out.Person)
+	v.Password = out.Password
+	if err := a.addKeys(r, out.Person, &v); err != nil {
+		return err
+	}
 	w.Header().Set("Cache-Control", "no-store")
-	shown(w, r, p.Version, v)
+	shown(w, r, v.Version, v)
 	return nil
 }
 
 func (a *API) changePerson(w http.ResponseWriter, r *http.Request) error {
 	var in personForm
-	return a.personVerb(w, r, &in, func(id string, version int64) (identity.Person, string, error) {
+	return a.personVerb(w, r, &in, func(id string, version int64) (masterdata.Outcome, error) {
 		row, err := in.row()
 		if err != nil {
-			return identity.Person{}, "", err
+			return masterdata.Outcome{}, err
 		}
 		row.ID, row.Version = id, version
-		p, err := a.desk.ChangePerson(r.Context(), signin.Account(r), row)
-		return p, "", err
+		return a.desk.ChangePerson(r.Context(), signin.Account(r), row)
 	})
 }
 
 func (a *API) setPersonActive(active bool) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		return a.personVerb(w, r, &struct{}{}, func(id string, version int64) (identity.Person, string, error) {
-			p, err := a.desk.SetPersonActive(r.Context(), signin.Account(r), id, version, active)
-			return p, "", err
+		return a.personVerb(w, r, &struct{}{}, func(id string, version int64) (masterdata.Outcome, error) {
+			return a.desk.SetPersonActive(r.Context(), signin.Account(r), id, version, active)
 		})
 	}
 }
 
 func (a *API) resetPassword(w http.ResponseWriter, r *http.Request) error {
-	return a.personVerb(w, r, &struct{}{}, func(id string, version int64) (identity.Person, string, error) {
+	return a.personVerb(w, r, &struct{}{}, func(id string, version int64) (masterdata.Outcome, error) {
 		return a.desk.ResetPassword(r.Context(), signin.Account(r), id, version)
 	})
 }

@@ -155,7 +155,7 @@ func (a *API) createMachineType(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) getMachineType(w http.ResponseWriter, r *http.Request) error {
-	m, err := a.desk.MachineType(r.Context(), chi.URLParam(r, "code"))
+	m, err := a.desk.MachineType(r.Context(), signin.Account(r), chi.URLParam(r, "code"))
 	if err != nil {
 		return err
 	}

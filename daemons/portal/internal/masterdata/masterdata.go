@@ -170,9 +170,14 @@ func (d *Desk) MachineTypes(ctx context.Context, who identity.Account) ([]instit
 	return list, err
 }
 
-// MachineType reads one. Error: institution.ErrNotFound.
-func (d *Desk) MachineType(ctx context.Context, code string) (institution.MachineType, error) {
-	return institution.MachineTypeByCode(ctx, d.db, code)
+// MachineType reads one as far as somebody may know of it; see MachineTypes. Error:
+// institution.ErrNotFound.
+func (d *Desk) MachineType(ctx context.Context, who identity.Account, code string) (institution.MachineType, error) {
+	m, err := institution.MachineTypeByCode(ctx, d.db, code)
+	if err == nil && !m.Active && report.Outside(who) {
+		return institution.MachineType{}, institution.ErrNotFound
+	}
+	return m, err
 }
 
 // CreateMachineType writes a new machine type. Errors: ErrForbidden, form.Faults.

@@ -32,66 +32,76 @@ func (d *Desk) Person(ctx context.Context, who identity.Account, id string) (ide
 	return p, told, err
 }
 
-// CreatePerson writes a new account and returns its password for once. Errors:
-// ErrForbidden, form.Faults.
-func (d *Desk) CreatePerson(ctx context.Context, who identity.Account, a identity.Account) (p identity.Person, password string, err error) {
-	once, err := d.password(who)
-	if err != nil {
-		return p, "", err
+// KeysMadeBy lists the live API keys that a person made, which go on when the
+// person may not.
+func (d *Desk) KeysMadeBy(ctx context.Context, who identity.Account, p identity.Person) ([]identity.Key, error) {
+	if !May(who.Role) {
+		return nil, ErrForbidden
 	}
-	err = d.change(ctx, who, func(ctx context.Context, tx *postgres.Tx) (audit.Entry, error) {
-		p, err = identity.CreatePerson(ctx, tx, a, once)
-		return audit.Entry{Action: "account.create", Subject: p.ID, Detail: map[string]any{"account": told(p)}}, err
-	})
-	return p, once.Text(), err
+	return identity.LiveKeysOf(ctx, d.db, p.Username, d.now())
 }
 
-// ChangePerson changes name, role or institution as of the version in a. Errors:
-// ErrForbidden and those of identity.ChangePerson.
-func (d *Desk) ChangePerson(ctx context.Context, who identity.Account, a identity.Account) (p identity.Person, err error) {
-	err = d.change(ctx, who, func(ctx context.Context, tx *postgres.Tx) (audit.Entry, error) {
+// CreatePerson writes a new account with a password for once; one of the office's
+// own is proposed. Errors: ErrForbidden, form.Faults, identity.ErrChangeOpen.
+func (d *Desk) CreatePerson(ctx context.Context, who identity.Account, a identity.Account) (out Outcome, err error) {
+	var once identity.OneTime
+	if !identity.Office(a.Role) {
+		if once, err = d.password(ctx, who); err != nil {
+			return out, err
+		}
+	}
+	return d.changePerson(ctx, who, identity.CreateAccount, a, func(ctx context.Context, tx *postgres.Tx) (Outcome, audit.Entry, error) {
+		p, err := identity.CreatePerson(ctx, tx, a, once)
+		return Outcome{Person: p, Password: once.Text()}, audit.Entry{Action: "account.create", Subject: p.ID, Detail: map[string]any{"account": told(p)}}, err
+	})
+}
+
+// ChangePerson changes name, role or institution as of the version in a; another
+// role in the office is proposed. Errors: ErrForbidden and those of
+// identity.ChangePerson and identity.Propose.
+func (d *Desk) ChangePerson(ctx context.Context, who identity.Account, a identity.Account) (Outcome, error) {
+	return d.changePerson(ctx, who, identity.ChangeAccount, a, func(ctx context.Context, tx *postgres.Tx) (Outcome, audit.Entry, error) {
 		before, err := identity.GetPerson(ctx, tx, a.ID)
 		if err != nil {
-			return audit.Entry{}, err
+			return Outcome{}, audit.Entry{}, err
 		}
 		a.Username = before.Username // it is in the timeline and stays
-		p, err = identity.ChangePerson(ctx, tx, a, who.ID)
-		return audit.Entry{Action: "account.change", Subject: a.ID, Detail: map[string]any{"from": told(before), "to": told(p)}}, err
+		p, err := identity.ChangePerson(ctx, tx, a, who.ID)
+		return Outcome{Person: p}, audit.Entry{Action: "account.change", Subject: a.ID, Detail: map[string]any{"from": told(before), "to": told(p)}}, err
 	})
-	return p, err
 }
 
-// SetPersonActive shuts an account out, or lets it in again. Errors: ErrForbidden
-// and those of identity.SetPersonActive.
-func (d *Desk) SetPersonActive(ctx context.Context, who identity.Account, id string, version int64, active bool) (p identity.Person, err error) {
-	err = d.change(ctx, who, func(ctx context.Context, tx *postgres.Tx) (audit.Entry, error) {
-		p, err = identity.SetPersonActive(ctx, tx, id, version, active, who.ID)
-		return audit.Entry{Action: onOff("account", active), Subject: id, Detail: map[string]any{"version": p.Version}}, err
+// SetPersonActive shuts an account out, or lets it in again; one of the office's
+// own is let in by proposal. Errors: ErrForbidden and those of
+// identity.SetPersonActive and identity.Propose.
+func (d *Desk) SetPersonActive(ctx context.Context, who identity.Account, id string, version int64, active bool) (Outcome, error) {
+	return d.changePerson(ctx, who, identity.ActivateAccount, identity.Account{ID: id, Version: version}, func(ctx context.Context, tx *postgres.Tx) (Outcome, audit.Entry, error) {
+		p, err := identity.SetPersonActive(ctx, tx, id, version, active, who.ID)
+		return Outcome{Person: p}, audit.Entry{Action: onOff("account", active), Subject: id, Detail: map[string]any{"version": p.Version}}, err
 	})
-	return p, err
 }
 
-// ResetPassword gives an account a password for once and returns it. Errors:
-// ErrForbidden and those of identity.ResetPassword.
-func (d *Desk) ResetPassword(ctx context.Context, who identity.Account, id string, version int64) (p identity.Person, password string, err error) {
-	once, err := d.password(who)
+// ResetPassword gives an account a password for once; for one of the office's own
+// that is proposed. Errors: ErrForbidden and those of identity.ResetPassword and
+// identity.Propose.
+func (d *Desk) ResetPassword(ctx context.Context, who identity.Account, id string, version int64) (Outcome, error) {
+	once, err := d.password(ctx, who)
 	if err != nil {
-		return p, "", err
+		return Outcome{}, err
 	}
-	err = d.change(ctx, who, func(ctx context.Context, tx *postgres.Tx) (audit.Entry, error) {
-		p, err = identity.ResetPassword(ctx, tx, id, version, once, who.ID)
-		return audit.Entry{Action: "account.reset", Subject: id, Detail: map[string]any{"version": p.Version}}, err
+	return d.changePerson(ctx, who, identity.ResetAccount, identity.Account{ID: id, Version: version}, func(ctx context.Context, tx *postgres.Tx) (Outcome, audit.Entry, error) {
+		p, err := identity.ResetPassword(ctx, tx, id, version, once, who.ID)
+		return Outcome{Person: p, Password: once.Text()}, audit.Entry{Action: "account.reset", Subject: id, Detail: map[string]any{"version": p.Version}}, err
 	})
-	return p, once.Text(), err
 }
 
 // password makes one for once before the transaction: its hash takes time. Only for
 // those who may use it.
-func (d *Desk) password(who identity.Account) (identity.OneTime, error) {
+func (d *Desk) password(ctx context.Context, who identity.Account) (identity.OneTime, error) {
 	if !May(who.Role) {
 		return identity.OneTime{}, ErrForbidden
 	}
-	return identity.NewOneTime(d.now().Add(d.once))
+	return identity.NewOneTime(ctx, d.now().Add(d.once))
 }
 
 // told is an account as the record has it.

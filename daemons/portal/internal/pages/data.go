@@ -71,6 +71,7 @@ func (p *Pages) mountData(inside chi.Router) {
 	get(pksPath+"/{id}", p.onePKS)
 	get(machinesPath, p.machineTypes)
 	get(peoplePath, p.people)
+	get(peoplePath+"/{id}/kunci", p.keysOf)
 	for path, e := range map[string]editor{
 		institutionsPath + "/baru": p.newInstitution(), institutionsPath + "/{id}": p.editInstitution(),
 		institutionsPath + "/{id}/status": p.institutionStatus(),
@@ -82,6 +83,7 @@ func (p *Pages) mountData(inside chi.Router) {
 		get(path, p.present(e))
 		keepers.Post(path, p.handle(explained(p.save(e))))
 	}
+	p.mountChanges(keepers)
 	get(peoplePath+"/baru", p.present(p.newPerson()))
 	keepers.Post(peoplePath+"/baru", p.handle(explained(p.makePerson)))
 	get(peoplePath+"/{id}/sandi", p.present(p.resetForm()))

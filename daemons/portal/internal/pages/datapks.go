@@ -236,7 +236,7 @@ func (p *Pages) newMachineType() editor {
 }
 
 func (p *Pages) machineOf(r *http.Request) (institution.MachineType, error) {
-	return p.desk.MachineType(r.Context(), chi.URLParam(r, "code"))
+	return p.desk.MachineType(r.Context(), signin.Account(r), chi.URLParam(r, "code"))
 }
 
 func (p *Pages) editMachineType() editor {

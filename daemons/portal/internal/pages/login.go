@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -70,7 +71,7 @@ func (p *Pages) login(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", fmt.Sprint(int(signin.RetryAfter()/time.Second)))
 		p.show(w, r, http.StatusTooManyRequests, "login", "Masuk", body)
 	default:
-		p.fail(w, r, err)
+		p.fail(w, r, api.Explain(err))
 	}
 }
 

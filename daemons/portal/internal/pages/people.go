@@ -1,12 +1,14 @@
 package pages
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -23,7 +25,11 @@ func (p *Pages) people(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body.Links = []crumb{{"Buat akun", peoplePath + "/baru"}}
+	waiting, err := p.desk.WaitingChanges(r.Context())
+	if err != nil {
+		return err
+	}
+	body.Links = []crumb{{"Buat akun", peoplePath + "/baru"}, {fmt.Sprintf("Menunggu konfirmasi (%d)", waiting), changesPath}}
 	t := rowsTable{Caption: "Akun menurut nama pengguna", Empty: "tidak ada.", Heads: []string{"Nama pengguna", "Nama", "Peran", "Lembaga", "Status"}}
 	for _, a := range cutRows(&body, list, func(a identity.Person) string { return a.ID }) {
 		place := placeOf(a.Account)
@@ -79,7 +85,7 @@ func typedPerson(r *http.Request, a identity.Account) identity.Account {
 func (p *Pages) newPerson() editor {
 	return editor{title: "Buat akun", body: func(r *http.Request) (formBody, error) {
 		body, err := p.personForm(r, identity.Account{}, peoplePath+"/baru", "Buat akun")
-		body.Lead = "Kata sandi sekali masuk ditampilkan setelah akun dibuat."
+		body.Lead = "Kata sandi sekali masuk ditampilkan setelah akun dibuat. Akun pegawai Ditjen Dukcapil baru dibuat setelah dikonfirmasi oleh pengelola lain."
 		body.Fields = append([]field{{Name: "username", Label: "Nama pengguna", Kind: "text", Complete: "off",
 			Hint: "Huruf kecil, angka, titik, atau tanda hubung; tidak dapat diubah."}}, body.Fields...)
 		return body, err
@@ -92,15 +98,19 @@ func (p *Pages) makePerson(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var made identity.Person
-	password := ""
+	var out masterdata.Outcome
 	if err = typed(r); err == nil {
-		made, password, err = p.desk.CreatePerson(r.Context(), signin.Account(r), typedPerson(r, identity.Account{Username: r.PostForm.Get("username")}))
+		out, err = p.desk.CreatePerson(r.Context(), signin.Account(r), typedPerson(r, identity.Account{Username: r.PostForm.Get("username")}))
 	}
 	if err != nil {
 		return p.again(w, r, e.title, body, err)
 	}
-	p.show(w, r, http.StatusCreated, "secret", "Akun dibuat", secretBody{made.Name, made.Username, password, made.Expires, peoplePath})
+	if out.Waiting != nil {
+		http.Redirect(w, r, changed(out), http.StatusSeeOther) //nolint:gosec // a path of this site
+		return nil
+	}
+	made := out.Person
+	p.show(w, r, http.StatusCreated, "secret", "Akun dibuat", secretBody{made.Name, made.Username, out.Password, made.Expires, peoplePath})
 	return nil
 }
 
@@ -129,7 +139,7 @@ func (p *Pages) editPerson() editor {
 				return formBody{}, err
 			}
 			body, err := p.personForm(r, a.Account, peoplePath+"/"+a.ID, "Simpan")
-			body.Lead = "Nama pengguna " + a.Username + ", " + strings.ToLower(activeTag(a.Active).Text) + ". Bila peran atau lembaganya diubah, sesinya berakhir."
+			body.Lead = "Nama pengguna " + a.Username + ", " + strings.ToLower(activeTag(a.Active).Text) + ". Bila peran atau lembaganya diubah, sesinya berakhir. Peran baru di Ditjen Dukcapil baru berlaku setelah dikonfirmasi oleh pengelola lain."
 			body.Picture = photoAddress("accounts/"+a.ID, a.Photo)
 			for _, f := range []fact{{"Surel", a.Email}, {"No. telepon", a.Phone}, {"Alamat", a.Address}} {
 				if f.Text != "" {
@@ -140,16 +150,17 @@ func (p *Pages) editPerson() editor {
 				body.Warning = "Kata sandi sekali masuk orang ini kedaluwarsa sejak " + terbilang.FormatDateTime(*a.Expires) + ". Atur ulang kata sandinya agar ia dapat masuk."
 			}
 			if a.ID != signin.Account(r).ID {
-				body.Also = []crumb{{toggleLabel(a.Active), peoplePath + "/" + a.ID + "/status"}, {"Atur ulang kata sandi", peoplePath + "/" + a.ID + "/sandi"}}
+				body.Also = []crumb{{"Kunci API yang dibuatnya", peoplePath + "/" + a.ID + "/kunci"}, {toggleLabel(a.Active), peoplePath + "/" + a.ID + "/status"}, {"Atur ulang kata sandi", peoplePath + "/" + a.ID + "/sandi"}}
 			}
 			return body, err
 		},
 		func(r *http.Request) (string, error) {
 			a, err := p.personOf(r)
-			if err == nil {
-				_, err = p.desk.ChangePerson(r.Context(), signin.Account(r), typedPerson(r, a.Account))
+			if err != nil {
+				return "", err
 			}
-			return peoplePath + "?tersimpan=1", err
+			out, err := p.desk.ChangePerson(r.Context(), signin.Account(r), typedPerson(r, a.Account))
+			return changed(out), err
 		}}
 }
 
@@ -159,25 +170,39 @@ func (p *Pages) personStatus() editor {
 			a, err := p.personOf(r)
 			body := formBody{Crumbs: peopleCrumbs, Action: peoplePath + "/" + a.ID + "/status", Submit: toggleLabel(a.Active), Version: a.Version,
 				Lead: a.Name + " (" + a.Username + ")"}
-			if a.Active {
+			switch {
+			case a.Active:
 				body.Warning = "Semua sesi orang ini langsung berakhir dan ia tidak dapat masuk lagi."
+			case identity.Office(a.Role):
+				body.Warning = secondKeeper
 			}
 			return body, err
 		},
 		func(r *http.Request) (string, error) {
 			a, err := p.personOf(r)
-			if err == nil {
-				_, err = p.desk.SetPersonActive(r.Context(), signin.Account(r), a.ID, seenVersion(r), !a.Active)
+			if err != nil {
+				return "", err
 			}
-			return peoplePath + "?tersimpan=1", err
+			out, err := p.desk.SetPersonActive(r.Context(), signin.Account(r), a.ID, seenVersion(r), !a.Active)
+			if err != nil || out.Waiting != nil || out.Person.Active {
+				return changed(out), err
+			}
+			if keys, err := p.desk.KeysMadeBy(r.Context(), signin.Account(r), out.Person); err != nil || len(keys) > 0 {
+				return peoplePath + "/" + a.ID + "/kunci?dinonaktifkan=1", err
+			}
+			return changed(out), nil
 		}}
 }
 
 func (p *Pages) resetForm() editor {
 	return editor{title: "Atur ulang kata sandi", body: func(r *http.Request) (formBody, error) {
 		a, err := p.personOf(r)
-		return formBody{Crumbs: peopleCrumbs, Action: peoplePath + "/" + a.ID + "/sandi", Submit: "Buat kata sandi sekali masuk", Version: a.Version,
-			Lead: a.Name + " (" + a.Username + ")", Warning: "Kata sandinya yang sekarang tidak berlaku lagi dan semua sesinya berakhir."}, err
+		body := formBody{Crumbs: peopleCrumbs, Action: peoplePath + "/" + a.ID + "/sandi", Submit: "Buat kata sandi sekali masuk", Version: a.Version,
+			Lead: a.Name + " (" + a.Username + ")", Warning: "Kata sandinya yang sekarang tidak berlaku lagi dan semua sesinya berakhir."}
+		if identity.Office(a.Role) {
+			body.Submit, body.Warning = "Ajukan kata sandi sekali masuk", secondKeeper
+		}
+		return body, err
 	}}
 }
 
@@ -191,13 +216,17 @@ func (p *Pages) resetPassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	password := ""
+	var out masterdata.Outcome
 	if err = typed(r); err == nil {
-		a, password, err = p.desk.ResetPassword(r.Context(), signin.Account(r), a.ID, seenVersion(r))
+		out, err = p.desk.ResetPassword(r.Context(), signin.Account(r), a.ID, seenVersion(r))
 	}
 	if err != nil {
 		return p.again(w, r, e.title, body, err)
 	}
-	p.show(w, r, http.StatusOK, "secret", "Kata sandi diatur ulang", secretBody{a.Name, a.Username, password, a.Expires, peoplePath})
+	if out.Waiting != nil {
+		http.Redirect(w, r, changed(out), http.StatusSeeOther) //nolint:gosec // a path of this site
+		return nil
+	}
+	p.show(w, r, http.StatusOK, "secret", "Kata sandi diatur ulang", secretBody{a.Name, a.Username, out.Password, out.Person.Expires, peoplePath})
 	return nil
 }

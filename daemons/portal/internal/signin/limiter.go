@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"strings"
 	"sync"
 	"time"
 
@@ -10,20 +9,18 @@ import (
 )
 
 const (
-	perPlace   = 60          // attempts a minute from one address, whatever the user name
+	perPlace   = 60          // attempts a minute from one network, whatever the user name
 	placeFor   = time.Minute // the window of perPlace
 	maxEntries = 20_000      // bounds the memory that strangers can take
 )
 
-// limiter slows down guessing. It counts attempts before they are judged, so
-// that many at once do not slip through, and treats unknown user names like
-// known ones.
+// limiter slows down guessing over many names, before anything of it reaches the
+// database, where the attempts on each name are counted.
 type limiter struct {
 	clock clock.Machine
 
 	mu     sync.Mutex
 	places map[string]*window
-	pairs  map[string]*window
 }
 
 type window struct {
@@ -32,51 +29,36 @@ type window struct {
 }
 
 func newLimiter(c clock.Machine) *limiter {
-	return &limiter{clock: c, places: map[string]*window{}, pairs: map[string]*window{}}
+	return &limiter{clock: c, places: map[string]*window{}}
 }
 
-func pair(place, username string) string { return place + " " + strings.ToLower(username) }
-
-// allow counts an attempt and says whether it may be made.
-func (l *limiter) allow(place, username string) bool {
+// allow counts an attempt from an address and says whether it may be made.
+func (l *limiter) allow(address string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock.Now()
-	if len(l.places)+len(l.pairs) > maxEntries {
+	if len(l.places) > maxEntries {
 		l.sweep(now)
 	}
-	return count(l.places, place, perPlace, now, placeFor) &&
-		count(l.pairs, pair(place, username), identity.MaxFailures, now, identity.LockFor)
-}
-
-// forgive takes back what a good login was counted for.
-func (l *limiter) forgive(place, username string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.pairs, pair(place, username))
-}
-
-func count(in map[string]*window, key string, most int, now time.Time, length time.Duration) bool {
-	w := in[key]
+	place := identity.NetworkOf(address)
+	w := l.places[place]
 	if w == nil || !now.Before(w.until) {
-		w = &window{until: now.Add(length)}
-		in[key] = w
+		w = &window{until: now.Add(placeFor)}
+		l.places[place] = w
 	}
 	w.count++
-	return w.count <= most
+	return w.count <= perPlace
 }
 
-// sweep forgets what is over, and everything when that is not enough: the lock
-// of the account itself is in the database.
+// sweep forgets what is over, and everything when that is not enough: what counts
+// is in the database.
 func (l *limiter) sweep(now time.Time) {
-	for _, in := range []map[string]*window{l.places, l.pairs} {
-		for key, w := range in {
-			if !now.Before(w.until) {
-				delete(in, key)
-			}
+	for key, w := range l.places {
+		if !now.Before(w.until) {
+			delete(l.places, key)
 		}
 	}
-	if len(l.places)+len(l.pairs) > maxEntries {
-		l.places, l.pairs = map[string]*window{}, map[string]*window{}
+	if len(l.places) > maxEntries {
+		l.places = map[string]*window{}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
-	"dukcapil.go.id/sifilma/pkg/identity"
 )
 
 func TestManyAtOnceDoNotSlipThrough(t *testing.T) {
@@ -18,35 +17,36 @@ func TestManyAtOnceDoNotSlipThrough(t *testing.T) {
 	l := newLimiter(clock.NewFake(time.Unix(0, 0)))
 	var passed atomic.Int64
 	var all sync.WaitGroup
-	for range 50 {
+	for range 2 * perPlace {
 		all.Go(func() {
-			if l.allow("192.0.2.1", "Operator") {
+			if l.allow("192.0.2.1") {
 				passed.Add(1)
 			}
 		})
 	}
 	all.Wait()
-	require.EqualValues(t, identity.MaxFailures, passed.Load())
+	require.EqualValues(t, perPlace, passed.Load())
 }
 
-func TestOneAddressWithManyNames(t *testing.T) {
+func TestOneNetworkIsOnePlace(t *testing.T) {
 	t.Parallel()
 	c := clock.NewFake(time.Unix(0, 0))
 	l := newLimiter(c)
 	for i := range perPlace {
-		require.True(t, l.allow("192.0.2.1", fmt.Sprint(i)))
+		require.True(t, l.allow(fmt.Sprintf("2001:db8::%x", i+1)))
 	}
-	require.False(t, l.allow("192.0.2.1", "another"))
-	require.True(t, l.allow("192.0.2.2", "another"))
+	require.False(t, l.allow("2001:db8::ffff:1"), "the same /64")
+	require.True(t, l.allow("2001:db8:0:1::1"))
+	require.True(t, l.allow("192.0.2.1"))
 	c.Advance(placeFor)
-	require.True(t, l.allow("192.0.2.1", "another"))
+	require.True(t, l.allow("2001:db8::1"))
 }
 
 func TestStrangersCannotFillTheMemory(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(clock.NewFake(time.Unix(0, 0)))
 	for i := range 3 * maxEntries {
-		l.allow(fmt.Sprint("2001:db8::", i), "x")
-		require.LessOrEqual(t, len(l.places)+len(l.pairs), maxEntries+2)
+		l.allow(fmt.Sprintf("2001:db8:%x:%x::1", i>>16, i&0xffff))
+		require.LessOrEqual(t, len(l.places), maxEntries+1)
 	}
 }

@@ -38,24 +38,21 @@ func (d *Door) ChangePassword(r *http.Request, p NewPassword) error {
 	if len(p.Old) > 1000 {
 		return wrongOld()
 	}
-	if !d.limit.allow(place, who.Username) {
+	if !d.limit.allow(place) {
 		return ErrTooMany
 	}
-	was, err := identity.Authenticate(ctx, d.db, who.Username, p.Old, now)
+	was, err := identity.Authenticate(ctx, d.db, identity.Login{Username: who.Username, Password: p.Old, From: place, Signed: who.Username}, now)
 	switch {
 	case errors.Is(err, identity.ErrLocked):
 		return ErrTooMany
 	case errors.Is(err, identity.ErrRefused):
 		return wrongOld()
-	}
-	d.limit.forgive(place, who.Username)
-	if errors.Is(err, identity.ErrExpired) {
+	case errors.Is(err, identity.ErrExpired):
 		return form.One("/old_password", "expired", Expired)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
-	hash, err := identity.HashPassword(p.New)
+	hash, err := identity.HashPassword(ctx, p.New)
 	if err != nil {
 		return err
 	}

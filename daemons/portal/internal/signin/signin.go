@@ -52,24 +52,22 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, username, password 
 		return identity.Account{}, ErrRefused
 	}
 	place := web.ClientIP(r)
-	if !d.limit.allow(place, username) {
+	if !d.limit.allow(place) {
 		return identity.Account{}, ErrTooMany
 	}
 	now := d.clock.Now()
-	a, err := identity.Authenticate(ctx, d.db, username, password, now)
+	browser := d.browser(r)
+	a, err := identity.Authenticate(ctx, d.db, identity.Login{Username: username, Password: password, From: place, Browser: browser}, now)
 	switch {
 	case errors.Is(err, identity.ErrLocked):
 		return a, ErrTooMany
 	case errors.Is(err, identity.ErrRefused):
 		return a, ErrRefused
 	case errors.Is(err, identity.ErrExpired):
-		d.limit.forgive(place, username) // the next password must get in at once
 		return a, ErrExpired
 	case err != nil:
-		d.limit.forgive(place, username)
 		return a, err
 	}
-	d.limit.forgive(place, username)
 	if old := d.token(r); old != "" {
 		if err := identity.EndSession(ctx, d.db, old); err != nil {
 			return a, err
@@ -79,14 +77,18 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, username, password 
 	if err != nil { // ErrRefused too: somebody changed the account just now
 		return a, err
 	}
-	http.SetCookie(w, d.cookie(token, 0))
+	http.SetCookie(w, d.cookie(d.name(), token, 0))
+	if browser, err = identity.KnowBrowser(ctx, d.db, a, browser, now); err != nil {
+		return a, err
+	}
+	http.SetCookie(w, d.cookie(identity.BrowserCookie(d.secure), browser, int(identity.BrowserLife/time.Second)))
 	return a, d.note(ctx, a, "session.start", place)
 }
 
 // Leave ends the session of a request, if it has one.
 func (d *Door) Leave(w http.ResponseWriter, r *http.Request) error {
 	token := d.token(r)
-	http.SetCookie(w, d.cookie("", -1))
+	http.SetCookie(w, d.cookie(d.name(), "", -1))
 	if token == "" {
 		return nil
 	}
@@ -169,9 +171,18 @@ func (d *Door) token(r *http.Request) string {
 	return c.Value
 }
 
-func (d *Door) cookie(token string, maxAge int) *http.Cookie {
+// browser is the token by which the browser is known again.
+func (d *Door) browser(r *http.Request) string {
+	c, err := r.Cookie(identity.BrowserCookie(d.secure))
+	if err != nil || len(c.Value) > 100 {
+		return ""
+	}
+	return c.Value
+}
+
+func (d *Door) cookie(name, token string, maxAge int) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure follows the configuration: a local run has no TLS
-		Name: d.name(), Value: token, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode,
+		Name: name, Value: token, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode,
 	}
 }
 
