@@ -3,6 +3,8 @@ package validation
 import (
 	"strconv"
 	"strings"
+
+	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
 
 // retype is what helps against everything that Excel made of a serial.
@@ -85,10 +87,14 @@ var places = map[string]string{
 	"purchase_order": "Salinan PO", "sam_function": "Fungsi SAM", "kind": "Jenis permohonan",
 }
 
-// Place says in words where a finding is: cells of the card list, or a field.
+// Place says in words where a finding is: cells of the card list, the first of
+// many, or a field.
 func (f Finding) Place() string {
 	if list, ok := strings.CutPrefix(f.Pointer, "daftar!"); ok {
 		sheet, cells, _ := strings.Cut(list, "!")
+		if len(f.Cells) > 0 {
+			cells = xlsx.Shortened(f.Cells) // the pointer has others between
+		}
 		return "Daftar kartu, lembar " + sheet + ", sel " + cells
 	}
 	parts := strings.Split(strings.TrimPrefix(f.Pointer, "/"), "/")

@@ -3,10 +3,12 @@ package api
 import (
 	"html/template"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
 	"dukcapil.go.id/sifilma/pkg/terbilang"
+	"dukcapil.go.id/sifilma/pkg/validation"
 )
 
 // field is one field of the form as its template shows it.
@@ -70,27 +72,15 @@ var fieldFuncs = template.FuncMap{
 	"ordinal":   func(i int) int { return i + 1 },
 	"functions": func() []string { return samFunctions },
 	"place":     func(pointer string) string { return "f-" + id(strings.Trim(pointer, "/")) },
-	"where": func(pointer string) string {
-		if cells, ok := strings.CutPrefix(pointer, "daftar!"); ok {
-			return "Daftar kartu, " + strings.Replace(cells, "!", " sel ", 1)
-		}
-		top, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
-		if name := fieldNames[top]; name != "" {
-			return name
-		}
-		return "Isian"
-	},
+	"advice":    validation.Advice,
 	// A link leads only to what the form has.
 	"inForm": func(pointer string) bool {
 		top, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
-		return fieldNames[top] != ""
+		return slices.Contains(pointedAt, top)
 	},
 }
 
-// fieldNames are the fields that findings point at.
-var fieldNames = map[string]string{
-	"card_count": "Jumlah Kartu SAM", "machine_type": "Jenis Mesin", "pks_number": "Nomor PKS", "lines": "Lembaga pengguna",
-	"purchase_orders": "Purchase order", "card_list": "Daftar kartu",
-}
+// pointedAt are the fields that findings point at.
+var pointedAt = []string{"card_count", "machine_type", "pks_number", "lines", "purchase_orders", "card_list"}
 
 var samFunctions = []string{"R", "Rekam", "Cetak"}
