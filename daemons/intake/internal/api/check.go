@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -67,8 +68,10 @@ func (a *API) check(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	defer d.Close()
 	out := checked{Errors: faults, Findings: []validation.Finding{}}
-	if out.Errors, err = a.refusals(ctx, out.Errors, d.Form, c, actor.Role, is, true); err != nil {
-		return err
+	if !d.Unread {
+		if out.Errors, err = a.refusals(ctx, out.Errors, d.Form, c, actor.Role, is, true); err != nil {
+			return err
+		}
 	}
 	if err := a.judge(ctx, &out, is, d); err != nil {
 		return err
@@ -91,20 +94,9 @@ func has(faults []web.FieldError, pointer string) bool {
 // writes the drop asks that himself, since it may be his own first try that used it.
 func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.Form, c identity.Client, role machine.Role,
 	is request.Request, reference bool) ([]web.FieldError, error) {
-	add := func(err error) error {
-		p := (*web.Problem)(nil)
-		if !errors.As(err, &p) {
-			return err
-		}
-		for _, e := range p.Errors {
-			if !has(faults, e.Pointer) {
-				faults = append(faults, e)
-			}
-		}
-		return nil
-	}
 	if !has(faults, "/machine_type") {
-		if err := add(a.known(ctx, f, role, is.ID == "")); err != nil {
+		var err error
+		if faults, err = added(faults, a.known(ctx, f, role, is.ID == "")); err != nil {
 			return nil, err
 		}
 	}
@@ -126,7 +118,35 @@ func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.F
 	if err != nil || !used {
 		return faults, err
 	}
-	return faults, add(a.refusal(ctx, request.ErrReferenceUsed, c, f))
+	return added(faults, a.refusal(ctx, request.ErrReferenceUsed, c, f))
+}
+
+// added adds the faults of a refusal where none is known yet; other errors stay.
+func added(faults []web.FieldError, refusal error) ([]web.FieldError, error) {
+	p := (*web.Problem)(nil)
+	if !errors.As(refusal, &p) {
+		return faults, refusal
+	}
+	for _, e := range p.Errors {
+		if !has(faults, e.Pointer) {
+			faults = append(faults, e)
+		}
+	}
+	return faults, nil
+}
+
+// idle says whether a finding says nothing beside the form's own faults: it is about
+// a field that has one, or compares with it.
+func idle(f validation.Finding, faults []web.FieldError) bool {
+	return slices.ContainsFunc(faults, func(e web.FieldError) bool {
+		switch f.Code {
+		case "lines_count":
+			return e.Pointer == "/card_count" || e.Pointer == "/lines" || strings.HasPrefix(e.Pointer, "/lines/")
+		case "machine_type_kind":
+			return e.Pointer == "/kind" || e.Pointer == f.Pointer
+		}
+		return e.Pointer == f.Pointer
+	})
 }
 
 // judge adds what the validator would find.
@@ -149,6 +169,10 @@ func (a *API) judge(ctx context.Context, out *checked, is request.Request, d *dr
 		n := len(list.Rows)
 		out.Cards = &n
 	}
+	if d.Unread { // the form says nothing that the list could be held against
+		out.Findings = append(out.Findings, list.Faults...)
+		return nil
+	}
 	is.Form = d.Form
 	if is.ID == "" {
 		is.ID = uuid.Nil.String() // no request has it, so that the serials of all are others'
@@ -158,7 +182,7 @@ func (a *API) judge(ctx context.Context, out *checked, is request.Request, d *dr
 		return err
 	}
 	for _, f := range found {
-		if !has(out.Errors, f.Pointer) { // the form's own fault says it already
+		if !idle(f, out.Errors) {
 			out.Findings = append(out.Findings, f)
 		}
 	}

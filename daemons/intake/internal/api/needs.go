@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/intake/internal/commit"
+	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -130,7 +131,9 @@ func (a *API) takeNeed(w http.ResponseWriter, r *http.Request, verb machine.Verb
 	if err != nil {
 		return err
 	}
-	d, err := a.drops.ReadNeed(ctx, r, fixed)
+	d, err := a.drops.ReadNeed(ctx, r, fixed, func(n *drop.Need, faults []web.FieldError) ([]web.FieldError, error) {
+		return added(faults, a.knownNeed(ctx, n.Form, fixed == nil))
+	})
 	if err != nil {
 		if p := (*web.Problem)(nil); errors.As(err, &p) && p.Status == http.StatusRequestEntityTooLarge {
 			w.Header().Set("Connection", "close") // the rest of the body is not wanted

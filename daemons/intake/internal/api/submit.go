@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/intake/internal/commit"
+	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -36,7 +37,7 @@ func applicant(c identity.Client) (machine.Actor, error) {
 
 // submit takes a new request: 202 with its Kode Tiket.
 func (a *API) submit(w http.ResponseWriter, r *http.Request) error {
-	return a.take(w, r, "POST /api/v1/requests", "", a.writer.Submit)
+	return a.take(w, r, "POST /api/v1/requests", request.Request{}, a.writer.Submit)
 }
 
 // resubmit takes the correction of a request that was returned, under the same
@@ -54,14 +55,14 @@ func (a *API) resubmit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.take(w, r, "resubmission of "+is.ID, is.Reference, func(ctx context.Context, e commit.Entry) (commit.Answer, error) {
+	return a.take(w, r, "resubmission of "+is.ID, is, func(ctx context.Context, e commit.Entry) (commit.Answer, error) {
 		return a.writer.Correct(ctx, e, is.ID, version)
 	})
 }
 
-// take reads a drop and has it written. Whoever asks again under the same
-// Idempotency-Key hears the same answer.
-func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReference string,
+// take reads a drop and has it written, as a correction of a request unless that is
+// empty. Whoever asks again under the same Idempotency-Key hears the same answer.
+func (a *API) take(w http.ResponseWriter, r *http.Request, target string, is request.Request,
 	write func(context.Context, commit.Entry) (commit.Answer, error)) (err error) {
 	result := "refused"
 	defer func() { a.counted.WithLabelValues(result).Inc() }()
@@ -74,7 +75,10 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 	if err != nil {
 		return err
 	}
-	d, err := a.drops.Read(ctx, r, clock.Today(a.office), fixedReference)
+	refuse := func(d *drop.Drop, faults []web.FieldError) ([]web.FieldError, error) {
+		return a.refusals(ctx, faults, d.Form, c, actor.Role, is, true)
+	}
+	d, err := a.drops.Read(ctx, r, clock.Today(a.office), is.Reference, refuse)
 	if err != nil {
 		if p := (*web.Problem)(nil); errors.As(err, &p) && p.Status == http.StatusRequestEntityTooLarge {
 			w.Header().Set("Connection", "close") // the rest of the body is not wanted
@@ -83,7 +87,7 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 	}
 	print, err := fingerprint(target, d.Form, d.Files)
 	if err == nil {
-		err = a.known(ctx, d.Form, actor.Role, fixedReference == "")
+		err = inFull(a.known(ctx, d.Form, actor.Role, is.ID == ""), d, refuse)
 	}
 	if err != nil {
 		d.Close()
@@ -106,6 +110,19 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target, fixedReferenc
 	w.Header().Set("Location", done.Location)
 	web.WriteJSON(w, r, done.Status, done.Body)
 	return nil
+}
+
+// inFull adds to a refusal whatever else stands against the drop.
+func inFull(refusal error, d *drop.Drop, more drop.More) error {
+	p := (*web.Problem)(nil)
+	if !errors.As(refusal, &p) {
+		return refusal
+	}
+	faults, err := more(d, p.Errors)
+	if err != nil {
+		return err
+	}
+	return web.Unprocessable(p.Detail, faults...)
 }
 
 // keyName is how the audit names the software that has a key.
