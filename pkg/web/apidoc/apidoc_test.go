@@ -72,7 +72,7 @@ func TestThePage(t *testing.T) {
 	require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
 	for _, text := range []string{
 		`lang="id"`, "Mulai di sini", "export INTAKE=http://example.com\n", `id="submitRequest"`, "<code>reference-used</code>",
-		"dengan cakupan request:write", "paling besar 3 MB", "5.000", "PSAM-2026-000123-8", "Terlalu banyak permintaan",
+		"dengan cakupan request:write", "paling besar 3 MB", "20.000", "PSAM-2026-000123-8", "Terlalu banyak permintaan",
 	} {
 		require.Contains(t, page, text)
 	}
