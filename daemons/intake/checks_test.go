@@ -174,6 +174,7 @@ func TestACheckSaysNothingThatRestsOnAFault(t *testing.T) {
 func TestARefusalNamesAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
+	o.pks(t)
 	require.Equal(t, http.StatusAccepted, o.send(t, drops, whole(t), "k-1").status)
 	p := whole(t)
 	p.form["machine_type"] = "tiada"

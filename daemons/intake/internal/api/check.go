@@ -144,6 +144,8 @@ func idle(f validation.Finding, faults []web.FieldError) bool {
 			return e.Pointer == "/card_count" || e.Pointer == "/lines" || strings.HasPrefix(e.Pointer, "/lines/")
 		case "machine_type_kind":
 			return e.Pointer == "/kind" || e.Pointer == f.Pointer
+		case "pks_not_in_force":
+			return e.Pointer == "/letter/date" || e.Pointer == f.Pointer
 		}
 		return e.Pointer == f.Pointer
 	})
