@@ -80,11 +80,12 @@ func capital(text string) string {
 	return text
 }
 
-// places are the fields of the form that findings point at.
+// places are the fields of the form that findings and refusals point at.
 var places = map[string]string{
 	"card_count": "Jumlah Kartu SAM", "machine_type": "Jenis Mesin", "pks_number": "Nomor PKS", "lines": "Lembaga pengguna",
 	"purchase_orders": "Purchase order", "card_list": "Daftar kartu", "letter": "Surat permohonan", "pks": "Salinan PKS",
-	"purchase_order": "Salinan PO", "sam_function": "Fungsi SAM", "kind": "Jenis permohonan",
+	"purchase_order": "Salinan PO", "sam_function": "Fungsi SAM", "kind": "Jenis permohonan", "reference": "No. Pengajuan",
+	"title": "Judul Pengajuan", "notes": "Catatan",
 }
 
 // Place says in words where a finding is: cells of the card list, the first of

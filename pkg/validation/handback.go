@@ -234,7 +234,7 @@ func pageOf(sheet, ticket string, submission int, found []Finding) xlsx.Page {
 	p := xlsx.Page{
 		Name: PageName, Title: pageTitle,
 		Lines: []string{
-			fmt.Sprintf("Permohonan %s, pengajuan ke-%d: %d kesalahan harus diperbaiki, %d peringatan perlu diperiksa.", ticket, submission, errs, len(found)-errs),
+			fmt.Sprintf("%s: %d kesalahan harus diperbaiki, %d peringatan perlu diperiksa.", judged(ticket, submission), errs, len(found)-errs),
 			"Sel yang bertanda pada lembar " + cardlist.Sheet + " memuat komentar dengan penjelasan. Klik tempatnya untuk menuju sel itu.",
 			"Perbaiki langsung pada berkas ini, simpan, lalu kirim ulang seluruhnya. Lembar ini dan tanda yang tersisa tidak perlu dihapus.",
 		},

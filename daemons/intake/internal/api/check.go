@@ -39,7 +39,8 @@ type checked struct {
 
 // check judges a drop by the rules of the intake and of the validator, and keeps
 // nothing of it. The parameter ticket names the returned request that the drop
-// would correct.
+// would correct. Whoever accepts a workbook gets the card list with its findings
+// marked in it, when it has some.
 func (a *API) check(w http.ResponseWriter, r *http.Request) (err error) {
 	result := "check_refused"
 	defer func() { a.counted.WithLabelValues(result).Inc() }()
@@ -81,9 +82,18 @@ func (a *API) check(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	out.Acceptable = len(out.Errors) == 0 && len(validation.Errors(out.Findings)) == 0
 	result = "checked"
+	w.Header().Set("Vary", "Accept")
+	if wantsWorkbook(r) {
+		if sent, err := a.sendMarked(w, r, is, d, out); sent || err != nil {
+			return err
+		}
+	}
 	web.WriteJSON(w, r, http.StatusOK, out)
 	return nil
 }
+
+// Markable says whether there is something to mark in the card list of this check.
+func (c checked) Markable() bool { return validation.Markable(c.Findings) }
 
 func has(faults []web.FieldError, pointer string) bool {
 	return slices.ContainsFunc(faults, func(f web.FieldError) bool { return f.Pointer == pointer })
@@ -153,8 +163,8 @@ func idle(f validation.Finding, faults []web.FieldError) bool {
 
 // judge adds what the validator would find.
 func (a *API) judge(ctx context.Context, out *checked, is request.Request, d *drop.Drop) error {
-	i := slices.IndexFunc(d.Files, func(f *drop.File) bool { return f.Kind == request.FileCardList })
-	if i < 0 || has(out.Errors, d.Files[i].Pointer) {
+	file := cardListOf(d)
+	if file == nil || has(out.Errors, file.Pointer) {
 		return nil
 	}
 	select {
@@ -163,7 +173,7 @@ func (a *API) judge(ctx context.Context, out *checked, is request.Request, d *dr
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	list, err := validation.ReadList(d.Files[i].Content(), d.Files[i].Size)
+	list, err := validation.ReadList(file.Content(), file.Size)
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,8 @@ type formPage struct {
 	Limits   drop.Limits
 	// Result is nil until the form was sent.
 	Result *checked
+	// Judged says that Result is the judgement of what was submitted before.
+	Judged bool
 	// Reason is why the request that is corrected was returned.
 	Reason string
 }
@@ -159,7 +161,7 @@ func (a *API) form(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		p.Result = &checked{Findings: found}
+		p.Result, p.Judged = &checked{Findings: found}, true
 		v, err := report.LoadID(r.Context(), a.db, is.ID, client(r.Context()).Account())
 		if err != nil {
 			return err
@@ -249,6 +251,12 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 		return err
 	}
 	out.Acceptable = len(out.Errors) == 0 && len(validation.Errors(out.Findings)) == 0
+	if typed["_do"] == "marked" {
+		if sent, err := a.sendMarked(w, r, is, d, out); sent || err != nil {
+			result = "page_checked"
+			return err
+		}
+	}
 	status := http.StatusOK
 	if !out.Acceptable {
 		status = http.StatusUnprocessableEntity

@@ -4,6 +4,7 @@
 for (const form of document.querySelectorAll("form")) {
   for (const note of document.querySelectorAll(".noscript")) note.hidden = true;
   form.addEventListener("submit", async (event) => {
+    if (event.submitter && event.submitter.value === "marked") return; // the browser saves the answer, and the page stays
     event.preventDefault();
     const buttons = form.querySelectorAll("button");
     const result = document.getElementById("hasil");
