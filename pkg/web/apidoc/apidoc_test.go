@@ -103,8 +103,12 @@ func TestAKnownAddressIsShown(t *testing.T) {
 	page := get(site(t, apidoc.Options{Server: "intake", PublicURL: "https://filma.example/masuk"}), "/api").Body.String()
 	require.Contains(t, page, "export INTAKE=https://filma.example/masuk\n")
 	page = get(site(t, apidoc.Options{Server: "portal", PublicURL: "https://filma.example/"}), "/api").Body.String()
-	require.Contains(t, page, "export INTAKE=https://sifilma.example/intake\n", "the portal does not know where the intake is")
+	require.Contains(t, page, "export INTAKE=https://sifilma.example/intake\n", "this portal does not know where the intake is")
 	require.Contains(t, page, "<code>https://filma.example</code>")
+	page = get(site(t, apidoc.Options{Server: "portal", PublicURL: "https://filma.example/",
+		Others: map[string]string{"intake": "https://masuk.filma.example/"}}), "/api").Body.String()
+	require.Contains(t, page, "export INTAKE=https://masuk.filma.example\n")
+	require.Contains(t, page, "<code>https://masuk.filma.example</code>")
 }
 
 func TestWhatCannotBeShownIsRefused(t *testing.T) {
