@@ -123,10 +123,11 @@ func (o *office) start(t *testing.T, db postgres.Config, settings []string) {
 	o.daemon = &harness.Daemon{Postgres: db, Rabbit: harness.NewVhost(t).Config("intake"),
 		More: strings.Join(settings, "\n")}
 	addr := make(chan string, 1)
-	o.signals = make(chan os.Signal, 2)
+	ends := make(chan os.Signal, 2) // this daemon's own, for a test may start a second one
+	o.signals = ends
 	code := o.daemon.Start(t, morning, func(args []string, log io.Writer, signals <-chan os.Signal) int {
-		go func() { o.signals <- <-signals }()
-		return daemon.Run("intake", args, io.Discard, log, o.signals, defaults, func(ctx context.Context, env *daemon.Env, cfg *Config) error {
+		go func() { ends <- <-signals }()
+		return daemon.Run("intake", args, io.Discard, log, ends, defaults, func(ctx context.Context, env *daemon.Env, cfg *Config) error {
 			o.router = env.Router
 			addr <- env.Addr()
 			err := wire(ctx, env, cfg)

@@ -323,9 +323,13 @@ func TestPeopleNameANeedOnThePage(t *testing.T) {
 	require.Contains(t, string(more.body), `<a href="#f-lines-0-quantity">Jumlah kartu melebihi yang diminta lembaga.`)
 	require.Zero(t, o.count(t, "request"))
 
-	sent := o.fillIn(t, pic, "/pengajuan", fill(t).with(map[string]string{"lines/2/need": " " + strings.ToLower(number), "_do": "submit"}))
+	form := fill(t).with(map[string]string{"lines/2/need": " " + strings.ToLower(number), "_do": "submit"})
+	sent := o.fillIn(t, pic, "/pengajuan", form)
 	require.Equal(t, http.StatusSeeOther, sent.status, string(sent.body))
 	require.Equal(t, need.Bundled, o.need(t, path, "lembaga").State)
+	repeated := o.fillIn(t, pic, "/pengajuan", form)
+	require.Equal(t, http.StatusSeeOther, repeated.status, "his own first try has it: %s", repeated.body)
+	require.Equal(t, sent.header.Get("Location"), repeated.header.Get("Location"))
 	taken := o.fillIn(t, pic, "/pengajuan", fill(t).with(map[string]string{"reference": "002", "lines/2/need": number}))
 	require.Contains(t, string(taken.body), `<a href="#f-lines-0-need">Permintaan ini sudah masuk permohonan lain.`)
 }

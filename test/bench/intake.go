@@ -1,26 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"mime/multipart"
 	"net/http"
-	"net/textproto"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
-	"dukcapil.go.id/sifilma/deploy/local"
-	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -45,9 +36,7 @@ type intakeBench struct {
 	db   *postgres.DB
 	keys []string
 	peak float64 // MB, the largest resident memory under the clients' load
-	// body is a drop around its No. Pengajuan.
-	head, tail  []byte
-	contentType string
+	drop parcel
 }
 
 // Further settings of the section api: the intake as delivered, and the same
@@ -69,7 +58,7 @@ func benchIntake(ctx context.Context, g *ground) (err error) {
 	if err := b.seed(ctx); err != nil {
 		return err
 	}
-	if err := b.compose(); err != nil {
+	if b.drop, err = newParcel(3, 0); err != nil {
 		return err
 	}
 	results, err := g.takeTurns(ctx, "intake",
@@ -105,78 +94,10 @@ func (b *intakeBench) seed(ctx context.Context) error {
 	})
 }
 
-// compose writes the drop that is sent again and again: a form, three small
-// papers, a list of three cards. Only the No. Pengajuan differs.
-func (b *intakeBench) compose() error {
-	const mark = "MARK-OF-REFERENCE"
-	form, err := json.Marshal(map[string]any{
-		"kind": "reader", "reference": mark, "title": "Personalisasi", "sam_function": "R", "card_count": 3,
-		"machine_type": "GSX-01", "pks_number": "PKS/1", "notes": "",
-		"letter": map[string]any{"sender": "PT Produsen Contoh", "post": "Direktur", "number": "12/DIR",
-			"date": time.Now().AddDate(0, 0, -2).Format(time.DateOnly), "subject": "Permohonan"},
-		"lines":           []any{map[string]any{"lembaga": "PT Bank Contoh", "quantity": 3, "remarks": ""}},
-		"purchase_orders": []any{map[string]any{"number": "PO-1", "from": "PT Bank Contoh", "to": "PT Produsen Contoh", "reader_count": 3}},
-	})
-	if err != nil {
-		return err
-	}
-	var cards []cardlist.Row
-	for i := range 3 {
-		cards = append(cards, cardlist.Row{Row: i + 1, Serial: fmt.Sprintf("SAM-%06d", i), ReaderSerial: fmt.Sprintf("R-%06d", i)})
-	}
-	var list bytes.Buffer
-	if err := cardlist.WriteSheet(&list, cards); err != nil {
-		return err
-	}
-	pdf := []byte("%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n" +
-		"3 0 obj<</Type/Page/Parent 2 0 R>>endobj\ntrailer<</Root 1 0 R>>\nstartxref\n9\n%%EOF\n")
-	var whole bytes.Buffer
-	w := multipart.NewWriter(&whole)
-	for _, p := range []struct {
-		name, file string
-		content    []byte
-	}{{"request", "", form}, {"letter", "surat.pdf", pdf}, {"purchase_order", "po.pdf", pdf}, {"pks", "pks.pdf", pdf}, {"card_list", "daftar.xlsx", list.Bytes()}} {
-		disposition := fmt.Sprintf("form-data; name=%q", p.name)
-		if p.file != "" {
-			disposition += fmt.Sprintf("; filename=%q", p.file)
-		}
-		part, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {disposition}})
-		if err != nil {
-			return err
-		}
-		if _, err := part.Write(p.content); err != nil {
-			return err
-		}
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	var found bool
-	b.head, b.tail, found = bytes.Cut(whole.Bytes(), []byte(mark))
-	b.contentType = w.FormDataContentType()
-	if !found {
-		return errors.New("the drop has no reference")
-	}
-	return nil
-}
-
 // with measures the intake under further settings.
 func (b *intakeBench) with(settings string) func(context.Context) (float64, error) {
 	return func(ctx context.Context) (rate float64, err error) {
-		ports, err := local.FreePorts(b.g.services.Postgres.Port+300, 1)
-		if err != nil {
-			return 0, err
-		}
-		addr := "127.0.0.1:" + strconv.Itoa(ports[0])
-		db, broker := b.g.postgresConfig(intakeName), b.g.rabbitConfig(intakeVhost, "intake")
-		path := filepath.Join(b.g.dir, "intake-bench.yaml")
-		if err := os.WriteFile(path, fmt.Appendf(nil,
-			"log_level: warn\nhttp: {addr: %q}\npostgres: {url: %q, password_file: %q}\nrabbit: {url: %q, password_file: %q}\n"+
-				"api: {rate_per_second: 1000000, rate_burst: 1000000%s}\n",
-			addr, db.URL, db.PasswordFile, broker.URL, broker.PasswordFile, settings), 0o600); err != nil {
-			return 0, err
-		}
-		d, err := b.g.launch(ctx, "intake", path, "http://"+addr, nil)
+		d, err := b.g.launchIntake(ctx, intakeName, intakeVhost, "rate_per_second: 1000000, rate_burst: 1000000"+settings)
 		if err != nil {
 			return 0, err
 		}
@@ -195,7 +116,7 @@ func (b *intakeBench) with(settings string) func(context.Context) (float64, erro
 // rush lets the clients send for a while and returns the accepted drops a
 // second, after it has found each of them in the database.
 func (b *intakeBench) rush(ctx context.Context, d *process) (float64, error) {
-	before, err := b.stored(ctx)
+	before, err := storedDrops(ctx, b.db)
 	if err != nil {
 		return 0, err
 	}
@@ -226,7 +147,7 @@ func (b *intakeBench) rush(ctx context.Context, d *process) (float64, error) {
 	daemon := familyTime(d.cmd.Process.Pid) - daemonBefore
 	b.g.spent().tell("intake", spentBefore, accepted)
 	fmt.Printf("note intake cpu_us_per_drop intake=%.0f (go above: the clients)\n", float64(daemon.Microseconds())/float64(max(accepted, 1)))
-	after, err := b.stored(ctx)
+	after, err := storedDrops(ctx, b.db)
 	if err != nil {
 		return 0, err
 	}
@@ -236,38 +157,10 @@ func (b *intakeBench) rush(ctx context.Context, d *process) (float64, error) {
 	return float64(accepted) / took.Seconds(), nil
 }
 
-// stored counts the requests that have all that a drop writes.
-func (b *intakeBench) stored(ctx context.Context) (n int, err error) {
-	err = b.db.Get(ctx, &n, `
-		SELECT count(*) FROM request r
-		WHERE EXISTS (SELECT FROM history h WHERE h.subject = r.id AND h.to_state = 'submitted')
-		  AND EXISTS (SELECT FROM outbox o WHERE o.subject = r.id)
-		  AND EXISTS (SELECT FROM audit a WHERE a.request_id = r.id)
-		  AND (SELECT count(*) FROM request_file f WHERE f.request_id = r.id) = 4`)
-	return n, err
-}
-
 func (b *intakeBench) send(ctx context.Context, client *http.Client, address, key string) error {
-	reference := strings.ToUpper(uuid.NewString()[:18])
-	body := bytes.Join([][]byte{b.head, b.tail}, []byte(reference))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/api/v1/requests", bytes.NewReader(body))
-	if err != nil {
-		return err
+	res, text, err := b.drop.send(ctx, client, address, key, strings.ToUpper(uuid.NewString()[:18]), uuid.NewString())
+	if err == nil && res.StatusCode != http.StatusAccepted {
+		err = fmt.Errorf("intake answered %s: %s", res.Status, text)
 	}
-	req.Header.Set("Authorization", "Bearer "+key)
-	req.Header.Set("Content-Type", b.contentType)
-	req.Header.Set("Idempotency-Key", uuid.NewString())
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("intake answered %s: %s", res.Status, text)
-	}
-	return nil
+	return err
 }

@@ -40,6 +40,7 @@ var benches = []struct {
 	{"hop", benchHop},
 	{"pipeline", benchPipeline},
 	{"intake", benchIntake},
+	{"crowd", benchCrowd},
 	{"validate", benchValidate},
 	{"start", benchStart},
 }

@@ -106,7 +106,7 @@ func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.F
 	is request.Request, reference bool) ([]web.FieldError, error) {
 	if !has(faults, "/machine_type") {
 		var err error
-		if faults, err = added(faults, a.known(ctx, f, role, is.ID == "")); err != nil {
+		if faults, err = added(faults, a.known(ctx, f, role, is.MachineType)); err != nil {
 			return nil, err
 		}
 	}

@@ -218,7 +218,7 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 	if _, err := uuid.Parse(typed["_key"]); err == nil {
 		p.Key = typed["_key"] // the same page sent again is the same request
 	}
-	if submit && len(out.Errors) == 0 {
+	if submit {
 		entry := commit.Entry{Client: c, Actor: actor, By: actor.Name, AccountID: account(ctx).ID, Key: p.Key, Drop: d, TraceParent: trace.From(ctx)}
 		form := d.Form
 		target, write := "POST /api/v1/requests", a.writer.Submit
@@ -230,19 +230,27 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 		if entry.Print, err = fingerprint(target, d.Form, d.Files); err != nil {
 			return err
 		}
-		kept = true // whoever writes it closes it
-		done, err := write(ctx, entry)
-		if err != nil {
-			return a.refusal(ctx, inWords(err), c, form)
+		var done commit.Answer
+		if len(out.Errors) == 0 {
+			kept = true // whoever writes it closes it
+			done, err = write(ctx, entry)
+		} else {
+			done, err = a.writer.Before(ctx, entry, errFaulty)
 		}
-		result = "page_accepted"
-		var told commit.Accepted
-		_ = json.Unmarshal(done.Body, &told) // of our own making
-		zerolog.Ctx(ctx).Info().Str("request", told.ID).Str("ticket", told.Ticket).Bool("replayed", done.Replayed).
-			Str("account", actor.Name).Msg("drop taken")
-		w.Header().Set("Location", "terkirim?tiket="+url.QueryEscape(told.Ticket)) // relative: a proxy may serve us below a path
-		w.WriteHeader(http.StatusSeeOther)
-		return nil
+		switch {
+		case errors.Is(err, errFaulty):
+		case err != nil:
+			return a.refusal(ctx, inWords(err), c, form)
+		default:
+			result = "page_accepted"
+			var told commit.Accepted
+			_ = json.Unmarshal(done.Body, &told) // of our own making
+			zerolog.Ctx(ctx).Info().Str("request", told.ID).Str("ticket", told.Ticket).Bool("replayed", done.Replayed).
+				Str("account", actor.Name).Msg("drop taken")
+			w.Header().Set("Location", "terkirim?tiket="+url.QueryEscape(told.Ticket)) // relative: a proxy may serve us below a path
+			w.WriteHeader(http.StatusSeeOther)
+			return nil
+		}
 	}
 	if err := returned(is); err != nil {
 		return err
@@ -265,6 +273,9 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 	a.render(w, r, status, formTitle(is), "form", p)
 	return nil
 }
+
+// errFaulty says that what a person submitted has faults, which the page shows.
+var errFaulty = errors.New("intake: the form has faults")
 
 // inWords says what errors of the writer mean on a page.
 func inWords(err error) error {

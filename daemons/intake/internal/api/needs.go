@@ -141,14 +141,18 @@ func (a *API) takeNeed(w http.ResponseWriter, r *http.Request, verb machine.Verb
 		return err
 	}
 	print, err := fingerprint(target, d.Form, d.Files)
-	if err == nil {
-		err = a.knownNeed(ctx, d.Form, fixed == nil)
-	}
 	if err != nil {
 		d.Close()
 		return err
 	}
-	done, err := write(ctx, commit.Entry{Client: c, Actor: actor, Key: key, Print: print, Drop: d.Drop, TraceParent: trace.From(ctx)}, d.Form)
+	entry := commit.Entry{Client: c, Actor: actor, Key: key, Print: print, Drop: d.Drop, TraceParent: trace.From(ctx)}
+	var done commit.Answer
+	if refusal := a.knownNeed(ctx, d.Form, fixed == nil); refusal != nil {
+		done, err = a.writer.Before(ctx, entry, refusal)
+		d.Close()
+	} else {
+		done, err = write(ctx, entry, d.Form)
+	}
 	if err != nil {
 		return needRefusal(err, d.Form)
 	}

@@ -86,15 +86,19 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target string, is req
 		return err
 	}
 	print, err := fingerprint(target, d.Form, d.Files)
-	if err == nil {
-		err = inFull(a.known(ctx, d.Form, actor.Role, is.ID == ""), d, refuse)
-	}
 	if err != nil {
 		d.Close()
 		return err
 	}
 	form := d.Form
-	done, err := write(ctx, commit.Entry{Client: c, Actor: actor, By: keyName(c), Key: key, Print: print, Drop: d, TraceParent: trace.From(ctx)})
+	entry := commit.Entry{Client: c, Actor: actor, By: keyName(c), Key: key, Print: print, Drop: d, TraceParent: trace.From(ctx)}
+	var done commit.Answer
+	if refusal := a.known(ctx, form, actor.Role, is.MachineType); refusal != nil {
+		done, err = a.writer.Before(ctx, entry, inFull(refusal, d, refuse))
+		d.Close()
+	} else {
+		done, err = write(ctx, entry)
+	}
 	if err != nil {
 		return a.refusal(ctx, err, c, form)
 	}
@@ -128,9 +132,10 @@ func inFull(refusal error, d *drop.Drop, more drop.More) error {
 // keyName is how the audit names the software that has a key.
 func keyName(c identity.Client) string { return "api-key:" + c.KeyID }
 
-// known checks the form against the master data, before anything is written. Only
-// a new request must name a machine type that is still in use.
-func (a *API) known(ctx context.Context, f request.Form, role machine.Role, fresh bool) error {
+// known checks the form against the master data, before anything is written. The
+// machine type has to be in use still, unless it is the one that the request to be
+// corrected has had all along; empty for a new request.
+func (a *API) known(ctx context.Context, f request.Form, role machine.Role, had string) error {
 	if role == request.Dinas && f.Kind == request.KindReader {
 		return web.Unprocessable("Ada isian yang perlu diperbaiki.", web.FieldError{
 			Pointer: "/kind", Code: "not_for_dinas", Detail: "Dinas hanya dapat mengajukan SAM Rekam Cetak (rekam_cetak).",
@@ -144,7 +149,7 @@ func (a *API) known(ctx context.Context, f request.Form, role machine.Role, fres
 		return unknownMachineType()
 	}
 	if err == nil && !m.Active {
-		if !fresh {
+		if f.MachineType == had {
 			return nil
 		}
 		return web.Unprocessable("Ada isian yang perlu diperbaiki.", web.FieldError{

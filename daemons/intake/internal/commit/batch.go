@@ -178,14 +178,14 @@ func (w *Writer) claim(ctx context.Context, tx *postgres.Tx, all []Entry) (free 
 }
 
 // answered returns what was answered under the keys before.
-func (w *Writer) answered(ctx context.Context, tx *postgres.Tx, all []Entry) (map[pair]given, error) {
+func (w *Writer) answered(ctx context.Context, rd postgres.Reader, all []Entry) (map[pair]given, error) {
 	clients, keys := columns(all, keyOf)
 	var rows []struct {
 		given
 		Client string `db:"client"`
 		Key    string `db:"key"`
 	}
-	if err := tx.Select(ctx, &rows, `
+	if err := rd.Select(ctx, &rows, `
 		SELECT i.client, i.key, i.status, i.location, i.body, i.fingerprint
 		FROM unnest($1::text[], $2::text[]) AS k (client, key) JOIN idempotency i ON i.client = k.client AND i.key = k.key`,
 		clients, keys); err != nil {

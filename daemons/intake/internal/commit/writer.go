@@ -126,6 +126,21 @@ func (w *Writer) Submit(ctx context.Context, e Entry) (Answer, error) {
 	return Answer{}, err
 }
 
+// Before answers a drop that may not be written: if it was written before, and what
+// it names has changed since, its client hears that answer, and otherwise the
+// refusal.
+func (w *Writer) Before(ctx context.Context, e Entry, refusal error) (Answer, error) {
+	before, err := w.answered(ctx, w.db, []Entry{e})
+	if err != nil {
+		return Answer{}, err
+	}
+	b, ok := before[keyOf(e)]
+	if !ok {
+		return Answer{}, refusal
+	}
+	return b.again(e.Print)
+}
+
 // Run writes what Submit brings until ctx ends, and then what is left.
 func (w *Writer) Run(ctx context.Context) error {
 	var all sync.WaitGroup
