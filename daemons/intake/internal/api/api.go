@@ -158,6 +158,8 @@ func (a *API) Mount(r chi.Router) {
 		r.Get("/api/v1/requests/{ticket}/history", web.Handle(a.history))
 		r.Get("/api/v1/requests/{ticket}/cards", web.Handle(a.cards))
 		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/requests/{ticket}/files/{id}", web.Handle(a.file))
+		r.Get("/api/v1/machine-types", web.Handle(a.listMachineTypes))
+		r.Get("/api/v1/pks", web.Handle(a.listPKS))
 		r.Get("/api/v1/needs", web.Handle(a.listNeeds))
 		r.Get("/api/v1/needs/{number}", web.Handle(a.showNeed))
 		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/needs/{number}/files/{id}", web.Handle(a.needFile))
