@@ -144,6 +144,7 @@ func (a *API) Mount(r chi.Router) {
 	r.With(web.Pages).Get("/", web.Handle(a.page))
 	r.Get("/intake.css", a.style)
 	r.Get("/intake.js", a.script)
+	r.Get("/favicon.ico", a.icon)
 	r.Group(func(r chi.Router) {
 		r.Use(web.Pages, a.person)
 		r.Get("/pengajuan", a.asPage(a.form))

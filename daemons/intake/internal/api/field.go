@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/validation"
 )
@@ -70,6 +71,7 @@ var fieldFuncs = template.FuncMap{
 	"at":        func(list string, i int, name string) string { return path.Join(list, strconv.Itoa(i), name) },
 	"rows":      func(n int) []struct{} { return make([]struct{}, n) },
 	"ordinal":   func(i int) int { return i + 1 },
+	"mostLines": func() int { return drop.MaxLines },
 	"functions": func() []string { return samFunctions },
 	"place":     func(pointer string) string { return "f-" + id(strings.Trim(pointer, "/")) },
 	"advice":    validation.Advice,
