@@ -13,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -109,6 +110,14 @@ func TestANeedOnItsWay(t *testing.T) {
 	p = ask("AKT-1")
 	p.form["quantity"] = 2
 	p.parts = append(p.parts, part{"list", "alat.xlsx", sheet(t, 2)})
+	require.NoError(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		in, err := institution.ByName(ctx, tx, "PT Produsen Contoh")
+		if err == nil { // the correction says what the request said
+			in.Name = "PT Produsen Contoh Indonesia"
+			_, err = institution.Change(ctx, tx, in)
+		}
+		return err
+	}))
 	require.Equal(t, http.StatusPreconditionFailed, o.send(t, path+"/resubmission", p, "k", o.as("lembaga", "If-Match", `"1"`)).status)
 	r := o.send(t, path+"/resubmission", p, "k", o.as("lembaga", "If-Match", `"2"`))
 	require.Equal(t, http.StatusOK, r.status, string(r.body))
@@ -151,8 +160,66 @@ func TestANeedOnItsWay(t *testing.T) {
 	gone := o.do(t, http.MethodPost, drops+"/"+dropped.Ticket+"/cancellation", nil, o.as("produsen", "If-Match", `"1"`))
 	require.Equal(t, http.StatusOK, gone.status, string(gone.body))
 	require.Equal(t, need.Approved, o.need(t, path, "lembaga").State)
-	require.Equal(t, http.StatusOK, o.moves(t, path, "cancellation", "lembaga", "").status)
-	require.Equal(t, http.StatusUnprocessableEntity, o.send(t, drops, bundling(t, "003", number), "d-3").status)
+	require.Equal(t, http.StatusConflict, o.moves(t, path, "cancellation", "lembaga", "").status, "a decision stands")
+}
+
+// puts has a lembaga change its request as it saw it in a version.
+func (o *office) puts(t *testing.T, path string, p *parcel, key, version string) reply {
+	t.Helper()
+	body, contentType := p.body(t)
+	return o.do(t, http.MethodPut, path, bytes.NewReader(body),
+		o.as("lembaga", "If-Match", `"`+version+`"`, "Idempotency-Key", key, "Content-Type", contentType))
+}
+
+func TestSoftwareEditsANeed(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	p := ask("AKT-1")
+	p.parts = append(p.parts, part{"list", "alat.xlsx", sheet(t, 2)})
+	wrong := o.send(t, needs, p, "k-1", o.as("lembaga"))
+	require.Equal(t, http.StatusUnprocessableEntity, wrong.status)
+	require.Equal(t, map[string]string{"/quantity": "card_count"}, wrong.pointers(), "3 are asked for, 2 are listed")
+	p.form["quantity"] = 2
+	made := o.send(t, needs, p, "k-1", o.as("lembaga"))
+	require.Equal(t, http.StatusCreated, made.status, string(made.body))
+	path := made.header.Get("Location")
+	require.Equal(t, 2, o.need(t, path, "produsen").ListRows)
+	var cards report.NeedCards
+	r := o.do(t, http.MethodGet, path+"/cards?limit=1", nil, o.as("produsen"))
+	require.NoError(t, json.Unmarshal(r.body, &cards))
+	require.Equal(t, 2, cards.Total)
+	require.Len(t, cards.Cards, 1)
+	require.Contains(t, r.header.Get("Link"), "after="+*cards.Next)
+	require.Equal(t, http.StatusBadRequest, o.do(t, http.MethodGet, path+"/cards?after=*", nil, o.as("produsen")).status)
+
+	change := ask("")
+	change.parts = nil
+	change.form["produsen"], change.form["title"] = "", "Judul lain"
+	require.Equal(t, map[string]string{"/list": "differs"}, o.puts(t, path, change, "e-1", "1").pointers(), "the list that stays is of 2")
+	change.form["quantity"] = 2
+	require.Equal(t, http.StatusPreconditionFailed, o.puts(t, path, change, "e-1", "7").status)
+	for range 2 { // the answer may have been lost
+		r = o.puts(t, path, change, "e-1", "1")
+		require.Equal(t, http.StatusOK, r.status, string(r.body))
+	}
+	require.Equal(t, "true", r.header.Get("Idempotency-Replayed"))
+	v := o.need(t, path, "produsen")
+	require.Equal(t, "Judul lain", v.Title)
+	require.Len(t, v.Files, 2)
+	require.EqualValues(t, 2, v.Version)
+	change.form["drop_list"] = true
+	require.Equal(t, http.StatusUnprocessableEntity, o.puts(t, path, change, "e-1", "2").status, "another content under the same key")
+	require.Equal(t, http.StatusOK, o.puts(t, path, change, "e-2", "2").status)
+	require.Zero(t, o.need(t, path, "produsen").ListRows)
+	require.Equal(t, map[string]string{"/drop_list": "not_used"}, func() map[string]string {
+		p := ask("AKT-9")
+		p.form["drop_list"] = true
+		return o.send(t, needs, p, "k-9", o.as("lembaga")).pointers()
+	}())
+	require.Equal(t, http.StatusOK, o.moves(t, path, "approval", "produsen", "").status)
+	late := o.puts(t, path, change, "e-3", "4")
+	require.Equal(t, http.StatusConflict, late.status)
+	require.Contains(t, string(late.body), "illegal-step")
 }
 
 func TestNeedsAreReadStrictly(t *testing.T) {
@@ -170,6 +237,7 @@ func TestNeedsAreReadStrictly(t *testing.T) {
 		"unknown produsen": {func(p *parcel) { p.form["produsen"] = "PT Bank Contoh" }, "/produsen", "unknown_value"},
 		"unknown machine":  {func(p *parcel) { p.form["machine_type"] = "x" }, "/machine_type", "unknown_value"},
 		"no quantity":      {func(p *parcel) { p.form["quantity"] = 0 }, "/quantity", "missing"},
+		"not a yes or no":  {func(p *parcel) { p.form["drop_list"] = "ya" }, "/drop_list", "wrong_type"},
 		"another field":    {func(p *parcel) { p.form["card_count"] = 1 }, "/card_count", "unknown_field"},
 	} {
 		p := ask("AKT-1")
@@ -203,7 +271,7 @@ func TestAnotherSeesNoNeed(t *testing.T) {
 			p := ask("AKT-1")
 			body, contentType := p.body(t)
 			header := o.as(who, "If-Match", `"2"`)
-			if strings.HasSuffix(route, "/resubmission") {
+			if strings.HasSuffix(route, "/resubmission") || method == http.MethodPut {
 				header["Content-Type"], header["Idempotency-Key"] = contentType, "x"
 			} else {
 				body = nil
@@ -213,7 +281,7 @@ func TestAnotherSeesNoNeed(t *testing.T) {
 		}
 		return nil
 	}))
-	require.Equal(t, 7, walked)
+	require.Equal(t, 9, walked)
 	for who, n := range map[string]int{"lembaga": 1, "produsen": 1, "other": 0, "dinas": 0} {
 		for query, want := range map[string]int{"": n, "?status=approved": n, "?status=on_progress": 0, "?search=akt-1": n, "?search=zzz": 0, "?state=approved&totals=true": n} {
 			var page report.NeedPage

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
+	"dukcapil.go.id/sifilma/pkg/filetype"
 )
 
 // Config is the portal's configuration; configs/portal.yaml explains it.
@@ -23,12 +25,23 @@ type Portal struct {
 	IntakeURL string `yaml:"intake_url"` // the intake as browsers see it, where requests are filled in; empty shows no link
 	Spool     string `yaml:"spool"`      // folder that scans pass through; empty for the system's
 	MaxScan   int64  `yaml:"max_scan"`   // bytes
+	// OneTime is how long a password for once can be used.
+	OneTime time.Duration `yaml:"one_time_password"`
 }
+
+// mostOneTime bounds how long a password that somebody else knows can lie about.
+const mostOneTime = 30 * 24 * time.Hour
 
 // Validate checks the section.
 func (p Portal) Validate() error {
 	if p.MaxScan < 1<<10 {
 		return errors.New("max_scan is too small")
+	}
+	if p.MaxScan > filetype.MaxBytes {
+		return fmt.Errorf("max_scan is %d, above %d (16 MB): larger scans cannot be looked at", p.MaxScan, filetype.MaxBytes)
+	}
+	if p.OneTime < time.Hour || p.OneTime > mostOneTime {
+		return errors.New("one_time_password must be between 1h and 720h")
 	}
 	if p.PublicURL == "" {
 		return nil
@@ -52,5 +65,5 @@ func (p Portal) origins() []string {
 func (p Portal) secure() bool { return strings.HasPrefix(p.PublicURL, "https://") }
 
 func defaults() Config {
-	return Config{Portal: Portal{MaxScan: 10 << 20}}
+	return Config{Portal: Portal{MaxScan: 10 << 20, OneTime: 72 * time.Hour}}
 }

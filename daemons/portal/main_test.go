@@ -46,6 +46,7 @@ func TestConfiguration(t *testing.T) {
 		"bad origin":  {`public_url: ""`, `public_url: "sifilma.example"`, "public_url"},
 		"a path":      {`public_url: ""`, `public_url: "https://sifilma.example/portal"`, "public_url"},
 		"tiny scans":  {"max_scan: 10485760", "max_scan: 10", "max_scan"},
+		"a long life": {"one_time_password: 72h", "one_time_password: 721h", "one_time_password"},
 		"no broker":   {"url: amqp://sifilma@127.0.0.1:5672/sifilma", `url: ""`, "rabbit: url is missing"},
 	} {
 		require.Contains(t, string(text), c.old, name)

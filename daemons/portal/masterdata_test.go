@@ -227,6 +227,12 @@ func TestPKSStopsNewWork(t *testing.T) {
 	o.want(200, &p, "kasubdit", http.MethodPost, at+"/reinstatement", map[string]any{"reason": "Pencabutan keliru"}, ifMatch(p.Version)...)
 	require.Equal(t, "in_force", p.Status)
 	require.Len(t, p.History, 1, "of two, the newer is in the transaction itself")
+
+	lembaga := v1 + "/institutions/" + o.lembaga()
+	o.want(200, nil, "operator", http.MethodPost, lembaga+"/deactivation", nil, ifMatch(1)...)
+	require.Contains(t, o.problem(409, "kasubdit", http.MethodPost, next+"/acceptance", nil, ifMatch(o.version(next))...).Detail,
+		"PT Bank Contoh Nusantara, lembaga pengguna pada PKS nomor “119/1/2026”, sudah dinonaktifkan.")
+	o.want(200, nil, "operator", http.MethodPost, lembaga+"/activation", nil, ifMatch(2)...)
 	change := map[string]any{"number": "119/2/2026", "institution_id": o.lembaga(), "valid_from": "2026-01-01", "valid_to": "2026-12-31"}
 	require.Equal(t, map[string]string{"/number": "in_use"}, codes(o.problem(422, "operator", http.MethodPut, at, change, ifMatch(p.Version)...)))
 	change["number"], change["valid_to"] = "119/1/2026", "2026-11-22"
@@ -239,6 +245,10 @@ func TestPKSStopsNewWork(t *testing.T) {
 	change["number"] = "119/3/2026"
 	o.want(201, &p, "operator", http.MethodPost, v1+"/pks", change)
 	require.Equal(t, map[string]string{"/number": "used"}, codes(o.problem(422, "operator", http.MethodPost, v1+"/pks", change)))
+	later := map[string]any{"number": "119/4/2026", "institution_id": o.lembaga(), "valid_from": "2027-01-01", "valid_to": "2027-12-31"}
+	o.want(201, &p, "operator", http.MethodPost, v1+"/pks", later)
+	o.want(200, &p, "operator", http.MethodPost, v1+"/pks/"+p.ID+"/withdrawal", body, ifMatch(p.Version)...)
+	require.Equal(t, "withdrawn", p.Status, "before it ever began")
 	change["institution_id"], change["valid_to"] = o.at.ID, "2025-01-01"
 	require.Equal(t, map[string]string{"/institution_id": "wrong_kind", "/valid_to": "before_start"},
 		codes(o.problem(422, "operator", http.MethodPost, v1+"/pks", change)))

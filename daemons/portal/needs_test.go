@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -20,6 +21,12 @@ import (
 // needForm makes the body of a lembaga's request; a letter that is nil is none.
 func needForm(t *testing.T, letter []byte, fields ...string) *form {
 	t.Helper()
+	return needFormWith(t, letter, nil, fields...)
+}
+
+// needFormWith is needForm with a list; nil is none.
+func needFormWith(t *testing.T, letter, list []byte, fields ...string) *form {
+	t.Helper()
 	f := &form{}
 	w := multipart.NewWriter(&f.body)
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -31,7 +38,13 @@ func needForm(t *testing.T, letter []byte, fields ...string) *form {
 		_, err = part.Write(letter)
 		require.NoError(t, err)
 	}
-	_, err := w.CreateFormFile("list", "") // as a browser sends a file that was not chosen
+	name := "" // as a browser sends a file that was not chosen
+	if list != nil {
+		name = "daftar alat.xlsx"
+	}
+	part, err := w.CreateFormFile("list", name)
+	require.NoError(t, err)
+	_, err = part.Write(list)
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
 	f.mediaType = w.FormDataContentType()
@@ -43,10 +56,13 @@ func needFields(reference string) []string {
 		"machine_type", "uji", "remarks", "Bandung"}
 }
 
+// keyed is a key that was never used.
+func keyed() []string { return []string{"Idempotency-Key", uuid.NewString()} }
+
 // asks makes a lembaga's request to the produsen.
 func (o *office) asks(reference string) (v report.Need) {
 	o.t.Helper()
-	o.want(201, &v, "lembaga", http.MethodPost, "/api/v1/needs", needForm(o.t, pdf, needFields(reference)...))
+	o.want(201, &v, "lembaga", http.MethodPost, "/api/v1/needs", needForm(o.t, pdf, needFields(reference)...), keyed()...)
 	return v
 }
 
@@ -55,13 +71,13 @@ func TestANeedThroughTheAPI(t *testing.T) {
 	o := newOffice(t)
 	v := o.asks("AKT-1")
 	path := "/api/v1/needs/" + v.Number
-	require.Equal(t, []machine.Verb{need.Cancel}, v.Offers)
+	require.Equal(t, []machine.Verb{need.Edit, need.Cancel}, v.Offers)
 	require.Equal(t, "reference-used", strings.TrimPrefix(
-		o.problem(409, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, pdf, needFields("AKT-1")...)).Type, "urn:sifilma:problem:"))
-	p := o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, nil, "quantity", "x"))
+		o.problem(409, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, pdf, needFields("AKT-1")...), keyed()...).Type, "urn:sifilma:problem:"))
+	p := o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, nil, "quantity", "x"), keyed()...)
 	require.Len(t, p.Errors, 6)
-	o.problem(403, "produsen", http.MethodPost, "/api/v1/needs", needForm(t, pdf, needFields("AKT-2")...))
-	o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, []byte("halo"), needFields("AKT-2")...))
+	o.problem(403, "produsen", http.MethodPost, "/api/v1/needs", needForm(t, pdf, needFields("AKT-2")...), keyed()...)
+	o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, []byte("halo"), needFields("AKT-2")...), keyed()...)
 
 	o.problem(428, "produsen", http.MethodPost, path+"/return", map[string]any{"reason": "x"})
 	o.problem(412, "produsen", http.MethodPost, path+"/return", map[string]any{"reason": "x"}, ifMatch(9)...)
@@ -93,11 +109,11 @@ func TestANeedThroughTheAPI(t *testing.T) {
 	o.want(200, &released, "lembaga", http.MethodGet, path, nil)
 	require.Equal(t, need.Approved, released.State)
 	require.Nil(t, released.Bundle)
-	o.want(200, nil, "lembaga", http.MethodPost, path+"/cancellation", nil, ifMatch(released.Version)...)
+	o.problem(409, "lembaga", http.MethodPost, path+"/cancellation", nil, ifMatch(released.Version)...)
 
 	for who, n := range map[string]int{"lembaga": 1, "produsen": 1, "operator": 1, foreigner: 0, otherLembaga: 0} {
 		var page report.NeedPage
-		o.want(200, &page, who, http.MethodGet, "/api/v1/needs?totals=true&status=rejected", nil)
+		o.want(200, &page, who, http.MethodGet, "/api/v1/needs?totals=true&status=approved", nil)
 		require.Len(t, page.Needs, n, who)
 		require.Equal(t, n, page.All, who)
 	}
@@ -134,9 +150,13 @@ func TestANeedThroughThePages(t *testing.T) {
 	o.want(303, nil, "produsen", http.MethodPost, path+"/kembalikan", at(1, "Jumlah+keliru."))
 	repair := o.want(200, nil, "lembaga", http.MethodGet, path, nil).Body.String()
 	require.Contains(t, repair, "Jumlah keliru.")
-	require.Contains(t, repair, "Ajukan kembali")
-	o.want(422, nil, "lembaga", http.MethodPost, path+"/perbaiki", needForm(t, nil, "versi", "2", "title", "x", "quantity", "1", "machine_type", "uji"))
-	w := o.want(303, nil, "lembaga", http.MethodPost, path+"/perbaiki", needForm(t, pdf, "versi", "2", "title", "x", "quantity", "2", "machine_type", "uji"))
+	require.Contains(t, repair, `href="`+path+`/ubah">Perbaiki dan ajukan kembali`)
+	fields := o.want(200, nil, "lembaga", http.MethodGet, path+"/ubah", nil).Body.String()
+	for _, text := range []string{"Data Permintaan", "Jumlah keliru.", `value="Perso reader cabang"`, "Ajukan kembali", "surat.pdf"} {
+		require.Contains(t, fields, text)
+	}
+	o.want(422, nil, "lembaga", http.MethodPost, path+"/ubah", needForm(t, nil, "versi", "2", "title", "", "quantity", "1", "machine_type", "uji"))
+	w := o.want(303, nil, "lembaga", http.MethodPost, path+"/ubah", needForm(t, nil, "versi", "2", "title", "x", "quantity", "2", "machine_type", "uji"))
 	require.Equal(t, path+"?sudah=diajukan", w.Header().Get("Location"))
 	o.want(303, nil, "produsen", http.MethodPost, path+"/setujui", at(3, ""))
 	done := o.want(200, nil, "produsen", http.MethodGet, path, nil).Body.String()

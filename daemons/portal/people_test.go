@@ -17,6 +17,7 @@ type personAnswer struct {
 	ID, Username, Name, Role, Password string
 	Active                             bool
 	Version                            int64
+	Expires                            *time.Time `json:"password_expires_at"`
 }
 
 func problemCode(t string) string { return t[len("urn:sifilma:problem:"):] }
@@ -29,6 +30,16 @@ func newWords(old, chosen string) map[string]string {
 func (o *office) signIn(as, username, secret string) {
 	o.t.Helper()
 	o.cookies[as] = o.want(204, nil, "", http.MethodPost, v1+"/session", login(username, secret)).Result().Cookies()[0]
+}
+
+// signInAgain opens a session for somebody whose last one has ended.
+func (o *office) signInAgain(username string) {
+	o.t.Helper()
+	var a identity.Account
+	require.NoError(o.t, o.db.Get(o.t.Context(), &a, `SELECT id, version FROM account WHERE username = $1`, username))
+	token, err := identity.StartSession(o.t.Context(), o.db, a, o.machine.Now())
+	require.NoError(o.t, err)
+	o.cookies[username].Value = token
 }
 
 func TestAccountsAreLookedAfter(t *testing.T) {
@@ -87,6 +98,52 @@ func TestAccountsAreLookedAfter(t *testing.T) {
 	require.Len(t, list.Accounts, 1)
 	require.Equal(t, "produsen", list.Accounts[0].Username)
 	o.problem(400, "operator", http.MethodGet, v1+"/accounts?role=raja", nil)
+}
+
+// A password for once that lies about too long opens nothing; a new one does.
+func TestOneTimePasswordsExpire(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	var p personAnswer
+	o.want(201, &p, "operator", http.MethodPost, v1+"/accounts", map[string]any{"username": "pic-baru", "name": "PIC Baru", "role": "produsen", "institution_id": o.at.ID})
+	at := v1 + "/accounts/" + p.ID
+	require.Equal(t, morning.Add(72*time.Hour), p.Expires.UTC())
+	o.machine.Advance(72*time.Hour - time.Minute)
+	o.signIn("baru", "pic-baru", p.Password)
+	o.machine.Advance(time.Minute)
+	o.signInAgain("operator")
+	o.signInAgain("kasubdit")
+
+	code := func(secret string) string {
+		return problemCode(o.problem(401, "", http.MethodPost, v1+"/session", login("pic-baru", secret)).Type)
+	}
+	require.Equal(t, "login-refused", code("bukan ini"), "it is told to whoever has it only")
+	require.Equal(t, "password-expired", code(p.Password))
+	d, _ := o.post(422, "", "/masuk", "username", "pic-baru", "password", p.Password)
+	require.Contains(t, d.text, "sudah kedaluwarsa. Mintalah kata sandi sekali masuk yang baru kepada Operator KI")
+	require.Equal(t, map[string]string{"/old_password": "expired"}, codes(o.problem(422, "baru", http.MethodPost, v1+"/me/password", newWords(p.Password, password))))
+	for range identity.MaxFailures { // its owner locks nothing
+		require.Equal(t, "password-expired", code(p.Password))
+	}
+	require.Contains(t, o.page(200, "operator", "/data-induk/akun?cari=pic-baru").text, "Kata sandi kedaluwarsa")
+	require.Contains(t, o.page(200, "operator", "/data-induk/akun/"+p.ID).text, "kedaluwarsa sejak 26 November 2026")
+
+	old := p.Password
+	o.want(200, &p, "operator", http.MethodPost, at+"/password-reset", nil, ifMatch(p.Version)...)
+	require.Equal(t, "login-refused", code(old))
+	o.signIn("baru", "pic-baru", p.Password)
+	o.want(204, nil, "baru", http.MethodPost, v1+"/me/password", newWords(p.Password, password))
+	o.want(200, &p, "operator", http.MethodGet, at, nil)
+	require.Nil(t, p.Expires)
+	o.machine.Advance(1000 * time.Hour)
+	o.signIn("baru", "pic-baru", password)
+
+	// Nor does it open anything for somebody who is shut out.
+	o.signInAgain("operator")
+	o.want(200, &p, "operator", http.MethodPost, at+"/password-reset", nil, ifMatch(p.Version)...)
+	o.want(200, &p, "operator", http.MethodPost, at+"/deactivation", nil, ifMatch(p.Version)...)
+	o.machine.Advance(73 * time.Hour)
+	require.Equal(t, "login-refused", code(p.Password))
 }
 
 func TestNobodyShutsTheOfficeOut(t *testing.T) {

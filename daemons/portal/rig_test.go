@@ -61,7 +61,7 @@ func newOffice(t *testing.T) *office {
 		cookies: map[string]*http.Cookie{}, router: web.NewRouter(web.Options{Log: zerolog.Nop(), MaxBody: 256 << 10}),
 	}
 	require.NoError(t, machine.Sync(t.Context(), o.db, append([]*machine.Table{need.Machine}, report.Machines...)...))
-	require.NoError(t, mount(o.router, Portal{MaxScan: 64 << 10, Spool: t.TempDir()}, database.Open(t, "sifilma_portal"), o.clock, o.machine))
+	require.NoError(t, mount(o.router, Portal{MaxScan: 64 << 10, OneTime: 72 * time.Hour, Spool: t.TempDir()}, database.Open(t, "sifilma_portal"), o.clock, o.machine))
 	contract.Routes(t, "portal", o.router)
 	o.seed()
 	return o

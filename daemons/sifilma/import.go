@@ -18,7 +18,8 @@ dipakai, dari XLSX atau CSV (koma atau titik koma, UTF-8). Kolom dikenal dari ke
   No. Seri Kartu SAM, No. PCID, No. Manifest Kartu SAM, No. Seri Reader, No. UID Chip (sedikitnya satu),
   Produsen, Lembaga Pengguna, Tanggal Terbit, Keterangan (boleh tidak ada).
 Satu berkas masuk seluruhnya atau tidak sama sekali. Baris yang sudah ada dibiarkan, jadi perintah ini boleh
-diulang. Isi register tidak dapat diubah atau dihapus: jalankan dengan -dry-run lebih dahulu.
+diulang. Isi register tidak diubah oleh impor: jalankan dengan -dry-run lebih dahulu; baris yang salah dikoreksi
+dengan sifilma correct. Kantor boleh tetap bekerja selama impor.
 
 `
 

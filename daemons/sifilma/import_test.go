@@ -124,3 +124,27 @@ func TestImportKilled(t *testing.T) {
 		})
 	}
 }
+
+func TestCorrectCommand(t *testing.T) {
+	t.Parallel()
+	database := harness.NewDatabase(t)
+	db, config := database.Open(t, ""), database.Config(t, "")
+	at := []string{"-url", config.URL, "-password-file", config.PasswordFile, "-by", "petugas"}
+	out, err := sifilma(t, append(append([]string{"import"}, at...), oldList(t, 2))...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	correct := append(append([]string{"correct"}, at...), "-reason", "salah salin", "-entry", "seri=SAM000001")
+	out, err = sifilma(t, append(correct, "seri=SAM900001")...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	_, code, found := strings.Cut(strings.TrimSpace(string(out)), "-confirm ")
+	require.True(t, found, string(out))
+	require.Equal(t, 2, entries(t, db))
+	out, err = sifilma(t, append(correct, "-confirm", code, "seri=SAM900001")...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Equal(t, 3, entries(t, db))
+	out, err = sifilma(t, append(correct, "-withdraw")...).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "tidak ada baris register yang berlaku dengan seri=SAM000001")
+	out, err = sifilma(t, "correct", "-h").CombinedOutput()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "seri, pcid, manifest, reader, chip")
+}

@@ -34,6 +34,7 @@ func dispatch(ctx context.Context, args []string) int {
 		{"keys", "membuat kunci personalisasi di dalam token HSM", runKeys},
 		{"user", "membuat akun atau mengganti kata sandinya", runUser},
 		{"import", "memasukkan register lama (XLSX atau CSV) sebelum hari pertama", runImport},
+		{"correct", "mengoreksi atau menarik baris register lama yang salah", runCorrect},
 		{"restored", "menyatakan bahwa basis data dipulihkan dari cadangan, sebelum daemon dijalankan", runRestored},
 		{"states", "menggambar diagram keadaan dari tabel (Mermaid)", runStates},
 		{"sweep", "", runSweep},

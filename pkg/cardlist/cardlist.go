@@ -89,9 +89,9 @@ func InUse(ctx context.Context, r postgres.Reader, requestID string, serials, re
 		FROM live_reader l LEFT JOIN card c ON c.id = l.card_id
 		WHERE l.reader_serial = ANY ($3) AND l.request_id <> $1
 		UNION ALL
-		SELECT e.serial, '', true FROM register_entry e WHERE e.serial = ANY ($2)
+		SELECT e.serial, '', true FROM register_standing e WHERE e.serial = ANY ($2)
 		UNION ALL
-		SELECT '', e.reader_serial, true FROM register_entry e WHERE e.reader_serial = ANY ($3)`,
+		SELECT '', e.reader_serial, true FROM register_standing e WHERE e.reader_serial = ANY ($3)`,
 		requestID, pq.Array(serials), pq.Array(readers))
 	if err != nil {
 		return nil, fmt.Errorf("cardlist: comparing serials: %w", err)
@@ -136,7 +136,7 @@ func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO live_serial (serial, request_id, card_id)
 		SELECT serial, request_id, id FROM listed_card l
-		WHERE request_id = $1 AND NOT EXISTS (SELECT FROM register_entry e WHERE e.serial = l.serial) ORDER BY serial
+		WHERE request_id = $1 AND NOT EXISTS (SELECT FROM register_standing e WHERE e.serial = l.serial) ORDER BY serial
 		ON CONFLICT (serial) DO NOTHING`, requestID); err != nil {
 		return nil, fmt.Errorf("cardlist: taking serials: %w", err)
 	}
@@ -144,20 +144,20 @@ func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (
 		INSERT INTO live_reader (reader_serial, request_id, card_id)
 		SELECT reader_serial, request_id, id FROM listed_card l
 		WHERE request_id = $1 AND reader_serial <> ''
-		  AND NOT EXISTS (SELECT FROM register_entry e WHERE e.reader_serial = l.reader_serial) ORDER BY reader_serial
+		  AND NOT EXISTS (SELECT FROM register_standing e WHERE e.reader_serial = l.reader_serial) ORDER BY reader_serial
 		ON CONFLICT (reader_serial) DO NOTHING`, requestID); err != nil {
 		return nil, fmt.Errorf("cardlist: taking serials of readers: %w", err)
 	}
 	if err := tx.Select(ctx, &taken, `
 		SELECT serial, reader_serial, personalised FROM (
 			SELECT l.row, l.serial, '' AS reader_serial,
-			       EXISTS (SELECT FROM register_entry e WHERE e.serial = l.serial) OR coalesce(c.state = 'clear', false) AS personalised
+			       EXISTS (SELECT FROM register_standing e WHERE e.serial = l.serial) OR coalesce(c.state = 'clear', false) AS personalised
 			FROM listed_card l LEFT JOIN live_serial own ON own.card_id = l.id
 			LEFT JOIN live_serial other ON other.serial = l.serial LEFT JOIN card c ON c.id = other.card_id
 			WHERE l.request_id = $1 AND own.serial IS NULL
 			UNION ALL
 			SELECT l.row, '', l.reader_serial,
-			       EXISTS (SELECT FROM register_entry e WHERE e.reader_serial = l.reader_serial) OR coalesce(c.state = 'clear', false)
+			       EXISTS (SELECT FROM register_standing e WHERE e.reader_serial = l.reader_serial) OR coalesce(c.state = 'clear', false)
 			FROM listed_card l LEFT JOIN live_reader own ON own.card_id = l.id
 			LEFT JOIN live_reader other ON other.reader_serial = l.reader_serial LEFT JOIN card c ON c.id = other.card_id
 			WHERE l.request_id = $1 AND l.reader_serial <> '' AND own.reader_serial IS NULL
@@ -237,7 +237,7 @@ func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, seri
 	}
 	n, err = tx.Exec(ctx, `
 		INSERT INTO live_serial (serial, request_id, card_id)
-		SELECT $1::text, $2, $3 WHERE NOT EXISTS (SELECT FROM register_entry WHERE serial = $1)
+		SELECT $1::text, $2, $3 WHERE NOT EXISTS (SELECT FROM register_standing WHERE serial = $1)
 		ON CONFLICT (serial) DO NOTHING`, serial, requestID, id.String())
 	if err != nil {
 		return "", fmt.Errorf("cardlist: taking serial: %w", err)

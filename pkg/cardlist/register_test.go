@@ -98,7 +98,12 @@ func TestAListAndAnImportAtOnce(t *testing.T) {
 					}, 30*time.Second, 10*time.Millisecond, "the second one waits for the first")
 					return nil
 				})
-				require.NoError(t, <-done)
+				err := <-done
+				if !importFirst { // it had compared already, so it is told and looks again
+					require.ErrorIs(t, err, register.ErrTaken)
+					err = o.db.InTx(t.Context(), load)
+				}
+				require.NoError(t, err)
 				if importFirst {
 					require.Empty(t, compared.Clashes)
 					require.Len(t, taken, 1)
@@ -112,4 +117,68 @@ func TestAListAndAnImportAtOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestACorrectedNumberIsFree: what a wrong row held can be asked for again, and what
+// the office has does not come in by a correction.
+func TestACorrectedNumberIsFree(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	registertest.Put(t, o.db, register.Entry{Row: 1, Serial: "SAM-0001", ReaderSerial: "R-SAM-0001"}, register.Entry{Row: 2, Serial: "SAM-0009"})
+	correct := func(serial string, to *register.Entry) error {
+		of, err := register.Find(t.Context(), o.db, register.Serial, serial)
+		require.NoError(t, err)
+		return o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			return register.Correct(ctx, tx, register.Correction{Of: of, To: to, Reason: "salah", By: "uji", At: registertest.At})
+		})
+	}
+	require.NoError(t, correct("SAM-0001", nil))
+	a := o.request(t)
+	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
+		taken, err := cardlist.Store(ctx, tx, a.ID, rows("SAM-0001"))
+		require.Empty(t, taken)
+		return err
+	})
+	var clash *register.ClashError
+	require.ErrorAs(t, correct("SAM-0009", &register.Entry{Serial: "SAM-0001"}), &clash)
+	require.Len(t, clash.Clashes, 1)
+	require.Equal(t, register.Live, clash.Clashes[0].Kind)
+	require.Equal(t, a.Ticket, clash.Clashes[0].Other)
+}
+
+// TestTheOfficeGoesOnWhileAListIsCompared: lists are stored until an import is
+// written, which waits for those who are at it, but not for ever.
+func TestTheOfficeGoesOnWhileAListIsCompared(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	a, b := o.request(t), o.request(t)
+	var first error
+	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
+		in, err := register.Begin(ctx, tx)
+		require.NoError(t, err)
+		require.NoError(t, in.Add(ctx, []register.Entry{{Row: 1, Serial: "SAM-0009"}}))
+		require.NoError(t, in.Hold(ctx))
+		c, err := in.Compare(ctx)
+		require.NoError(t, err)
+		require.Empty(t, c.Clashes)
+		first = o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := cardlist.Store(ctx, tx, a.ID, rows("SAM-0001"))
+			return err
+		})
+		_, err = in.Store(ctx, registertest.Source("register-lama.xlsx", "uji"))
+		return err
+	})
+	require.NoError(t, first)
+
+	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := cardlist.Store(ctx, tx, b.ID, rows("SAM-0002")); err != nil {
+			return err
+		}
+		err := o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := importing(ctx, tx, register.Entry{Row: 1, Serial: "SAM-0010"})
+			return err
+		})
+		require.ErrorIs(t, err, register.ErrBusy)
+		return nil
+	})
 }

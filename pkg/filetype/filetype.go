@@ -62,6 +62,7 @@ const (
 	NoPages     Code = "no_pages"    // a PDF without a page
 	Dimensions  Code = "dimensions"  // a picture of no size, or too large to be a paper
 	Unsupported Code = "unsupported" // a JPEG coded in a way that hardly any program reads
+	TooMuch     Code = "too_much"    // the files of a drop cost too much together; see Work
 )
 
 // Limits of a picture. A page of F4 scanned at 600 dpi has 39.6 million pixels.
@@ -70,8 +71,9 @@ const (
 	MaxPixels = 40_000_000 // pixels of the whole
 )
 
-// maxBytes bounds the file that Check holds in memory.
-const maxBytes = 16 << 20
+// MaxBytes is the largest file that Check looks at, which it holds in memory: a
+// daemon whose configuration lets larger ones in could not say what they are.
+const MaxBytes = 16 << 20
 
 // Error is a refused file.
 type Error struct {
@@ -118,11 +120,15 @@ var files = sync.Pool{New: func() any { return new([]byte) }}
 // It holds the file in memory, besides a few MB at most: callers bound how many
 // checks run at a time.
 func Check(r io.ReaderAt, size int64, allowed ...Kind) (Kind, error) {
+	return NewWork().Check(r, size, allowed...)
+}
+
+func (w *Work) check(r io.ReaderAt, size int64, allowed []Kind) (Kind, error) {
 	if size == 0 {
 		return "", &Error{Code: Empty, Allowed: allowed}
 	}
-	if size > maxBytes {
-		return "", fmt.Errorf("filetype: a file of %d bytes, at most %d are looked at", size, maxBytes)
+	if size > MaxBytes {
+		return "", fmt.Errorf("filetype: a file of %d bytes, at most %d are looked at", size, MaxBytes)
 	}
 	held := files.Get().(*[]byte)
 	defer files.Put(held)
@@ -140,11 +146,11 @@ func Check(r io.ReaderAt, size int64, allowed ...Kind) (Kind, error) {
 	var err error
 	switch kind {
 	case PDF:
-		err = checkPDF(b)
+		err = checkPDF(b, w)
 	case JPEG:
-		err = checkJPEG(b)
+		err = checkJPEG(b, w)
 	case PNG:
-		err = checkPNG(b)
+		err = checkPNG(b, w)
 	}
 	var f *fault
 	if errors.As(err, &f) {

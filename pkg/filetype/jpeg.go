@@ -34,6 +34,7 @@ type jpegPicture struct {
 	restart       int // MCUs between restart markers, 0 without
 	tables        [2][4]*huffman
 	visits        int // blocks that may still be visited
+	work          *Work
 }
 
 // jpegPart is a component.
@@ -49,8 +50,8 @@ type jpegPart struct {
 // about ten scans, a bomb hundreds.
 const maxVisits = 24
 
-func checkJPEG(b []byte) error {
-	p := &jpegPicture{b: b, at: 2}
+func checkJPEG(b []byte, work *Work) error {
+	p := &jpegPicture{b: b, at: 2, work: work}
 	for {
 		marker, err := p.marker()
 		if err != nil {

@@ -123,6 +123,9 @@ func (p *jpegPicture) scan(body []byte) error {
 				if p.visits--; p.visits < 0 {
 					return damaged("too many scans")
 				}
+				if !p.work.spend(visitCost) {
+					return errTooMuch
+				}
 				at := (y*v+j/h)*c.stride + x*h + j%h
 				if !reader.block(i, c, at) {
 					return damaged("ends in block %d of a scan", mcu)

@@ -106,6 +106,9 @@ func (e *Error) Sentence(what string) string {
 	case Dimensions:
 		return "Ukuran gambar " + what + " tidak wajar. Kirim gambar dengan lebar dan tinggi paling besar " + strconv.Itoa(MaxSide) +
 			" piksel dan paling banyak " + strconv.Itoa(MaxPixels/1_000_000) + " juta piksel, misalnya hasil pindai 300 dpi."
+	case TooMuch:
+		return file + " tidak diperiksa: berkas-berkas dalam kiriman ini bersama-sama terlalu besar setelah dibuka. " +
+			"Pindai ulang dengan resolusi 300 dpi, hitam putih atau abu-abu, lalu kirim lagi."
 	case Unsupported:
 		return "Gambar " + what + " memakai jenis JPG yang tidak dapat dibaca. Simpan ulang sebagai JPG biasa, PNG, atau PDF, lalu kirim lagi."
 	}

@@ -15,7 +15,7 @@ const (
 // objects, the trailer, the catalog, and down the tree to every page. Where the
 // table is wrong, as in files that a scanner or gateway has touched, the objects
 // are looked for, as viewers do.
-func checkPDF(b []byte) error {
+func checkPDF(b []byte, work *Work) error {
 	end := bytes.TrimRight(b, "\x00 \t\r\n")
 	tail := end[max(0, len(end)-tailWithin):]
 	last := bytes.LastIndex(tail, []byte("%%EOF"))
@@ -31,7 +31,7 @@ func checkPDF(b []byte) error {
 	if start < 0 || len(end)-len(tail)+last-start > tailWithin {
 		return damaged("no start of the table of objects")
 	}
-	p := newPDFFile(b[:len(end)])
+	p := newPDFFile(b[:len(end)], work)
 	number := pdfReader{b: b, at: start + len("startxref")}
 	from, ok := number.count()
 	if ok && p.readTables(from) {
@@ -40,7 +40,7 @@ func checkPDF(b []byte) error {
 			return p.judge(pages, err)
 		}
 	}
-	p = newPDFFile(b[:len(end)])
+	p = newPDFFile(b[:len(end)], work)
 	if err := p.rebuild(); err != nil {
 		return p.judge(0, err)
 	}

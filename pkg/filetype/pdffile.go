@@ -28,8 +28,9 @@ type pdfFile struct {
 	trailer pdfDict
 	rebuilt bool
 
-	unpacked, read int // bytes so far
-	work           *pdfWork
+	unpacked, read int      // bytes so far
+	work           *pdfWork // of this file
+	drop           *Work    // of all files of the drop
 	kept           map[int]*pdfBundle
 	order          []int
 	nested         int // streams that are being unpacked
@@ -48,8 +49,8 @@ type pdfBundle struct {
 	at map[int]int
 }
 
-func newPDFFile(b []byte) *pdfFile {
-	return &pdfFile{b: b, shift: max(0, bytes.Index(b[:min(len(b), headerWithin)], []byte("%PDF-"))), table: map[int]pdfPlace{}, kept: map[int]*pdfBundle{}, work: &pdfWork{workAtLeast + workPerByte*len(b)}}
+func newPDFFile(b []byte, drop *Work) *pdfFile {
+	return &pdfFile{b: b, drop: drop, shift: max(0, bytes.Index(b[:min(len(b), headerWithin)], []byte("%PDF-"))), table: map[int]pdfPlace{}, kept: map[int]*pdfBundle{}, work: &pdfWork{workAtLeast + workPerByte*len(b)}}
 }
 
 // from reads from an offset of the file.
@@ -386,7 +387,7 @@ func (p *pdfFile) stream(d pdfDict, r *pdfReader) ([]byte, error) {
 	most := min(maxStream, maxUnpacked-p.unpacked)
 	// What comes before an error is used, as viewers do.
 	out, err := io.ReadAll(io.LimitReader(unpacked, int64(most)+1))
-	if p.unpacked += len(out); len(out) > most {
+	if p.unpacked += len(out); len(out) > most || !p.drop.spend(len(raw)+len(out)) {
 		return nil, &exhaustedError{"streams"}
 	}
 	if len(out) == 0 && err != nil {

@@ -21,7 +21,7 @@ var pngChannels = map[byte]int{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 // checkPNG wants every chunk whole and exactly as many bytes of pixels as the
 // header promises. The pixels are unpacked piece by piece and dropped.
-func checkPNG(b []byte) error {
+func checkPNG(b []byte, work *Work) error {
 	chunks := &pngChunks{rest: b[len(pngSignature):]}
 	name, header, err := chunks.next()
 	if err != nil {
@@ -56,7 +56,7 @@ func checkPNG(b []byte) error {
 	buf := rows.Get().(*[32 << 10]byte)
 	defer rows.Put(buf)
 	for _, p := range passes {
-		if err := p.read(unpacked, buf[:]); err != nil {
+		if err := p.read(unpacked, buf[:], work); err != nil {
 			return err
 		}
 	}
@@ -161,10 +161,13 @@ func pngPasses(h []byte) ([]pngPass, error) {
 }
 
 // read takes the rows of a pass and looks at their filters.
-func (p pngPass) read(from io.Reader, buf []byte) error {
+func (p pngPass) read(from io.Reader, buf []byte, work *Work) error {
 	for range p.rows {
 		for left := p.rowBytes; left > 0; {
 			n := min(left, len(buf))
+			if !work.spend(n) {
+				return errTooMuch
+			}
 			if _, err := io.ReadFull(from, buf[:n]); err != nil {
 				return broken(err)
 			}

@@ -94,16 +94,19 @@ func (f *Faults) Phone(pointer, label string, text *string) {
 	if f.May(pointer, label, text, 30); *text == "" {
 		return
 	}
-	digits := 0
+	digits, strange := 0, false
 	for _, r := range *text {
 		switch {
 		case r >= '0' && r <= '9':
 			digits++
 		case !strings.ContainsRune("+-() .", r):
-			digits = -100
+			strange = true
 		}
 	}
-	if digits < 5 {
+	switch {
+	case strange:
 		f.Add(pointer, "wrong_form", "%s hanya berisi angka, spasi, dan tanda + - ( ).", label)
+	case digits < 5:
+		f.Add(pointer, "too_short", "%s sekurangnya 5 angka.", label)
 	}
 }

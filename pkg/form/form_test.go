@@ -30,6 +30,7 @@ func TestFields(t *testing.T) {
 		"no mail":               {func(f *form.Faults, s *string) { f.Mail("/x", "Surel", s) }, "", "", ""},
 		"mail with a name":      {func(f *form.Faults, s *string) { f.Mail("/x", "Surel", s) }, "A <a@b.id>", "wrong_form", "A <a@b.id>"},
 		"phone":                 {func(f *form.Faults, s *string) { f.Phone("/x", "Telepon", s) }, "(021) 765-432", "", "(021) 765-432"},
+		"phone too short":       {func(f *form.Faults, s *string) { f.Phone("/x", "Telepon", s) }, "+62 1", "too_short", "+62 1"},
 		"phone in words":        {func(f *form.Faults, s *string) { f.Phone("/x", "Telepon", s) }, "nol dua 12345", "wrong_form", "nol dua 12345"},
 	} {
 		var faults form.Faults

@@ -29,6 +29,9 @@ var (
 	// ErrRefused says that user name and password do not go together, or that
 	// the account is not active: which of them, a caller does not learn.
 	ErrRefused = errors.New("identity: refused")
+	// ErrExpired says that the password is the right one, but one for once that is
+	// too old to be used.
+	ErrExpired = errors.New("identity: password for once has expired")
 	// ErrLocked says that the account is locked for a while after too many
 	// wrong passwords.
 	ErrLocked = errors.New("identity: account locked")
@@ -97,7 +100,7 @@ func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string
 			INSERT INTO account (id, username, name, role, institution_id, password_hash) VALUES ($1,$2,$3,$4,$5,$6)
 			ON CONFLICT (username) DO UPDATE SET name=excluded.name, role=excluded.role,
 			       institution_id=excluded.institution_id, password_hash=excluded.password_hash,
-			       failures=0, locked_until=NULL, must_change=false, version=account.version+1`,
+			       failures=0, locked_until=NULL, must_change=false, password_expires_at=NULL, version=account.version+1`,
 			id.String(), strings.ToLower(a.Username), a.Name, string(a.Role), a.InstitutionID, hash)
 		if err != nil {
 			return fmt.Errorf("identity: writing account: %w", err)
@@ -116,17 +119,19 @@ var dummyHash = sync.OnceValues(func() (string, error) {
 	return argon2id.CreateHash(password, hashParams)
 })
 
-// Authenticate checks a password. now is machine time: locks are measured by it.
-// Errors: ErrRefused, ErrLocked.
+// Authenticate checks a password. now is machine time: locks and passwords for once
+// are measured by it. Errors: ErrRefused, ErrLocked; ErrExpired, which only whoever
+// has the right password learns.
 func Authenticate(ctx context.Context, db *postgres.DB, username, password string, now time.Time) (Account, error) {
 	var row struct {
 		Account
 		Hash        string     `db:"password_hash"`
 		Active      bool       `db:"active"`
 		LockedUntil *time.Time `db:"locked_until"`
+		Expires     *time.Time `db:"password_expires_at"`
 	}
 	err := db.Get(ctx, &row, `
-		SELECT `+accountColumns+`, a.password_hash, `+activeAccount+` AS active, a.locked_until
+		SELECT `+accountColumns+`, a.password_hash, `+activeAccount+` AS active, a.locked_until, a.password_expires_at
 		FROM account a LEFT JOIN institution i ON i.id = a.institution_id WHERE a.username = $1`, strings.ToLower(username))
 	known := err == nil
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -148,7 +153,13 @@ func Authenticate(ctx context.Context, db *postgres.DB, username, password strin
 	if !known || !row.Active {
 		return Account{}, ErrRefused
 	}
+	expired := match && row.Expires != nil && !now.Before(*row.Expires)
 	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		if expired { // no guess, so it is not counted; nor does it clear what others guessed
+			return audit.Record(ctx, tx, audit.Entry{
+				Actor: row.Username, Action: "session.refuse", Subject: row.ID, Detail: map[string]any{"expired": true},
+			})
+		}
 		if match {
 			_, err := tx.Exec(ctx, `UPDATE account SET failures=0, locked_until=NULL WHERE id=$1 AND (failures > 0 OR locked_until IS NOT NULL)`, row.ID)
 			return err
@@ -167,8 +178,11 @@ func Authenticate(ctx context.Context, db *postgres.DB, username, password strin
 	if err != nil {
 		return Account{}, fmt.Errorf("identity: counting: %w", err)
 	}
-	if !match {
+	switch {
+	case !match:
 		return Account{}, ErrRefused
+	case expired:
+		return Account{}, ErrExpired
 	}
 	return row.Account, nil
 }

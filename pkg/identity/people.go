@@ -52,12 +52,16 @@ var Roles = slices.Concat(Keepers, officeRoles, outsideRoles)
 // Person is an account as it is looked after.
 type Person struct {
 	Account
+	Contact
 	Active      bool       `db:"active"`
 	LockedUntil *time.Time `db:"locked_until"`
 	CreatedAt   time.Time  `db:"created_at"`
+	// Expires is when a password for once can no longer be used; nil when the
+	// person has one of their own.
+	Expires *time.Time `db:"password_expires_at"`
 }
 
-const selectPerson = `SELECT ` + accountColumns + `, a.active, a.locked_until, a.created_at
+const selectPerson = `SELECT ` + accountColumns + `, a.active, a.locked_until, a.created_at, a.password_expires_at, ` + contactColumns + `
 	FROM account a LEFT JOIN institution i ON i.id = a.institution_id `
 
 // GetPerson returns the account with this id. Error: ErrNotFound.
@@ -102,7 +106,10 @@ func People(ctx context.Context, rd postgres.Reader, f PeopleFilter) ([]Person, 
 
 // OneTime is a password that is shown once and has to be changed at the first
 // login (features.md N31).
-type OneTime struct{ text, hash string }
+type OneTime struct {
+	text, hash string
+	expires    time.Time
+}
 
 // String hides the password from logs.
 func (OneTime) String() string { return "(hidden)" }
@@ -110,8 +117,9 @@ func (OneTime) String() string { return "(hidden)" }
 // Text is the password.
 func (o OneTime) Text() string { return o.text }
 
-// NewOneTime makes a password of 80 random bits in groups that can be read out.
-func NewOneTime() (OneTime, error) {
+// NewOneTime makes a password of 80 random bits in groups that can be read out. It
+// can be used until expires, of machine time.
+func NewOneTime(expires time.Time) (OneTime, error) {
 	b := make([]byte, 10)
 	if _, err := rand.Read(b); err != nil {
 		return OneTime{}, fmt.Errorf("identity: random: %w", err)
@@ -119,7 +127,7 @@ func NewOneTime() (OneTime, error) {
 	text := strings.ToLower(base32.StdEncoding.EncodeToString(b))
 	text = strings.Join([]string{text[:4], text[4:8], text[8:12], text[12:]}, "-")
 	hash, err := HashPassword(text)
-	return OneTime{text, hash}, err
+	return OneTime{text, hash, expires}, err
 }
 
 // HashPassword is what is kept of a password. It takes time and memory: it is for
@@ -150,8 +158,9 @@ func CreatePerson(ctx context.Context, tx *postgres.Tx, a Account, password OneT
 		return Person{}, fmt.Errorf("identity: id: %w", err)
 	}
 	_, err = tx.Exec(ctx, `
-		INSERT INTO account (id, username, name, role, institution_id, password_hash, must_change) VALUES ($1,$2,$3,$4,$5,$6,true)`,
-		id.String(), a.Username, a.Name, string(a.Role), a.InstitutionID, password.hash)
+		INSERT INTO account (id, username, name, role, institution_id, password_hash, must_change, password_expires_at)
+		VALUES ($1,$2,$3,$4,$5,$6,true,$7)`,
+		id.String(), a.Username, a.Name, string(a.Role), a.InstitutionID, password.hash, password.expires.UTC())
 	if postgres.IsUnique(err, "account_username_key") {
 		return Person{}, form.One("/username", "used", "Nama pengguna ini sudah dipakai. Pilih nama lain.")
 	}
@@ -258,8 +267,8 @@ func ResetPassword(ctx context.Context, tx *postgres.Tx, id string, version int6
 		return now, ErrOwnAccount
 	}
 	if err := tx.ExecOne(ctx, `
-		UPDATE account SET password_hash=$2, must_change=true, failures=0, locked_until=NULL, version=version+1 WHERE id=$1`,
-		id, password.hash); err != nil {
+		UPDATE account SET password_hash=$2, must_change=true, password_expires_at=$3, failures=0, locked_until=NULL, version=version+1 WHERE id=$1`,
+		id, password.hash, password.expires.UTC()); err != nil {
 		return now, fmt.Errorf("identity: resetting password: %w", err)
 	}
 	if err := endSessionsOf(ctx, tx, id, ""); err != nil {
@@ -336,7 +345,7 @@ func CheckNewPassword(a Account, old, chosen string) form.Faults {
 // its other sessions than that of token. Error: postgres.ErrStale.
 func SetPassword(ctx context.Context, tx *postgres.Tx, a Account, hash, token string) error {
 	n, err := tx.Exec(ctx, `
-		UPDATE account SET password_hash=$3, must_change=false, version=version+1 WHERE id=$1 AND version=$2 AND active`, a.ID, a.Version, hash)
+		UPDATE account SET password_hash=$3, must_change=false, password_expires_at=NULL, version=version+1 WHERE id=$1 AND version=$2 AND active`, a.ID, a.Version, hash)
 	if err != nil {
 		return fmt.Errorf("identity: password: %w", err)
 	}

@@ -40,6 +40,8 @@ type PKS struct {
 	WithdrawnReason string      `db:"withdrawn_reason" json:"withdrawn_reason"`
 	WithdrawnBy     string      `db:"withdrawn_by" json:"withdrawn_by"`
 	Version         int64       `db:"version" json:"version"`
+
+	LembagaActive bool `db:"lembaga_active" json:"-"` // whether the lembaga takes part still
 }
 
 // InForce says whether the agreement is in force on a day.
@@ -60,7 +62,7 @@ func (p PKS) On(day clock.Date) string {
 
 const selectPKS = `
 	SELECT p.id, p.number, p.institution_id, i.name AS institution, p.valid_from, p.valid_to, p.state, p.withdrawn_on,
-	       p.withdrawn_reason, p.withdrawn_by, p.version
+	       p.withdrawn_reason, p.withdrawn_by, p.version, i.active AS lembaga_active
 	FROM pks p JOIN institution i ON i.id = p.institution_id `
 
 // EnsurePKS writes an agreement by its number, new or changed. One that was
@@ -93,8 +95,8 @@ func GetPKS(ctx context.Context, rd postgres.Reader, id, institutionID string) (
 	return one[PKS](ctx, rd, selectPKS+`WHERE p.id = $1 AND ($2 = '' OR p.institution_id::text = $2)`, id, institutionID)
 }
 
-// NotInForceError says that an agreement does not carry new work on a day. PKS is
-// nil when there is none of that number.
+// NotInForceError says that an agreement does not carry new work on a day, or that
+// its lembaga takes no part any more. PKS is nil when there is none of that number.
 type NotInForceError struct {
 	Number string
 	PKS    *PKS
@@ -105,18 +107,18 @@ func (e *NotInForceError) Error() string {
 	return fmt.Sprintf("institution: PKS %q is not in force on %s", e.Number, e.Day)
 }
 
-// HoldPKS demands that an agreement is in force on a day and keeps it from being
-// withdrawn until the transaction ends: whoever withdraws it afterwards sees what
-// was done under it. Error: *NotInForceError.
+// HoldPKS demands that an agreement is in force on a day and its lembaga active,
+// and keeps both so until the transaction ends: whoever withdraws or deactivates
+// afterwards sees what was done under it. Error: *NotInForceError.
 func HoldPKS(ctx context.Context, tx *postgres.Tx, number string, day clock.Date) error {
-	p, err := one[PKS](ctx, tx, selectPKS+`WHERE p.number = $1 FOR SHARE OF p`, number)
+	p, err := one[PKS](ctx, tx, selectPKS+`WHERE p.number = $1 FOR SHARE OF p, i`, number)
 	if errors.Is(err, ErrNotFound) {
 		return &NotInForceError{Number: number, Day: day}
 	}
 	if err != nil {
 		return err
 	}
-	if !p.InForce(day) {
+	if !p.LembagaActive || !p.InForce(day) {
 		return &NotInForceError{Number: number, PKS: &p, Day: day}
 	}
 	return nil
@@ -216,6 +218,7 @@ func WithdrawPKS(ctx context.Context, tx *postgres.Tx, id string, version int64,
 		faults.Add("/date", "missing", "Tanggal pencabutan wajib diisi.")
 	case on.After(today):
 		faults.Add("/date", "in_future", "Tanggal pencabutan tidak boleh setelah hari ini.")
+	case on.Before(now.ValidFrom) && today.Before(now.ValidFrom): // it never carries anything
 	case on.Before(now.ValidFrom):
 		faults.Add("/date", "before_start", "Tanggal pencabutan tidak boleh sebelum PKS mulai berlaku (%s).", now.ValidFrom)
 	}

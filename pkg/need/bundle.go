@@ -45,7 +45,7 @@ const (
 	// has it is not told.
 	FaultUnknown = "unknown_value"
 	FaultRepeat  = "repeated"             // another line of the same request names it
-	FaultState   = "not_approved"         // the produsen has not approved it, or the lembaga took it back
+	FaultState   = "not_approved"         // the produsen has not approved it, or never will
 	FaultBundled = "bundled"              // another request has it
 	FaultMachine = "machine_type_differs" // the request is for another machine type
 	FaultLembaga = "lembaga_differs"      // it is another lembaga's
@@ -73,7 +73,18 @@ func (e *RefusedError) Busy() bool {
 // held is a need as far as a claim asks. Free says that this transaction holds it.
 type held struct {
 	Need
-	Free bool `db:"free"`
+	Names pq.StringArray `db:"names"` // that the lembaga has or had
+	Free  bool           `db:"free"`
+}
+
+// namesOf is the column of the names of a lembaga: a request that was written
+// before a change of name still means it.
+const namesOf = `array(SELECT name FROM institution_name WHERE institution_id = n.lembaga_id) AS names`
+
+// by says whether a line names the lembaga.
+func (h held) by(line Claim) bool {
+	return sameName(h.Lembaga, line.Lembaga) ||
+		slices.ContainsFunc(h.Names, func(name string) bool { return sameName(name, line.Lembaga) })
 }
 
 // hold reads needs by their numbers, and locks them in the order of their ids
@@ -84,7 +95,7 @@ func hold(ctx context.Context, tx *postgres.Tx, numbers []string, requestID stri
 	return index(ctx, tx, `
 		WITH free AS (
 		    SELECT * FROM need WHERE number = ANY ($1) OR request_id = nullif($2, '')::uuid ORDER BY id FOR UPDATE SKIP LOCKED)
-		SELECT n.id, n.number, n.lembaga_id, l.name AS lembaga, n.produsen_id, coalesce(f.quantity, 0) AS quantity,
+		SELECT n.id, n.number, n.lembaga_id, l.name AS lembaga, `+namesOf+`, n.produsen_id, coalesce(f.quantity, 0) AS quantity,
 		       coalesce(f.machine_type, '') AS machine_type, coalesce(f.state, '') AS state, coalesce(f.version, 0) AS version,
 		       f.request_id, n.traceparent, f.id IS NOT NULL AS free
 		FROM need n JOIN institution l ON l.id = n.lembaga_id LEFT JOIN free f ON f.id = n.id
@@ -94,7 +105,7 @@ func hold(ctx context.Context, tx *postgres.Tx, numbers []string, requestID stri
 // look is hold without a lock, for an answer that binds nobody.
 func look(ctx context.Context, rd postgres.Reader, numbers []string) (map[string]held, error) {
 	return index(ctx, rd, `
-		SELECT n.id, n.number, n.lembaga_id, l.name AS lembaga, n.produsen_id, n.quantity, n.machine_type, n.state, n.version,
+		SELECT n.id, n.number, n.lembaga_id, l.name AS lembaga, `+namesOf+`, n.produsen_id, n.quantity, n.machine_type, n.state, n.version,
 		       n.request_id, n.traceparent, true AS free
 		FROM need n JOIN institution l ON l.id = n.lembaga_id WHERE n.number = ANY ($1)`, pq.Array(numbers))
 }
@@ -181,7 +192,7 @@ func (c Claims) faults(found map[string]held, gone map[string]bool) []Fault {
 			code = FaultState
 		case n.MachineType != c.MachineType:
 			code = FaultMachine
-		case !sameName(n.Lembaga, line.Lembaga):
+		case !n.by(line):
 			code = FaultLembaga
 		case line.Quantity > n.Quantity:
 			code = FaultTooMany

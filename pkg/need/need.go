@@ -1,14 +1,16 @@
 // Package need keeps what a lembaga pengguna asks a produsen for (permintaan
 // lembaga, features.md C01 to C18): the produsen approves, returns or rejects it,
 // and a request of the produsen's to Ditjen Dukcapil bundles what is approved. It
-// writes the tables need and need_file.
+// writes the tables need, need_file and need_card.
 //
 // What always holds:
 //   - a need is bundled in at most one request, and that request has a line that
 //     names it;
 //   - whoever bundles it is the produsen that it names, for the same machine type
 //     and lembaga and for no more than its quantity;
-//   - what was approved is what is bundled: a need changes only while returned.
+//   - what was approved is what is bundled: a need changes only until the produsen
+//     has decided, and each time in a new version, so that nobody decides on what
+//     they have not seen.
 package need
 
 import (
@@ -43,6 +45,9 @@ var (
 	ErrInactiveMachineType = errors.New("need: inactive machine type")
 	// ErrInactiveProdusen says that the produsen no longer takes part.
 	ErrInactiveProdusen = errors.New("need: inactive produsen")
+	// ErrListDiffers says that the list that a correction keeps is for another
+	// quantity or machine type.
+	ErrListDiffers = errors.New("need: the list is of another quantity or machine type")
 	// ErrReasonMissing says that a verb wants a reason.
 	ErrReasonMissing = errors.New("need: reason missing")
 )
@@ -77,6 +82,9 @@ type File struct {
 	Submission int    `json:"submission" db:"submission"`
 	BlobID     string `json:"-" db:"blob_id"`
 	Name       string `json:"name" db:"name"`
+	Rows       int    `json:"-" db:"rows"` // that were read of a list
+	// Cards are those rows, where the file is new.
+	Cards []Card `json:"-" db:"-"`
 }
 
 // Need is a lembaga's request as it stands.
@@ -118,14 +126,8 @@ func Create(ctx context.Context, tx *postgres.Tx, lembagaID string, f Form, file
 	if err != nil {
 		return Need{}, err
 	}
-	m, err := institution.MachineTypeByCode(ctx, tx, f.MachineType)
-	switch {
-	case errors.Is(err, institution.ErrNotFound):
-		return Need{}, ErrUnknownMachineType
-	case err != nil:
+	if err := usable(ctx, tx, f.MachineType); err != nil {
 		return Need{}, err
-	case !m.Active:
-		return Need{}, ErrInactiveMachineType
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -156,36 +158,6 @@ func Create(ctx context.Context, tx *postgres.Tx, lembagaID string, f Form, file
 	return made, announce(ctx, tx, taken{made, step, c, nil})
 }
 
-// Correct replaces form and files of a returned need by a new submission under the
-// same number. The lembaga's own number and the produsen stay: to ask another one
-// is to ask anew, since it is not to read what the first one said. Errors: those of
-// Take, and ErrUnknownMachineType.
-func Correct(ctx context.Context, tx *postgres.Tx, n Need, f Form, files []File, c Change) (Need, error) {
-	if err := Machine.May(n.State, Resubmit, c.Actor.Role); err != nil {
-		return Need{}, err
-	}
-	step, err := Machine.Find(n.State, Resubmit)
-	if err != nil {
-		return Need{}, err
-	}
-	next := n
-	f.Reference, f.Produsen = n.Reference, n.Produsen
-	next.Form, next.State = f, step.To
-	next.Version++
-	next.Submission++
-	err = tx.ExecOne(ctx, `
-		UPDATE need SET state=$4, version=version+1, submission=$5, title=$6, quantity=$7, machine_type=$8, remarks=$9
-		WHERE id=$1 AND state=$2 AND version=$3`,
-		n.ID, string(n.State), n.Version, string(step.To), next.Submission, f.Title, f.Quantity, f.MachineType, f.Remarks)
-	if err != nil {
-		return Need{}, known(err, "correcting")
-	}
-	if err := putFiles(ctx, tx, next, files); err != nil {
-		return Need{}, err
-	}
-	return next, announce(ctx, tx, taken{next, step, c, nil})
-}
-
 // produsenOf finds the produsen that a form names.
 func produsenOf(ctx context.Context, rd postgres.Reader, f Form) (institution.Institution, error) {
 	in, err := institution.ByName(ctx, rd, f.Produsen)
@@ -207,20 +179,6 @@ func known(err error, doing string) error {
 		return ErrUnknownMachineType
 	}
 	return fmt.Errorf("need: %s: %w", doing, err)
-}
-
-func putFiles(ctx context.Context, tx *postgres.Tx, n Need, files []File) error {
-	var kinds, blobs, names []string
-	for _, f := range files {
-		kinds, blobs, names = append(kinds, f.Kind), append(blobs, f.BlobID), append(names, f.Name)
-	}
-	if _, err := tx.Exec(ctx, `
-		INSERT INTO need_file (need_id, kind, submission, blob_id, name)
-		SELECT $1, f.kind, $2, f.blob_id, f.name FROM unnest($3::text[], $4::uuid[], $5::text[]) AS f (kind, blob_id, name)`,
-		n.ID, n.Submission, pq.Array(kinds), pq.Array(blobs), pq.Array(names)); err != nil {
-		return fmt.Errorf("need: files: %w", err)
-	}
-	return nil
 }
 
 // Take moves a need by a verb of one of its two sides: a compare-and-set on state
@@ -318,17 +276,6 @@ func one(ctx context.Context, rd postgres.Reader, query string, args ...any) (Ne
 		return Need{}, fmt.Errorf("need: reading: %w", err)
 	}
 	return n, nil
-}
-
-// Files returns the files of the newest submission.
-func Files(ctx context.Context, rd postgres.Reader, n Need) ([]File, error) {
-	var files []File
-	err := rd.Select(ctx, &files, `
-		SELECT kind, submission, blob_id, name FROM need_file WHERE need_id=$1 AND submission=$2 ORDER BY kind`, n.ID, n.Submission)
-	if err != nil {
-		return nil, fmt.Errorf("need: files: %w", err)
-	}
-	return files, nil
 }
 
 // Filter narrows a list. Zero values do not narrow.

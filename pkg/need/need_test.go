@@ -168,7 +168,7 @@ func TestReturnedComesBackUnderItsNumber(t *testing.T) {
 	f := o.form()
 	f.Quantity = 7
 	require.NoError(t, o.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		n, err = need.Correct(ctx, tx, n, f, nil, as(need.Lembaga, ""))
+		n, err = need.Correct(ctx, tx, n, need.Resubmit, need.Correction{Form: f}, as(need.Lembaga, ""))
 		return err
 	}))
 	got, err := need.ByNumber(t.Context(), o, n.Number, o.lembaga)
@@ -185,7 +185,7 @@ func TestReturnedComesBackUnderItsNumber(t *testing.T) {
 func TestOnlyTheTablesStepsAreTaken(t *testing.T) {
 	t.Parallel()
 	o := open(t)
-	verbs := []machine.Verb{need.Approve, need.Return, need.Reject, need.Cancel, need.Resubmit, need.Bundle, need.Release}
+	verbs := []machine.Verb{need.Edit, need.Approve, need.Return, need.Reject, need.Cancel, need.Resubmit, need.Bundle, need.Release}
 	rapid.Check(t, func(rt *rapid.T) {
 		n, err := o.create(t, o.form())
 		require.NoError(rt, err)
@@ -280,6 +280,17 @@ func TestClaimsAreJudged(t *testing.T) {
 	}
 	fewer := o.claims(good)
 	fewer.Lines[0].Quantity, fewer.Lines[0].Lembaga = 3, "  pt bank  CONTOH "
+	require.Empty(t, judge(fewer))
+	o.disuse(t, func(ctx context.Context, tx *postgres.Tx) error {
+		in, err := institution.ByName(ctx, tx, "PT Bank Contoh")
+		if err == nil {
+			in.Name = "PT Bank Contoh Nusantara"
+			_, err = institution.Change(ctx, tx, in)
+		}
+		return err
+	})
+	require.Empty(t, judge(fewer), "written before the change of name")
+	fewer.Lines[0].Lembaga = "PT Bank Contoh Nusantara"
 	require.Empty(t, judge(fewer))
 	missing := o.claims(good)
 	missing.Lines[0].Number = "PLP-2026-999999-0"

@@ -18,6 +18,7 @@ const (
 // Verbs of a need.
 const (
 	Submit   machine.Verb = "submit"
+	Edit     machine.Verb = "edit"
 	Resubmit machine.Verb = "resubmit"
 	Approve  machine.Verb = "approve"
 	Return   machine.Verb = "return"
@@ -42,7 +43,8 @@ var (
 )
 
 // Machine is the life of a need (features.md C01 to C07, E04, N13). A decision of
-// the produsen stands (C05); only what it returned comes back to it.
+// the produsen stands (C05), for the lembaga too, which edits or removes what it
+// asked for only until then (C15).
 var Machine = &machine.Table{
 	Name: "need",
 	Steps: []machine.Step{
@@ -50,12 +52,12 @@ var Machine = &machine.Table{
 		{From: Submitted, Verb: Approve, Roles: produsen, To: Approved},
 		{From: Submitted, Verb: Return, Roles: produsen, Guard: "dengan alasan", To: Returned},
 		{From: Submitted, Verb: Reject, Roles: produsen, Guard: "dengan alasan", To: Rejected},
+		{From: Submitted, Verb: Edit, Roles: lembaga, To: Submitted},
 		{From: Submitted, Verb: Cancel, Roles: lembaga, To: Cancelled},
 		{From: Returned, Verb: Resubmit, Roles: lembaga, To: Submitted},
 		{From: Returned, Verb: Cancel, Roles: lembaga, To: Cancelled},
 		{From: Approved, Verb: Bundle, Roles: produsen, To: Bundled, System: true,
 			Guard: "permohonan produsen yang dituju memuat baris untuknya, dan belum ada permohonan lain yang memuatnya"},
-		{From: Approved, Verb: Cancel, Roles: lembaga, To: Cancelled},
 		{From: Bundled, Verb: Release, Roles: ending, To: Approved, System: true,
 			Guard: "permohonan itu ditolak atau dibatalkan, atau barisnya dihapus pada perbaikan"},
 	},
@@ -64,7 +66,7 @@ var Machine = &machine.Table{
 		Bundled: "Masuk permohonan", Cancelled: "Dibatalkan",
 	},
 	Verbs: map[machine.Verb]string{
-		Submit: "Ajukan", Resubmit: "Ajukan kembali", Approve: "Setujui", Return: "Kembalikan", Reject: "Tolak", Cancel: "Batalkan",
+		Submit: "Ajukan", Edit: "Ubah", Resubmit: "Ajukan kembali", Approve: "Setujui", Return: "Kembalikan", Reject: "Tolak", Cancel: "Batalkan",
 		Bundle: "Masukkan ke permohonan", Release: "Lepaskan dari permohonan",
 	},
 }

@@ -86,7 +86,7 @@ func TestTheSchemaKeepsNumbersApart(t *testing.T) {
 		err := registertest.Insert(t, o.DB, e)
 		require.True(t, postgres.IsUnique(err, "register_apart"), "%s: %v", name, err)
 	}
-	for _, query := range []string{`UPDATE register_entry SET remarks = 'x'`, `DELETE FROM register_entry`, `TRUNCATE register_entry`,
+	for _, query := range []string{`UPDATE register_entry SET remarks = 'x'`, `DELETE FROM register_entry`, `TRUNCATE register_entry, register_correction`,
 		`UPDATE register_import SET file = 'x'`} {
 		require.ErrorContains(t, o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 			_, err := tx.Exec(ctx, query)

@@ -65,6 +65,13 @@ func IsExclusion(err error, constraint string) bool {
 	return violates(err, pqerror.ExclusionViolation, constraint)
 }
 
+// IsLockTimeout reports whether err says that a lock was not to be had within
+// lock_timeout.
+func IsLockTimeout(err error) bool {
+	pe := serverError(err)
+	return pe != nil && pe.Code == pqerror.LockNotAvailable
+}
+
 // Foreign reports whether err is a fault that is not the data's own: the server
 // is gone, full, shutting down or read-only, a lock or a deadline was not met.
 // The same work may succeed later without any change to it.

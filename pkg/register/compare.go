@@ -43,6 +43,7 @@ type Clash struct {
 type Comparison struct {
 	Rows    int
 	Known   int // rows that the register has as they are
+	Past    int // rows as they were before they were corrected or withdrawn
 	Clashes []Clash
 	// More says that there are more clashes than those.
 	More bool
@@ -51,23 +52,44 @@ type Comparison struct {
 // MostClashes bounds the clashes of one kind and number that Compare returns.
 const MostClashes = 10_000
 
-// Compare finds the rows that the register has already, and those that clash.
+// Compare finds the rows that the register has already or had before a correction,
+// and those that clash. What the office itself takes meanwhile Store notices.
 func (in *Intake) Compare(ctx context.Context) (c Comparison, err error) {
 	c.Rows = in.rows
 	// The rows came a moment ago: without counts the planner compares them one by one.
 	if _, err := in.tx.Exec(ctx, `ANALYZE register_intake`); err != nil {
 		return c, fmt.Errorf("register: comparing: %w", err)
 	}
-	known, err := in.tx.Exec(ctx, `
-		UPDATE register_intake SET known = true WHERE n IN (SELECT i.n FROM `+met+` WHERE `+same+`)`)
-	if err != nil {
-		return c, fmt.Errorf("register: comparing with the register: %w", err)
+	// What the office writes from here on Store looks at: see register_apart in the schema.
+	if _, err := in.tx.Exec(ctx, `SELECT set_config('sifilma.register_compared', pg_snapshot_xmin(pg_current_snapshot())::xid::text, true)`); err != nil {
+		return c, fmt.Errorf("register: comparing: %w", err)
 	}
-	c.Known = int(known)
+	if c.Known, err = in.mark(ctx, `known`, met("register_standing")); err != nil {
+		return c, err
+	}
+	if c.Past, err = in.mark(ctx, `past`, met("(SELECT * FROM register_entry WHERE NOT standing)")); err != nil {
+		return c, err
+	}
+	return c, in.clashes(ctx, &c)
+}
+
+// mark sets a column of those rows that say nothing but what an entry they meet says,
+// and returns how many they are.
+func (in *Intake) mark(ctx context.Context, column, met string) (int, error) {
+	n, err := in.tx.Exec(ctx, `
+		UPDATE register_intake SET `+column+` = true WHERE NOT known AND n IN (SELECT i.n FROM `+met+` WHERE `+same+`)`)
+	if err != nil {
+		return 0, fmt.Errorf("register: comparing with the register: %w", err)
+	}
+	return int(n), nil
+}
+
+// clashes looks at the rows that would go in.
+func (in *Intake) clashes(ctx context.Context, c *Comparison) error {
 	for _, query := range comparisons() {
 		var found []Clash
 		if err := in.tx.Select(ctx, &found, query+` LIMIT $1`, MostClashes+1); err != nil {
-			return c, fmt.Errorf("register: comparing: %w", err)
+			return fmt.Errorf("register: comparing: %w", err)
 		}
 		if len(found) > MostClashes {
 			found, c.More = found[:MostClashes], true
@@ -75,20 +97,21 @@ func (in *Intake) Compare(ctx context.Context) (c Comparison, err error) {
 		c.Clashes = append(c.Clashes, found...)
 	}
 	in.compared = len(c.Clashes) == 0
-	return c, nil
+	return nil
 }
 
-// met joins each row i with the entries e that have one of its numbers: by each
-// number on its own, for an OR over five columns would look at every pair.
-var met = func() string {
+// met joins each row i with the entries e, out of those of a table, that have one of
+// its numbers: by each number on its own, for an OR over five columns would look at
+// every pair.
+func met(entries string) string {
 	var by []string
 	for _, f := range Fields {
-		by = append(by, fmt.Sprintf(`SELECT m.n, o.import_id, o.sheet, o.row FROM register_intake m JOIN register_entry o ON o.%[1]s = m.%[1]s`, f))
+		by = append(by, fmt.Sprintf(`SELECT m.n, o.import_id, o.sheet, o.row, o.edition FROM register_intake m JOIN %[2]s o ON o.%[1]s = m.%[1]s`, f, entries))
 	}
-	return `(` + strings.Join(by, ` UNION `) + `) AS k (n, import_id, sheet, row)
+	return `(` + strings.Join(by, ` UNION `) + `) AS k (n, import_id, sheet, row, edition)
 		JOIN register_intake i ON i.n = k.n
-		JOIN register_entry e ON e.import_id = k.import_id AND e.sheet = k.sheet AND e.row = k.row`
-}()
+		JOIN register_entry e ON e.import_id = k.import_id AND e.sheet = k.sheet AND e.row = k.row AND e.edition = k.edition`
+}
 
 // columns are all that an entry tells.
 var columns = append(slices.Clone(Fields), "produsen", "lembaga", "issued_on", "remarks")
@@ -132,7 +155,7 @@ func comparisons() []string {
 		SELECT 'differs' AS kind, CASE `+strings.Join(field, ` `)+` END AS field, CASE `+strings.Join(value, ` `)+` END AS value,
 		       i.sheet, i.row, f.file AS other, e.sheet AS other_sheet, e.row AS other_row, f.imported_by, f.imported_at,
 		       concat_ws(',', `+strings.Join(differing, `, `)+`) AS differing
-		FROM `+met+` JOIN register_import f ON f.id = e.import_id WHERE NOT (`+same+`) ORDER BY i.n`)
+		FROM `+met("register_standing")+` JOIN register_import f ON f.id = e.import_id WHERE NOT i.known AND NOT i.past ORDER BY i.n`)
 	for _, other := range []struct{ field, from, issued string }{
 		{"serial", `live_serial o ON o.serial = i.serial LEFT JOIN card c ON c.id = o.card_id JOIN request r ON r.id = o.request_id`, `c.state = 'clear'`},
 		{"reader_serial", `live_reader o ON o.reader_serial = i.reader_serial LEFT JOIN card c ON c.id = o.card_id
@@ -145,7 +168,7 @@ func comparisons() []string {
 		all = append(all, fmt.Sprintf(`
 			SELECT CASE WHEN %[3]s THEN 'issued' ELSE 'live' END AS kind, '%[1]s' AS field, i.%[1]s AS value, i.sheet, i.row, r.ticket AS other,
 			       '' AS other_sheet, 0 AS other_row, '' AS imported_by, NULL::timestamptz AS imported_at, '' AS differing
-			FROM register_intake i JOIN %[2]s ORDER BY i.n`, other.field, other.from, other.issued))
+			FROM register_intake i JOIN %[2]s WHERE NOT i.known AND NOT i.past ORDER BY i.n`, other.field, other.from, other.issued))
 	}
 	return all
 }

@@ -51,7 +51,8 @@ func Begin(ctx context.Context, tx *postgres.Tx) (*Intake, error) {
 			lembaga       text NOT NULL,
 			issued_on     date,
 			remarks       text NOT NULL,
-			known         bool NOT NULL DEFAULT false
+			known         bool NOT NULL DEFAULT false,
+			past          bool NOT NULL DEFAULT false
 		) ON COMMIT DROP`); err != nil {
 		return nil, fmt.Errorf("register: opening an intake: %w", err)
 	}
@@ -96,21 +97,53 @@ func (in *Intake) Add(ctx context.Context, entries []Entry) error {
 	return nil
 }
 
-// Hold keeps everybody else from writing serials and numbers until the
-// transaction ends, so that what Compare finds stays true. Without it Compare
-// only tells how things stand.
-func (in *Intake) Hold(ctx context.Context) error {
-	// The order of hold_numbers in the schema.
-	if _, err := in.tx.Exec(ctx, `
-		LOCK TABLE register_import, listed_card, live_serial, live_reader, card, card_number IN SHARE ROW EXCLUSIVE MODE`); err != nil {
-		return fmt.Errorf("register: holding numbers: %w", err)
+// Hold keeps everybody else from writing the register until the transaction ends, so
+// that what Compare finds of it stays true. The office goes on: nobody but the
+// register's writers waits. Without it Compare only tells how things stand.
+func (in *Intake) Hold(ctx context.Context) error { return hold(ctx, in.tx) }
+
+func hold(ctx context.Context, tx *postgres.Tx) error {
+	if _, err := tx.Exec(ctx, `LOCK TABLE register_import IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+		return fmt.Errorf("register: holding the register: %w", err)
 	}
 	return nil
 }
 
+// LongestWait is how long Store and Correct wait for those who are writing serials
+// and numbers, at each of the four tables. Those who come later wait behind them.
+const LongestWait = 5 * time.Second
+
+// ErrBusy says that serials and numbers were being written for longer than
+// LongestWait.
+var ErrBusy = errors.New("register: serials and numbers are being written")
+
+// ErrTaken says that the office took a number of the rows since they were compared.
+var ErrTaken = errors.New("register: a number was taken meanwhile")
+
+// put writes entries, by a statement. Behind it the schema holds everybody off from
+// serials and numbers until the transaction ends, and looks whether one of the
+// entries is among them: so little as may be should come after it.
+func put(ctx context.Context, tx *postgres.Tx, query string, args ...any) (int64, error) {
+	// The rows are looked through once more while everybody waits: in memory.
+	if _, err := tx.Exec(ctx, `SELECT set_config('lock_timeout', $1, true), set_config('work_mem', '128MB', true)`, LongestWait.String()); err != nil {
+		return 0, fmt.Errorf("register: storing: %w", err)
+	}
+	n, err := tx.Exec(ctx, query, args...)
+	switch {
+	case postgres.IsLockTimeout(err):
+		return 0, fmt.Errorf("%w: %w", ErrBusy, err)
+	case postgres.IsUnique(err, "register_apart"):
+		return 0, fmt.Errorf("%w: %w", ErrTaken, err)
+	case err != nil:
+		return 0, fmt.Errorf("register: storing: %w", err)
+	}
+	return n, nil
+}
+
 // Store puts the rows that the register does not have into it and returns how
-// many; rows that it has as they are stay as they are. The import is noted in the
-// audit, also when it adds nothing. ErrClashes unless Compare found no clash.
+// many; rows that it has as they are, or had before a correction, stay as they are.
+// The import is noted in the audit, also when it adds nothing. Errors: ErrClashes
+// unless Compare found no clash; ErrBusy; ErrTaken.
 func (in *Intake) Store(ctx context.Context, from Source) (added int, err error) {
 	if !in.compared {
 		return 0, ErrClashes
@@ -121,19 +154,19 @@ func (in *Intake) Store(ctx context.Context, from Source) (added int, err error)
 	}
 	n, err := in.tx.Exec(ctx, `
 		INSERT INTO register_import (id, sha256, file, imported_by, imported_at)
-		SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT FROM register_intake WHERE NOT known)`,
+		SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT FROM register_intake WHERE NOT known AND NOT past)`,
 		id.String(), from.SHA256[:], from.File, from.By, from.At.UTC())
 	if err != nil {
 		return 0, fmt.Errorf("register: noting the file: %w", err)
 	}
 	detail := map[string]any{"file": from.File, "sha256": hex.EncodeToString(from.SHA256[:]), "rows": in.rows}
 	if n > 0 {
-		stored, err := in.tx.Exec(ctx, `
+		stored, err := put(ctx, in.tx, `
 			INSERT INTO register_entry (import_id, sheet, row, serial, pcid, manifest_no, reader_serial, chip_id, produsen, lembaga, issued_on, remarks)
 			SELECT $1, sheet, row, serial, pcid, manifest_no, reader_serial, chip_id, produsen, lembaga, issued_on, remarks
-			FROM register_intake WHERE NOT known ORDER BY n`, id.String())
+			FROM register_intake WHERE NOT known AND NOT past ORDER BY n`, id.String())
 		if err != nil {
-			return 0, fmt.Errorf("register: storing: %w", err)
+			return 0, err
 		}
 		added, detail["import"] = int(stored), id.String()
 	}

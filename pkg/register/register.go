@@ -1,8 +1,10 @@
 // Package register keeps what the office issued before the first day of this
 // system: the SAM cards, PCIDs, manifest numbers and readers of the old register.
-// It alone writes the tables register_import and register_entry. A number that
-// stands there is never asked for, personalised or given again; the schema sees
-// to it that it is not among the office's own numbers too.
+// It alone writes the tables register_import, register_entry and
+// register_correction. A number that stands there is never asked for, personalised
+// or given again; the schema sees to it that it is not among the office's own
+// numbers too. Nothing in it changes: a wrong row is superseded by another edition
+// of it, or withdrawn, and then no longer stands.
 package register
 
 import (
@@ -69,8 +71,8 @@ func (e Entry) Value(f Field) string {
 // it or by its chip.
 func HasCard(ctx context.Context, r postgres.Reader, serial, chipID string) (has bool, err error) {
 	if err := r.Get(ctx, &has, `
-		SELECT EXISTS (SELECT FROM register_entry WHERE serial = $1)
-		    OR EXISTS (SELECT FROM register_entry WHERE chip_id = $2)`, serial, chipID); err != nil {
+		SELECT EXISTS (SELECT FROM register_standing WHERE serial = $1)
+		    OR EXISTS (SELECT FROM register_standing WHERE chip_id = $2)`, serial, chipID); err != nil {
 		return false, fmt.Errorf("register: looking for a card: %w", err)
 	}
 	return has, nil
@@ -80,9 +82,9 @@ func HasCard(ctx context.Context, r postgres.Reader, serial, chipID string) (has
 // name; manifest numbers are compared in upper case.
 func Known(ctx context.Context, r postgres.Reader, f Field, values []string) (known map[string]bool, err error) {
 	var found []string
-	query := `SELECT v FROM unnest($1::text[]) AS v WHERE EXISTS (SELECT FROM register_entry WHERE ` + string(f) + ` = v)`
+	query := `SELECT v FROM unnest($1::text[]) AS v WHERE EXISTS (SELECT FROM register_standing WHERE ` + string(f) + ` = v)`
 	if f == ManifestNo {
-		query = `SELECT v FROM unnest($1::text[]) AS v WHERE EXISTS (SELECT FROM register_entry WHERE manifest_no = upper(v))`
+		query = `SELECT v FROM unnest($1::text[]) AS v WHERE EXISTS (SELECT FROM register_standing WHERE manifest_no = upper(v))`
 	}
 	if err := r.Select(ctx, &found, query, pq.Array(values)); err != nil {
 		return nil, fmt.Errorf("register: looking for numbers: %w", err)

@@ -2,10 +2,12 @@ package report
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lib/pq"
@@ -36,6 +38,9 @@ type NeedSummary struct {
 	Submission  int           `json:"submission"`
 	CreatedAt   time.Time     `json:"created_at"`
 	Files       []File        `json:"files"`
+	// ListRows are the rows that were read of its list; 0 where there is none to
+	// show (features.md C17).
+	ListRows int `json:"list_rows"`
 	// Offers are the verbs that whoever asks can do now.
 	Offers []machine.Verb `json:"offers"`
 }
@@ -135,14 +140,16 @@ func showNeeds(ctx context.Context, rd postgres.Reader, a identity.Account, list
 		ID     string `db:"blob_id"`
 		Kind   string `db:"kind"`
 		Name   string `db:"name"`
+		Rows   int    `db:"rows"`
 	}
 	if err := rd.Select(ctx, &rows, `
-		SELECT f.need_id, f.blob_id, f.kind, f.name FROM unnest($1::uuid[], $2::int[]) AS n (id, submission)
+		SELECT f.need_id, f.blob_id, f.kind, f.name, f.rows FROM unnest($1::uuid[], $2::int[]) AS n (id, submission)
 		JOIN need_file f ON f.need_id = n.id AND f.submission = n.submission ORDER BY f.kind`, pq.Array(ids), pq.Array(submissions)); err != nil {
 		return nil, fmt.Errorf("report: files of needs: %w", err)
 	}
-	files := map[string][]File{}
+	files, listed := map[string][]File{}, map[string]int{}
 	for _, row := range rows {
+		listed[row.NeedID] += row.Rows
 		files[row.NeedID] = append(files[row.NeedID], File{ID: row.ID, Kind: row.Kind, Label: needFileLabels[row.Kind], Name: row.Name})
 	}
 	shown := make([]NeedSummary, len(list))
@@ -150,7 +157,7 @@ func showNeeds(ctx context.Context, rd postgres.Reader, a identity.Account, list
 		shown[i] = NeedSummary{
 			ID: n.ID, Number: n.Number, Reference: n.Reference, Title: n.Title, Lembaga: n.Lembaga, Produsen: n.Produsen,
 			Quantity: n.Quantity, MachineType: n.MachineType, Remarks: n.Remarks, State: n.State, StateLabel: need.Machine.Label(n.State),
-			Version: n.Version, Submission: n.Submission, CreatedAt: n.CreatedAt, Files: notNil(files[n.ID]),
+			Version: n.Version, Submission: n.Submission, CreatedAt: n.CreatedAt, Files: notNil(files[n.ID]), ListRows: listed[n.ID],
 			Offers: notNil(need.Machine.Offers(n.State, a.Role)),
 		}
 	}
@@ -159,38 +166,44 @@ func showNeeds(ctx context.Context, rd postgres.Reader, a identity.Account, list
 
 // LoadNeed reads the need with this number as an account sees it. Error:
 // ErrNotFound.
-func LoadNeed(ctx context.Context, db *postgres.DB, number string, a identity.Account) (*Need, error) {
-	var v *Need
-	err := db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
-		n, err := need.ByNumber(ctx, rd, number, Scope(a))
-		if errors.Is(err, need.ErrNotFound) {
-			return ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		shown, err := showNeeds(ctx, rd, a, []need.Need{n})
-		if err != nil {
-			return err
-		}
-		v = &Need{NeedSummary: shown[0]}
-		kind, err := institution.MachineTypeByCode(ctx, rd, n.MachineType)
-		if err != nil {
-			return err
-		}
-		v.MachineLabel = kind.Name
-		if v.Bundle, err = bundleOf(ctx, rd, n, a); err != nil {
-			return err
-		}
-		if v.Timeline, err = needTimeline(ctx, rd, n, a); err != nil {
-			return err
-		}
-		if n.State == need.Returned || n.State == need.Rejected || n.State == need.Cancelled {
-			v.Reason = v.Timeline[0].Reason
-		}
-		return nil
+func LoadNeed(ctx context.Context, db *postgres.DB, number string, a identity.Account) (v *Need, err error) {
+	err = db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
+		v, err = SeeNeed(ctx, rd, number, a)
+		return err
 	})
 	return v, err
+}
+
+// SeeNeed is LoadNeed where somebody reads already, such as in the transaction that
+// makes the need.
+func SeeNeed(ctx context.Context, rd postgres.Reader, number string, a identity.Account) (*Need, error) {
+	n, err := need.ByNumber(ctx, rd, number, Scope(a))
+	if errors.Is(err, need.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	shown, err := showNeeds(ctx, rd, a, []need.Need{n})
+	if err != nil {
+		return nil, err
+	}
+	v := &Need{NeedSummary: shown[0]}
+	kind, err := institution.MachineTypeByCode(ctx, rd, n.MachineType)
+	if err != nil {
+		return nil, err
+	}
+	v.MachineLabel = kind.Name
+	if v.Bundle, err = bundleOf(ctx, rd, n, a); err != nil {
+		return nil, err
+	}
+	if v.Timeline, err = needTimeline(ctx, rd, n, a); err != nil {
+		return nil, err
+	}
+	if n.State == need.Returned || n.State == need.Rejected || n.State == need.Cancelled {
+		v.Reason = v.Timeline[0].Reason
+	}
+	return v, nil
 }
 
 // bundleOf is how the request that took up a need stands.
@@ -221,9 +234,31 @@ func bundleOf(ctx context.Context, rd postgres.Reader, n need.Need, a identity.A
 
 // needSentences word the steps of a need.
 var needSentences = map[machine.Verb]string{
-	need.Submit: "Permintaan diajukan", need.Resubmit: "Permintaan diajukan kembali", need.Approve: "Permintaan disetujui produsen",
+	need.Submit: "Permintaan diajukan", need.Edit: "Permintaan diubah lembaga", need.Resubmit: "Permintaan diajukan kembali", need.Approve: "Permintaan disetujui produsen",
 	need.Return: "Permintaan dikembalikan produsen", need.Reject: "Permintaan ditolak produsen", need.Cancel: "Permintaan dibatalkan lembaga",
 	need.Bundle: "Dimasukkan ke permohonan produsen kepada Ditjen Dukcapil", need.Release: "Dilepaskan dari permohonan produsen",
+}
+
+// needFields are what a correction may change, as people call it.
+var needFields = map[string]string{
+	"title": "Judul Permintaan", "quantity": "Jumlah kartu", "machine_type": "Jenis Mesin", "remarks": "Keterangan",
+	need.FileLetter: "surat permintaan", need.FileList: "daftar alat",
+}
+
+// changes says what a correction changed: a produsen that has read the need before
+// is to see at once what is new.
+func changes(detail json.RawMessage) string {
+	var d struct {
+		Changed []string `json:"changed"`
+	}
+	if len(detail) == 0 || json.Unmarshal(detail, &d) != nil || len(d.Changed) == 0 {
+		return ""
+	}
+	names := make([]string, len(d.Changed))
+	for i, field := range d.Changed {
+		names[i] = needFields[field]
+	}
+	return ": " + strings.Join(names, ", ")
 }
 
 // needTimeline returns the steps of a need, newest first. From outside one sees
@@ -239,7 +274,7 @@ func needTimeline(ctx context.Context, rd postgres.Reader, n need.Need, a identi
 	events := make([]Event, len(rows))
 	for i, t := range rows {
 		events[i] = Event{
-			At: t.At, OfficeAt: t.OfficeAt, Machine: t.Machine, Verb: t.Verb, Label: needSentences[t.Verb], Actor: t.Actor,
+			At: t.At, OfficeAt: t.OfficeAt, Machine: t.Machine, Verb: t.Verb, Label: needSentences[t.Verb] + changes(t.Detail), Actor: t.Actor,
 			Role: t.Role, Reason: t.Reason,
 		}
 	}
@@ -258,90 +293,6 @@ func needTimeline(ctx context.Context, rd postgres.Reader, n need.Need, a identi
 		}
 	}
 	return events, nil
-}
-
-// Line is a line of a request with the lembaga's request that it bundles
-// (features.md E03) and how many of its cards the produsen has received.
-type Line struct {
-	request.Line
-	// Asked is the lembaga's request, where the line names one.
-	Asked *Asked `json:"asked"`
-	// Received are the cards of handovers that were received (features.md G06 to
-	// G08); nil while a handover of several lines came short, since the count is of
-	// all its cards.
-	Received *int `json:"received"`
-}
-
-// Asked is the block "Data Lembaga Pengguna" of a line.
-type Asked struct {
-	Number       string    `json:"number" db:"number"`
-	Reference    string    `json:"reference" db:"reference"`
-	CreatedAt    time.Time `json:"created_at" db:"created_at"`
-	Lembaga      string    `json:"lembaga" db:"lembaga"`
-	Produsen     string    `json:"produsen" db:"produsen"`
-	Quantity     int       `json:"quantity" db:"quantity"` // that was asked for
-	MachineLabel string    `json:"machine_type_label" db:"machine_label"`
-	Remarks      string    `json:"remarks" db:"remarks"`
-}
-
-// showLines adds to the lines what was asked and what was received.
-func showLines(ctx context.Context, rd postgres.Reader, r request.Request) ([]Line, error) {
-	var asked []Asked
-	if err := rd.Select(ctx, &asked, `
-		SELECT n.number, n.reference, n.created_at, l.name AS lembaga, p.name AS produsen, n.quantity, m.name AS machine_label, n.remarks
-		FROM request_line q JOIN need n ON n.id = q.need_id JOIN institution l ON l.id = n.lembaga_id
-		JOIN institution p ON p.id = n.produsen_id JOIN machine_type m ON m.code = n.machine_type
-		WHERE q.request_id = $1`, r.ID); err != nil {
-		return nil, fmt.Errorf("report: needs of lines: %w", err)
-	}
-	received, err := receivedOf(ctx, rd, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	lines := make([]Line, len(r.Lines))
-	for i, l := range r.Lines {
-		lines[i] = Line{Line: l, Received: received(l.Line)}
-		if j := slices.IndexFunc(asked, func(a Asked) bool { return a.Number == l.Need }); j >= 0 {
-			lines[i].Asked = &asked[j]
-		}
-	}
-	return lines, nil
-}
-
-// receivedOf says how many cards of each line were received, as far as the
-// handovers tell.
-func receivedOf(ctx context.Context, rd postgres.Reader, requestID string) (func(line int) *int, error) {
-	var rows []struct {
-		Handover string `db:"id"`
-		Quantity int    `db:"quantity"`
-		Received int    `db:"received"`
-		Line     int    `db:"line"`
-		Cards    int    `db:"cards"`
-	}
-	if err := rd.Select(ctx, &rows, `
-		SELECT h.id, h.quantity, h.received, l.line, count(*) AS cards
-		FROM handover h JOIN handover_card c ON c.handover_id = h.id JOIN listed_card l ON l.id = c.card_id
-		WHERE h.request_id = $1 AND h.received IS NOT NULL GROUP BY h.id, h.quantity, h.received, l.line`, requestID); err != nil {
-		return nil, fmt.Errorf("report: received cards: %w", err)
-	}
-	received, untold := map[int]int{}, map[int]bool{}
-	for _, row := range rows {
-		switch {
-		case row.Cards == row.Quantity: // all of it is for this line
-			received[row.Line] += row.Received
-		case row.Received == row.Quantity:
-			received[row.Line] += row.Cards
-		default:
-			untold[row.Line] = true
-		}
-	}
-	return func(line int) *int {
-		if untold[line] {
-			return nil
-		}
-		n := received[line]
-		return &n
-	}, nil
 }
 
 // Choice is a value of a form and what it is called.

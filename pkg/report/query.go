@@ -19,6 +19,8 @@ const (
 	listDefault = 50
 	listMost    = 100
 	maxSearch   = 200 // bytes
+
+	badMark = "Penanda halaman ini bukan yang diberikan pada halaman sebelumnya."
 )
 
 // BadParameter is what is wrong with one parameter of a query.
@@ -127,7 +129,7 @@ func (p *parser) after() string {
 			return id.String()
 		}
 	}
-	p.bad("after", "wrong_type", "Penanda halaman ini bukan yang diberikan pada halaman sebelumnya.")
+	p.bad("after", "wrong_type", badMark)
 	return ""
 }
 

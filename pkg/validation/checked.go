@@ -12,14 +12,13 @@ import (
 // Checked returns a card list that was judged before it is submitted, with the
 // findings marked in it; nothing of it is stored. r is the request that it would
 // correct, without a ticket for a new one. It waits for its turn until wait ends,
-// as HandBack does. Errors: *UnmarkableError, or wait's.
+// as HandBack does. Errors: ErrOwnTurn, *UnmarkableError, or wait's.
 func (m *Marker) Checked(wait context.Context, r request.Request, list io.ReaderAt, size int64, found []Finding) ([]byte, error) {
-	select {
-	case m.slots <- struct{}{}:
-		defer func() { <-m.slots }()
-	case <-wait.Done():
-		return nil, wait.Err()
+	leave, err := m.turn(wait, r.InstitutionID)
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	var out bytes.Buffer
 	if err := Mark(&out, list, size, r.Ticket, 0, found); err != nil {
 		return nil, err

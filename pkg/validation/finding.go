@@ -87,3 +87,11 @@ func Load(ctx context.Context, r postgres.Reader, requestID string, submission i
 	}
 	return findings, nil
 }
+
+// Any says whether there is a finding on a submission of a request.
+func Any(ctx context.Context, r postgres.Reader, requestID string, submission int) (some bool, err error) {
+	if err := r.Get(ctx, &some, `SELECT EXISTS (SELECT FROM finding WHERE request_id = $1 AND submission = $2)`, requestID, submission); err != nil {
+		return false, fmt.Errorf("validation: looking for findings: %w", err)
+	}
+	return some, nil
+}

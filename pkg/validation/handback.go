@@ -9,7 +9,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -27,6 +27,9 @@ var (
 	ErrNotJudged = errors.New("validation: the submission is not judged yet")
 	// ErrNoFindings says that there is nothing to mark.
 	ErrNoFindings = errors.New("validation: the submission has no finding")
+	// ErrOwnTurn says that other lists of the same institution were being marked for
+	// as long as the caller would wait.
+	ErrOwnTurn = errors.New("validation: the institution has its place in use")
 )
 
 // UnmarkableError says that the card list cannot be opened, so that nothing can
@@ -77,25 +80,47 @@ func Markable(found []Finding) bool {
 }
 
 // Marker hands card lists back with their wrong cells marked. Each in hand costs
-// memory, so it lets few in at a time.
-type Marker struct{ slots chan struct{} }
+// memory, so it lets few in at a time, and of one institution one: those of the
+// others wait behind no more than that.
+type Marker struct {
+	slots chan struct{}
+	// own is the place of each institution, chan struct{} by its id. Only known
+	// institutions have requests, so that their number is bounded.
+	own sync.Map
+}
 
 // NewMarker returns a marker that works on so many lists at once.
-func NewMarker(atOnce int) *Marker { return &Marker{make(chan struct{}, atOnce)} }
+func NewMarker(atOnce int) *Marker { return &Marker{slots: make(chan struct{}, atOnce)} }
+
+// turn waits for a place for a list of the institution, until wait ends. leave
+// gives it back.
+func (m *Marker) turn(wait context.Context, institutionID string) (leave func(), err error) {
+	place, _ := m.own.LoadOrStore(institutionID, make(chan struct{}, 1))
+	own := place.(chan struct{})
+	select {
+	case own <- struct{}{}:
+	case <-wait.Done():
+		return nil, fmt.Errorf("%w: %w", ErrOwnTurn, wait.Err())
+	}
+	select {
+	case m.slots <- struct{}{}:
+		return func() { <-m.slots; <-own }, nil
+	case <-wait.Done():
+		<-own
+		return nil, wait.Err()
+	}
+}
 
 // HandBack returns the card list of the request's newest submission with its
 // findings marked in it. It waits for its turn until wait ends. Errors:
-// ErrNotJudged, ErrNoFindings, *UnmarkableError, or wait's.
+// ErrNotJudged, ErrNoFindings, ErrOwnTurn, *UnmarkableError, or wait's.
 func (m *Marker) HandBack(ctx, wait context.Context, rd postgres.Reader, r request.Request) ([]byte, error) {
 	if r.State == request.Submitted || r.State == request.Resubmitted {
 		return nil, ErrNotJudged
 	}
-	found, err := Load(ctx, rd, r.ID, r.Submission)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) == 0 {
-		return nil, ErrNoFindings
+	// The findings themselves are read in turn: those who wait hold none.
+	if some, err := Any(ctx, rd, r.ID, r.Submission); err != nil || !some {
+		return nil, cmp.Or(err, ErrNoFindings)
 	}
 	files, err := request.Files(ctx, rd, r)
 	if err != nil {
@@ -105,11 +130,14 @@ func (m *Marker) HandBack(ctx, wait context.Context, rd postgres.Reader, r reque
 	if i < 0 {
 		return nil, &UnmarkableError{"Daftar kartu tidak dilampirkan pada kiriman ini.", errors.New("no card list")}
 	}
-	select {
-	case m.slots <- struct{}{}:
-		defer func() { <-m.slots }()
-	case <-wait.Done():
-		return nil, wait.Err()
+	leave, err := m.turn(wait, r.InstitutionID)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	found, err := Load(ctx, rd, r.ID, r.Submission)
+	if err != nil {
+		return nil, err
 	}
 	list, err := content(ctx, rd, files[i].BlobID)
 	if err != nil {
@@ -149,7 +177,7 @@ func content(ctx context.Context, rd postgres.Reader, blobID string) (list []byt
 }
 
 // Mark writes a card list with the findings of a submission marked in it: each
-// wrong cell is filled and bears a comment, and a first sheet lists them all.
+// wrong cell is filled and most bear a comment, and a first sheet lists them all.
 // Marks of an earlier hand-back are replaced. A list that cannot be opened gives
 // *UnmarkableError.
 func Mark(w io.Writer, list io.ReaderAt, size int64, ticket string, submission int, findings []Finding) error {
@@ -159,13 +187,13 @@ func Mark(w io.Writer, list io.ReaderAt, size int64, ticket string, submission i
 	}
 	found, _ := listSheet(book) // without one the page of findings stands alone
 	sheet := found.Name
-	notes, err := notesOf(findings)
+	notes, mute, err := notesOf(findings)
 	if err != nil {
 		return err
 	}
 	marking := xlsx.Marking{
 		Sheet: sheet, Author: marksAuthor, Fills: []string{fillError, fillWarning}, Notes: notes,
-		Page: pageOf(sheet, ticket, submission, findings),
+		Page: pageOf(sheet, ticket, submission, findings, mute),
 	}
 	if err := xlsx.Mark(w, list, size, ListLimits, marking); err != nil {
 		return unmarkable(err)
@@ -178,48 +206,11 @@ func unmarkable(err error) error {
 	if !errors.As(err, &refused) {
 		return fmt.Errorf("validation: marking the card list: %w", err)
 	}
-	return &UnmarkableError{Refusal(refused), err}
-}
-
-// notesOf are the comments: one per cell, whatever is said of it, errors first.
-func notesOf(found []Finding) ([]xlsx.Note, error) {
-	type cell struct{ row, col int }
-	at := map[cell]int{}
-	var notes []xlsx.Note
-	for _, severity := range []string{Error, Warning} {
-		for _, f := range found {
-			if f.Severity != severity {
-				continue
-			}
-			text := f.OfCell()
-			if advice := Advice(f); !strings.Contains(strings.ToLower(text), strings.ToLower(advice)) {
-				text += " " + advice
-			}
-			fill := fillError
-			if severity == Warning {
-				fill = fillWarning
-			}
-			for _, cells := range f.Cells {
-				s, err := parseSpan(cells)
-				if err != nil {
-					return nil, err
-				}
-				for row := s.first; row <= s.last; row++ {
-					here := cell{row, s.col}
-					if i, ok := at[here]; ok {
-						notes[i].Text += "\n" + text
-						continue
-					}
-					at[here] = len(notes)
-					notes = append(notes, xlsx.Note{Row: row, Col: s.col, Fill: fill, Text: text})
-				}
-			}
-		}
+	if refused.Code == xlsx.TooLarge { // for marking, though it could be read
+		return &UnmarkableError{"Daftar kartu terlalu besar untuk ditandai: isinya setelah dibuka, termasuk lembar lain, gambar, dan format sel, melebihi batas. " +
+			"Salin daftar ke templat kosong bila ingin menerimanya kembali bertanda.", err}
 	}
-	slices.SortFunc(notes, func(a, b xlsx.Note) int {
-		return cmp.Or(cmp.Compare(a.Row, b.Row), cmp.Compare(a.Col, b.Col))
-	})
-	return notes, nil
+	return &UnmarkableError{Refusal(refused), err}
 }
 
 const (
@@ -228,14 +219,19 @@ const (
 )
 
 // pageOf is the sheet of findings. What belongs to no cell comes first: it is
-// nowhere else in the workbook.
-func pageOf(sheet, ticket string, submission int, found []Finding) xlsx.Page {
+// nowhere else in the workbook. mute is how many marked cells bear no comment.
+func pageOf(sheet, ticket string, submission int, found []Finding, mute int) xlsx.Page {
 	errs := len(Errors(found))
+	comments := "Sel yang bertanda pada lembar " + cardlist.Sheet + " memuat komentar dengan penjelasan. Klik tempatnya untuk menuju sel itu."
+	if mute > 0 {
+		comments = fmt.Sprintf("Sel yang bertanda pada lembar %s: %s sel memuat komentar, %s sel lain hanya diberi warna dan dijelaskan pada lembar ini. "+
+			"Klik tempatnya untuk menuju sel itu.", cardlist.Sheet, terbilang.FormatInt(mostComments), terbilang.FormatInt(int64(mute)))
+	}
 	p := xlsx.Page{
 		Name: PageName, Title: pageTitle,
 		Lines: []string{
 			fmt.Sprintf("%s: %d kesalahan harus diperbaiki, %d peringatan perlu diperiksa.", judged(ticket, submission), errs, len(found)-errs),
-			"Sel yang bertanda pada lembar " + cardlist.Sheet + " memuat komentar dengan penjelasan. Klik tempatnya untuk menuju sel itu.",
+			comments,
 			"Perbaiki langsung pada berkas ini, simpan, lalu kirim ulang seluruhnya. Lembar ini dan tanda yang tersisa tidak perlu dihapus.",
 		},
 		Columns: []xlsx.Column{

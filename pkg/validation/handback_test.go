@@ -1,8 +1,12 @@
 package validation_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -185,15 +189,40 @@ func TestAListIsHandedBackMarkedCorrectedAndSentAgain(t *testing.T) {
 	require.Empty(t, again.check(t, db))
 }
 
+// with adds parts to a workbook, each a name and its content.
+func with(t *testing.T, workbook []byte, parts ...any) []byte {
+	t.Helper()
+	from, err := zip.NewReader(bytes.NewReader(workbook), int64(len(workbook)))
+	require.NoError(t, err)
+	var out bytes.Buffer
+	to := zip.NewWriter(&out)
+	for _, f := range from.File {
+		require.NoError(t, to.Copy(f))
+	}
+	for i := 0; i < len(parts); i += 2 {
+		w, err := to.Create(parts[i].(string))
+		require.NoError(t, err)
+		_, err = w.Write(parts[i+1].([]byte))
+		require.NoError(t, err)
+	}
+	require.NoError(t, to.Close())
+	return out.Bytes()
+}
+
 func TestAListThatCannotBeOpenedIsNotHandedBack(t *testing.T) {
 	t.Parallel()
 	whole := saved(t, good(t, 3).book)
-	for name, list := range map[string][]byte{"cut": whole[:len(whole)/2], "text": []byte("No.,Seri\n"), "empty": nil} {
+	large := with(t, whole, "xl/media/peta.bin", make([]byte, 19<<20), "xl/media/foto.bin", make([]byte, 19<<20), "xl/media/cap.bin", make([]byte, 4<<20))
+	read, err := validation.ReadList(bytes.NewReader(large), int64(len(large)))
+	require.NoError(t, err)
+	require.Equal(t, 3, read.Len(), "it is read all the same")
+	for name, list := range map[string][]byte{"cut": whole[:len(whole)/2], "text": []byte("No.,Seri\n"), "empty": nil, "large": large} {
 		var out bytes.Buffer
 		err := validation.Mark(&out, bytes.NewReader(list), int64(len(list)), "T", 1, []validation.Finding{{Code: "x", Severity: validation.Error}})
 		var unmarkable *validation.UnmarkableError
 		require.ErrorAs(t, err, &unmarkable, name)
 		require.True(t, strings.HasPrefix(unmarkable.Detail, "Daftar kartu "), name)
+		require.Equal(t, name == "large", strings.Contains(unmarkable.Detail, "terlalu besar untuk ditandai"), unmarkable.Detail)
 		require.Zero(t, out.Len(), name)
 	}
 	require.False(t, validation.Markable([]validation.Finding{{Code: "list_" + string(xlsx.Encrypted)}}))
@@ -215,25 +244,58 @@ func TestAListWithoutItsSheetIsHandedBackWithItsFindings(t *testing.T) {
 		"Salin daftar ke templat, lalu kirim ulang.", "list_no_sheet"}, page[6])
 }
 
+// status is a line of what the kernel knows of this process's memory, in MB.
+func status(b *testing.B, line string) float64 {
+	b.Helper()
+	text, err := os.ReadFile("/proc/self/status")
+	require.NoError(b, err)
+	_, rest, _ := strings.Cut(string(text), line+":")
+	kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+	require.NoError(b, err)
+	return kib / 1024
+}
+
+// BenchmarkMark also tells the peak-MB of one marking: by how much the largest
+// resident memory of the process is above that before.
 func BenchmarkMark(b *testing.B) {
-	for _, c := range []struct{ rows, wrong int }{{5000, 500}, {20_000, 500}, {20_000, 20_000}} {
-		b.Run(fmt.Sprintf("%d-of-%d", c.wrong, c.rows), func(b *testing.B) {
+	for _, c := range []struct{ rows, wrong, more int }{{250, 250, 0}, {5000, 500, 0}, {20_000, 500, 0}, {20_000, 20_000, 0}, {20_000, 20_000, 11}} {
+		b.Run(fmt.Sprintf("%d-of-%d-with-%d-columns", c.wrong, c.rows, 5+c.more), func(b *testing.B) {
 			var list bytes.Buffer
 			rows := make([]cardlist.Row, c.rows)
 			for i := range rows {
 				rows[i] = cardlist.Row{Row: i + 1, Serial: fmt.Sprintf("SAM-%06d", i), ReaderSerial: fmt.Sprintf("R-%06d", i), Kind: "SAM"}
 			}
 			require.NoError(b, cardlist.WriteSheet(&list, rows))
+			if c.more > 0 {
+				book, err := excelize.OpenReader(&list)
+				require.NoError(b, err)
+				for i := range rows {
+					for j := range c.more {
+						require.NoError(b, book.SetCellInt(cardlist.Sheet, xlsx.Cell{Row: i + 2, Col: 6 + j}.Ref(), int64(j)))
+					}
+				}
+				require.NoError(b, book.Write(&list))
+				require.NoError(b, book.Close())
+			}
 			f := validation.Finding{Code: "serial_form", Severity: validation.Error, Pointer: "daftar!Daftar!B2", Detail: "500 sel (B2): bentuk salah."}
 			for i := range c.wrong {
 				f.Cells = append(f.Cells, fmt.Sprintf("B%d", 2+i*(c.rows/c.wrong)))
 			}
-			b.ReportAllocs()
-			for b.Loop() {
+			once := func() {
 				var out bytes.Buffer
 				require.NoError(b, validation.Mark(&out, bytes.NewReader(list.Bytes()), int64(list.Len()), "T", 1, []validation.Finding{f}))
 				b.ReportMetric(float64(out.Len()), "file-bytes")
 			}
+			debug.FreeOSMemory()
+			require.NoError(b, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o600)) // forgets the peak so far
+			before := status(b, "VmRSS")
+			once()
+			peak := status(b, "VmHWM") - before
+			b.ReportAllocs()
+			for b.Loop() {
+				once()
+			}
+			b.ReportMetric(peak, "peak-MB")
 		})
 	}
 }
@@ -257,7 +319,7 @@ func TestTheLongestListIsReadMarkedAndReadAgain(t *testing.T) {
 	read, err = validation.ReadList(bytes.NewReader(list.Bytes()), int64(list.Len()))
 	require.NoError(t, err)
 	require.Empty(t, read.Faults)
-	require.Len(t, read.Rows, validation.MaxRows)
+	require.Equal(t, validation.MaxRows, read.Len())
 
 	// Every serial is wrong, and every other one twice.
 	every := validation.Finding{Code: "serial_form", Severity: validation.Error, Detail: "20000 sel (B2:B20001): bentuk salah.", Cells: validation.Cells{"B2:B20001"}}
@@ -271,16 +333,20 @@ func TestTheLongestListIsReadMarkedAndReadAgain(t *testing.T) {
 	read, err = validation.ReadList(bytes.NewReader(out.Bytes()), int64(out.Len()))
 	require.NoError(t, err)
 	require.Empty(t, read.Faults)
-	require.Len(t, read.Rows, validation.MaxRows)
+	require.Equal(t, validation.MaxRows, read.Len())
 	book := reopen(t, out.Bytes())
 	said := comments(t, book, cardlist.Sheet)
-	require.Len(t, said, validation.MaxRows)
-	require.Equal(t, 3, strings.Count(said["B20000"], "\n")+1)
-	require.Equal(t, 2, strings.Count(said["B20001"], "\n")+1)
-	for _, cell := range []string{"B2", "B20001"} {
+	require.Len(t, said, 2000, "more comments than this nobody reads")
+	require.Equal(t, 3, strings.Count(said["B2"], "\n")+1)
+	require.Contains(t, said, "B4", "the first cells of ranges come before others")
+	require.NotContains(t, said, "B3")
+	require.NotContains(t, said, "B20001")
+	for _, cell := range []string{"B2", "B3", "B20000", "B20001"} {
 		require.Equal(t, "FFB8C1", fill(t, book, cardlist.Sheet, cell))
 	}
 	page, err := book.GetRows("Temuan")
 	require.NoError(t, err)
+	require.Equal(t, "Sel yang bertanda pada lembar Daftar: 2.000 sel memuat komentar, 18.000 sel lain hanya diberi warna dan dijelaskan pada lembar ini. "+
+		"Klik tempatnya untuk menuju sel itu.", page[2][0])
 	require.Equal(t, "dan 9.800 rentang lain", page[len(page)-1][2], "the list of places is bounded")
 }

@@ -29,30 +29,20 @@ const (
 	headerWithin = 20   // rows in which the header is looked for
 	maxSerial    = cardlist.LongestSerial
 	maxRemarks   = cardlist.LongestRemarks
+
+	serialMissing = "serial_missing"
 )
 
 // List is a card list as it was read, without judgement on its content.
 type List struct {
-	Rows []ListRow
 	// Faults are what cannot be read or accepted, whatever the request.
 	Faults []Finding
 	// Unreadable says that the rows are not known, so nothing can be said of
 	// their number.
 	Unreadable bool
 
+	rows    listRows
 	columns map[string]string // letters of the columns, by header
-	refused map[cellAt]bool   // serials that were refused for how they stand in their cells
-}
-
-type cellAt struct {
-	column string
-	row    int
-}
-
-// ListRow is a card of the list and the row of the sheet that it stands in.
-type ListRow struct {
-	cardlist.Row
-	At int
 }
 
 // where points at cells of the list.
@@ -89,7 +79,7 @@ func ReadListWithin(r io.ReaderAt, size int64, limits xlsx.Limits, most int) (Li
 		return unreadable(err)
 	}
 	in := &listReader{header: header, faults: newGrouped()}
-	in.list.columns, in.list.refused = map[string]string{}, map[cellAt]bool{}
+	in.list.columns = map[string]string{}
 	for _, name := range []string{cardlist.HeaderSerial, cardlist.HeaderReaderSerial, cardlist.HeaderKind, cardlist.HeaderRemarks} {
 		if column := header.Column(name); column > 0 {
 			in.list.columns[name] = xlsx.ColumnName(column)
@@ -103,12 +93,13 @@ func ReadListWithin(r io.ReaderAt, size int64, limits xlsx.Limits, most int) (Li
 			continue
 		}
 		in.row(row)
-		if len(in.list.Rows) > most {
+		if in.list.rows.n > most {
 			return unreadable(&xlsx.Error{Code: xlsx.TooLarge})
 		}
 	}
+	in.list.rows.seal()
 	in.list.Faults = in.faults.findings()
-	if len(in.list.Rows) == 0 {
+	if in.list.rows.n == 0 {
 		in.list.Faults = append(in.list.Faults, Finding{Code: "list_empty", Severity: Error, Pointer: wholeList,
 			Detail: "Daftar kartu belum berisi kartu: di bawah kepala kolom pada lembar \"" + cardlist.Sheet + "\" tidak ada baris yang terisi."})
 	}
@@ -173,7 +164,7 @@ func (in *listReader) row(row xlsx.Row) {
 	kind := in.header.Cell(row, cardlist.HeaderKind)
 	remarks := in.header.Cell(row, cardlist.HeaderRemarks)
 	out := ListRow{At: row.Number, Row: cardlist.Row{
-		Row: len(in.list.Rows) + 1, Serial: cardlist.Normalise(serial.Text), ReaderSerial: cardlist.Normalise(reader.Text),
+		Serial: cardlist.Normalise(serial.Text), ReaderSerial: cardlist.Normalise(reader.Text),
 		Kind: clean(kind.Text), Remarks: clean(remarks.Text),
 	}}
 	formula := serial.Formula || reader.Formula || kind.Formula || remarks.Formula
@@ -181,7 +172,7 @@ func (in *listReader) row(row xlsx.Row) {
 		return // numbered beforehand, or looks empty
 	}
 	in.serial(serial, row.Number, cardlist.HeaderSerial, &out.Serial)
-	in.serial(reader, row.Number, cardlist.HeaderReaderSerial, &out.ReaderSerial)
+	out.readerRefused = in.serial(reader, row.Number, cardlist.HeaderReaderSerial, &out.ReaderSerial)
 	for _, c := range []xlsx.Cell{kind, remarks} {
 		switch {
 		case c.Formula:
@@ -192,16 +183,16 @@ func (in *listReader) row(row xlsx.Row) {
 			in.faults.cell("too_long", c, fmt.Sprintf("berisi lebih dari %d huruf.", maxRemarks))
 		}
 	}
-	in.list.Rows = append(in.list.Rows, out)
+	in.list.rows.add(out)
 }
 
 func (in *listReader) formula(c xlsx.Cell) {
 	in.faults.cell("formula", c, "berisi rumus.")
 }
 
-// serial checks how a serial stands in its cell. A serial at fault is emptied,
-// so that nothing else is said of it.
-func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) {
+// serial checks how a serial stands in its cell. A serial at fault is refused and
+// emptied, so that nothing else is said of it.
+func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) (refused bool) {
 	switch {
 	case c.Formula:
 		in.formula(c)
@@ -214,15 +205,15 @@ func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) 
 	case utf8.RuneCountInString(*serial) > maxSerial:
 		in.faults.cell("too_long", c, fmt.Sprintf("%s lebih dari %d huruf.", name, maxSerial))
 	case *serial == "" && name == cardlist.HeaderSerial:
-		in.faults.at("serial_missing", in.list.columns[name], row, name+" kosong.")
+		in.faults.at(serialMissing, in.list.columns[name], row, name+" kosong.")
 	default:
 		if cardlist.Invisible(c.Text) {
 			in.faults.warn("invisible_characters", in.list.columns[name], row, name+" berisi karakter yang tidak terlihat, yang diabaikan.")
 		}
-		return
+		return false
 	}
 	*serial = ""
-	in.list.refused[cellAt{in.list.columns[name], row}] = true
+	return true
 }
 
 // clean drops what cannot be shown or stored.

@@ -11,12 +11,39 @@ import (
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
-// sameName is a name of an institution as it is compared: people write "PT.
-// Contoh" and "PT Contoh" for the same one.
-func sameName(name string) string {
+// words is a name or number as it is compared: people write "PT. Contoh" and "PT
+// Contoh" for the same one.
+func words(name string) string {
 	return strings.Join(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	}), " ")
+}
+
+// name looks up whose names the form has. An institution that has changed its name
+// is the same under both, so that the papers of before are still right.
+func (c *check) name() error {
+	if c.r.Kind != request.KindReader {
+		return nil
+	}
+	names := []string{c.r.Institution}
+	for _, o := range c.r.Orders {
+		names = append(names, o.From, o.To)
+	}
+	for _, l := range c.r.Lines {
+		names = append(names, l.Lembaga)
+	}
+	var err error
+	c.known, err = institution.Known(c.ctx, c.rd, names)
+	return err
+}
+
+// who is a name as it is compared with others: whose it is, or its words where
+// nobody of ours has it.
+func (c *check) who(name string) string {
+	if id, ok := c.known[name]; ok {
+		return id
+	}
+	return words(name)
 }
 
 // purchaseOrders wants readers ordered from the produsen for all cards, and the
@@ -25,11 +52,11 @@ func (c *check) purchaseOrders() error {
 	if c.r.Kind != request.KindReader {
 		return nil
 	}
-	produsen := sameName(c.r.Institution)
+	produsen := c.who(c.r.Institution)
 	in, out, wanted := map[string]int{}, map[string]int{}, map[string]int{}
 	known := map[request.PurchaseOrder]int{}
 	for i, o := range c.r.Orders {
-		same := request.PurchaseOrder{Number: sameName(o.Number), From: sameName(o.From), To: sameName(o.To)}
+		same := request.PurchaseOrder{Number: words(o.Number), From: c.who(o.From), To: c.who(o.To)}
 		if first, repeated := known[same]; repeated {
 			c.fault("po_repeated", fmt.Sprintf("/purchase_orders/%d", i), "PO nomor \"%s\" sudah disebut pada baris ke-%d.", o.Number, first+1)
 			continue
@@ -39,7 +66,7 @@ func (c *check) purchaseOrders() error {
 		out[same.From] += o.ReaderCount
 	}
 	for _, l := range c.r.Lines {
-		wanted[sameName(l.Lembaga)] += l.Quantity
+		wanted[c.who(l.Lembaga)] += l.Quantity
 	}
 	enough := false
 	switch readers, ordered := in[produsen]; {
@@ -53,7 +80,7 @@ func (c *check) purchaseOrders() error {
 	}
 	said := map[string]bool{}
 	for i, o := range c.r.Orders {
-		reseller := sameName(o.To)
+		reseller := c.who(o.To)
 		if reseller == produsen || said[reseller] || out[reseller] == 0 || out[reseller] >= in[reseller] || !enough {
 			continue
 		}
@@ -62,7 +89,7 @@ func (c *check) purchaseOrders() error {
 			"%s menerima pesanan %d reader tetapi hanya memesan %d.", o.To, in[reseller], out[reseller])
 	}
 	for i, l := range c.r.Lines {
-		lembaga := sameName(l.Lembaga)
+		lembaga := c.who(l.Lembaga)
 		switch {
 		case !c.reaches(lembaga, produsen):
 			c.fault("po_chain", fmt.Sprintf("/lines/%d/lembaga", i), "Tidak ada PO yang sampai dari %s kepada %s. Penjualan langsung memerlukan "+
@@ -82,8 +109,8 @@ func (c *check) reaches(from, to string) bool {
 	seen := map[string]bool{from: true}
 	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
 		for _, o := range c.r.Orders {
-			next := sameName(o.To)
-			if sameName(o.From) != queue[0] || seen[next] {
+			next := c.who(o.To)
+			if c.who(o.From) != queue[0] || seen[next] {
 				continue
 			}
 			if next == to {
@@ -107,13 +134,17 @@ func (c *check) agreement() error {
 	if err != nil && !errors.Is(err, institution.ErrNotFound) {
 		return err
 	}
-	mine := slices.ContainsFunc(c.r.Lines, func(l request.Line) bool { return sameName(l.Lembaga) == sameName(pks.Institution) })
+	mine := slices.ContainsFunc(c.r.Lines, func(l request.Line) bool {
+		return c.who(l.Lembaga) == pks.InstitutionID || words(l.Lembaga) == words(pks.Institution)
+	})
 	if err != nil || !mine { // another's agreement is not told from none
 		c.fault("pks_unknown", at, "PKS nomor \"%s\" tidak tercatat bagi lembaga pengguna pada permohonan ini.", c.r.PKSNumber)
 		return nil
 	}
 	period := fmt.Sprintf("(berlaku %s sampai %s)", pks.ValidFrom, pks.ValidTo)
 	switch {
+	case !pks.LembagaActive:
+		c.fault("lembaga_inactive", at, "%s, lembaga pengguna pada PKS nomor \"%s\", sudah dinonaktifkan.", pks.Institution, pks.Number)
 	case pks.State != "in_force":
 		c.fault("pks_withdrawn", at, "PKS nomor \"%s\" sudah dicabut.", pks.Number)
 	case !pks.InForce(c.r.Date):

@@ -22,7 +22,7 @@ import (
 func Check(ctx context.Context, rd postgres.Reader, r request.Request, list List, today clock.Date) ([]Finding, error) {
 	c := &check{ctx: ctx, rd: rd, r: r, list: list, today: today, cells: newGrouped()}
 	c.found = append(c.found, list.Faults...)
-	for _, rule := range []func() error{c.serials, c.inUse, c.counts, c.purchaseOrders, c.agreement} {
+	for _, rule := range []func() error{c.serials, c.inUse, c.counts, c.name, c.purchaseOrders, c.agreement} {
 		if err := rule(); err != nil {
 			return nil, err
 		}
@@ -33,9 +33,9 @@ func Check(ctx context.Context, rd postgres.Reader, r request.Request, list List
 // Cards are the rows of a list as they are stored: each is given to the line of
 // its lembaga by the quantities of the lines, in their order.
 func Cards(r request.Request, list List) []cardlist.Row {
-	rows := make([]cardlist.Row, len(list.Rows))
+	rows := make([]cardlist.Row, list.Len())
 	line, left := 0, 0
-	for i, row := range list.Rows {
+	for i, row := range list.Rows() {
 		for left == 0 && line < len(r.Lines) {
 			left = r.Lines[line].Quantity
 			line++
@@ -60,7 +60,10 @@ func Taken(list List, taken []cardlist.Taken) []Finding {
 		}
 	}
 	cells := newGrouped()
-	for _, row := range list.Rows {
+	if len(taken) == 0 {
+		return nil
+	}
+	for _, row := range list.Rows() {
 		if done, ok := serials[row.Serial]; ok && done {
 			cells.at("serial_personalised", list.columns[cardlist.HeaderSerial], row.At, "kartu dengan nomor seri ini sudah pernah dipersonalisasi.")
 		} else if ok {
@@ -99,6 +102,7 @@ type check struct {
 	today clock.Date
 	cells *grouped
 	found []Finding
+	known map[string]string // institutions by the names of the form
 }
 
 func (c *check) fault(code, pointer, detail string, args ...any) {
@@ -133,14 +137,14 @@ func (c *check) serials() error {
 			cardlist.HeaderReaderSerial, cardlist.Sheet)
 	}
 	serialColumn := c.list.columns[cardlist.HeaderSerial]
-	for _, row := range c.list.Rows {
+	for _, row := range c.list.Rows() {
 		if row.Serial != "" && !serialForm.MatchString(row.Serial) {
 			c.cells.at("serial_form", serialColumn, row.At, "bentuk No. Seri Kartu SAM tidak sesuai dengan Jenis Mesin "+m.Name+"."+examples(m.SAMExamples))
 		}
 		switch {
 		case m.UsesReader && readerColumn == "":
 		case m.UsesReader && row.ReaderSerial == "":
-			if !c.faulty(readerColumn, row.At) {
+			if !row.readerRefused {
 				c.cells.at("reader_serial_missing", readerColumn, row.At, "No. Seri Reader kosong.")
 			}
 		case m.UsesReader && !readerForm.MatchString(row.ReaderSerial):
@@ -149,9 +153,9 @@ func (c *check) serials() error {
 			c.cells.at("reader_serial_unexpected", readerColumn, row.At, "No. Seri Reader harus kosong untuk "+m.Name+".")
 		}
 	}
-	c.repeated(serialColumn, cardlist.HeaderSerial, "serial_repeated", func(r ListRow) string { return r.Serial })
+	c.repeated(serialColumn, cardlist.HeaderSerial, "serial_repeated", serialText)
 	if m.UsesReader {
-		c.repeated(readerColumn, cardlist.HeaderReaderSerial, "reader_serial_repeated", func(r ListRow) string { return r.ReaderSerial })
+		c.repeated(readerColumn, cardlist.HeaderReaderSerial, "reader_serial_repeated", readerText)
 	}
 	c.found = append(c.found, c.cells.findings()...)
 	return nil
@@ -169,40 +173,58 @@ func examples(serials []string) string {
 	return " Contoh yang benar: " + strings.Join(serials[:min(len(serials), mostShown)], ", ") + "."
 }
 
-// faulty says whether the reading of the list has refused a cell already.
-func (c *check) faulty(column string, row int) bool { return c.list.refused[cellAt{column, row}] }
-
 // mostNamed is how many repeated values are named one by one.
 const mostNamed = 5
 
-// repeated finds values that stand in the list more than once.
-func (c *check) repeated(column, name, code string, value func(ListRow) string) {
-	rows := c.list.Rows
-	first := newFirstRows(len(rows), func(i int) string { return value(rows[i]) })
-	type repetition struct{ row, of ListRow }
+// repeated finds values that stand in the list more than once; which is the text
+// of a row.
+func (c *check) repeated(column, name, code string, which int) {
+	rows := &c.list.rows
+	first := newFirstRows(rows.n, func(i int) string { return rows.text(i, which) })
+	type repetition struct{ row, of int32 }
 	var again []repetition
-	for i, row := range rows {
-		if value(row) == "" {
+	for i := range rows.n {
+		if rows.text(i, which) == "" {
 			continue
 		}
 		if of := first.put(i); of != i {
-			again = append(again, repetition{row, rows[of]})
+			again = append(again, repetition{int32(i), int32(of)})
 		}
 	}
 	for _, r := range again {
 		detail := name + " sudah ada pada baris sebelumnya."
 		if len(again) <= mostNamed {
-			detail = fmt.Sprintf("%s %s sudah ada di sel %s%d.", name, value(r.row), column, r.of.At)
+			detail = fmt.Sprintf("%s %s sudah ada di sel %s%d.", name, rows.text(int(r.row), which), column, rows.sheetRow(int(r.of)))
 		}
-		c.cells.at(code, column, r.row.At, detail)
+		c.cells.at(code, column, rows.sheetRow(int(r.row)), detail)
 	}
 }
+
+// askedAtOnce is how many cards are looked up with one question: the text of all
+// of a long list takes as much memory as the list, several times over.
+const askedAtOnce = 2000
 
 // inUse finds serials of other requests, and cards and readers that were issued
 // before day one. Whose they are is not told.
 func (c *check) inUse() error {
-	var serials, readers []string
-	for _, row := range c.list.Rows {
+	var taken []cardlist.Taken
+	size := min(askedAtOnce, c.list.Len())
+	serials, readers := make([]string, 0, size), make([]string, 0, size)
+	ask := func() error {
+		if len(serials)+len(readers) == 0 {
+			return nil
+		}
+		some, err := cardlist.InUse(c.ctx, c.rd, c.r.ID, serials, readers)
+		taken = append(taken, some...)
+		serials, readers = serials[:0], readers[:0]
+		return err
+	}
+	for i, row := range c.list.Rows() {
+		if i > 0 && i%askedAtOnce == 0 {
+			if err := ask(); err != nil {
+				return err
+			}
+		}
 		if row.Serial != "" {
 			serials = append(serials, row.Serial)
 		}
@@ -210,11 +232,7 @@ func (c *check) inUse() error {
 			readers = append(readers, row.ReaderSerial)
 		}
 	}
-	if len(serials)+len(readers) == 0 {
-		return nil
-	}
-	taken, err := cardlist.InUse(c.ctx, c.rd, c.r.ID, serials, readers)
-	if err != nil {
+	if err := ask(); err != nil {
 		return err
 	}
 	c.found = append(c.found, Taken(c.list, taken)...)
@@ -224,7 +242,7 @@ func (c *check) inUse() error {
 // counts compares the stated count with the list and the lines (features.md
 // N21).
 func (c *check) counts() error {
-	if n := len(c.list.Rows); n > 0 && !c.list.Unreadable && n != c.r.CardCount { // an empty list is a finding of its own
+	if n := c.list.Len(); n > 0 && !c.list.Unreadable && n != c.r.CardCount { // an empty list is a finding of its own
 		c.fault("card_count", "/card_count", "Jumlah Kartu SAM yang diajukan %d, sedangkan daftar kartu berisi %d.", c.r.CardCount, n)
 	}
 	sum := 0

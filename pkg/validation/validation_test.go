@@ -48,6 +48,17 @@ func office(t *testing.T) *postgres.DB {
 				return err
 			}
 		}
+		closed, err := institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Lembaga, Name: "PT Bank Tutup"})
+		if err != nil {
+			return err
+		}
+		if err := institution.EnsurePKS(ctx, tx, institution.PKS{Number: "PKS/5", InstitutionID: closed.ID, State: "in_force",
+			ValidFrom: clock.MustParseDate("2025-01-01"), ValidTo: clock.MustParseDate("2027-12-31")}); err != nil {
+			return err
+		}
+		if err := tx.ExecOne(ctx, `UPDATE institution SET active = false WHERE id = $1`, closed.ID); err != nil {
+			return err
+		}
 		for _, m := range []institution.MachineType{
 			{Code: "GSX-01", Name: "GSX-01", UsesReader: true, SAMPattern: `SAM-[0-9]{6}`, ReaderPattern: `R-[0-9]{6}`,
 				SAMExamples: []string{"SAM-000001", "SAM-000002", "SAM-000003", "SAM-000004"}, ReaderExamples: []string{"R-000001"}},
@@ -195,6 +206,9 @@ func TestRules(t *testing.T) {
 		"PKS ended yesterday":       {func(_ *testing.T, s *submission) { s.r.PKSNumber = "PKS/2" }, []string{"pks_not_in_force /pks_number"}},
 		"PKS later than the letter": {func(_ *testing.T, s *submission) { s.r.PKSNumber = "PKS/3" }, []string{"pks_not_in_force /pks_number"}},
 		"PKS withdrawn":             {func(_ *testing.T, s *submission) { s.r.PKSNumber = "PKS/4" }, []string{"pks_withdrawn /pks_number"}},
+		"PKS of a closed lembaga": {func(_ *testing.T, s *submission) {
+			s.r.PKSNumber, s.r.Lines[0].Lembaga, s.r.Orders[0].From = "PKS/5", "PT Bank Tutup", "PT Bank Tutup"
+		}, []string{"lembaga_inactive /pks_number"}},
 		"PKS of another lembaga": {func(_ *testing.T, s *submission) {
 			s.r.Lines[0].Lembaga, s.r.Orders[0].From = "PT Lain", "PT Lain"
 		}, []string{"pks_unknown /pks_number"}},
@@ -349,8 +363,8 @@ func TestWhatWasIssuedBeforeDayOneIsReturned(t *testing.T) {
 	db := office(t)
 	s := good(t, 4)
 	list := s.list(t)
-	registertest.Put(t, db, register.Entry{Row: 1, Serial: list.Rows[1].Serial, Produsen: "PT Produsen Lain"},
-		register.Entry{Row: 2, Serial: "SAM-999999", ReaderSerial: list.Rows[3].ReaderSerial, Produsen: "PT Produsen Lain"})
+	registertest.Put(t, db, register.Entry{Row: 1, Serial: list.Row(1).Serial, Produsen: "PT Produsen Lain"},
+		register.Entry{Row: 2, Serial: "SAM-999999", ReaderSerial: list.Row(3).ReaderSerial, Produsen: "PT Produsen Lain"})
 	found := s.check(t, db)
 	var got []string
 	for _, f := range found {
@@ -407,4 +421,41 @@ func TestFindingsAreKeptPerSubmission(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, first, got)
 	require.Equal(t, "Pemeriksaan berkas menemukan 1 kesalahan. Satu.", validation.Summary(got))
+}
+
+// A change of name makes nothing wrong that was right, under whichever name each of
+// the papers has.
+func TestAChangeOfNameIsNoFault(t *testing.T) {
+	t.Parallel()
+	db := office(t)
+	s := good(t, 2)
+	require.Empty(t, s.check(t, db))
+	rename := func(in institution.Institution, to string) {
+		require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			in.Name = to
+			_, err := institution.Change(ctx, tx, in)
+			return err
+		}))
+	}
+	bank, err := institution.ByName(t.Context(), db, "PT Bank Contoh")
+	require.NoError(t, err)
+	rename(bank, "PT Bank Contoh Nusantara")
+	require.Empty(t, s.check(t, db), "all of it was written before")
+	s.r.Lines[0].Lembaga = "PT Bank Contoh Nusantara"
+	require.Empty(t, s.check(t, db), "only the order was")
+
+	var maker institution.Institution
+	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		maker, err = institution.Create(ctx, tx, institution.Institution{Kind: institution.Produsen, Name: "PT Produsen Contoh"})
+		return err
+	}))
+	rename(maker, "PT Reader Nusantara")
+	s.r.Institution = "PT Reader Nusantara"
+	require.Empty(t, s.check(t, db), "the order names the produsen as it was")
+	s.r.Orders[0].To = "PT Reader Lain"
+	codes := []string{}
+	for _, f := range s.check(t, db) {
+		codes = append(codes, f.Code)
+	}
+	require.ElementsMatch(t, []string{"po_not_to_produsen", "po_chain"}, codes)
 }

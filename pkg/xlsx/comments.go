@@ -27,6 +27,9 @@ type gap struct {
 	open   bool // the tag was empty
 }
 
+// mostRemarks bounds the comments that a sheet has already.
+const mostRemarks = 50_000
+
 type comment struct {
 	from, to int // of its element
 	textEnd  gap // of the element text
@@ -63,6 +66,9 @@ func readComments(raw []byte) (*comments, error) {
 			path = append(path, t.Name.Local)
 			switch {
 			case at(path, "comments", "commentList", "comment"):
+				if len(c.all) == mostRemarks || len(c.authors) > mostRemarks {
+					return nil, refuse(TooLarge, "", "more than %d comments", mostRemarks)
+				}
 				one := comment{from: from, textEnd: gap{at: -1}}
 				for _, a := range t.Attr {
 					switch a.Name.Local {

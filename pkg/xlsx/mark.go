@@ -16,7 +16,7 @@ type Note struct {
 	Row, Col int // both count from 1
 	// Fill is the colour of the mark as RRGGBB, one of the marking's.
 	Fill string
-	// Text is the comment; its lines end with "\n".
+	// Text is the comment; its lines end with "\n". Empty is none.
 	Text string
 }
 
@@ -36,17 +36,15 @@ type Marking struct {
 	Page Page
 }
 
-// mostNotes bounds the comments of a sheet: Excel becomes slow with more. Cells
-// after them are filled and bear no comment.
-const mostNotes = 25_000
-
-// mostGrid bounds the cells that excelize makes of a sheet: it fills each row
-// up to its last cell, at some 150 bytes each.
-const mostGrid = 1_500_000
-
-// mostPlain bounds the parts that excelize reads whole into its structures,
-// which are many times larger than the parts.
-const mostPlain = 8 << 20
+// Bounds of what is held at once, in bytes; a list of 20 000 cards unpacks to
+// some 10 MB.
+const (
+	// mostPlain bounds the parts together that excelize makes structures of, which
+	// are many times larger than the parts.
+	mostPlain = 3 << 20
+	mostText  = 20 << 20 // a part that is changed as text
+	mostWhole = 40 << 20 // all parts together
+)
 
 // Mark writes the workbook of size bytes to w with the marks. What it does not
 // touch stays as excelize keeps it. A workbook that cannot be read or is beyond
@@ -56,10 +54,8 @@ func Mark(w io.Writer, r io.ReaderAt, size int64, limits Limits, m Marking) (err
 	if err != nil {
 		return err
 	}
-	for _, f := range book.parts {
-		if f.UncompressedSize64 > mostPlain && readWhole(partKey(f.Name)) {
-			return refuse(TooLarge, f.Name, "more than %d bytes", mostPlain)
-		}
+	if err := book.markable(); err != nil {
+		return err
 	}
 	// Excelize takes the structure of a file on trust; whoever made this one may
 	// have meant to break it.
@@ -89,6 +85,20 @@ func Mark(w io.Writer, r io.ReaderAt, size int64, limits Limits, m Marking) (err
 	}
 	if _, err := w.Write(out.Bytes()); err != nil {
 		return fmt.Errorf("xlsx: write: %w", err)
+	}
+	return nil
+}
+
+// markable refuses a workbook that would take too much memory to be marked.
+func (w *Workbook) markable() error {
+	plain, whole := uint64(0), uint64(0)
+	for key, f := range w.parts {
+		if readWhole(key) {
+			plain += f.UncompressedSize64
+		}
+		if whole += f.UncompressedSize64; f.UncompressedSize64 > mostText || plain > mostPlain || whole > mostWhole {
+			return refuse(TooLarge, f.Name, "more than %d bytes, or with others more than %d or %d", mostText, mostPlain, mostWhole)
+		}
 	}
 	return nil
 }
@@ -171,27 +181,32 @@ func (k *marker) markCells() error {
 	}
 	part := k.book.sheets[i].part
 	var err error
-	if k.survey, err = k.book.surveySheet(part, k.markedStyles()); err != nil {
+	if k.survey, err = k.book.surveySheet(part); err != nil {
 		return err
 	}
 	notes, err := k.openNotes(part)
 	if err != nil {
 		return err
 	}
-	for _, c := range k.survey.marked {
-		if err := k.fill(c.col, c.row, 0); err != nil { // fill 0 is none, ECMA-376 part 1 section 18.8.21
-			return err
+	marked := k.markedStyles()
+	fill := filler{raw: k.parts.load(part), part: part, notes: k.m.Notes, survey: k.survey, restyle: func(style int, n *Note) (int, error) {
+		switch {
+		case n != nil:
+			id, err := k.fillOf(n.Fill)
+			if err != nil {
+				return 0, err
+			}
+			return k.restyled(style, id)
+		case marked[style]:
+			return k.restyled(style, 0) // fill 0 is none, ECMA-376 part 1 section 18.8.21
 		}
+		return style, nil
+	}}
+	filled, err := fill.fillCells()
+	if err != nil {
+		return err
 	}
-	for _, n := range k.m.Notes {
-		id, err := k.fillOf(n.Fill)
-		if err == nil {
-			err = k.fill(n.Col, n.Row, id)
-		}
-		if err != nil {
-			return err
-		}
-	}
+	k.parts.store(part, filled)
 	return notes.write(k)
 }
 
@@ -230,27 +245,23 @@ func (k *marker) fillOf(colour string) (int, error) {
 	return id, nil
 }
 
-// fill gives a cell another fill and leaves all else of its style.
-func (k *marker) fill(col, row, fill int) error {
-	ref := Cell{Row: row, Col: col}.Ref()
-	style, err := k.file.GetCellStyle(k.m.Sheet, ref)
-	if err != nil {
-		return err
-	}
+// restyled is a style with another fill and all else as it is.
+func (k *marker) restyled(style, fill int) (int, error) {
 	next, ok := k.styles[[2]int{style, fill}]
-	if !ok {
-		// A style read by excelize and made anew would lose some of its font; a copy
-		// of its row in the table loses nothing.
-		table := k.file.Styles.CellXfs
-		if table == nil || style < 0 || style >= len(table.Xf) {
-			return fmt.Errorf("style %d is not there", style)
-		}
-		own, yes := table.Xf[style], true
-		own.FillID, own.ApplyFill = &fill, &yes
-		table.Xf = append(table.Xf, own)
-		table.Count = len(table.Xf)
-		next = len(table.Xf) - 1
-		k.styles[[2]int{style, fill}] = next
+	if ok {
+		return next, nil
 	}
-	return k.file.SetCellStyle(k.m.Sheet, ref, ref, next)
+	// A style read by excelize and made anew would lose some of its font; a copy
+	// of its row in the table loses nothing.
+	table := k.file.Styles.CellXfs
+	if table == nil || style < 0 || style >= len(table.Xf) {
+		return 0, fmt.Errorf("style %d is not there", style)
+	}
+	own, yes := table.Xf[style], true
+	own.FillID, own.ApplyFill = &fill, &yes
+	table.Xf = append(table.Xf, own)
+	table.Count = len(table.Xf)
+	next = len(table.Xf) - 1
+	k.styles[[2]int{style, fill}] = next
+	return next, nil
 }

@@ -3,7 +3,9 @@ package xlsx
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -62,7 +64,7 @@ func (n notes) write(k *marker) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", n.texts, err)
 	}
-	wanted := k.m.Notes[:min(len(k.m.Notes), mostNotes)]
+	wanted := slices.DeleteFunc(slices.Clone(k.m.Notes), func(n Note) bool { return n.Text == "" })
 	done := texts.renew(k.m.Author, wanted)
 	k.parts.store(n.texts, done.raw)
 	shapes, err := k.renewShapes(k.parts.load(n.shapes), done, wanted)
@@ -85,7 +87,7 @@ var (
 	oneShape  = regexp.MustCompile(`(?s)<v:shape\s.*?</v:shape>`)
 	shapeRow  = regexp.MustCompile(`<x:Row>\s*(\d+)\s*</x:Row>`)
 	shapeCol  = regexp.MustCompile(`<x:Column>\s*(\d+)\s*</x:Column>`)
-	shapeName = regexp.MustCompile(`"_x0000_s(\d{1,9})"`)
+	shapeName = regexp.MustCompile(`"_x0000_s\d{1,9}"`)
 )
 
 // renewShapes removes the shapes of removed comments and adds those of new ones.
@@ -97,8 +99,7 @@ func (k *marker) renewShapes(raw []byte, done changed, wanted []Note) ([]byte, e
 		gone[p] = true
 	}
 	var edits []edit
-	for _, at := range oneShape.FindAllIndex(raw, -1) {
-		shape := raw[at[0]:at[1]]
+	for shape, from := range matches(oneShape, raw) {
 		row, col := shapeRow.FindSubmatch(shape), shapeCol.FindSubmatch(shape)
 		if row == nil || col == nil || !bytes.Contains(shape, []byte(`ObjectType="Note"`)) {
 			continue
@@ -106,7 +107,7 @@ func (k *marker) renewShapes(raw []byte, done changed, wanted []Note) ([]byte, e
 		r, _ := strconv.Atoi(string(row[1])) // digits
 		c, _ := strconv.Atoi(string(col[1]))
 		if gone[place{c + 1, r + 1}] {
-			edits = append(edits, edit{at[0], at[1], ""})
+			edits = append(edits, edit{from, from + len(shape), ""})
 		}
 	}
 	end := bytes.LastIndex(raw, []byte("</xml>"))
@@ -114,8 +115,8 @@ func (k *marker) renewShapes(raw []byte, done changed, wanted []Note) ([]byte, e
 		return nil, fmt.Errorf("no end of the shapes")
 	}
 	next := 1025 // Excel's own first
-	for _, m := range shapeName.FindAllSubmatch(raw, -1) {
-		if n, err := strconv.Atoi(string(m[1])); err == nil {
+	for name := range matches(shapeName, raw) {
+		if n, err := strconv.Atoi(string(name[len(`"_x0000_s`) : len(name)-1])); err == nil {
 			next = max(next, n+1)
 		}
 	}
@@ -133,6 +134,20 @@ func (k *marker) renewShapes(raw []byte, done changed, wanted []Note) ([]byte, e
 		next++
 	}
 	return apply(raw, append(edits, edit{end, end, fresh.String()})), nil
+}
+
+// matches are the pieces of a text that an expression fits, and where they begin,
+// one at a time: there may be hundreds of thousands.
+func matches(expression *regexp.Regexp, raw []byte) iter.Seq2[[]byte, int] {
+	return func(yield func([]byte, int) bool) {
+		for at := 0; ; {
+			found := expression.FindIndex(raw[at:])
+			if found == nil || !yield(raw[at+found[0]:at+found[1]], at+found[0]) {
+				return
+			}
+			at += found[1]
+		}
+	}
 }
 
 const (
@@ -154,8 +169,12 @@ func (k *marker) widths() []int {
 		if col == 0 {
 			continue
 		}
-		if w, err := k.file.GetColWidth(k.m.Sheet, ColumnName(col)); err == nil && w >= 0 && w <= 255 {
-			list[col] = int(w*7) + 5 // of a digit of the usual type and the margins, ECMA-376 part 1 section 18.3.1.13
+		width := k.survey.width
+		if c, told := k.survey.column(col); told && c.width > 0 {
+			width = c.width
+		}
+		if width > 0 {
+			list[col] = int(width*7) + 5 // of a digit of the usual type and the margins, ECMA-376 part 1 section 18.3.1.13
 		}
 	}
 	return list

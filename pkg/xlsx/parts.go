@@ -2,6 +2,7 @@ package xlsx
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -162,13 +163,17 @@ func (p parts) unselectTabs() {
 func (p parts) hangShapes(part, id string) error {
 	raw := p.load(part)
 	prefix := tagPrefix(raw, "worksheet")
-	at := bytes.LastIndex(raw, []byte("</"+prefix+"worksheet"))
-	if at < 0 {
-		return fmt.Errorf("no end of the sheet %s", part)
+	at, err := shapesPlace(raw)
+	if err != nil {
+		return damaged(part, err)
 	}
 	raw = splice(raw, at, at, `<`+prefix+`legacyDrawing xmlns:r="`+relationsNamespace+`" r:id="`+id+`"/>`)
-	// Excelize writes the attribute with this prefix and declares none.
+	// Excelize, if it ever writes the sheet, gives the attribute this prefix and
+	// declares none.
 	root := bytes.Index(raw, []byte("<"+prefix+"worksheet"))
+	if root < 0 {
+		return refuse(Damaged, part, "no sheet")
+	}
 	end := bytes.IndexByte(raw[root:], '>')
 	if !bytes.Contains(raw[root:root+end], []byte("xmlns:r=")) {
 		after := root + len("<"+prefix+"worksheet")
@@ -176,4 +181,30 @@ func (p parts) hangShapes(part, id string) error {
 	}
 	p.store(part, raw)
 	return nil
+}
+
+// afterShapes are the elements of a sheet that follow the shapes of its comments
+// (ECMA-376 part 1 section 18.3.1.99); Excel opens no sheet in another order.
+var afterShapes = map[string]bool{
+	"legacyDrawingHF": true, "drawingHF": true, "picture": true, "oleObjects": true, "controls": true, "AlternateContent": true,
+	"webPublishItems": true, "tableParts": true, "extLst": true,
+}
+
+// shapesPlace is where a sheet refers to the shapes of its comments.
+func shapesPlace(raw []byte) (int, error) {
+	s := newScanner(bytes.NewReader(raw), uint64(len(raw)))
+	behind := false // the cells
+	for {
+		kind, err := s.next()
+		switch {
+		case err != nil:
+			return 0, err
+		case kind == atEOF, kind == atEnd && len(s.marks) == 0 && raw[s.from+1] != '/':
+			return 0, errors.New("no end of the sheet")
+		case kind == atEnd && len(s.marks) == 0, kind == atStart && len(s.marks) == 2 && behind && afterShapes[string(s.name)]:
+			return s.from, nil
+		case kind == atEnd && len(s.marks) == 1 && string(s.name) == "sheetData":
+			behind = true
+		}
+	}
 }

@@ -16,8 +16,10 @@ type scanner struct {
 	r        io.Reader
 	buf      []byte
 	pos, end int
+	passed   int // bytes before the window
 	eof      bool
 
+	from  int    // where the tag just read begins, from the beginning of the part
 	name  []byte // local name of the tag just read; holds until the next event
 	attrs []attribute
 	chunk []byte // text just read, still encoded unless cdata
@@ -67,6 +69,7 @@ func (s *scanner) more() error {
 	}
 	if s.pos > 0 {
 		copy(s.buf, s.buf[s.pos:s.end])
+		s.passed += s.pos
 		s.end -= s.pos
 		s.pos = 0
 	}
@@ -178,6 +181,7 @@ func (s *scanner) readMarkup() (event, bool, error) {
 		}
 	}
 	rest := s.buf[s.pos:s.end]
+	s.from = s.passed + s.pos
 	second := byte(0)
 	if len(rest) > 1 {
 		second = rest[1]
@@ -398,6 +402,9 @@ func (s *scanner) close(full []byte) error {
 	s.pop()
 	return nil
 }
+
+// to is where the tag just read ends, from the beginning of the part.
+func (s *scanner) to() int { return s.passed + s.pos }
 
 func (s *scanner) pop() {
 	last := len(s.marks) - 1

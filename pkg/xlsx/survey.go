@@ -1,15 +1,15 @@
 package xlsx
 
 import (
-	"bytes"
 	"strconv"
 )
 
-// survey is what is known of a sheet before excelize makes structures of it.
+// survey is what a sheet says before and behind its cells.
 type survey struct {
-	marked []place // cells with a style of a mark
 	// heights are those of rows that have their own, in pixels.
 	heights map[int]int
+	columns []columns
+	width   float64 // of columns without their own, in characters; 0 is not told
 	// drawing is the id of the relation to the shapes of the comments; empty when
 	// there is none.
 	drawing string
@@ -17,42 +17,54 @@ type survey struct {
 
 type place struct{ col, row int }
 
+// columns are neighbours that look the same.
+type columns struct {
+	from, to int // counted from 1
+	style    int
+	width    float64 // in characters; 0 is not told
+}
+
+const (
+	// mostHeights bounds the rows whose height is known; it matters only for where
+	// comments open.
+	mostHeights = 50_000
+	// mostColumnSets is as many as there can be without overlapping.
+	mostColumnSets = mostColumns
+)
+
 const pixelsPerPoint = 96.0 / 72
 
-// surveySheet walks through the XML of a sheet and refuses one that would grow
-// beyond mostGrid.
-func (w *Workbook) surveySheet(part string, marked map[int]bool) (survey, error) {
+// surveySheet walks through the XML of a sheet.
+func (w *Workbook) surveySheet(part string) (survey, error) {
 	v := survey{heights: map[int]int{}}
-	row, col, grid, top := 0, 0, 0, 0
+	row := 0
 	err := w.scan(part, func(s *scanner, name string) error {
 		switch name {
 		case "row":
-			grid += col
-			row, col = row+1, 0
+			row++
 			if n, ok := count(s.attr("r")); ok {
 				row = n
 			}
-			if row > mostRows {
-				return refuse(Damaged, part, "row %d", row)
+			if len(v.heights) >= mostHeights {
+				return nil
 			}
-			top = max(top, row)
 			if truth(s.attr("hidden")) {
 				v.heights[row] = 0
-			} else if points, err := strconv.ParseFloat(string(s.attr("ht")), 64); err == nil && points >= 0 && points <= 409 {
+			} else if points, ok := measure(s.attr("ht"), 409); ok {
 				v.heights[row] = int(points * pixelsPerPoint)
 			}
-		case "c":
-			at := place{col + 1, row}
-			if ref := s.attr("r"); ref != nil {
-				var err error
-				if at.col, at.row, err = ParseRef(string(ref)); err != nil {
-					return refuse(Damaged, part, "cell %.20q", ref)
-				}
+		case "sheetFormatPr":
+			v.width, _ = measure(s.attr("defaultColWidth"), 255)
+		case "col":
+			if len(v.columns) == mostColumnSets {
+				return refuse(TooLarge, part, "more than %d sets of columns", mostColumnSets)
 			}
-			col = max(col, at.col)
-			if n, ok := count(bytes.TrimSpace(s.attr("s"))); ok && marked[n] {
-				v.marked = append(v.marked, at)
-			}
+			var c columns
+			c.from, _ = count(s.attr("min"))
+			c.to, _ = count(s.attr("max"))
+			c.style, _ = count(s.attr("style"))
+			c.width, _ = measure(s.attr("width"), 255)
+			v.columns = append(v.columns, c)
 		case "legacyDrawing":
 			id, err := s.attrText("id")
 			if err != nil {
@@ -60,11 +72,29 @@ func (w *Workbook) surveySheet(part string, marked map[int]bool) (survey, error)
 			}
 			v.drawing = id
 		}
-		// A row costs as much as two cells.
-		if grid+col+2*max(top, row) > mostGrid {
-			return refuse(TooLarge, part, "cells far outside the list")
-		}
 		return nil
 	})
 	return v, err
+}
+
+// measure reads a length of at most so many units.
+func measure(b []byte, most float64) (float64, bool) {
+	if len(b) == 0 {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(string(b), 64)
+	if err != nil || !(n >= 0 && n <= most) { // NaN is neither
+		return 0, false
+	}
+	return n, true
+}
+
+// column is how a column looks that is told of.
+func (v survey) column(col int) (columns, bool) {
+	for _, c := range v.columns {
+		if c.from <= col && col <= c.to {
+			return c, true
+		}
+	}
+	return columns{}, false
 }

@@ -221,23 +221,23 @@ func crowdClient() *http.Client {
 // accepted sends one drop and returns its ticket, or how long to wait before it is
 // sent again.
 func (b *crowdBench) accepted(ctx context.Context, client *http.Client, address, key, reference, idempotency string) (ticket string, wait time.Duration, err error) {
-	res, text, err := b.drop.send(ctx, client, address, key, reference, idempotency)
+	a, err := b.drop.send(ctx, client, address, key, reference, idempotency)
 	if err != nil {
 		return "", 0, err
 	}
-	switch res.StatusCode {
+	switch a.code {
 	case http.StatusAccepted:
 		var told struct{ Ticket string }
-		if err := json.Unmarshal(text, &told); err != nil || told.Ticket == "" {
-			return "", 0, fmt.Errorf("no ticket in %s: %w", text, err)
+		if err := json.Unmarshal(a.text, &told); err != nil || told.Ticket == "" {
+			return "", 0, fmt.Errorf("no ticket in %s: %w", a.text, err)
 		}
 		return told.Ticket, 0, nil
 	case http.StatusTooManyRequests:
-		n, err := strconv.Atoi(res.Header.Get("Retry-After"))
+		n, err := strconv.Atoi(a.header.Get("Retry-After"))
 		if err != nil || n < 1 {
-			return "", 0, fmt.Errorf("%s without a good Retry-After: %q", res.Status, res.Header.Get("Retry-After"))
+			return "", 0, fmt.Errorf("429 without a good Retry-After: %q", a.header.Get("Retry-After"))
 		}
-		return "", time.Duration(n) * time.Second, errors.New(res.Status)
+		return "", time.Duration(n) * time.Second, errors.New(a.String())
 	}
-	return "", 0, fmt.Errorf("intake answered %s: %s", res.Status, text)
+	return "", 0, errors.New(a.String())
 }

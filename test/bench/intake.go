@@ -158,9 +158,9 @@ func (b *intakeBench) rush(ctx context.Context, d *process) (float64, error) {
 }
 
 func (b *intakeBench) send(ctx context.Context, client *http.Client, address, key string) error {
-	res, text, err := b.drop.send(ctx, client, address, key, strings.ToUpper(uuid.NewString()[:18]), uuid.NewString())
-	if err == nil && res.StatusCode != http.StatusAccepted {
-		err = fmt.Errorf("intake answered %s: %s", res.Status, text)
+	a, err := b.drop.send(ctx, client, address, key, strings.ToUpper(uuid.NewString()[:18]), uuid.NewString())
+	if err == nil && a.code != http.StatusAccepted {
+		err = errors.New(a.String())
 	}
 	return err
 }

@@ -98,24 +98,32 @@ func paper(picture int) []byte {
 	return append(b, "trailer<</Root 1 0 R>>\nstartxref\n9\n%%EOF\n"...)
 }
 
-// send drops the parcel under a No. Pengajuan and an Idempotency-Key, and returns
-// the answer with its body.
-func (p *parcel) send(ctx context.Context, client *http.Client, address, key, reference, idempotency string) (*http.Response, []byte, error) {
+// answer is what the intake said to a drop.
+type answer struct {
+	code   int
+	header http.Header
+	text   []byte
+}
+
+func (a answer) String() string { return fmt.Sprintf("the intake answered %d: %s", a.code, a.text) }
+
+// send drops the parcel under a No. Pengajuan and an Idempotency-Key.
+func (p *parcel) send(ctx context.Context, client *http.Client, address, key, reference, idempotency string) (a answer, err error) {
 	body := bytes.Join([][]byte{p.head, p.tail}, []byte(reference))
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/api/v1/requests", bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return a, err
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", p.contentType)
 	req.Header.Set("Idempotency-Key", idempotency)
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return a, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
-	return res, text, err
+	return answer{res.StatusCode, res.Header, text}, err
 }
 
 // launchIntake runs the real intake on a database and a virtual host, with

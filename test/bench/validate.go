@@ -228,8 +228,8 @@ func validateAll(ctx context.Context, db postgres.Reader, path string, n int) (e
 	if err != nil {
 		return err
 	}
-	if len(found) > 0 || len(list.Rows) != n {
-		return fmt.Errorf("%d rows, %d findings: %v", len(list.Rows), len(found), found[:min(1, len(found))])
+	if len(found) > 0 || list.Len() != n {
+		return fmt.Errorf("%d rows, %d findings: %v", list.Len(), len(found), found[:min(1, len(found))])
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ const module = "dukcapil.go.id/sifilma/"
 
 // ground knows nothing of SAM cards.
 var ground = []string{
-	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "journal", "machine", "outbox",
+	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "idempotency", "journal", "machine", "outbox",
 	"pkcs11", "postgres", "rabbit", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
 }
 
@@ -30,7 +30,7 @@ var office = map[string][]string{
 	"need":        {"institution", "identity"},
 	"request":     {"institution", "identity", "need"},
 	"cardlist":    {"institution", "identity", "register", "request"},
-	"validation":  {"institution", "identity", "register", "request", "cardlist"},
+	"validation":  {"institution", "identity", "need", "register", "request", "cardlist"},
 	"capacity":    {"institution", "identity", "request"},
 	"stock":       {"institution", "identity", "request"},
 	"perso":       {"institution", "identity", "register", "request", "cardlist", "capacity", "stock"},

@@ -21,6 +21,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -163,6 +164,7 @@ func (a *API) Mount(r chi.Router) {
 		r.Get("/api/v1/pks", web.Handle(a.listPKS))
 		r.Get("/api/v1/needs", web.Handle(a.listNeeds))
 		r.Get("/api/v1/needs/{number}", web.Handle(a.showNeed))
+		r.Get("/api/v1/needs/{number}/cards", web.Handle(a.needCards))
 		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/needs/{number}/files/{id}", web.Handle(a.needFile))
 		r.With(web.Slow(markTime)).Get("/api/v1/requests/{ticket}/card-list/marked", web.Handle(a.marked))
 	})
@@ -177,7 +179,8 @@ func (a *API) Mount(r chi.Router) {
 		drops.Post("/api/v1/requests", web.Handle(a.submit))
 		drops.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
 		drops.Post("/api/v1/needs", web.Handle(a.submitNeed))
-		drops.Post("/api/v1/needs/{number}/resubmission", web.Handle(a.resubmitNeed))
+		drops.Put("/api/v1/needs/{number}", web.Handle(a.correctNeed(need.Edit, "change of ")))
+		drops.Post("/api/v1/needs/{number}/resubmission", web.Handle(a.correctNeed(need.Resubmit, "resubmission of ")))
 	})
 }
 

@@ -178,7 +178,7 @@ func (a *API) judge(ctx context.Context, out *checked, is request.Request, d *dr
 		return err
 	}
 	if !list.Unreadable {
-		n := len(list.Rows)
+		n := list.Len()
 		out.Cards = &n
 	}
 	if d.Unread { // the form says nothing that the list could be held against

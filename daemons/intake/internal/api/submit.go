@@ -12,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/intake/internal/commit"
 	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -71,7 +72,7 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target string, is req
 	if err != nil {
 		return err
 	}
-	key, err := idempotencyKey(r)
+	key, err := idempotency.Key(r)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -83,7 +84,7 @@ type writing func(ctx context.Context, tx *postgres.Tx) (Answer, error)
 func (w *Writer) alone(ctx context.Context, e Entry, write writing) (done Answer, err error) {
 	for give := w.machine.Now().Add(w.patience); ; {
 		done, err = w.once(ctx, e, write)
-		if !errors.Is(err, errRunning) {
+		if !errors.Is(err, idempotency.ErrRunning) {
 			return done, err
 		}
 		if !w.machine.Now().Before(give) {
@@ -106,13 +107,6 @@ func (w *Writer) once(ctx context.Context, e Entry, write writing) (done Answer,
 		}
 	}
 	err = w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		free, err := w.claim(ctx, tx, []Entry{e})
-		if err != nil {
-			return err
-		}
-		if !free[0] {
-			return errRunning
-		}
 		usable, err := w.usable(ctx, tx, []Entry{e})
 		if err != nil {
 			return err
@@ -120,26 +114,8 @@ func (w *Writer) once(ctx context.Context, e Entry, write writing) (done Answer,
 		if !usable[e.sender()] {
 			return identity.ErrBadKey
 		}
-		before, err := w.answered(ctx, tx, []Entry{e})
-		if err != nil {
-			return err
-		}
-		if b, ok := before[keyOf(e)]; ok {
-			done, err = b.again(e.Print)
-			return err
-		}
-		if done, err = write(ctx, tx); err != nil {
-			return err
-		}
-		// The body is read back, so that the first answer and its repetitions are
-		// the same to the byte.
-		err = tx.Get(ctx, &done.Body, `
-			INSERT INTO idempotency (client, key, fingerprint, status, location, body) VALUES ($1, $2, $3, $4, $5, $6)
-			RETURNING body`, e.Client.InstitutionID, e.Key, e.Print, done.Status, done.Location, string(done.Body))
-		if err != nil {
-			return fmt.Errorf("intake: writing idempotency: %w", err)
-		}
-		return nil
+		done, err = idempotency.Once(ctx, tx, e.call(), e.referenceLock(), func() (Answer, error) { return write(ctx, tx) })
+		return err
 	})
 	return done, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -75,11 +76,12 @@ func (w *Writer) together(ctx context.Context, all []Entry) (results []outcome, 
 // sieve answers the drops that need no writing and returns the places of the
 // others.
 func (w *Writer) sieve(ctx context.Context, tx *postgres.Tx, all []Entry, results []outcome) (fresh []int, err error) {
-	free, err := w.claim(ctx, tx, all)
+	calls, locks := callsOf(all)
+	free, err := idempotency.Claim(ctx, tx, calls, locks)
 	if err != nil {
 		return nil, err
 	}
-	before, err := w.answered(ctx, tx, all)
+	before, err := idempotency.Answered(ctx, tx, calls)
 	if err != nil {
 		return nil, err
 	}
@@ -92,14 +94,14 @@ func (w *Writer) sieve(ctx context.Context, tx *postgres.Tx, all []Entry, result
 		return nil, err
 	}
 	for i, e := range all {
-		b, answered := before[keyOf(e)]
+		b, answered := before[i]
 		switch {
 		case !free[i]:
-			results[i].err = errRunning
+			results[i].err = idempotency.ErrRunning
 		case !usable[e.sender()]:
 			results[i].err = identity.ErrBadKey
 		case answered:
-			results[i].answer, results[i].err = b.again(e.Print)
+			results[i].answer, results[i].err = b.Answer, b.Err
 		case used[referenceOf(e)]:
 			results[i].err = request.ErrReferenceUsed
 		default:
@@ -130,12 +132,12 @@ func (w *Writer) needed(ctx context.Context, tx *postgres.Tx, all []Entry, fresh
 	return still, nil
 }
 
-// running makes errRunning of a refusal that says no more than that somebody else
+// running makes idempotency.ErrRunning of a refusal that says no more than that somebody else
 // is at it.
 func running(err error) error {
 	var refused *need.RefusedError
 	if errors.As(err, &refused) && refused.Busy() {
-		return errRunning
+		return idempotency.ErrRunning
 	}
 	return err
 }
@@ -156,46 +158,12 @@ func columns(all []Entry, of func(Entry) pair) (institutions, names any) {
 	return pq.Array(a), pq.Array(b)
 }
 
-// errRunning says that another transaction, of this process or another, is
-// writing a drop under the same key or the same No. Pengajuan.
-var errRunning = errors.New("intake: still running")
-
-// claim takes the keys and references of drops for this transaction and says
-// which drops have got theirs. It waits for nobody: another intake that is frozen
-// inside its transaction holds up the drops under its own keys and no others, and
-// with its connection its claims are gone.
-func (w *Writer) claim(ctx context.Context, tx *postgres.Tx, all []Entry) (free []bool, err error) {
-	clients, keys := columns(all, keyOf)
-	_, references := columns(all, referenceOf)
-	if err := tx.Select(ctx, &free, `
-		SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency:' || client || ':' || key, 0))
-		   AND pg_try_advisory_xact_lock(hashtextextended('reference:' || client || ':' || reference, 0))
-		FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS d (client, key, reference, place) ORDER BY place`,
-		clients, keys, references); err != nil {
-		return nil, fmt.Errorf("intake: claiming keys: %w", err)
+// callsOf are drops as they are asked, and what each claims beside its key.
+func callsOf(all []Entry) (calls []idempotency.Call, locks []string) {
+	for _, e := range all {
+		calls, locks = append(calls, e.call()), append(locks, e.referenceLock())
 	}
-	return free, nil
-}
-
-// answered returns what was answered under the keys before.
-func (w *Writer) answered(ctx context.Context, rd postgres.Reader, all []Entry) (map[pair]given, error) {
-	clients, keys := columns(all, keyOf)
-	var rows []struct {
-		given
-		Client string `db:"client"`
-		Key    string `db:"key"`
-	}
-	if err := rd.Select(ctx, &rows, `
-		SELECT i.client, i.key, i.status, i.location, i.body, i.fingerprint
-		FROM unnest($1::text[], $2::text[]) AS k (client, key) JOIN idempotency i ON i.client = k.client AND i.key = k.key`,
-		clients, keys); err != nil {
-		return nil, fmt.Errorf("intake: reading idempotency: %w", err)
-	}
-	before := make(map[pair]given, len(rows))
-	for _, r := range rows {
-		before[pair{r.Client, r.Key}] = r.given
-	}
-	return before, nil
+	return calls, locks
 }
 
 // usable looks at the API keys and accounts once more: they were checked a while
@@ -277,35 +245,19 @@ func storeAll(ctx context.Context, tx *postgres.Tx, all []Entry, fresh []int) ([
 	return stored, nil
 }
 
-// keep writes the answers down, to be given again. Their bodies are read back,
-// so that the first answer and its repetitions are the same to the byte.
+// keep writes the answers down, to be given again.
 func keep(ctx context.Context, tx *postgres.Tx, all []Entry, fresh []int, results []outcome) error {
 	var kept []Entry
-	var statuses []int64
-	var prints [][]byte
-	var locations, bodies []string
-	at := make(map[pair]int, len(fresh))
+	var answers []Answer
 	for _, k := range fresh {
-		a := results[k].answer
-		at[keyOf(all[k])] = k
-		kept, prints = append(kept, all[k]), append(prints, all[k].Print)
-		statuses, locations, bodies = append(statuses, int64(a.Status)), append(locations, a.Location), append(bodies, string(a.Body))
+		kept, answers = append(kept, all[k]), append(answers, results[k].answer)
 	}
-	clients, keys := columns(kept, keyOf)
-	var rows []struct {
-		Client string `db:"client"`
-		Key    string `db:"key"`
-		Body   []byte `db:"body"`
+	calls, _ := callsOf(kept)
+	answers, err := idempotency.Keep(ctx, tx, calls, answers)
+	for i, k := range fresh {
+		if err == nil {
+			results[k].answer = answers[i]
+		}
 	}
-	if err := tx.Select(ctx, &rows, `
-		INSERT INTO idempotency (client, key, fingerprint, status, location, body)
-		SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::text[], $6::jsonb[])
-		RETURNING client, key, body`,
-		clients, keys, pq.Array(prints), pq.Array(statuses), pq.Array(locations), pq.Array(bodies)); err != nil {
-		return fmt.Errorf("intake: writing idempotency: %w", err)
-	}
-	for _, r := range rows {
-		results[at[pair{r.Client, r.Key}]].answer.Body = r.Body
-	}
-	return nil
+	return err
 }

@@ -1,7 +1,6 @@
 package commit
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -9,10 +8,10 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/request"
-	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 // Entry is a drop that was read and found whole, to be written.
@@ -39,13 +38,19 @@ func (e Entry) sender() string {
 	return e.Client.KeyID
 }
 
-// Answer is what a client is told, and told again under the same key.
-type Answer struct {
-	Status   int             `db:"status"`
-	Location string          `db:"location"`
-	Body     json.RawMessage `db:"body"`
-	Replayed bool            `db:"-"`
+// call is the drop as it is asked under its key.
+func (e Entry) call() idempotency.Call {
+	return idempotency.Call{Client: e.Client.InstitutionID, Key: e.Key, Print: e.Print}
 }
+
+// referenceLock is claimed beside the key: of two drops with one No. Pengajuan the
+// second is to see the first.
+func (e Entry) referenceLock() string {
+	return "reference:" + e.Client.InstitutionID + ":" + e.Drop.Form.Reference
+}
+
+// Answer is what a client is told, and told again under the same key.
+type Answer = idempotency.Answer
 
 // Accepted is the body of a 202.
 type Accepted struct {
@@ -55,32 +60,9 @@ type Accepted struct {
 	Submission int    `json:"submission"`
 }
 
-// given is an answer as it is kept.
-type given struct {
-	Answer
-	Fingerprint []byte `db:"fingerprint"`
-}
-
 // stillRunning is the answer to a drop whose key another call holds, and has held
-// for longer than a client is to wait (draft-ietf-httpapi-idempotency-key-header
-// section 2.6).
-func stillRunning() error {
-	p := web.Conflict("Kiriman dengan Idempotency-Key atau No. Pengajuan yang sama masih diproses. " +
-		"Kirim ulang dengan Idempotency-Key yang sama beberapa saat lagi.").WithCode("idempotency-key-in-use")
-	p.RetryAfter = retry
-	return p
-}
-
-// again is the answer to a drop whose key was answered before.
-func (g given) again(print []byte) (Answer, error) {
-	if !bytes.Equal(g.Fingerprint, print) {
-		return Answer{}, web.Unprocessable("Idempotency-Key ini sudah dipakai untuk kiriman lain. Pakai nilai baru untuk isi yang berbeda.").
-			WithCode("idempotency-key-reused")
-	}
-	a := g.Answer
-	a.Replayed = true
-	return a, nil
-}
+// for longer than a client is to wait.
+func stillRunning() error { return idempotency.StillRunning("No. Pengajuan", retry) }
 
 // accept is the answer to a drop that became, or corrected, a request.
 func (w *Writer) accept(r request.Request) (Answer, error) {

@@ -25,32 +25,39 @@ type Taken struct {
 // references of needs are apart from those of requests.
 const needReference = "need "
 
-// Need writes a lembaga's new request and closes the drop, whose form has the
-// reference. Errors: those of Submit, need.ErrReferenceUsed,
-// need.ErrUnknownMachineType, need.ErrInactiveMachineType, need.ErrUnknownProdusen,
-// need.ErrInactiveProdusen.
-func (w *Writer) Need(ctx context.Context, e Entry, f need.Form) (Answer, error) {
-	return w.need(ctx, e, f, http.StatusCreated, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
-		return need.Create(ctx, tx, e.Client.InstitutionID, f, files, c)
+// Asked is a lembaga's request as it was read: its form, and the rows of its list.
+type Asked struct {
+	Form     need.Form
+	Cards    []need.Card
+	DropList bool // a corrected request's present list goes
+}
+
+// Need writes a lembaga's new request and closes the drop. Errors: those of Submit,
+// need.ErrReferenceUsed, need.ErrUnknownMachineType, need.ErrInactiveMachineType,
+// need.ErrUnknownProdusen, need.ErrInactiveProdusen.
+func (w *Writer) Need(ctx context.Context, e Entry, a Asked) (Answer, error) {
+	return w.need(ctx, e, a, need.Submit, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
+		return need.Create(ctx, tx, e.Client.InstitutionID, a.Form, files, c)
 	})
 }
 
-// CorrectNeed writes the correction of a lembaga's request that was returned, as
-// the client saw it in this version, and closes the drop. Errors: those of Need,
-// or a *web.Problem when it is not returned or has another version.
-func (w *Writer) CorrectNeed(ctx context.Context, e Entry, f need.Form, number string, version int64) (Answer, error) {
-	return w.need(ctx, e, f, http.StatusOK, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
+// CorrectNeed writes a correction of a lembaga's request by need.Edit or
+// need.Resubmit, as the client saw it in this version, and closes the drop. Errors:
+// those of Need, need.ErrListDiffers, *machine.IllegalError, or a *web.Problem when
+// it is not returned or has another version.
+func (w *Writer) CorrectNeed(ctx context.Context, e Entry, a Asked, verb machine.Verb, number string, version int64) (Answer, error) {
+	return w.need(ctx, e, a, verb, func(ctx context.Context, tx *postgres.Tx, files []need.File, c need.Change) (need.Need, error) {
 		now, err := need.Lock(ctx, tx, number, e.Client.InstitutionID)
 		if err != nil {
 			return need.Need{}, err
 		}
-		if now.State != need.Returned {
+		if verb == need.Resubmit && now.State != need.Returned {
 			return need.Need{}, NeedNotReturned(now)
 		}
 		if now.Version != version {
-			return need.Need{}, web.PreconditionFailed("Permintaan " + now.Number + " sudah berubah sejak Anda membacanya. Baca kembali, lalu ajukan kembali.")
+			return need.Need{}, web.PreconditionFailed("Permintaan " + now.Number + " sudah berubah sejak Anda membacanya. Baca kembali, lalu kirim ulang.")
 		}
-		return need.Correct(ctx, tx, now, f, files, c)
+		return need.Correct(ctx, tx, now, verb, need.Correction{Form: a.Form, Files: files, DropList: a.DropList}, c)
 	})
 }
 
@@ -60,10 +67,10 @@ func NeedNotReturned(n need.Need) error {
 		"\"; pengajuan kembali hanya untuk permintaan yang dikembalikan.").WithCode("not-returned")
 }
 
-func (w *Writer) need(ctx context.Context, e Entry, f need.Form, status int,
+func (w *Writer) need(ctx context.Context, e Entry, a Asked, verb machine.Verb,
 	write func(context.Context, *postgres.Tx, []need.File, need.Change) (need.Need, error)) (Answer, error) {
 	defer e.Drop.Close()
-	e.Drop.Form.Reference = needReference + f.Reference
+	e.Drop.Form.Reference = needReference + a.Form.Reference
 	return w.alone(ctx, e, func(ctx context.Context, tx *postgres.Tx) (Answer, error) {
 		stored, err := store(ctx, tx, e)
 		if err != nil {
@@ -73,15 +80,14 @@ func (w *Writer) need(ctx context.Context, e Entry, f need.Form, status int,
 		hashes := map[string]any{}
 		for i, s := range stored {
 			files[i] = need.File{Kind: s.Kind, BlobID: s.BlobID, Name: s.Name}
+			if s.Kind == need.FileList {
+				files[i].Cards = a.Cards
+			}
 			hashes[s.Kind] = hex.EncodeToString(e.Drop.Files[i].SHA256[:])
 		}
 		made, err := write(ctx, tx, files, need.Change{Actor: e.Actor, OfficeAt: w.office.Now()})
 		if err != nil {
 			return Answer{}, err
-		}
-		verb := machine.Verb(need.Submit)
-		if made.Submission > 1 {
-			verb = need.Resubmit
 		}
 		if err := audit.Record(ctx, tx, audit.Entry{
 			Actor: "api-key:" + e.Client.KeyID, Action: "need." + string(verb), Subject: made.ID, Detail: map[string]any{
@@ -94,6 +100,10 @@ func (w *Writer) need(ctx context.Context, e Entry, f need.Form, status int,
 		body, err := json.Marshal(Taken{ID: made.ID, Number: made.Number, StatusURL: w.publicURL + path, Submission: made.Submission})
 		if err != nil {
 			return Answer{}, fmt.Errorf("intake: answer: %w", err)
+		}
+		status := http.StatusOK
+		if verb == need.Submit {
+			status = http.StatusCreated
 		}
 		return Answer{Status: status, Location: path, Body: body}, nil
 	})

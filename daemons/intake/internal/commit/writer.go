@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -130,15 +131,15 @@ func (w *Writer) Submit(ctx context.Context, e Entry) (Answer, error) {
 // it names has changed since, its client hears that answer, and otherwise the
 // refusal.
 func (w *Writer) Before(ctx context.Context, e Entry, refusal error) (Answer, error) {
-	before, err := w.answered(ctx, w.db, []Entry{e})
+	before, err := idempotency.Answered(ctx, w.db, []idempotency.Call{e.call()})
 	if err != nil {
 		return Answer{}, err
 	}
-	b, ok := before[keyOf(e)]
+	b, ok := before[0]
 	if !ok {
 		return Answer{}, refusal
 	}
-	return b.again(e.Print)
+	return b.Answer, b.Err
 }
 
 // Run writes what Submit brings until ctx ends, and then what is left.
@@ -240,7 +241,7 @@ func (w *Writer) write(ctx context.Context, batch []*waiter, postpone func(*wait
 // repeat is the outcome of a drop that came under the key of another, which has
 // become o.
 func repeat(o outcome, first, print []byte) outcome {
-	answer, err := given{o.answer, first}.again(print)
+	answer, err := idempotency.Again(o.answer, first, print)
 	return outcome{answer, err}
 }
 
@@ -270,7 +271,7 @@ func (w *Writer) divide(ctx context.Context, batch []*waiter, became map[*waiter
 	}
 	for i, d := range batch {
 		became[d] = results[i]
-		if errors.Is(results[i].err, errRunning) {
+		if errors.Is(results[i].err, idempotency.ErrRunning) {
 			postpone(d)
 			continue
 		}

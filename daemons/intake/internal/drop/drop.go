@@ -24,6 +24,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/filetype"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/validation"
@@ -52,6 +53,12 @@ func (l Limits) Validate() error {
 	}
 	if l.Cards > validation.MaxRows {
 		return fmt.Errorf("cards is above %d, which is the most of one card list", validation.MaxRows)
+	}
+	if l.Scan > filetype.MaxBytes {
+		return fmt.Errorf("scan is %d, above %d (16 MB): larger papers cannot be looked at", l.Scan, filetype.MaxBytes)
+	}
+	if most := validation.ListLimits.FileBytes; l.CardList > most {
+		return fmt.Errorf("card_list is %d, above %d (5 MB): larger lists cannot be read", l.CardList, most)
 	}
 	if l.Whole < l.Form+l.Scan+l.CardList {
 		return errors.New("whole is smaller than its parts")
@@ -154,7 +161,7 @@ func (rd *Reader) read(ctx context.Context, r *http.Request, typed Typed, kinds 
 	if r.ContentLength > rd.limits.Whole {
 		return nil, nil, web.TooLarge(rd.limits.Whole)
 	}
-	in := &intake{Reader: rd, kinds: kinds, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}, typed: typed}
+	in := &intake{Reader: rd, kinds: kinds, faults: &faults{}, drop: &Drop{roll: roll{spool: rd.spool}}, seen: map[string]int{}, typed: typed, work: filetype.NewWork()}
 	if err := in.parts(multipart.NewReader(r.Body, params["boundary"])); err != nil {
 		in.drop.Close()
 		return nil, nil, answerable(ctx, unreadable(err))
@@ -187,6 +194,7 @@ type intake struct {
 	form     []byte
 	formGone bool // the form part was there but could not be kept
 	typed    Typed
+	work     *filetype.Work // of looking at the files
 }
 
 func (in *intake) parts(mr *multipart.Reader) error {

@@ -26,7 +26,7 @@ func (in *intake) checkFile(f *File) error {
 		in.faults.add(f.Pointer, string(filetype.Empty), "Berkas "+fileLabels[f.Kind]+" kosong.")
 		return nil
 	}
-	kind, err := filetype.Check(f.Content(), f.Size, filetype.PDF, filetype.JPEG, filetype.PNG)
+	kind, err := in.work.Check(f.Content(), f.Size, filetype.PDF, filetype.JPEG, filetype.PNG)
 	var refused *filetype.Error
 	switch {
 	case errors.As(err, &refused):

@@ -1,6 +1,7 @@
 package drop
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -12,6 +13,18 @@ import (
 type Need struct {
 	*Drop
 	Form need.Form
+	// DropList says that a corrected request's present list goes.
+	DropList bool
+}
+
+// List is its Excel list, or nil.
+func (n *Need) List() *File {
+	for _, f := range n.Files {
+		if f.Kind == need.FileList {
+			return f
+		}
+	}
+	return nil
 }
 
 // needForm is the JSON of a lembaga's request, as clients write it.
@@ -22,11 +35,13 @@ type needForm struct {
 	Quantity    int    `json:"quantity"`
 	MachineType string `json:"machine_type"`
 	Remarks     string `json:"remarks"`
+	DropList    bool   `json:"drop_list"`
 }
 
 // ReadNeed takes a lembaga's request in: its letter, and an Excel list that may be
-// left out. fixed, when not nil, is the returned one that is corrected, whose
-// reference and produsen stay; more is as Read has it. Errors are those of Read.
+// left out. fixed, when not nil, is the one that is corrected, whose reference and
+// produsen stay, and whose letter too may be left out; more is as Read has it.
+// Errors are those of Read.
 func (rd *Reader) ReadNeed(ctx context.Context, r *http.Request, fixed *need.Form,
 	more func(n *Need, faults []web.FieldError) ([]web.FieldError, error)) (*Need, error) {
 	n := &Need{}
@@ -34,8 +49,16 @@ func (rd *Reader) ReadNeed(ctx context.Context, r *http.Request, fixed *need.For
 		if in.form != nil {
 			var form needForm
 			decodeStrict(in.form, &form, in.faults)
-			n.Form = need.Form(form)
+			n.DropList = form.DropList
+			n.Form = need.Form{Reference: form.Reference, Produsen: form.Produsen, Title: form.Title, Quantity: form.Quantity,
+				MachineType: form.MachineType, Remarks: form.Remarks}
 			checkNeed(&n.Form, in.faults, in.limits, fixed)
+			if n.DropList && fixed == nil {
+				in.faults.add("/drop_list", "not_used", "Permintaan baru belum memiliki daftar alat yang dapat dihapus. Kosongkan isian ini.")
+			}
+		}
+		if fixed != nil {
+			return nil
 		}
 		return []string{need.FileLetter}
 	})
@@ -55,23 +78,13 @@ func checkNeed(n *need.Form, f *faults, limits Limits, fixed *need.Form) {
 	for _, e := range f.list {
 		c.said[e.Pointer] = true
 	}
-	for _, field := range []struct {
-		value         *string
-		fixed         func(*need.Form) string
-		pointer, name string
-		longest       int
-	}{
-		{&n.Reference, func(f *need.Form) string { return f.Reference }, "/reference", "No. Aktivasi", maxShort},
-		{&n.Produsen, func(f *need.Form) string { return f.Produsen }, "/produsen", "Produsen Dituju", maxLong},
-	} {
-		c.text(field.value, field.pointer, field.name, field.longest, fixed == nil, false)
-		if fixed == nil {
-			continue
+	c.text(&n.Reference, "/reference", "No. Aktivasi", maxShort, fixed == nil, false)
+	c.text(&n.Produsen, "/produsen", "Produsen Dituju", maxLong, fixed == nil, false)
+	if fixed != nil {
+		if n.Reference != "" && n.Reference != fixed.Reference {
+			c.fault("/reference", "fixed", "No. Aktivasi tidak dapat diubah. Ajukan permintaan baru bila perlu.")
 		}
-		if *field.value != "" && *field.value != field.fixed(fixed) {
-			c.fault(field.pointer, "fixed", field.name+" tidak dapat diubah pada pengajuan kembali.")
-		}
-		*field.value = field.fixed(fixed)
+		n.Reference, n.Produsen = fixed.Reference, cmp.Or(n.Produsen, fixed.Produsen)
 	}
 	c.text(&n.Title, "/title", "Judul Permintaan", maxLong, true, false)
 	c.count(n.Quantity, "/quantity", "Jumlah kartu", limits.Cards)

@@ -34,15 +34,20 @@ func newReader(t testing.TB) *Reader {
 	return NewReader(spool, DefaultLimits())
 }
 
-func body(t testing.TB, letterName string, letter, list []byte) (b []byte, contentType string) {
+func body(t testing.TB, letterName string, letter, list []byte, orders ...[]byte) (b []byte, contentType string) {
 	t.Helper()
 	var out bytes.Buffer
 	w := multipart.NewWriter(&out)
 	require.NoError(t, w.WriteField(formPart, goodForm))
-	for _, f := range []struct {
+	type file struct {
 		part, name string
 		body       []byte
-	}{{request.FileLetter, letterName, letter}, {request.FileCardList, "daftar.xlsx", list}} {
+	}
+	files := []file{{request.FileLetter, letterName, letter}, {request.FileCardList, "daftar.xlsx", list}}
+	for _, order := range orders {
+		files = append(files, file{request.FilePurchaseOrder, "po.png", order})
+	}
+	for _, f := range files {
 		p, err := w.CreateFormFile(f.part, f.name)
 		require.NoError(t, err)
 		_, err = p.Write(f.body)
@@ -53,9 +58,9 @@ func body(t testing.TB, letterName string, letter, list []byte) (b []byte, conte
 }
 
 // take reads a drop and returns what is wrong with it, "code pointer".
-func take(t testing.TB, rd *Reader, letterName string, letter, list []byte) (*Drop, []string) {
+func take(t testing.TB, rd *Reader, letterName string, letter, list []byte, orders ...[]byte) (*Drop, []string) {
 	t.Helper()
-	b, contentType := body(t, letterName, letter, list)
+	b, contentType := body(t, letterName, letter, list, orders...)
 	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(b))
 	r.Header.Set("Content-Type", contentType)
 	d, err := rd.Read(t.Context(), r, today, "", nil)
@@ -112,7 +117,7 @@ func TestSpoiledCardLists(t *testing.T) {
 				return
 			}
 			var cards []string
-			for _, row := range read.Rows {
+			for _, row := range read.Rows() {
 				cards = append(cards, row.Serial+"/"+row.ReaderSerial)
 			}
 			require.Equal(t, s.Cards, cards)
@@ -144,6 +149,14 @@ func TestSpoiledPapers(t *testing.T) {
 			}[p.Kind], d.Files[0].Name)
 		})
 	}
+}
+
+// The papers of one drop share what looking at them may cost.
+func TestADropOfBombsIsNotLookedAtToItsEnd(t *testing.T) {
+	t.Parallel()
+	dear := spoiled.DearPNG(t)
+	_, found := take(t, newReader(t), "surat.png", dear, spoiled.Long(t, 3), dear, dear, spoiled.PDF())
+	require.Equal(t, []string{"too_much /purchase_order/1", "too_much /purchase_order/2"}, found)
 }
 
 // FuzzRead: whatever body comes in, it is a drop or a problem of the sender's.

@@ -82,6 +82,13 @@ func fit(value any, v reflect.Value, pointer string, f *faults) {
 			return
 		}
 		v.SetInt(n)
+	case reflect.Bool:
+		b, ok := value.(bool)
+		if !ok {
+			wrong("true atau false")
+			return
+		}
+		v.SetBool(b)
 	case reflect.Slice:
 		list, ok := value.([]any)
 		if !ok {

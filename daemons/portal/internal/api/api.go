@@ -43,10 +43,10 @@ type API struct {
 }
 
 // New returns the API of an office that is open at these hours.
-func New(db *postgres.DB, office clock.Office, hours workday.OfficeHours, door *signin.Door, spool *upload.Spool) *API {
+func New(db *postgres.DB, office clock.Office, hours workday.OfficeHours, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk) *API {
 	return &API{
 		db: db, office: office, hours: hours, door: door, spool: spool,
-		marker: validation.NewMarker(1), desk: masterdata.New(db, office, door.Now),
+		marker: validation.NewMarker(1), desk: desk,
 	}
 }
 
@@ -63,6 +63,7 @@ func (a *API) Mount(root chi.Router) {
 		r.Group(func(r chi.Router) {
 			r.Use(a.door.Require(refuse))
 			a.mountMasterData(r)
+			a.mountProfile(r)
 			r.Get("/days", handle(a.days))
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/requests/{ticket}", handle(a.getRequest))

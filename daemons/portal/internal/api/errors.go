@@ -181,8 +181,10 @@ func notInForce(e *institution.NotInForceError) error {
 	detail := fmt.Sprintf("PKS nomor “%s” tidak tercatat.", e.Number)
 	if p := e.PKS; p != nil {
 		period := fmt.Sprintf("(berlaku %s sampai %s)", terbilang.FormatDate(p.ValidFrom), terbilang.FormatDate(p.ValidTo))
-		switch p.On(e.Day) {
-		case institution.PKSWithdrawn:
+		switch {
+		case !p.LembagaActive:
+			detail = fmt.Sprintf("%s, lembaga pengguna pada PKS nomor “%s”, sudah dinonaktifkan.", p.Institution, p.Number)
+		case p.On(e.Day) == institution.PKSWithdrawn:
 			detail = fmt.Sprintf("PKS nomor “%s” %s sudah dicabut", p.Number, period)
 			if p.WithdrawnOn != nil {
 				detail += " pada " + terbilang.FormatDate(*p.WithdrawnOn)

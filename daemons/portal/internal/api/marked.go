@@ -32,6 +32,8 @@ func (a *API) markedList(w http.ResponseWriter, r *http.Request) error {
 		return web.Conflict("Kiriman terakhir permohonan ini tidak memiliki temuan, sehingga tidak ada sel yang perlu ditandai.").WithCode("no-findings")
 	case errors.As(err, &unmarkable):
 		return web.Conflict(unmarkable.Detail + " Karena itu tidak ada berkas bertanda; temuannya ada pada halaman permohonan ini.").WithCode("not-markable")
+	case errors.Is(err, validation.ErrOwnTurn) && r.Context().Err() == nil:
+		return web.TooMany(markWait)
 	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil:
 		return web.Unavailable(markWait)
 	case err != nil:

@@ -8,25 +8,28 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/needs"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
+	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
-func (a *API) needDesk() needs.Desk { return needs.Desk{DB: a.db, Office: a.office} }
+func (a *API) needDesk() needs.Desk { return needs.Desk{DB: a.db, Office: a.office, Spool: a.spool} }
 
 // mountNeeds adds the routes of a lembaga's requests.
 func (a *API) mountNeeds(r chi.Router) {
 	r.Get("/needs", handle(a.listNeeds))
 	r.Get("/needs/{number}", handle(a.getNeed))
+	r.Get("/needs/{number}/cards", handle(a.needCards))
 	r.With(web.Slow(transfer)).Get("/needs/{number}/files/{id}", handle(a.needFile))
 	for path, verb := range needs.Verbs {
 		r.Post("/needs/{number}/"+path, handle(a.moveNeed(verb)))
 	}
 	uploads := r.With(web.BodyLimit(upload.MaxParcel), web.Slow(transfer))
 	uploads.Post("/needs", handle(a.submitNeed))
-	uploads.Post("/needs/{number}/resubmission", handle(a.resubmitNeed))
+	uploads.Put("/needs/{number}", handle(a.correctNeed(need.Edit)))
+	uploads.Post("/needs/{number}/resubmission", handle(a.correctNeed(need.Resubmit)))
 }
 
 func (a *API) listNeeds(w http.ResponseWriter, r *http.Request) error {
@@ -54,6 +57,21 @@ func (a *API) showNeed(w http.ResponseWriter, r *http.Request, status int, numbe
 	}
 	web.SetVersion(w, v.Version)
 	web.WriteJSON(w, r, status, v)
+	return nil
+}
+
+// needCards answers with rows of the list that came with a need.
+func (a *API) needCards(w http.ResponseWriter, r *http.Request) error {
+	q, bad := report.ParseCardsQuery(r.URL.Query())
+	if len(bad) > 0 {
+		return badParameters(bad)
+	}
+	page, err := report.ListNeedCards(r.Context(), a.db, chi.URLParam(r, "number"), signin.Account(r), q)
+	if err != nil {
+		return err
+	}
+	web.SetNext(w, r, page.Next)
+	web.WriteJSON(w, r, http.StatusOK, page)
 	return nil
 }
 
@@ -105,36 +123,50 @@ func (a *API) moveNeed(verb machine.Verb) func(w http.ResponseWriter, r *http.Re
 	}
 }
 
+// submitNeed takes a new need in. Whoever asks again under the same
+// Idempotency-Key hears the same answer.
 func (a *API) submitNeed(w http.ResponseWriter, r *http.Request) error {
 	if err := needs.May(signin.Account(r), need.Submit); err != nil {
 		return err
 	}
+	key, err := idempotency.Key(r)
+	if err != nil {
+		return err
+	}
 	p, err := a.spool.ReadParcel(r, needs.Fields, need.FileLetter, need.FileList)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	made, err := a.needDesk().Submit(r.Context(), signin.Account(r), p)
+	done, err := a.needDesk().Submit(r.Context(), signin.Account(r), p, key)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", "/api/v1/needs/"+made.Number)
-	return a.showNeed(w, r, http.StatusCreated, made.Number)
+	if done.Replayed {
+		w.Header().Set("Idempotency-Replayed", "true")
+	}
+	w.Header().Set("Location", done.Location)
+	web.SetVersion(w, 1) // what is new is in its first version
+	web.WriteJSON(w, r, done.Status, done.Body)
+	return nil
 }
 
-func (a *API) resubmitNeed(w http.ResponseWriter, r *http.Request) error {
-	version, err := a.seen(r, need.Resubmit)
-	if err != nil {
-		return err
+// correctNeed takes an edit or a resubmission in.
+func (a *API) correctNeed(verb machine.Verb) func(w http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		version, err := a.seen(r, verb)
+		if err != nil {
+			return err
+		}
+		p, err := a.spool.ReadParcel(r, needs.CorrectionFields, need.FileLetter, need.FileList)
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		made, err := a.needDesk().Correct(r.Context(), signin.Account(r), chi.URLParam(r, "number"), verb, version, p)
+		if err != nil {
+			return err
+		}
+		return a.showNeed(w, r, http.StatusOK, made.Number)
 	}
-	p, err := a.spool.ReadParcel(r, needs.Fields, need.FileLetter, need.FileList)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	made, err := a.needDesk().Resubmit(r.Context(), signin.Account(r), chi.URLParam(r, "number"), version, p)
-	if err != nil {
-		return err
-	}
-	return a.showNeed(w, r, http.StatusOK, made.Number)
 }

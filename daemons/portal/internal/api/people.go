@@ -26,11 +26,17 @@ type personView struct {
 	RoleLabel     string       `json:"role_label"`
 	InstitutionID *string      `json:"institution_id"`
 	Institution   *string      `json:"institution"`
+	Email         string       `json:"email"`
+	Address       string       `json:"address"`
+	Phone         string       `json:"phone"`
+	Photo         bool         `json:"photo"` // whether there is one
 	Active        bool         `json:"active"`
 	Locked        bool         `json:"locked"`
 	MustChange    bool         `json:"must_change_password"`
-	CreatedAt     time.Time    `json:"created_at"`
-	Version       int64        `json:"version"`
+	// Expires is when the password for once of whoever has one can no longer be used.
+	Expires   *time.Time `json:"password_expires_at"`
+	CreatedAt time.Time  `json:"created_at"`
+	Version   int64      `json:"version"`
 	// Password for once, shown in the answer that made it and never again.
 	Password string       `json:"password,omitempty"`
 	History  []audit.Told `json:"history,omitempty"`
@@ -39,8 +45,8 @@ type personView struct {
 func (a *API) viewPerson(p identity.Person) personView {
 	return personView{
 		ID: p.ID, Username: p.Username, Name: p.Name, Role: p.Role, RoleLabel: request.RoleLabels[p.Role], InstitutionID: p.InstitutionID,
-		Institution: p.Institution, Active: p.Active, Locked: p.LockedUntil != nil && p.LockedUntil.After(a.desk.Now()),
-		MustChange: p.MustChange, CreatedAt: p.CreatedAt, Version: p.Version,
+		Institution: p.Institution, Email: p.Email, Address: p.Address, Phone: p.Phone, Photo: p.Photo != nil, Active: p.Active, Locked: p.LockedUntil != nil && p.LockedUntil.After(a.desk.Now()),
+		MustChange: p.MustChange, Expires: p.Expires, CreatedAt: p.CreatedAt, Version: p.Version,
 	}
 }
 

@@ -26,6 +26,9 @@ func (a *API) startSession(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, signin.ErrRefused):
 		w.Header().Set("WWW-Authenticate", `Cookie realm="SI-FILMA"`)
 		return web.Unauthorized("Nama pengguna atau kata sandi salah.").WithCode("login-refused")
+	case errors.Is(err, signin.ErrExpired):
+		w.Header().Set("WWW-Authenticate", `Cookie realm="SI-FILMA"`)
+		return web.Unauthorized(signin.Expired).WithCode("password-expired")
 	case errors.Is(err, signin.ErrTooMany):
 		return tooManyLogins()
 	case err != nil:

@@ -26,18 +26,20 @@ var ErrForbidden = errors.New("masterdata: not for this role")
 type Desk struct {
 	db     *postgres.DB
 	office clock.Office
-	now    func() time.Time // of the machine clock: keys expire by it
+	now    func() time.Time // of the machine clock: keys and passwords for once expire by it
+	once   time.Duration    // how long a password for once can be used
 }
 
-// New returns a desk.
-func New(db *postgres.DB, office clock.Office, now func() time.Time) *Desk {
-	return &Desk{db: db, office: office, now: now}
+// New returns a desk that gives out passwords for once that can be used for so
+// long.
+func New(db *postgres.DB, office clock.Office, now func() time.Time, once time.Duration) *Desk {
+	return &Desk{db: db, office: office, now: now, once: once}
 }
 
 // May says whether a role looks after the master data.
 func May(role machine.Role) bool { return slices.Contains(identity.Keepers, role) }
 
-// Now is the time by which keys expire.
+// Now is the time by which keys and passwords for once expire.
 func (d *Desk) Now() time.Time { return d.now() }
 
 // Today is the office's day.

@@ -35,7 +35,7 @@ func (d *Desk) Person(ctx context.Context, who identity.Account, id string) (ide
 // CreatePerson writes a new account and returns its password for once. Errors:
 // ErrForbidden, form.Faults.
 func (d *Desk) CreatePerson(ctx context.Context, who identity.Account, a identity.Account) (p identity.Person, password string, err error) {
-	once, err := d.once(who)
+	once, err := d.password(who)
 	if err != nil {
 		return p, "", err
 	}
@@ -74,7 +74,7 @@ func (d *Desk) SetPersonActive(ctx context.Context, who identity.Account, id str
 // ResetPassword gives an account a password for once and returns it. Errors:
 // ErrForbidden and those of identity.ResetPassword.
 func (d *Desk) ResetPassword(ctx context.Context, who identity.Account, id string, version int64) (p identity.Person, password string, err error) {
-	once, err := d.once(who)
+	once, err := d.password(who)
 	if err != nil {
 		return p, "", err
 	}
@@ -85,13 +85,13 @@ func (d *Desk) ResetPassword(ctx context.Context, who identity.Account, id strin
 	return p, once.Text(), err
 }
 
-// once makes a password before the transaction: its hash takes time. Only for
+// password makes one for once before the transaction: its hash takes time. Only for
 // those who may use it.
-func (d *Desk) once(who identity.Account) (identity.OneTime, error) {
+func (d *Desk) password(who identity.Account) (identity.OneTime, error) {
 	if !May(who.Role) {
 		return identity.OneTime{}, ErrForbidden
 	}
-	return identity.NewOneTime()
+	return identity.NewOneTime(d.now().Add(d.once))
 }
 
 // told is an account as the record has it.

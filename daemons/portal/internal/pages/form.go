@@ -25,8 +25,8 @@ type option struct {
 // its field.
 type field struct {
 	Name, Label, Hint string
-	Kind              string // text, textarea, password, date, email, tel, select, checkboxes
-	Value             string
+	Kind              string // text, textarea, password, date, email, tel, select, checkboxes, file
+	Value             string // of a file: the kinds that are taken
 	Options           []option
 	Complete          string // autocomplete
 	Optional          bool
@@ -36,13 +36,20 @@ type field struct {
 // crumb is a step of the way here.
 type crumb struct{ Label, Path string }
 
+// fact is what is known of a row.
+type fact struct{ Label, Text string }
+
 type fault struct{ Anchor, Detail string }
 
 // formBody is a page with one form.
 type formBody struct {
 	Crumbs  []crumb
 	Lead    string
+	Notice  string // what was done
 	Warning string
+	Facts   []fact // what is known and not changed here
+	Picture string // address of a photo
+	Upload  bool   // the form carries a file
 	Action  string
 	Submit  string
 	Version int64 // of the row that is changed; 0 for none
@@ -64,7 +71,7 @@ func fill(fields []field, r *http.Request) []field {
 	for i := range fields {
 		f := &fields[i]
 		switch f.Kind {
-		case "password":
+		case "password", "file":
 		case "checkboxes", "select":
 			for j := range f.Options {
 				f.Options[j].Chosen = false

@@ -71,6 +71,9 @@ func (p *Pages) login(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, signin.ErrRefused):
 		body.Error = "Nama pengguna atau kata sandi salah."
 		p.show(w, r, http.StatusUnprocessableEntity, "login", "Masuk", body)
+	case errors.Is(err, signin.ErrExpired):
+		body.Error = signin.Expired
+		p.show(w, r, http.StatusUnprocessableEntity, "login", "Masuk", body)
 	case errors.Is(err, signin.ErrTooMany):
 		body.Error = "Terlalu banyak percobaan masuk yang gagal. Coba lagi dalam 15 menit."
 		w.Header().Set("Retry-After", fmt.Sprint(int(signin.RetryAfter()/time.Second)))

@@ -42,8 +42,23 @@ type statusOption struct {
 type needLine struct {
 	No int
 	report.NeedSummary
-	Letter, List   *report.File
-	Decide, Cancel bool
+	needFiles
+	Decide, Edit, Cancel bool
+}
+
+// needFiles are the two files of a need; nil is one that it does not have.
+type needFiles struct{ Letter, List *report.File }
+
+func filesOf(n report.NeedSummary) (f needFiles) {
+	for i := range n.Files {
+		switch n.Files[i].Kind {
+		case need.FileLetter:
+			f.Letter = &n.Files[i]
+		case need.FileList:
+			f.List = &n.Files[i]
+		}
+	}
+	return f
 }
 
 type needsBody struct {
@@ -63,15 +78,17 @@ func (p *Pages) mountNeeds(inside chi.Router) {
 	inside.Get(needsPath, p.handle(p.needs))
 	inside.Get(needsPath+"/baru", p.handle(p.newNeed))
 	inside.Get(needsPath+"/{number}", p.handle(p.need))
+	inside.Get(needsPath+"/{number}/ubah", p.handle(p.editNeed))
+	inside.Get(needsPath+"/{number}/daftar", p.handle(p.needCards))
 	for path, verb := range needVerbs {
 		inside.Post(needsPath+"/{number}/"+path, p.handle(p.moveNeed(verb)))
 	}
 	uploads := inside.With(web.BodyLimit(upload.MaxParcel))
 	uploads.Post(needsPath+"/baru", p.handle(p.askNeed))
-	uploads.Post(needsPath+"/{number}/perbaiki", p.handle(p.correctNeed))
+	uploads.Post(needsPath+"/{number}/ubah", p.handle(p.correctNeed))
 }
 
-func (p *Pages) needDesk() needs.Desk { return needs.Desk{DB: p.db, Office: p.office} }
+func (p *Pages) needDesk() needs.Desk { return needs.Desk{DB: p.db, Office: p.office, Spool: p.spool} }
 
 // needs shows the Tabel Permohonan Personalisasi: to a produsen what it is asked
 // for, to a lembaga what it asked.
@@ -109,17 +126,10 @@ func (p *Pages) needs(w http.ResponseWriter, r *http.Request) error {
 		body.Statuses = append(body.Statuses, statusOption{s.Code, s.Label, count, s.Code == status})
 	}
 	for i, one := range page.Needs {
-		line := needLine{No: f.Offset + i + 1, NeedSummary: one, Decide: slices.Contains(one.Offers, need.Approve),
-			Cancel: slices.Contains(one.Offers, need.Cancel)}
-		for j := range one.Files {
-			switch one.Files[j].Kind {
-			case need.FileLetter:
-				line.Letter = &one.Files[j]
-			case need.FileList:
-				line.List = &one.Files[j]
-			}
-		}
-		body.Lines = append(body.Lines, line)
+		body.Lines = append(body.Lines, needLine{
+			No: f.Offset + i + 1, NeedSummary: one, needFiles: filesOf(one), Decide: slices.Contains(one.Offers, need.Approve),
+			Edit: correction(one.Offers) != "", Cancel: slices.Contains(one.Offers, need.Cancel),
+		})
 	}
 	if n > 1 {
 		body.Previous = needsAddress(f.Search, status, min(n-1, body.Last))
@@ -148,24 +158,15 @@ func needsAddress(search, status string, page int) string {
 }
 
 type needBody struct {
-	Need                   *report.Need
-	Decide, Cancel, Repair bool
-	Form                   needForm
-	Notice, Problem        string
-}
-
-// needForm is the form of a need with what was typed and what is wrong with it.
-type needForm struct {
-	Values             map[string]string
-	Faults             map[string]string // sentences by field
-	Produsen, Machines []report.Choice
-	Correction         bool
-	Problem            string
+	Need *report.Need
+	needFiles
+	Decide, Edit, Returned, Cancel bool
+	Notice, Problem                string
 }
 
 // needNotices say what was done, by the code in the address.
 var needNotices = map[string]string{
-	"diajukan": "Permintaan sudah diajukan kepada produsen.", "setujui": "Permintaan disetujui.", "kembalikan": "Permintaan dikembalikan kepada lembaga.",
+	"diajukan": "Permintaan sudah diajukan kepada produsen.", "diubah": "Perubahan sudah disimpan dan dilihat produsen.", "setujui": "Permintaan disetujui.", "kembalikan": "Permintaan dikembalikan kepada lembaga.",
 	"tolak": "Permintaan ditolak.", "batalkan": "Permintaan dibatalkan.",
 }
 
@@ -182,25 +183,11 @@ func (p *Pages) need(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := r.URL.Query()
-	form := needForm{Correction: true, Values: map[string]string{
-		"reference": v.Reference, "produsen": v.Produsen, "title": v.Title, "quantity": strconv.Itoa(v.Quantity),
-		"machine_type": v.MachineType, "remarks": v.Remarks,
-	}}
-	return p.showNeed(w, r, http.StatusOK, v, form, needNotices[q.Get("sudah")], needProblems[q.Get("masalah")])
-}
-
-func (p *Pages) showNeed(w http.ResponseWriter, r *http.Request, status int, v *report.Need, form needForm, notice, problem string) error {
-	body := needBody{
-		Need: v, Decide: slices.Contains(v.Offers, need.Approve), Cancel: slices.Contains(v.Offers, need.Cancel),
-		Repair: slices.Contains(v.Offers, need.Resubmit), Form: form, Notice: notice, Problem: problem,
-	}
-	if body.Repair {
-		var err error
-		if body.Form.Produsen, body.Form.Machines, err = report.NeedChoices(r.Context(), p.db, v.MachineType); err != nil {
-			return err
-		}
-	}
-	p.show(w, r, status, "need", "Permintaan "+v.Number, body)
+	p.show(w, r, http.StatusOK, "need", "Permintaan "+v.Number, needBody{
+		Need: v, needFiles: filesOf(v.NeedSummary), Decide: slices.Contains(v.Offers, need.Approve), Edit: correction(v.Offers) != "",
+		Returned: v.State == need.Returned, Cancel: slices.Contains(v.Offers, need.Cancel),
+		Notice: needNotices[q.Get("sudah")], Problem: needProblems[q.Get("masalah")],
+	})
 	return nil
 }
 
@@ -245,103 +232,4 @@ func (p *Pages) moveNeed(verb machine.Verb) func(w http.ResponseWriter, r *http.
 		http.Redirect(w, r, needsPath+"/"+v.Number+"?"+q.Encode(), http.StatusSeeOther) //nolint:gosec // the number is the row's, not the address's
 		return nil
 	}
-}
-
-func onlyLembaga(r *http.Request) error {
-	if err := needs.May(signin.Account(r), need.Submit); err != nil {
-		return web.Forbidden("Hanya lembaga pengguna yang dapat mengajukan permintaan personalisasi.")
-	}
-	return nil
-}
-
-// newNeed shows the empty form.
-func (p *Pages) newNeed(w http.ResponseWriter, r *http.Request) error {
-	if err := onlyLembaga(r); err != nil {
-		return err
-	}
-	return p.showNewNeed(w, r, http.StatusOK, needForm{Values: map[string]string{}})
-}
-
-func (p *Pages) showNewNeed(w http.ResponseWriter, r *http.Request, status int, form needForm) (err error) {
-	if form.Produsen, form.Machines, err = report.NeedChoices(r.Context(), p.db, ""); err != nil {
-		return err
-	}
-	p.show(w, r, status, "need-new", "Permintaan personalisasi", form)
-	return nil
-}
-
-// askNeed takes the form in: a new need, or the form again with what is wrong.
-func (p *Pages) askNeed(w http.ResponseWriter, r *http.Request) error {
-	if err := onlyLembaga(r); err != nil {
-		return err
-	}
-	parcel, err := p.spool.ReadParcel(r, needs.Fields, need.FileLetter, need.FileList)
-	form := needForm{Values: map[string]string{}}
-	if err == nil {
-		defer parcel.Close()
-		form.Values = parcel.Fields
-		var made need.Need
-		if made, err = p.needDesk().Submit(r.Context(), signin.Account(r), parcel); err == nil {
-			http.Redirect(w, r, needsPath+"/"+made.Number+"?sudah=diajukan", http.StatusSeeOther)
-			return nil
-		}
-	}
-	if !form.tell(err) {
-		return err
-	}
-	return p.showNewNeed(w, r, http.StatusUnprocessableEntity, form)
-}
-
-// correctNeed takes the correction of a returned need in.
-func (p *Pages) correctNeed(w http.ResponseWriter, r *http.Request) error {
-	who := signin.Account(r)
-	v, err := report.LoadNeed(r.Context(), p.db, chi.URLParam(r, "number"), who)
-	if err != nil {
-		return err
-	}
-	if err := onlyLembaga(r); err != nil {
-		return err
-	}
-	parcel, err := p.spool.ReadParcel(r, append([]string{"versi"}, needs.Fields...), need.FileLetter, need.FileList)
-	form := needForm{Correction: true, Values: map[string]string{}}
-	if err == nil {
-		defer parcel.Close()
-		form.Values = parcel.Fields
-		version, _ := strconv.ParseInt(parcel.Fields["versi"], 10, 64) // none is not the present one
-		if _, err = p.needDesk().Resubmit(r.Context(), who, v.Number, version, parcel); err == nil {
-			http.Redirect(w, r, needsPath+"/"+v.Number+"?sudah=diajukan", http.StatusSeeOther) //nolint:gosec // the number is the row's, not the address's
-			return nil
-		}
-	}
-	var illegal *machine.IllegalError
-	if errors.As(err, &illegal) || errors.Is(err, postgres.ErrStale) {
-		http.Redirect(w, r, needsPath+"/"+v.Number+"?masalah=berubah", http.StatusSeeOther) //nolint:gosec // the number is the row's, not the address's
-		return nil
-	}
-	if !form.tell(err) {
-		return err
-	}
-	form.Values["reference"], form.Values["produsen"] = v.Reference, v.Produsen
-	return p.showNeed(w, r, http.StatusUnprocessableEntity, v, form, "", "")
-}
-
-// tell puts what is wrong beside the fields; false is a fault of another kind.
-func (f *needForm) tell(err error) bool {
-	f.Faults = map[string]string{}
-	var problem *web.Problem
-	switch {
-	case errors.Is(err, need.ErrReferenceUsed):
-		f.Faults["reference"] = "No. Aktivasi ini sudah dipakai. Pakai nomor lain."
-	case errors.As(err, &problem) && problem.Status < http.StatusInternalServerError:
-		for _, e := range problem.Errors {
-			f.Faults[strings.TrimPrefix(e.Pointer, "/")] = e.Detail
-		}
-		f.Problem = problem.Detail
-	default:
-		return false
-	}
-	if f.Problem == "" {
-		f.Problem = "Ada isian yang perlu diperbaiki."
-	}
-	return true
 }

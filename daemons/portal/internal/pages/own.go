@@ -11,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -22,7 +23,8 @@ import (
 // Paths of what people look after for themselves and their institution.
 const (
 	passwordPath = "/kata-sandi"
-	profilePath  = "/profil"
+	profilePath  = "/profil" // of the institution
+	selfPath     = "/profil-saya"
 	keysPath     = "/kunci-api"
 )
 
@@ -31,6 +33,8 @@ func (p *Pages) mountOwn(anybody, inside chi.Router) {
 	anybody.Post(passwordPath, p.handle(p.changePassword))
 	inside.Get(profilePath, p.handle(p.profileForm))
 	inside.Post(profilePath, p.handle(p.changeProfile))
+	inside.Get(selfPath, p.handle(p.selfForm))
+	inside.With(web.BodyLimit(upload.MaxPhotoBody)).Post(selfPath, p.handle(p.changeSelf))
 	inside.Get(keysPath, p.handle(p.keys))
 	inside.Get(keysPath+"/baru", p.handle(p.keyForm))
 	inside.Post(keysPath, p.handle(p.makeKey))
@@ -111,7 +115,7 @@ func (p *Pages) profileForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := profileBody(in)
 	if r.URL.Query().Get("tersimpan") != "" {
-		body.Warning = "Perubahan tersimpan."
+		body.Notice = "Perubahan tersimpan."
 	}
 	p.show(w, r, http.StatusOK, "form", profileTitle, body)
 	return nil

@@ -58,9 +58,9 @@ type asset struct {
 
 // New returns the pages; intake is the address of the intake as browsers see it,
 // or empty.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, intake string) *Pages {
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, intake string) *Pages {
 	p := &Pages{
-		db: db, office: office, door: door, spool: spool, intake: intake, desk: masterdata.New(db, office, door.Now),
+		db: db, office: office, door: door, spool: spool, intake: intake, desk: desk,
 		sheets: map[string]*template.Template{}, assets: map[string]asset{},
 	}
 	addresses := p.readAssets()
@@ -72,10 +72,10 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 		return addresses[name], nil
 	}
 	for _, name := range []string{
-		"landing", "login", "list", "request", "needs", "need", "need-new", "shelf", "error", "form", "keys", "rows", "secret",
+		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
-			ParseFS(files, "templates/layout.html", "templates/need-fields.html", "templates/"+name+".html")) // embedded: parsed in every test
+			ParseFS(files, "templates/layout.html", "templates/"+name+".html")) // embedded: parsed in every test
 	}
 	return p
 }
@@ -240,7 +240,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	switch name {
 	case "list", "request":
 		s.Section = "permohonan"
-	case "needs", "need", "need-new":
+	case "needs", "need", "need-form", "need-cards":
 		s.Section = "permintaan"
 	case "shelf":
 		s.Section = "antrean-gagal"

@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -11,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
 
 var peopleCrumbs = []crumb{dataCrumb, {"Akun", peoplePath}}
@@ -24,14 +26,13 @@ func (p *Pages) people(w http.ResponseWriter, r *http.Request) error {
 	body.Links = []crumb{{"Buat akun", peoplePath + "/baru"}}
 	t := rowsTable{Caption: "Akun menurut nama pengguna", Empty: "tidak ada.", Heads: []string{"Nama pengguna", "Nama", "Peran", "Lembaga", "Status"}}
 	for _, a := range cutRows(&body, list, func(a identity.Person) string { return a.ID }) {
-		place := "Ditjen Dukcapil"
-		if a.Institution != nil {
-			place = *a.Institution
-		}
+		place := placeOf(a.Account)
 		status := activeTag(a.Active)
 		switch {
 		case a.Active && a.LockedUntil != nil && a.LockedUntil.After(p.desk.Now()):
 			status = tag{wait, "Terkunci sementara"}
+		case a.Active && p.expired(a):
+			status = tag{bad, "Kata sandi kedaluwarsa"}
 		case a.Active && a.MustChange:
 			status = tag{wait, "Belum mengganti kata sandi"}
 		}
@@ -40,6 +41,11 @@ func (p *Pages) people(w http.ResponseWriter, r *http.Request) error {
 	body.Tables = []rowsTable{t}
 	p.show(w, r, http.StatusOK, "rows", "Akun", body)
 	return nil
+}
+
+// expired says whether somebody waits for another password for once.
+func (p *Pages) expired(a identity.Person) bool {
+	return a.Expires != nil && !p.desk.Now().Before(*a.Expires)
 }
 
 func (p *Pages) personForm(r *http.Request, a identity.Account, action, submit string) (formBody, error) {
@@ -94,12 +100,16 @@ func (p *Pages) makePerson(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.again(w, r, e.title, body, err)
 	}
-	p.show(w, r, http.StatusCreated, "secret", "Akun dibuat", secretBody{made.Name, made.Username, password, peoplePath})
+	p.show(w, r, http.StatusCreated, "secret", "Akun dibuat", secretBody{made.Name, made.Username, password, made.Expires, peoplePath})
 	return nil
 }
 
 // secretBody shows a password for once.
-type secretBody struct{ Name, Username, Text, Back string }
+type secretBody struct {
+	Name, Username, Text string
+	Expires              *time.Time
+	Back                 string
+}
 
 // personOf is the account in the address.
 func (p *Pages) personOf(r *http.Request) (identity.Person, error) {
@@ -120,6 +130,15 @@ func (p *Pages) editPerson() editor {
 			}
 			body, err := p.personForm(r, a.Account, peoplePath+"/"+a.ID, "Simpan")
 			body.Lead = "Nama pengguna " + a.Username + ", " + strings.ToLower(activeTag(a.Active).Text) + ". Bila peran atau lembaganya diubah, sesinya berakhir."
+			body.Picture = photoAddress("accounts/"+a.ID, a.Photo)
+			for _, f := range []fact{{"Surel", a.Email}, {"No. telepon", a.Phone}, {"Alamat", a.Address}} {
+				if f.Text != "" {
+					body.Facts = append(body.Facts, f)
+				}
+			}
+			if p.expired(a) {
+				body.Warning = "Kata sandi sekali masuk orang ini kedaluwarsa sejak " + terbilang.FormatDateTime(*a.Expires) + ". Atur ulang kata sandinya agar ia dapat masuk."
+			}
 			if a.ID != signin.Account(r).ID {
 				body.Also = []crumb{{toggleLabel(a.Active), peoplePath + "/" + a.ID + "/status"}, {"Atur ulang kata sandi", peoplePath + "/" + a.ID + "/sandi"}}
 			}
@@ -179,6 +198,6 @@ func (p *Pages) resetPassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.again(w, r, e.title, body, err)
 	}
-	p.show(w, r, http.StatusOK, "secret", "Kata sandi diatur ulang", secretBody{a.Name, a.Username, password, peoplePath})
+	p.show(w, r, http.StatusOK, "secret", "Kata sandi diatur ulang", secretBody{a.Name, a.Username, password, a.Expires, peoplePath})
 	return nil
 }

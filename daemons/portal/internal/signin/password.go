@@ -49,6 +49,9 @@ func (d *Door) ChangePassword(r *http.Request, p NewPassword) error {
 		return wrongOld()
 	}
 	d.limit.forgive(place, who.Username)
+	if errors.Is(err, identity.ErrExpired) {
+		return form.One("/old_password", "expired", Expired)
+	}
 	if err != nil {
 		return err
 	}
@@ -65,6 +68,9 @@ func (d *Door) ChangePassword(r *http.Request, p NewPassword) error {
 		})
 	})
 }
+
+// Expired tells the owner of a password for once that it is too old.
+const Expired = "Kata sandi sekali masuk ini sudah kedaluwarsa. Mintalah kata sandi sekali masuk yang baru kepada Operator KI, Ditjen Dukcapil."
 
 func wrongOld() error {
 	return form.One("/old_password", "wrong", "Kata sandi lama salah.")

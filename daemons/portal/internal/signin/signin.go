@@ -20,6 +20,9 @@ import (
 var (
 	// ErrRefused says that user name and password do not go together.
 	ErrRefused = identity.ErrRefused
+	// ErrExpired says that they do, but that the password was one for once and is too
+	// old to be used.
+	ErrExpired = identity.ErrExpired
 	// ErrTooMany says that there were too many failed logins: from the same
 	// place with the same user name, or on the account. Which, nobody learns.
 	ErrTooMany = errors.New("signin: too many attempts")
@@ -42,7 +45,7 @@ func New(db *postgres.DB, c clock.Machine, secure bool) *Door {
 }
 
 // Enter checks a login and opens a session, whose cookie goes into the answer.
-// A session that the browser had before ends. Errors: ErrRefused, ErrTooMany.
+// A session that the browser had before ends. Errors: ErrRefused, ErrExpired, ErrTooMany.
 func (d *Door) Enter(w http.ResponseWriter, r *http.Request, username, password string) (identity.Account, error) {
 	ctx := r.Context()
 	if len(username) > 200 || len(password) > 1000 || !utf8.ValidString(username) || strings.ContainsRune(username, 0) {
@@ -59,6 +62,9 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, username, password 
 		return a, ErrTooMany
 	case errors.Is(err, identity.ErrRefused):
 		return a, ErrRefused
+	case errors.Is(err, identity.ErrExpired):
+		d.limit.forgive(place, username) // the next password must get in at once
+		return a, ErrExpired
 	case err != nil:
 		d.limit.forgive(place, username)
 		return a, err

@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -34,12 +35,13 @@ const (
 // File is a file of a parcel, found to be what it must be.
 type File struct {
 	Name, MediaType string
+	SHA256          [sha256.Size]byte
 	size            int64
 	file            *os.File
 }
 
 // Content reads the file from its beginning; it may be called again.
-func (f *File) Content() io.Reader { return io.NewSectionReader(f.file, 0, f.size) }
+func (f *File) Content() *io.SectionReader { return io.NewSectionReader(f.file, 0, f.size) }
 
 // Parcel is a form with files, each in a part of its own name. Close it.
 type Parcel struct {
@@ -63,14 +65,31 @@ func (s *Spool) ReadParcel(r *http.Request, fields []string, letter, sheet strin
 		return nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data.")
 	}
 	p := &Parcel{Fields: map[string]string{}, Files: map[string]*File{}}
-	if err := s.fill(r.Context(), p, multipart.NewReader(r.Body, params["boundary"]), fields, letter, sheet); err != nil {
+	parts := expected{fields: fields, files: map[string]wanted{
+		letter: {limit: maxLetter, check: (*File).checkLetter}, sheet: {limit: maxSheet, check: (*File).checkSheet},
+	}}
+	if err := s.fill(r.Context(), p, multipart.NewReader(r.Body, params["boundary"]), parts); err != nil {
 		p.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (s *Spool) fill(ctx context.Context, p *Parcel, mr *multipart.Reader, fields []string, letter, sheet string) error {
+// expected are the parts that a form may have, by their names.
+type expected struct {
+	fields, lines []string // lines may have several
+	files         map[string]wanted
+}
+
+// wanted is a file of a form.
+type wanted struct {
+	limit int64 // bytes
+	check func(f *File, pointer string) error
+	large string            // said when it is larger, instead of refusing the whole body
+	soft  func(error) error // takes what is wrong with the file, and passes on what is not its own
+}
+
+func (s *Spool) fill(ctx context.Context, p *Parcel, mr *multipart.Reader, parts expected) error {
 	for {
 		part, err := mr.NextRawPart()
 		if err == io.EOF { //nolint:errorlint // wrapped, it says that the body ended before its last boundary
@@ -81,15 +100,18 @@ func (s *Spool) fill(ctx context.Context, p *Parcel, mr *multipart.Reader, field
 		}
 		name := part.FormName()
 		_, again := p.Fields[name]
+		file, isFile := parts.files[name]
 		switch {
 		case again || p.Files[name] != nil:
 			return fault("/"+name, "repeated", "Bagian ini hanya boleh dikirim satu kali.")
-		case name == letter:
-			err = s.attach(ctx, p, part, maxLetter, (*File).checkLetter)
-		case name == sheet:
-			err = s.attach(ctx, p, part, maxSheet, (*File).checkSheet)
-		case slices.Contains(fields, name):
-			p.Fields[name], err = field(part, name)
+		case isFile:
+			if err = s.attach(ctx, p, part, file); err != nil && file.soft != nil {
+				err = file.soft(err)
+			}
+		case slices.Contains(parts.fields, name):
+			p.Fields[name], err = field(part, name, "")
+		case slices.Contains(parts.lines, name):
+			p.Fields[name], err = field(part, name, "\r\n\t")
 		default:
 			return fault("/"+name, "unknown_part", "Bagian ini tidak dikenal.")
 		}
@@ -99,7 +121,7 @@ func (s *Spool) fill(ctx context.Context, p *Parcel, mr *multipart.Reader, field
 	}
 }
 
-func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, limit int64, check func(*File, string) error) error {
+func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, want wanted) error {
 	file, err := os.CreateTemp(s.dir, spoolFiles) // mode 0600
 	if err != nil {
 		return fmt.Errorf("upload: spool: %w", err)
@@ -111,9 +133,11 @@ func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, lim
 	name := part.FormName()
 	f := &File{Name: plainName(part.FileName(), name), file: file}
 	p.Files[name] = f
-	if f.size, err = io.Copy(&disk{file}, io.LimitReader(part, limit+1)); err != nil {
+	sum := sha256.New()
+	if f.size, err = io.Copy(io.MultiWriter(&disk{file}, sum), io.LimitReader(part, want.limit+1)); err != nil {
 		return unreadable(err)
 	}
+	sum.Sum(f.SHA256[:0])
 	switch {
 	case f.size == 0 && part.FileName() == "": // a browser's way to say that none was chosen
 		_ = file.Close()
@@ -121,16 +145,17 @@ func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, lim
 		return nil
 	case f.size == 0:
 		return fault("/"+name, "empty", "Berkas ini kosong.")
-	case f.size > limit:
-		return web.TooLarge(limit)
+	case f.size > want.limit && want.large != "":
+		return fault("/"+name, "too_large", want.large)
+	case f.size > want.limit:
+		return web.TooLarge(want.limit)
 	}
-	select {
-	case s.checks <- struct{}{}:
-		defer func() { <-s.checks }()
-	case <-ctx.Done():
-		return ctx.Err()
+	done, err := s.Turn(ctx)
+	if err != nil {
+		return err
 	}
-	return check(f, "/"+name)
+	defer done()
+	return want.check(f, "/"+name)
 }
 
 // plainName keeps what is useful of the name that a file had at the sender's.

@@ -5,6 +5,7 @@ package upload
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,17 @@ func NewSpool(dir string, maxScan int64) (*Spool, error) {
 	return &Spool{dir: dir, maxScan: maxScan, checks: make(chan struct{}, 2)}, nil
 }
 
+// Turn waits until a file may be looked into and returns what to call afterwards: few are at
+// the same time, for the memory's sake.
+func (s *Spool) Turn(ctx context.Context) (done func(), err error) {
+	select {
+	case s.checks <- struct{}{}:
+		return func() { <-s.checks }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // MaxBody is the largest body that Read takes, in bytes.
 func (s *Spool) MaxBody() int64 { return s.maxScan + bodySpare }
 
@@ -80,7 +92,7 @@ func (s *Spool) Read(r *http.Request, fields ...string) (*Form, error) {
 		f.Close()
 		return nil, err
 	}
-	if err := f.check(r, s.checks); err != nil {
+	if err := s.check(r.Context(), f); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -104,7 +116,7 @@ func (s *Spool) parts(f *Form, mr *multipart.Reader, fields []string) error {
 		case name == scanPart:
 			err = s.spool(f, part)
 		case slices.Contains(fields, name):
-			f.Fields[name], err = field(part, name)
+			f.Fields[name], err = field(part, name, "")
 		default:
 			return fault("/"+name, "unknown_part", "Bagian ini tidak dikenal.")
 		}
@@ -114,7 +126,8 @@ func (s *Spool) parts(f *Form, mr *multipart.Reader, fields []string) error {
 	}
 }
 
-func field(part io.Reader, name string) (string, error) {
+// field reads a short text; of the control characters it may have those allowed.
+func field(part io.Reader, name, allowed string) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(part, maxField+1))
 	switch {
 	case err != nil:
@@ -123,7 +136,7 @@ func field(part io.Reader, name string) (string, error) {
 		return "", fault("/"+name, "too_long", "Isian ini terlalu panjang.")
 	case !utf8.Valid(b):
 		return "", fault("/"+name, "encoding", "Isian ini bukan teks UTF-8.")
-	case bytes.ContainsFunc(b, unicode.IsControl):
+	case bytes.ContainsFunc(b, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune(allowed, r) }):
 		return "", fault("/"+name, "bad_character", "Isian ini berisi karakter yang tidak dapat dipakai.")
 	}
 	return strings.TrimSpace(string(b)), nil
@@ -149,17 +162,16 @@ func (s *Spool) spool(f *Form, part io.Reader) error {
 }
 
 // check looks whether the scan is a whole PDF.
-func (f *Form) check(r *http.Request, checks chan struct{}) error {
+func (s *Spool) check(ctx context.Context, f *Form) error {
 	if f.scan == nil {
 		return fault("/"+scanPart, "missing", "Pindaian bertanda tangan (PDF) wajib dilampirkan.")
 	}
-	select {
-	case checks <- struct{}{}:
-		defer func() { <-checks }()
-	case <-r.Context().Done():
-		return r.Context().Err()
+	done, err := s.Turn(ctx)
+	if err != nil {
+		return err
 	}
-	_, err := filetype.Check(f.scan, f.Size, filetype.PDF)
+	defer done()
+	_, err = filetype.Check(f.scan, f.Size, filetype.PDF)
 	var refused *filetype.Error
 	switch {
 	case errors.As(err, &refused):

@@ -73,14 +73,14 @@ func clashText(one register.Clash, headers map[string]header, named bool) string
 			source += fmt.Sprintf(", baris %d", one.OtherRow)
 		}
 		return fmt.Sprintf("%s sudah ada dalam register dengan isi lain (%s, diimpor %s oleh %s). Yang berbeda: %s. "+
-			"Pastikan mana yang benar; isi register tidak diubah oleh impor.",
+			"Pastikan mana yang benar; isi register tidak diubah oleh impor, tetapi oleh sifilma correct.",
 			which, source, stamp(one.ImportedAt), one.ImportedBy, strings.Join(names, ", "))
 	case register.Issued:
 		return fmt.Sprintf("%s sudah diterbitkan oleh sistem ini untuk permohonan %s. Hapus barisnya dari daftar ini.", which, one.Other)
 	case register.Live:
 	}
 	return fmt.Sprintf("%s tercatat pada permohonan %s yang belum selesai di sistem ini. Kembalikan permohonan itu bila nomornya memang sudah "+
-		"diterbitkan, lalu ulangi impor.", which, one.Other)
+		"diterbitkan, lalu ulangi.", which, one.Other)
 }
 
 func stamp(t *time.Time) string {

@@ -1,14 +1,10 @@
 package oldregister
 
 import (
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"unicode/utf8"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/register"
@@ -21,9 +17,15 @@ var limits = xlsx.Limits{FileBytes: mostBytes, UnzippedBytes: 2 << 30, PartBytes
 
 const mostBytes = 256 << 20
 
+// input is a file, or what stands for one.
+type input interface {
+	io.ReadSeeker
+	io.ReaderAt
+}
+
 // fileReader reads a file from its beginning, as often as it is asked to.
 type fileReader struct {
-	file  *os.File
+	file  input
 	size  int64
 	sheet string // the one to read; empty for all that have a header
 	today clock.Date
@@ -122,97 +124,4 @@ func (f *fileReader) readBook(c *contents, book *xlsx.Workbook, take func(regist
 func (c *contents) noHeader() {
 	c.faults.file("header_missing", "", "kepala kolom tidak ditemukan dalam %d baris pertama. Daftar perlu sedikitnya satu dari: %s.",
 		headerWithin, numberLabels())
-}
-
-// notUTF8 says that a text is in another code; which, cannot be told safely.
-type notUTF8 string
-
-func (e notUTF8) Error() string { return string(e) }
-
-const saveAsUTF8 = " Di Excel, simpan sebagai \"CSV UTF-8\" atau sebagai buku kerja (.xlsx)."
-
-// readCSV tries both separators on the beginning and reads with the one that
-// shows more columns.
-func (f *fileReader) readCSV(c *contents, take func(register.Entry) error) error {
-	best, columns := ';', 0
-	for _, comma := range []rune{';', ','} {
-		trial := f.newSheet(&contents{faults: newFaults(), warnings: newFaults()}, "", func(register.Entry) error { return io.EOF })
-		_ = f.records(comma, func(row xlsx.Row) error {
-			if err := trial.row(row); err != nil || trial.found || trial.seen > headerWithin {
-				return io.EOF
-			}
-			return nil
-		})
-		if n := len(trial.header.columns); trial.found && n > columns {
-			best, columns = comma, n
-		}
-	}
-	r := f.newSheet(c, "", take)
-	var broken *csv.ParseError
-	var encoding notUTF8
-	switch err := f.records(best, r.row); {
-	case errors.As(err, &encoding):
-		c.faults.file("encoding", "", "%s", string(encoding))
-		return nil
-	case errors.As(err, &broken):
-		c.faults.file("csv", "", "baris %d tidak tersusun sebagai CSV: tanda kutip tidak berpasangan. Perbaiki, atau simpan ulang dari Excel.", broken.Line)
-		return nil
-	case err != nil:
-		return err
-	}
-	if !r.found {
-		c.noHeader()
-		return nil
-	}
-	c.sheets = append(c.sheets, r)
-	return nil
-}
-
-// records reads a CSV file as rows of text cells. A row has the number of the line
-// on which it begins, as Excel counts when no cell has line breaks.
-func (f *fileReader) records(comma rune, row func(xlsx.Row) error) error {
-	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	var head [3]byte
-	n, err := io.ReadFull(f.file, head[:])
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return err
-	}
-	if bytes.HasPrefix(head[:n], []byte("\xff\xfe")) || bytes.HasPrefix(head[:n], []byte("\xfe\xff")) {
-		return notUTF8("berkas teks ini berkode UTF-16, sedangkan yang dibaca hanya UTF-8." + saveAsUTF8)
-	}
-	if !bytes.Equal(head[:n], []byte("\xef\xbb\xbf")) {
-		if _, err := f.file.Seek(0, io.SeekStart); err != nil {
-			return err
-		}
-	}
-	in := csv.NewReader(f.file)
-	in.Comma, in.FieldsPerRecord, in.ReuseRecord = comma, -1, true
-	var cells []xlsx.Cell
-	for {
-		record, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		line, _ := in.FieldPos(0)
-		cells = cells[:0]
-		for i, text := range record {
-			if !utf8.ValidString(text) {
-				return notUTF8(fmt.Sprintf("berkas teks ini tidak berkode UTF-8 (baris %d; biasanya Windows-1252), sehingga hurufnya tidak pasti.", line) + saveAsUTF8)
-			}
-			if strings.TrimSpace(text) != "" {
-				cells = append(cells, xlsx.Cell{Row: line, Col: i + 1, Kind: xlsx.Text, Text: text, Raw: text})
-			}
-		}
-		if len(cells) == 0 {
-			continue
-		}
-		if err := row(xlsx.Row{Number: line, Cells: cells}); err != nil {
-			return err
-		}
-	}
 }

@@ -1,4 +1,4 @@
-// Package oldregister imports the office's old register: lists in XLSX or CSV of
+// Package oldregister imports and corrects the office's old register: lists in XLSX or CSV of
 // what was issued before this system's first day. A file goes in as a whole or not
 // at all, in one transaction; what the register has already is left as it is.
 package oldregister
@@ -93,13 +93,16 @@ func importFile(ctx context.Context, db *postgres.DB, o Order, path string) (r r
 	r.name = filepath.Base(path)
 	copy(r.sum[:], sum.Sum(nil))
 	reader := &fileReader{file: f, size: size, sheet: o.Sheet, today: clock.DateOf(o.Now)}
-	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		return r.take(ctx, tx, reader, o)
-	})
+	take := func() error {
+		return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return r.take(ctx, tx, reader, o) })
+	}
+	if err = take(); errors.Is(err, register.ErrTaken) {
+		err = take() // the comparison tells now what the office took meanwhile
+	}
 	if errors.Is(err, errKeepNothing) {
 		err = nil
 	}
-	return r, err
+	return r, plain(err)
 }
 
 // take reads the file, compares it and stores it, from the beginning however often
@@ -124,7 +127,7 @@ func (r *result) take(ctx context.Context, tx *postgres.Tx, reader *fileReader, 
 	if err := in.Add(ctx, entries); err != nil {
 		return err
 	}
-	// Nobody is held off for a file that will not go in.
+	// No other import waits for a file that will not go in.
 	if !o.Dry && r.found.faults.none() {
 		if err := in.Hold(ctx); err != nil {
 			return err
@@ -171,7 +174,10 @@ func (r *result) text(dry bool) string {
 	if r.against.Known > 0 {
 		say("  %d baris sudah ada dalam register dan dibiarkan.", r.against.Known)
 	}
-	fresh := r.against.Rows - r.against.Known
+	if r.against.Past > 0 {
+		say("  %d baris sama dengan isi register yang sudah dikoreksi atau ditarik, dan dilewati.", r.against.Past)
+	}
+	fresh := r.against.Rows - r.against.Known - r.against.Past
 	switch {
 	case fresh == 0:
 		say("  Tidak ada yang baru: 0 baris diimpor.")
