@@ -3,12 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/xuri/excelize/v2"
 
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -132,10 +132,76 @@ func TestCheckOfWhatCannotBeTaken(t *testing.T) {
 		})
 		require.Equal(t, c.status, r.status, "%s: %s", name, r.body)
 	}
+	none := whole(t)
+	none.form = nil
+	require.Equal(t, map[string]string{"/request": "missing"}, o.check(t, checks, none).codes())
+	o.nothing(t)
+}
+
+// What rests on a form that cannot be read, or on a field that has a fault of its
+// own, is not said.
+func TestACheckSaysNothingThatRestsOnAFault(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.pks(t)
 	p := whole(t)
 	p.form = nil
-	text, err := json.Marshal(o.check(t, checks, p))
+	p.parts = append(p.parts, part{name: "request", content: []byte(`{"kind": "reader",`)})
+	require.Equal(t, map[string]string{"/request": "bad_json"}, o.check(t, checks, p).codes())
+
+	list, err := excelize.OpenReader(bytes.NewReader(sheet(t, 3)))
 	require.NoError(t, err)
-	require.Contains(t, string(text), "/request")
+	require.NoError(t, list.SetCellFormula(cardlist.Sheet, "B3", `"SAM-000009"`))
+	b, err := list.WriteToBuffer()
+	require.NoError(t, err)
+	p.set("card_list", b.Bytes())
+	p.set("letter", []byte("bukan surat"))
+	broken := o.check(t, checks, p)
+	require.Equal(t, map[string]string{"/request": "bad_json", "/letter": "wrong_type", "daftar!Daftar!B3": "formula"}, broken.codes(),
+		"the files can be looked at all the same")
+	require.Equal(t, 3, *broken.Cards)
+
+	p = whole(t)
+	p.form["card_count"], p.form["kind"] = "tiga", "apa"
+	require.Equal(t, map[string]string{"/card_count": "wrong_type", "/kind": "unknown_value"}, o.check(t, checks, p).codes())
+	p = whole(t)
+	p.form["lines"].([]any)[0].(map[string]any)["quantity"] = "tiga"
+	require.Equal(t, map[string]string{"/lines/0/quantity": "wrong_type"}, o.check(t, checks, p).codes())
 	o.nothing(t)
+}
+
+// A drop that is refused hears all at once, as its check would.
+func TestARefusalNamesAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.pks(t)
+	require.Equal(t, http.StatusAccepted, o.send(t, drops, whole(t), "k-1").status)
+	p := whole(t)
+	p.form["machine_type"] = "tiada"
+	p.form["letter"].(map[string]any)["date"] = "2099-01-01"
+	p.form["lines"].([]any)[0].(map[string]any)["need"] = "PLP-2026-000123-8"
+	want := map[string]string{"/letter/date": "in_future", "/machine_type": "unknown_value", "/reference": "used", "/lines/0/need": "unknown_value"}
+	refused := o.send(t, drops, p, "k-2")
+	require.Equal(t, http.StatusUnprocessableEntity, refused.status)
+	require.Equal(t, want, refused.pointers())
+	require.Contains(t, refused.Detail, "Ada 4 hal")
+	require.Equal(t, want, o.check(t, checks, p).codes())
+	p.form["letter"].(map[string]any)["date"] = "2026-11-20"
+	delete(want, "/letter/date")
+	require.Equal(t, want, o.send(t, drops, p, "k-2").pointers(), "the master data alone")
+
+	p = whole(t)
+	p.form = nil
+	p.parts = append(p.parts, part{name: "request", content: []byte(`[`)})
+	require.Equal(t, map[string]string{"/request": "bad_json"}, o.send(t, drops, p, "k-3").pointers())
+
+	n := ask("AKT-1")
+	n.form["quantity"], n.form["produsen"], n.form["machine_type"] = 0, "PT Tiada", "tiada"
+	require.Equal(t, map[string]string{"/quantity": "missing", "/produsen": "unknown_value", "/machine_type": "unknown_value"},
+		o.send(t, needs, n, "n-1", o.as("lembaga")).pointers())
+	n.form["machine_type"] = ""
+	require.Equal(t, map[string]string{"/quantity": "missing", "/produsen": "unknown_value", "/machine_type": "missing"},
+		o.send(t, needs, n, "n-2", o.as("lembaga")).pointers())
+	require.Equal(t, 1, o.count(t, "request"))
+	require.Zero(t, o.count(t, "need"))
 }

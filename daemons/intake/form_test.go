@@ -117,7 +117,7 @@ func TestPeopleFillInAForm(t *testing.T) {
 
 	empty := look("/pengajuan")
 	require.Equal(t, http.StatusOK, empty.status)
-	for _, text := range []string{"<h1>Ajukan permohonan personalisasi</h1>", `<option value="GSX-01">GSX-01</option>`, `name="lines/4/lembaga"`, "PIC pic, PT Produsen Contoh", "Periksa dahulu"} {
+	for _, text := range []string{"<h1>Ajukan permohonan personalisasi</h1>", `<option value="GSX-01">GSX-01</option>`, `name="lines/4/lembaga"`, "Tambah baris", "PIC pic, PT Produsen Contoh", "Periksa dahulu"} {
 		require.Contains(t, string(empty.body), text)
 	}
 	wellFormed(t, empty.body)
@@ -155,6 +155,17 @@ func TestPeopleFillInAForm(t *testing.T) {
 	edited := o.fillIn(t, pic, "/pengajuan", sent.with(map[string]string{"title": "Lain"}))
 	require.Equal(t, http.StatusConflict, edited.status)
 	require.Contains(t, string(edited.body), "Formulir ini sudah pernah diajukan")
+	require.Contains(t, string(edited.body), `value="Lain"`, "what was typed is kept")
+	require.NotContains(t, string(edited.body), sent.fields["_key"], "the form is used up: what is typed now is another request")
+	require.NotContains(t, string(edited.body), "Idempotency")
+	wellFormed(t, edited.body)
+	taken := o.fillIn(t, pic, "/pengajuan", fill(t).with(map[string]string{"_do": "submit", "title": "Lagi"}))
+	require.Equal(t, http.StatusConflict, taken.status)
+	for _, text := range []string{`value="Lagi"`, `<a href="#f-reference">No. Pengajuan &#34;001&#34; sudah dipakai oleh permohonan ` + ticket, `id="f-reference" name="reference" type="text" value="001" aria-describedby="h-reference e-reference" aria-invalid="true"`} {
+		require.Contains(t, string(taken.body), text)
+	}
+	wellFormed(t, taken.body)
+	require.Equal(t, 1, o.count(t, "request"))
 	confirmation := look("/" + first.header.Get("Location"))
 	require.Equal(t, http.StatusOK, confirmation.status)
 	require.Contains(t, string(confirmation.body), ticket)
@@ -177,6 +188,7 @@ func TestPeopleFillInAForm(t *testing.T) {
 	require.Contains(t, string(page.body), "<h1>Perbaiki permohonan "+ticket+"</h1>")
 	require.Contains(t, string(page.body), `value="12/DIR"`)
 	require.Contains(t, string(page.body), "<p>Sel B2 keliru.</p>")
+	require.Contains(t, string(page.body), "Pilih kembali semua berkas")
 	version := regexp.MustCompile(`name="_version" value="([0-9]+)"`).FindSubmatch(page.body)
 	require.NotNil(t, version)
 	fixed := fill(t).with(map[string]string{"_do": "submit", "_version": string(version[1]), "title": "Diperbaiki"})
@@ -229,6 +241,61 @@ func TestWhoMayFillIn(t *testing.T) {
 	foreign := o.fillIn(t, pic, "/pengajuan", fill(t), map[string]string{"Sec-Fetch-Site": "cross-site"})
 	require.Equal(t, http.StatusForbidden, foreign.status)
 	require.Equal(t, 1, o.count(t, "request"))
+}
+
+// More rows come without a script, and what is typed stays; there is one for each
+// lembaga that a request may have.
+func TestRowsAreAdded(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	pic := o.person(t, "pic", "PT Produsen Contoh", request.Produsen)
+	f := fill(t).with(map[string]string{"_do": "more", "_lines": "5", "title": ""})
+	more := o.fillIn(t, pic, "/pengajuan", f)
+	require.Equal(t, http.StatusOK, more.status)
+	require.Contains(t, string(more.body), `name="lines/14/lembaga"`)
+	require.NotContains(t, string(more.body), `name="lines/15/lembaga"`)
+	require.Contains(t, string(more.body), `name="purchase_orders/5/number"`)
+	require.Contains(t, string(more.body), `name="lines/0/lembaga" type="text" value="PT Bank Contoh"`)
+	require.NotContains(t, string(more.body), "wajib diisi", "nothing is checked yet")
+	require.Contains(t, string(more.body), `<input type="hidden" name="_lines" value="15">`)
+	wellFormed(t, more.body)
+	all := o.fillIn(t, pic, "/pengajuan", f.with(map[string]string{"_lines": "95"}))
+	require.Contains(t, string(all.body), `name="lines/99/lembaga"`)
+	require.NotContains(t, string(all.body), `name="lines/100/lembaga"`)
+	require.NotContains(t, string(all.body), "Tambah baris")
+	kept := o.fillIn(t, pic, "/pengajuan", f.with(map[string]string{"_do": "check", "_lines": "25"}))
+	require.Contains(t, string(kept.body), `name="lines/24/lembaga"`)
+	o.nothing(t)
+}
+
+// Beside a portal: whoever is not signed in is sent there and comes back, and the
+// pages lead to it.
+func TestThePortalBesideTheForm(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, `api: {portal_url: "http://portal.example", rate_per_second: 1000, rate_burst: 1000}`)
+	o.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for address, way := range map[string]string{"/pengajuan": "/pengajuan", "/pengajuan?tiket=X%26": "/pengajuan?tiket=X%26", "/terkirim?tiket=X": "/pengajuan"} {
+		r := o.do(t, http.MethodGet, address, nil, nil)
+		require.Equal(t, http.StatusSeeOther, r.status, address)
+		require.Equal(t, "http://portal.example/masuk?lanjut="+url.QueryEscape(way), r.header.Get("Location"))
+	}
+	require.Equal(t, http.StatusUnauthorized, o.fillIn(t, "", "/pengajuan", fill(t)).status, "what was typed is not lost in a redirect")
+	pic := o.person(t, "pic", "PT Produsen Contoh", request.Produsen)
+	page := o.do(t, http.MethodGet, "/pengajuan", nil, map[string]string{"Cookie": pic})
+	for _, link := range []string{`<a href="http://portal.example/">Portal</a>`, `<a href="http://portal.example/permohonan">Permohonan saya</a>`, "Keluar"} {
+		require.Contains(t, string(page.body), link)
+	}
+	lembaga := o.do(t, http.MethodGet, "/pengajuan", nil, map[string]string{"Cookie": o.person(t, "bank", "PT Bank Contoh", request.Lembaga)})
+	require.Equal(t, http.StatusForbidden, lembaga.status, "before anything is typed")
+	require.Contains(t, string(lembaga.body), `<a href="http://portal.example/permintaan">`)
+	require.NotContains(t, string(lembaga.body), "<form")
+
+	icon := o.do(t, http.MethodGet, "/favicon.ico", nil, nil)
+	require.Equal(t, "image/svg+xml", icon.header.Get("Content-Type"))
+	doc := o.do(t, http.MethodGet, "/api", nil, nil)
+	require.Contains(t, string(doc.body), "<code>http://portal.example</code>")
+	bad := o.do(t, http.MethodGet, drops, nil, map[string]string{"Authorization": "Bearer filma_x"})
+	require.Equal(t, "Kunci API tidak berlaku", bad.Title)
 }
 
 func TestTypedNonsense(t *testing.T) {

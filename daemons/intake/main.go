@@ -64,7 +64,9 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 	surface.Mount(env.Router)
-	doc, err := apidoc.New(schema.OpenAPI(), apidoc.Options{Server: "intake", PublicURL: cfg.API.PublicURL})
+	doc, err := apidoc.New(schema.OpenAPI(), apidoc.Options{
+		Server: "intake", PublicURL: cfg.API.PublicURL, Others: map[string]string{"portal": cfg.API.PortalURL},
+	})
 	if err != nil {
 		return err
 	}

@@ -131,6 +131,69 @@ func TestAListComesBackMarkedAndIsSentAgain(t *testing.T) {
 	require.True(t, strings.HasPrefix(none.Detail, "Kiriman terakhir permohonan ini tidak memiliki temuan"), none.Detail)
 }
 
+// TestACheckHandsTheListBackMarked: to whoever accepts a workbook, and only when
+// there is something to mark.
+func TestACheckHandsTheListBackMarked(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.pks(t)
+	workbook := "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	ask := func(accept string, p *parcel) reply {
+		return o.send(t, checks, p, "", map[string]string{"Accept": accept})
+	}
+	good := ask(workbook, whole(t))
+	require.Equal(t, http.StatusOK, good.status)
+	require.Equal(t, "application/json", good.header.Get("Content-Type"), "nothing to mark")
+
+	p := whole(t)
+	p.form["title"] = ""
+	p.set("card_list", sheet(t, 4))
+	for _, accept := range []string{"*/*", "application/json", workbook + ";q=0"} {
+		require.Equal(t, "application/json", ask(accept, p).header.Get("Content-Type"), accept)
+	}
+	for _, accept := range []string{workbook, "application/json;q=0.5, " + workbook + ";q=0.9"} {
+		marked := ask(accept, p)
+		require.Equal(t, http.StatusOK, marked.status)
+		require.Equal(t, workbook, marked.header.Get("Content-Type"), accept)
+		require.Equal(t, "Accept", marked.header.Get("Vary"))
+		require.Contains(t, marked.header.Get("Content-Disposition"), "Daftar-Kartu-temuan.xlsx")
+		said := temuan(t, marked.body)
+		require.Equal(t, "Pemeriksaan sebelum diajukan: 2 kesalahan harus diperbaiki, 0 peringatan perlu diperiksa.", said[1][0])
+		require.Equal(t, "Jumlah Kartu SAM", said[6][2])
+		require.Equal(t, []string{"Judul Pengajuan", "Judul Pengajuan wajib diisi."}, said[7][2:4], "what the intake refuses is told too")
+	}
+	p.set("card_list", []byte("bukan buku kerja"))
+	require.Equal(t, "application/json", ask(workbook, p).header.Get("Content-Type"), "no workbook")
+	o.nothing(t)
+
+	// On the page it is a button, which sends the file again.
+	pic := o.person(t, "pic", "PT Produsen Contoh", request.Produsen)
+	f := fill(t)
+	f.files[3].content = sheet(t, 4)
+	require.NotContains(t, string(o.fillIn(t, pic, "/pengajuan", fill(t)).body), `value="marked"`)
+	require.Contains(t, string(o.fillIn(t, pic, "/pengajuan", f).body), `<button type="submit" form="isian" name="_do" value="marked">Unduh daftar yang sudah ditandai</button>`)
+	marked := o.fillIn(t, pic, "/pengajuan", f.with(map[string]string{"_do": "marked"}))
+	require.Equal(t, http.StatusOK, marked.status)
+	require.Equal(t, workbook, marked.header.Get("Content-Type"))
+	require.Equal(t, "Jumlah Kartu SAM", temuan(t, marked.body)[6][2])
+	f.files = f.files[:3]
+	missing := o.fillIn(t, pic, "/pengajuan", f)
+	require.Equal(t, http.StatusUnprocessableEntity, missing.status)
+	require.Contains(t, string(missing.body), "Berkas daftar kartu wajib dilampirkan.")
+	o.nothing(t)
+}
+
+// temuan are the rows of the page of findings of a list that was handed back.
+func temuan(t *testing.T, file []byte) [][]string {
+	t.Helper()
+	book, err := excelize.OpenReader(bytes.NewReader(file))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, book.Close()) }()
+	rows, err := book.GetRows("Temuan")
+	require.NoError(t, err)
+	return rows
+}
+
 // TestTheTemplateAsItIsSentIn: without cards it is told so, and nothing else.
 func TestTheTemplateAsItIsSentIn(t *testing.T) {
 	t.Parallel()

@@ -59,7 +59,9 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	if err != nil {
 		return err
 	}
-	doc, err := apidoc.New(schema.OpenAPI(), apidoc.Options{Server: "portal", PublicURL: cfg.PublicURL})
+	doc, err := apidoc.New(schema.OpenAPI(), apidoc.Options{
+		Server: "portal", PublicURL: cfg.PublicURL, Others: map[string]string{"intake": cfg.IntakeURL},
+	})
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func ParseNeedQuery(values url.Values) (NeedQuery, []BadParameter) {
 		q.States = append(q.States, need.Statuses[status]...)
 	}
 	q.Totals = p.totals()
-	return q, p.faults
+	return q, append(p.faults, Unknown(values, "search", "state", "status", "limit", "after", "totals")...)
 }
 
 var needFileLabels = map[string]string{need.FileLetter: "Surat permintaan", need.FileList: "Daftar alat (Excel)"}

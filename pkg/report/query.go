@@ -2,10 +2,12 @@ package report
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -34,6 +36,34 @@ type Query struct {
 	Totals bool
 }
 
+// Unknown are the parameters that a list does not have. They are refused: whoever
+// mistypes one would take the whole list for the part asked for.
+func Unknown(values url.Values, known ...string) []BadParameter {
+	var bad []BadParameter
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !slices.Contains(known, name) {
+			bad = append(bad, BadParameter{printable(name), "unknown_field", "Parameter ini tidak dikenal."})
+		}
+	}
+	return bad[:min(len(bad), mostUnknown)]
+}
+
+const (
+	mostUnknown = 20 // that are named
+	longestName = 60 // characters of a name
+)
+
+// printable is what of a name can be shown.
+func printable(name string) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, name))
+	return string(runes[:min(len(runes), longestName)])
+}
+
 // ParseQuery reads the parameters of a list of requests: state and kind, which
 // may be repeated, search, limit, after and totals.
 func ParseQuery(values url.Values) (Query, []BadParameter) {
@@ -43,7 +73,7 @@ func ParseQuery(values url.Values) (Query, []BadParameter) {
 		Kinds: each(&p, "kind", []string{request.KindReader, request.KindRekamCetak}), Limit: p.limit(), After: p.after(),
 	}}
 	q.Totals = p.totals()
-	return q, p.faults
+	return q, append(p.faults, Unknown(values, "search", "state", "kind", "limit", "after", "totals")...)
 }
 
 type parser struct {

@@ -3,6 +3,8 @@ package validation
 import (
 	"strconv"
 	"strings"
+
+	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
 
 // retype is what helps against everything that Excel made of a serial.
@@ -83,17 +85,22 @@ func capital(text string) string {
 	return text
 }
 
-// places are the fields of the form that findings point at.
+// places are the fields of the form that findings and refusals point at.
 var places = map[string]string{
 	"card_count": "Jumlah Kartu SAM", "machine_type": "Jenis Mesin", "pks_number": "Nomor PKS", "lines": "Lembaga pengguna",
 	"purchase_orders": "Purchase order", "card_list": "Daftar kartu", "letter": "Surat permohonan", "pks": "Salinan PKS",
-	"purchase_order": "Salinan PO", "sam_function": "Fungsi SAM", "kind": "Jenis permohonan",
+	"purchase_order": "Salinan PO", "sam_function": "Fungsi SAM", "kind": "Jenis permohonan", "reference": "No. Pengajuan",
+	"title": "Judul Pengajuan", "notes": "Catatan",
 }
 
-// Place says in words where a finding is: cells of the card list, or a field.
+// Place says in words where a finding is: cells of the card list, the first of
+// many, or a field.
 func (f Finding) Place() string {
 	if list, ok := strings.CutPrefix(f.Pointer, "daftar!"); ok {
 		sheet, cells, _ := strings.Cut(list, "!")
+		if len(f.Cells) > 0 {
+			cells = xlsx.Shortened(f.Cells) // the pointer has others between
+		}
 		return "Daftar kartu, lembar " + sheet + ", sel " + cells
 	}
 	parts := strings.Split(strings.TrimPrefix(f.Pointer, "/"), "/")

@@ -2,6 +2,7 @@ package validation
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -27,8 +28,18 @@ type Finding struct {
 	// Cells are all cells concerned; the pointer goes from the first to the last
 	// of them and may have others between. Empty when it concerns no cell.
 	Cells Cells `db:"cells" json:"cells"`
-	// Detail is an Indonesian sentence.
+	// Detail says in Indonesian what is wrong; what to do is Advice's.
 	Detail string `db:"detail" json:"detail"`
+}
+
+// MarshalJSON adds what to do about the finding as "advice": it follows from the
+// code and is not kept, so that it may be worded better.
+func (f Finding) MarshalJSON() ([]byte, error) {
+	type kept Finding
+	return json.Marshal(struct {
+		kept
+		Advice string `json:"advice"`
+	}{kept(f), Advice(f)})
 }
 
 // Errors returns the findings that return a request.

@@ -230,7 +230,7 @@ func pageOf(sheet, ticket string, submission int, found []Finding, mute int) xls
 	p := xlsx.Page{
 		Name: PageName, Title: pageTitle,
 		Lines: []string{
-			fmt.Sprintf("Permohonan %s, pengajuan ke-%d: %d kesalahan harus diperbaiki, %d peringatan perlu diperiksa.", ticket, submission, errs, len(found)-errs),
+			fmt.Sprintf("%s: %d kesalahan harus diperbaiki, %d peringatan perlu diperiksa.", judged(ticket, submission), errs, len(found)-errs),
 			comments,
 			"Perbaiki langsung pada berkas ini, simpan, lalu kirim ulang seluruhnya. Lembar ini dan tanda yang tersisa tidak perlu dihapus.",
 		},

@@ -126,6 +126,7 @@ func TestAListIsHandedBackMarkedCorrectedAndSentAgain(t *testing.T) {
 	said := comments(t, book, cardlist.Sheet)
 	require.Len(t, said, 6)
 	require.Equal(t, "SI-FILMA|SI-FILMA:\nBentuk No. Seri Kartu SAM tidak sesuai dengan Jenis Mesin GSX-01. "+
+		"Contoh yang benar: SAM-000001, SAM-000002, SAM-000003. "+
 		"Cocokkan dengan nomor yang tercetak pada kartu, dan pastikan Jenis Mesin pada isian sudah benar.", said["B3"])
 	require.Equal(t, 3, strings.Count(said["B4"], "\n")+1, "two findings on one cell are one comment: %s", said["B4"])
 	require.Contains(t, said["B4"], "No. Seri Kartu SAM SALAH sudah ada di sel B3.")

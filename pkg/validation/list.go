@@ -124,7 +124,7 @@ func unreadable(err error) (List, error) {
 	var header *xlsx.HeaderError
 	switch {
 	case errors.As(err, &header):
-		f.Code, f.Detail = "header_missing", "Kepala kolom \""+cardlist.HeaderSerial+"\" tidak ditemukan pada lembar \""+cardlist.Sheet+"\". Gunakan templat."
+		f.Code, f.Detail = "header_missing", "Kepala kolom \""+cardlist.HeaderSerial+"\" tidak ditemukan pada lembar \""+cardlist.Sheet+"\"."
 		if len(header.Twice) > 0 {
 			f.Code, f.Detail = "header_twice", "Kepala kolom \""+strings.Join(header.Twice, "\", \"")+"\" ada lebih dari satu."
 		}
@@ -187,7 +187,7 @@ func (in *listReader) row(row xlsx.Row) {
 }
 
 func (in *listReader) formula(c xlsx.Cell) {
-	in.faults.cell("formula", c, "berisi rumus. Tempelkan sebagai nilai.")
+	in.faults.cell("formula", c, "berisi rumus.")
 }
 
 // serial checks how a serial stands in its cell. A serial at fault is refused and
@@ -197,10 +197,9 @@ func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) 
 	case c.Formula:
 		in.formula(c)
 	case c.Kind == xlsx.Number && (c.Lossy || c.Masked || strings.ContainsFunc(c.Text, func(r rune) bool { return r < '0' || r > '9' })):
-		in.faults.cell("serial_numeric", c, name+" diketik sebagai angka sehingga sebagian digitnya hilang. "+
-			"Ubah format sel menjadi Teks, lalu ketik ulang.")
+		in.faults.cell("serial_numeric", c, name+" diketik sebagai angka sehingga sebagian digitnya hilang.")
 	case c.Kind == xlsx.Date:
-		in.faults.cell("serial_date", c, name+" terbaca sebagai tanggal. Ubah format sel menjadi Teks, lalu ketik ulang.")
+		in.faults.cell("serial_date", c, name+" terbaca sebagai tanggal.")
 	case c.Kind == xlsx.Bool || c.Kind == xlsx.Fault:
 		in.faults.cell("cell_error", c, name+" berisi nilai yang bukan nomor seri.")
 	case utf8.RuneCountInString(*serial) > maxSerial:
@@ -209,8 +208,7 @@ func (in *listReader) serial(c xlsx.Cell, row int, name string, serial *string) 
 		in.faults.at(serialMissing, in.list.columns[name], row, name+" kosong.")
 	default:
 		if cardlist.Invisible(c.Text) {
-			in.faults.warn("invisible_characters", in.list.columns[name], row, name+" berisi karakter yang tidak terlihat. "+
-				"Karakter itu diabaikan; ketik ulang nomornya bila hasilnya tidak sesuai.")
+			in.faults.warn("invisible_characters", in.list.columns[name], row, name+" berisi karakter yang tidak terlihat, yang diabaikan.")
 		}
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -144,13 +145,13 @@ func (c *check) serials() error {
 	}
 	readerColumn := c.list.columns[cardlist.HeaderReaderSerial]
 	if m.UsesReader && readerColumn == "" && !c.list.Unreadable {
-		c.fault("header_missing", wholeList, "Kepala kolom \"%s\" tidak ditemukan pada lembar \"%s\". Gunakan templat.",
+		c.fault("header_missing", wholeList, "Kepala kolom \"%s\" tidak ditemukan pada lembar \"%s\".",
 			cardlist.HeaderReaderSerial, cardlist.Sheet)
 	}
 	serialColumn := c.list.columns[cardlist.HeaderSerial]
 	for _, row := range c.list.Rows() {
 		if row.Serial != "" && !serialForm.MatchString(row.Serial) {
-			c.cells.at("serial_form", serialColumn, row.At, "bentuk No. Seri Kartu SAM tidak sesuai dengan Jenis Mesin "+m.Name+".")
+			c.cells.at("serial_form", serialColumn, row.At, "bentuk No. Seri Kartu SAM tidak sesuai dengan Jenis Mesin "+m.Name+"."+examples(m.SAMExamples))
 		}
 		switch {
 		case m.UsesReader && readerColumn == "":
@@ -159,7 +160,7 @@ func (c *check) serials() error {
 				c.cells.at("reader_serial_missing", readerColumn, row.At, "No. Seri Reader kosong.")
 			}
 		case m.UsesReader && !readerForm.MatchString(row.ReaderSerial):
-			c.cells.at("reader_serial_form", readerColumn, row.At, "bentuk No. Seri Reader tidak sesuai dengan Jenis Mesin "+m.Name+".")
+			c.cells.at("reader_serial_form", readerColumn, row.At, "bentuk No. Seri Reader tidak sesuai dengan Jenis Mesin "+m.Name+"."+examples(m.ReaderExamples))
 		case !m.UsesReader && row.ReaderSerial != "":
 			c.cells.at("reader_serial_unexpected", readerColumn, row.At, "No. Seri Reader harus kosong untuk "+m.Name+".")
 		}
@@ -170,6 +171,18 @@ func (c *check) serials() error {
 	}
 	c.found = append(c.found, c.cells.findings()...)
 	return nil
+}
+
+// mostShown is how many examples of a serial a finding shows.
+const mostShown = 3
+
+// examples shows serials as they should be, after a sentence that says they are
+// not; nothing when the machine type has none.
+func examples(serials []string) string {
+	if len(serials) == 0 {
+		return ""
+	}
+	return " Contoh yang benar: " + strings.Join(serials[:min(len(serials), mostShown)], ", ") + "."
 }
 
 // mostNamed is how many repeated values are named one by one.

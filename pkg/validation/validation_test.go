@@ -3,6 +3,7 @@ package validation_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -59,7 +60,8 @@ func office(t *testing.T) *postgres.DB {
 			return err
 		}
 		for _, m := range []institution.MachineType{
-			{Code: "GSX-01", Name: "GSX-01", UsesReader: true, SAMPattern: `SAM-[0-9]{6}`, ReaderPattern: `R-[0-9]{6}`},
+			{Code: "GSX-01", Name: "GSX-01", UsesReader: true, SAMPattern: `SAM-[0-9]{6}`, ReaderPattern: `R-[0-9]{6}`,
+				SAMExamples: []string{"SAM-000001", "SAM-000002", "SAM-000003", "SAM-000004"}, ReaderExamples: []string{"R-000001"}},
 			{Code: "DIGIT", Name: "DIGIT", UsesReader: true, SAMPattern: `[0-9]+`, ReaderPattern: `R-[0-9]{6}`},
 			{Code: "TANPA", Name: "Tidak menggunakan mesin", SAMPattern: `SAM-[0-9]{6}`},
 		} {
@@ -231,6 +233,43 @@ func TestRules(t *testing.T) {
 		}
 		require.Equal(t, c.want, got, name)
 	}
+}
+
+func TestAFindingSaysWhatIsRightAndWhatToDo(t *testing.T) {
+	t.Parallel()
+	db := office(t)
+	s := good(t, 12)
+	for cell, value := range map[string]any{"B3": "salah", "C5": "salah", "C10": "salah lagi", "C11": "keliru", "B8": morning, "B9": "SAM-000007\u200b"} {
+		s.set(t, cell, value)
+	}
+	require.NoError(t, s.book.SetCellFormula(cardlist.Sheet, "E2", `1+1`))
+	found := map[string]validation.Finding{}
+	for _, f := range s.check(t, db) {
+		found[f.Code] = f
+	}
+	require.Len(t, found, 5)
+	require.Equal(t, "Sel B3: bentuk No. Seri Kartu SAM tidak sesuai dengan Jenis Mesin GSX-01. Contoh yang benar: SAM-000001, SAM-000002, SAM-000003.",
+		found["serial_form"].Detail)
+	require.Contains(t, found["reader_serial_form"].Detail, "Jenis Mesin GSX-01. Contoh yang benar: R-000001.")
+	require.Equal(t, "daftar!Daftar!C5:C11", found["reader_serial_form"].Pointer)
+	require.Equal(t, "Daftar kartu, lembar Daftar, sel C5, C10:C11", found["reader_serial_form"].Place(), "none that is right")
+	require.Equal(t, "Sel E2: berisi rumus.", found["formula"].Detail)
+	for code, f := range found {
+		text, err := json.Marshal(f)
+		require.NoError(t, err)
+		var told map[string]any
+		require.NoError(t, json.Unmarshal(text, &told))
+		require.Equal(t, validation.Advice(f), told["advice"], code)
+		require.Equal(t, f.Detail, told["detail"], code)
+		require.Len(t, told, 6, code)
+		require.NotContains(t, strings.ToLower(f.Detail), strings.TrimSuffix(strings.ToLower(validation.Advice(f)), "."), "%s says twice what to do", code)
+	}
+
+	s = good(t, 1)
+	s.r.MachineType = "DIGIT"
+	s.set(t, "B2", "X")
+	require.Contains(t, s.check(t, db)[0].Detail, "Jenis Mesin DIGIT.", "one without examples")
+	require.NotContains(t, s.check(t, db)[0].Detail, "Contoh")
 }
 
 // reseller is a chain of two orders over a reseller (features.md I06).

@@ -140,5 +140,5 @@ func MatchVersion(r *http.Request) (int64, error) {
 			return v, nil
 		}
 	}
-	return 0, PreconditionFailed("Versi pada kepala If-Match tidak dikenal.")
+	return 0, PreconditionFailed("Kepala If-Match harus berisi ETag dari jawaban GET, lengkap dengan tanda kutipnya, misalnya If-Match: \"7\".")
 }

@@ -127,7 +127,8 @@ func Unprocessable(detail string, errs ...FieldError) *Problem {
 
 // PreconditionRequired is 428: If-Match is missing.
 func PreconditionRequired() *Problem {
-	return NewProblem(http.StatusPreconditionRequired, "Sertakan versi data yang Anda lihat pada kepala If-Match.")
+	return NewProblem(http.StatusPreconditionRequired, "Sertakan kepala If-Match berisi ETag dari jawaban GET, "+
+		"lengkap dengan tanda kutipnya, misalnya If-Match: \"7\".")
 }
 
 // TooMany is 429.

@@ -16,6 +16,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/configs"
+	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -24,6 +26,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/schema"
 	"dukcapil.go.id/sifilma/test/contract"
 	"dukcapil.go.id/sifilma/test/harness"
@@ -213,6 +216,22 @@ func TestStatesAreThoseOfTheMachines(t *testing.T) {
 	}
 	require.ElementsMatch(t, identity.Scopes, words(d.Components.Schemas["Scope"].Value.Enum))
 	require.Equal(t, letter.KindLabels, labels(t, d.Components.Schemas["Document"].Value.Properties["kind"].Value))
+}
+
+// The limits of the document are those of the program, and of the intake as it is
+// delivered.
+func TestLimitsAreThoseOfTheProgram(t *testing.T) {
+	t.Parallel()
+	schemas := document(t).Components.Schemas
+	for schema, field := range map[string]string{"Form": "card_count", "NeedForm": "quantity"} {
+		most := schemas[schema].Value.Properties[field].Value.Max
+		require.NotNil(t, most, "%s.%s", schema, field)
+		require.Equal(t, cardlist.MostRows, int(*most), "%s.%s", schema, field)
+	}
+	require.Contains(t, schemas["Drop"].Value.Properties["card_list"].Value.Description, terbilang.FormatInt(cardlist.MostRows)+" kartu")
+	shipped, err := configs.Files.ReadFile("intake.yaml")
+	require.NoError(t, err)
+	require.Contains(t, string(shipped), fmt.Sprintf("  cards: %d ", cardlist.MostRows))
 }
 
 func TestTheTicketOfTheExamplesIsOne(t *testing.T) {

@@ -29,6 +29,9 @@ type Options struct {
 	// PublicURL is that address, without a slash at the end; empty takes it from
 	// each request.
 	PublicURL string
+	// Others are the addresses of the other servers by their variables, without a
+	// slash at the end. One that is empty or missing is shown as the document has it.
+	Others map[string]string
 }
 
 // Doc is a document that is served.
@@ -91,9 +94,19 @@ func (d *Doc) servePage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// addresses are those of the servers that are known, by their variables.
+func (d *Doc) addresses(base string) map[string]string {
+	all := map[string]string{}
+	for variable, address := range d.options.Others {
+		all[variable] = strings.TrimRight(address, "/")
+	}
+	all[d.options.Server] = strings.TrimRight(base, "/")
+	return all
+}
+
 func (d *Doc) render(base string) (file, error) {
 	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, d.read.view(d.options.Server, strings.TrimRight(base, "/"))); err != nil {
+	if err := pageTemplate.Execute(&b, d.read.view(d.addresses(base))); err != nil {
 		return file{}, err
 	}
 	return newFile("text/html; charset=utf-8", b.Bytes()), nil

@@ -72,7 +72,7 @@ func TestThePage(t *testing.T) {
 	require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
 	for _, text := range []string{
 		`lang="id"`, "Mulai di sini", "export INTAKE=http://example.com\n", `id="submitRequest"`, "<code>reference-used</code>",
-		"dengan cakupan request:write", "paling besar 3 MB", "5.000", "PSAM-2026-000123-8", "Terlalu banyak permintaan",
+		"dengan cakupan request:write", "paling besar 3 MB", "20.000", "PSAM-2026-000123-8", "Terlalu banyak permintaan",
 	} {
 		require.Contains(t, page, text)
 	}
@@ -103,8 +103,12 @@ func TestAKnownAddressIsShown(t *testing.T) {
 	page := get(site(t, apidoc.Options{Server: "intake", PublicURL: "https://filma.example/masuk"}), "/api").Body.String()
 	require.Contains(t, page, "export INTAKE=https://filma.example/masuk\n")
 	page = get(site(t, apidoc.Options{Server: "portal", PublicURL: "https://filma.example/"}), "/api").Body.String()
-	require.Contains(t, page, "export INTAKE=https://sifilma.example/intake\n", "the portal does not know where the intake is")
+	require.Contains(t, page, "export INTAKE=https://sifilma.example/intake\n", "this portal does not know where the intake is")
 	require.Contains(t, page, "<code>https://filma.example</code>")
+	page = get(site(t, apidoc.Options{Server: "portal", PublicURL: "https://filma.example/",
+		Others: map[string]string{"intake": "https://masuk.filma.example/"}}), "/api").Body.String()
+	require.Contains(t, page, "export INTAKE=https://masuk.filma.example\n")
+	require.Contains(t, page, "<code>https://masuk.filma.example</code>")
 }
 
 func TestWhatCannotBeShownIsRefused(t *testing.T) {

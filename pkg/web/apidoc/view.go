@@ -128,9 +128,9 @@ var (
 	}
 )
 
-// view is the page for whoever stands behind one of the servers at base; base
-// may be empty.
-func (d *document) view(server, base string) sheet {
+// view is the page with the addresses of the servers, by their variables; one that
+// is empty is shown as the document has it.
+func (d *document) view(addresses map[string]string) sheet {
 	s := sheet{
 		Title: d.Info.Title, Version: d.Info.Version, Summary: d.Info.Summary, Intro: paragraphs(d.Info.Description), FieldCodes: d.FieldCodes,
 	}
@@ -139,8 +139,8 @@ func (d *document) view(server, base string) sheet {
 		url := one.URL
 		for _, v := range one.Variables {
 			known["{"+v.Key+"}"] = v.Value.Default
-			if v.Key == server && base != "" {
-				known["{"+v.Key+"}"] = base
+			if address := addresses[v.Key]; address != "" {
+				known["{"+v.Key+"}"] = address
 			}
 			url = strings.ReplaceAll(url, "{"+v.Key+"}", known["{"+v.Key+"}"])
 		}

@@ -145,6 +145,7 @@ func (a *API) Mount(r chi.Router) {
 	r.With(web.Pages).Get("/", web.Handle(a.page))
 	r.Get("/intake.css", a.style)
 	r.Get("/intake.js", a.script)
+	r.Get("/favicon.ico", a.icon)
 	r.Group(func(r chi.Router) {
 		r.Use(web.Pages, a.person)
 		r.Get("/pengajuan", a.asPage(a.form))
@@ -159,6 +160,8 @@ func (a *API) Mount(r chi.Router) {
 		r.Get("/api/v1/requests/{ticket}/history", web.Handle(a.history))
 		r.Get("/api/v1/requests/{ticket}/cards", web.Handle(a.cards))
 		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/requests/{ticket}/files/{id}", web.Handle(a.file))
+		r.Get("/api/v1/machine-types", web.Handle(a.listMachineTypes))
+		r.Get("/api/v1/pks", web.Handle(a.listPKS))
 		r.Get("/api/v1/needs", web.Handle(a.listNeeds))
 		r.Get("/api/v1/needs/{number}", web.Handle(a.showNeed))
 		r.Get("/api/v1/needs/{number}/cards", web.Handle(a.needCards))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -62,7 +63,13 @@ func (a *API) takeNeed(w http.ResponseWriter, r *http.Request, verb machine.Verb
 	if err != nil {
 		return err
 	}
-	d, err := a.drops.ReadNeed(ctx, r, fixed)
+	d, err := a.drops.ReadNeed(ctx, r, fixed, func(n *drop.Need, faults []web.FieldError) ([]web.FieldError, error) {
+		if slices.ContainsFunc([]string{"/list", "/quantity", "/machine_type"}, func(p string) bool { return has(faults, p) }) {
+			n = &drop.Need{Form: n.Form, Drop: &drop.Drop{}} // there is nothing to hold the list against
+		}
+		_, refusal := a.knownNeed(ctx, n, fixed)
+		return added(faults, refusal)
+	})
 	if err != nil {
 		if p := (*web.Problem)(nil); errors.As(err, &p) && p.Status == http.StatusRequestEntityTooLarge {
 			w.Header().Set("Connection", "close") // the rest of the body is not wanted

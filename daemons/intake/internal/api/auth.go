@@ -54,13 +54,18 @@ func (a *API) authenticate(scope string, check checkKey) func(http.Handler) http
 }
 
 func badKey() *web.Problem {
-	return web.Unauthorized("Kunci API tidak dikenal, sudah kedaluwarsa, atau sudah dicabut.").WithCode("bad-api-key")
+	p := web.Unauthorized("Kunci API tidak dikenal, sudah kedaluwarsa, atau sudah dicabut. Periksa kuncinya, " +
+		"atau buat kunci baru di portal, menu Kunci API.").WithCode("bad-api-key")
+	p.Title = "Kunci API tidak berlaku"
+	return p
 }
 
 func (a *API) admit(r *http.Request, scope string, check checkKey) (identity.Client, error) {
 	kind, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(kind, "Bearer") {
-		return identity.Client{}, web.Unauthorized("Sertakan kunci API pada kepala Authorization: Bearer filma_…").WithCode("no-api-key")
+		p := web.Unauthorized("Sertakan kunci API pada kepala Authorization: Bearer filma_… Kunci dibuat di portal, menu Kunci API.").WithCode("no-api-key")
+		p.Title = "Kunci API belum disertakan"
+		return identity.Client{}, p
 	}
 	key = strings.TrimSpace(key)
 	if len(key) > longestKey || !utf8.ValidString(key) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -38,7 +39,8 @@ type checked struct {
 
 // check judges a drop by the rules of the intake and of the validator, and keeps
 // nothing of it. The parameter ticket names the returned request that the drop
-// would correct.
+// would correct. Whoever accepts a workbook gets the card list with its findings
+// marked in it, when it has some.
 func (a *API) check(w http.ResponseWriter, r *http.Request) (err error) {
 	result := "check_refused"
 	defer func() { a.counted.WithLabelValues(result).Inc() }()
@@ -67,8 +69,10 @@ func (a *API) check(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	defer d.Close()
 	out := checked{Errors: faults, Findings: []validation.Finding{}}
-	if out.Errors, err = a.refusals(ctx, out.Errors, d.Form, c, actor.Role, is, true); err != nil {
-		return err
+	if !d.Unread {
+		if out.Errors, err = a.refusals(ctx, out.Errors, d.Form, c, actor.Role, is, true); err != nil {
+			return err
+		}
 	}
 	if err := a.judge(ctx, &out, is, d); err != nil {
 		return err
@@ -78,9 +82,18 @@ func (a *API) check(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	out.Acceptable = len(out.Errors) == 0 && len(validation.Errors(out.Findings)) == 0
 	result = "checked"
+	w.Header().Set("Vary", "Accept")
+	if wantsWorkbook(r) {
+		if sent, err := a.sendMarked(w, r, is, d, out); sent || err != nil {
+			return err
+		}
+	}
 	web.WriteJSON(w, r, http.StatusOK, out)
 	return nil
 }
+
+// Markable says whether there is something to mark in the card list of this check.
+func (c checked) Markable() bool { return validation.Markable(c.Findings) }
 
 func has(faults []web.FieldError, pointer string) bool {
 	return slices.ContainsFunc(faults, func(f web.FieldError) bool { return f.Pointer == pointer })
@@ -91,20 +104,9 @@ func has(faults []web.FieldError, pointer string) bool {
 // writes the drop asks that himself, since it may be his own first try that used it.
 func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.Form, c identity.Client, role machine.Role,
 	is request.Request, reference bool) ([]web.FieldError, error) {
-	add := func(err error) error {
-		p := (*web.Problem)(nil)
-		if !errors.As(err, &p) {
-			return err
-		}
-		for _, e := range p.Errors {
-			if !has(faults, e.Pointer) {
-				faults = append(faults, e)
-			}
-		}
-		return nil
-	}
 	if !has(faults, "/machine_type") {
-		if err := add(a.known(ctx, f, role, is.MachineType)); err != nil {
+		var err error
+		if faults, err = added(faults, a.known(ctx, f, role, is.MachineType)); err != nil {
 			return nil, err
 		}
 	}
@@ -126,13 +128,43 @@ func (a *API) refusals(ctx context.Context, faults []web.FieldError, f request.F
 	if err != nil || !used {
 		return faults, err
 	}
-	return faults, add(a.refusal(ctx, request.ErrReferenceUsed, c, f))
+	return added(faults, a.refusal(ctx, request.ErrReferenceUsed, c, f))
+}
+
+// added adds the faults of a refusal where none is known yet; other errors stay.
+func added(faults []web.FieldError, refusal error) ([]web.FieldError, error) {
+	p := (*web.Problem)(nil)
+	if !errors.As(refusal, &p) {
+		return faults, refusal
+	}
+	for _, e := range p.Errors {
+		if !has(faults, e.Pointer) {
+			faults = append(faults, e)
+		}
+	}
+	return faults, nil
+}
+
+// idle says whether a finding says nothing beside the form's own faults: it is about
+// a field that has one, or compares with it.
+func idle(f validation.Finding, faults []web.FieldError) bool {
+	return slices.ContainsFunc(faults, func(e web.FieldError) bool {
+		switch f.Code {
+		case "lines_count":
+			return e.Pointer == "/card_count" || e.Pointer == "/lines" || strings.HasPrefix(e.Pointer, "/lines/")
+		case "machine_type_kind":
+			return e.Pointer == "/kind" || e.Pointer == f.Pointer
+		case "pks_not_in_force":
+			return e.Pointer == "/letter/date" || e.Pointer == f.Pointer
+		}
+		return e.Pointer == f.Pointer
+	})
 }
 
 // judge adds what the validator would find.
 func (a *API) judge(ctx context.Context, out *checked, is request.Request, d *drop.Drop) error {
-	i := slices.IndexFunc(d.Files, func(f *drop.File) bool { return f.Kind == request.FileCardList })
-	if i < 0 || has(out.Errors, d.Files[i].Pointer) {
+	file := cardListOf(d)
+	if file == nil || has(out.Errors, file.Pointer) {
 		return nil
 	}
 	select {
@@ -141,13 +173,17 @@ func (a *API) judge(ctx context.Context, out *checked, is request.Request, d *dr
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	list, err := validation.ReadList(d.Files[i].Content(), d.Files[i].Size)
+	list, err := validation.ReadList(file.Content(), file.Size)
 	if err != nil {
 		return err
 	}
 	if !list.Unreadable {
 		n := list.Len()
 		out.Cards = &n
+	}
+	if d.Unread { // the form says nothing that the list could be held against
+		out.Findings = append(out.Findings, list.Faults...)
+		return nil
 	}
 	is.Form = d.Form
 	if is.ID == "" {
@@ -158,7 +194,7 @@ func (a *API) judge(ctx context.Context, out *checked, is request.Request, d *dr
 		return err
 	}
 	for _, f := range found {
-		if !has(out.Errors, f.Pointer) { // the form's own fault says it already
+		if !idle(f, out.Errors) {
 			out.Findings = append(out.Findings, f)
 		}
 	}

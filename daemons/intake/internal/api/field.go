@@ -3,10 +3,13 @@ package api
 import (
 	"html/template"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
+	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
+	"dukcapil.go.id/sifilma/pkg/validation"
 )
 
 // field is one field of the form as its template shows it.
@@ -68,29 +71,18 @@ var fieldFuncs = template.FuncMap{
 	"at":        func(list string, i int, name string) string { return path.Join(list, strconv.Itoa(i), name) },
 	"rows":      func(n int) []struct{} { return make([]struct{}, n) },
 	"ordinal":   func(i int) int { return i + 1 },
+	"mostLines": func() int { return drop.MaxLines },
 	"functions": func() []string { return samFunctions },
 	"place":     func(pointer string) string { return "f-" + id(strings.Trim(pointer, "/")) },
-	"where": func(pointer string) string {
-		if cells, ok := strings.CutPrefix(pointer, "daftar!"); ok {
-			return "Daftar kartu, " + strings.Replace(cells, "!", " sel ", 1)
-		}
-		top, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
-		if name := fieldNames[top]; name != "" {
-			return name
-		}
-		return "Isian"
-	},
+	"advice":    validation.Advice,
 	// A link leads only to what the form has.
 	"inForm": func(pointer string) bool {
 		top, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
-		return fieldNames[top] != ""
+		return slices.Contains(pointedAt, top)
 	},
 }
 
-// fieldNames are the fields that findings point at.
-var fieldNames = map[string]string{
-	"card_count": "Jumlah Kartu SAM", "machine_type": "Jenis Mesin", "pks_number": "Nomor PKS", "lines": "Lembaga pengguna",
-	"purchase_orders": "Purchase order", "card_list": "Daftar kartu",
-}
+// pointedAt are the fields that findings point at.
+var pointedAt = []string{"card_count", "machine_type", "pks_number", "lines", "purchase_orders", "card_list"}
 
 var samFunctions = []string{"R", "Rekam", "Cetak"}

@@ -33,12 +33,12 @@ var formFiles embed.FS
 
 var formTemplates = template.Must(template.New("").Funcs(fieldFuncs).ParseFS(formFiles, "form/*.html"))
 
-// Rows that the form offers when nothing is typed yet; more appear below what is
-// typed.
+// Rows of lembaga that the form offers when nothing is typed yet; more appear below
+// what is typed, or when they are asked for. It has all that there may be of orders.
 const (
 	lineRows  = 5
-	orderRows = 4
 	spareRows = 2
+	moreRows  = 10
 )
 
 // formPage is the page on which a person fills a request in.
@@ -54,6 +54,8 @@ type formPage struct {
 	Limits   drop.Limits
 	// Result is nil until the form was sent.
 	Result *checked
+	// Judged says that Result is the judgement of what was submitted before.
+	Judged bool
 	// Reason is why the request that is corrected was returned.
 	Reason string
 }
@@ -126,7 +128,13 @@ func (a *API) newForm(r *http.Request, is request.Request, typed drop.Typed) (fo
 	})
 	p := formPage{
 		Typed: typed, Key: uuid.NewString(), Ticket: is.Ticket, Version: is.Version, Machines: types, Limits: a.limits,
-		Lines: max(lineRows, typed.Rows("lines")+spareRows), Orders: max(orderRows, typed.Rows("purchase_orders")+spareRows),
+		Lines: max(lineRows, typed.Rows("lines")+spareRows), Orders: max(a.limits.Orders, typed.Rows("purchase_orders")),
+	}
+	if shown, err := strconv.Atoi(typed["_lines"]); err == nil {
+		if typed["_do"] == "more" {
+			shown = max(shown, 0) + moreRows
+		}
+		p.Lines = max(p.Lines, min(shown, drop.MaxLines))
 	}
 	for _, kind := range []string{request.KindReader, request.KindRekamCetak} {
 		if kind == request.KindReader && client(r.Context()).Kind == institution.Dinas {
@@ -139,6 +147,9 @@ func (a *API) newForm(r *http.Request, is request.Request, typed drop.Typed) (fo
 
 // form shows the empty form, or that of a returned request with what was sent.
 func (a *API) form(w http.ResponseWriter, r *http.Request) error {
+	if _, err := applicant(client(r.Context())); err != nil {
+		return err
+	}
 	is, err := a.corrected(r)
 	if err == nil {
 		err = returned(is)
@@ -159,7 +170,7 @@ func (a *API) form(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		p.Result = &checked{Findings: found}
+		p.Result, p.Judged = &checked{Findings: found}, true
 		v, err := report.LoadID(r.Context(), a.db, is.ID, client(r.Context()).Account())
 		if err != nil {
 			return err
@@ -206,6 +217,11 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 	if err != nil {
 		return err
 	}
+	if typed["_do"] == "more" {
+		result = "page_more"
+		a.render(w, r, http.StatusOK, formTitle(is), "form", p)
+		return nil
+	}
 	out := checked{Errors: faults}
 	submit := typed["_do"] == "submit"
 	if out.Errors, err = a.refusals(ctx, out.Errors, d.Form, c, actor.Role, is, !submit); err != nil {
@@ -238,7 +254,7 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 		switch {
 		case errors.Is(err, errFaulty):
 		case err != nil:
-			return a.refusal(ctx, inWords(err), c, form)
+			return a.refusedForm(w, r, is, p, a.refusal(ctx, inWords(err), c, form))
 		default:
 			result = "page_accepted"
 			var told commit.Accepted
@@ -257,6 +273,12 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 		return err
 	}
 	out.Acceptable = len(out.Errors) == 0 && len(validation.Errors(out.Findings)) == 0
+	if typed["_do"] == "marked" {
+		if sent, err := a.sendMarked(w, r, is, d, out); sent || err != nil {
+			result = "page_checked"
+			return err
+		}
+	}
 	status := http.StatusOK
 	if !out.Acceptable {
 		status = http.StatusUnprocessableEntity
@@ -269,14 +291,52 @@ func (a *API) typed(w http.ResponseWriter, r *http.Request) (err error) {
 // errFaulty says that what a person submitted has faults, which the page shows.
 var errFaulty = errors.New("intake: the form has faults")
 
+// refusedForm shows the form again with what was typed and what the writer says
+// against it; only whoever is not signed in any more gets another page.
+func (a *API) refusedForm(w http.ResponseWriter, r *http.Request, is request.Request, p formPage, err error) error {
+	if errors.Is(err, identity.ErrNoSession) || r.Context().Err() != nil {
+		return err
+	}
+	said := personal(web.ProblemOf(r.Context(), err))
+	if said.Code() == formUsed {
+		p.Key = uuid.NewString() // what is typed now is another request
+	}
+	p.Result.Errors = said.Errors
+	if len(said.Errors) != 1 || said.Errors[0].Pointer != "/reference" {
+		p.Result.Errors = append([]web.FieldError{{Code: said.Code(), Detail: said.Detail}}, said.Errors...)
+	} else {
+		p.Result.Errors[0].Detail = said.Detail // it names the request that has the number
+	}
+	if said.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(said.RetryAfter.Seconds())))
+	}
+	a.render(w, r, said.Status, formTitle(is), "form", p)
+	return nil
+}
+
+// formUsed is the code of a form that was submitted with other content before.
+const formUsed = "idempotency-key-reused"
+
+// personal words for people what software is told of the key of its drop.
+func personal(p *web.Problem) *web.Problem {
+	said := *p
+	switch p.Code() {
+	case formUsed:
+		said.Status = http.StatusConflict
+		said.Detail = "Formulir ini sudah pernah diajukan dengan isian lain; permohonan itu ada di portal. Bila ini permohonan lain, " +
+			"ganti No. Pengajuan lalu ajukan sekali lagi."
+	case "idempotency-key-in-use":
+		said.Detail = "Kiriman yang sama masih diproses. Tunggu sebentar, lalu pilih Ajukan sekali lagi; tidak akan ada dua permohonan."
+	case "storage-low":
+		said.Detail = "Ruang penyimpanan penerimaan hampir penuh, sehingga kiriman ini belum diterima. Coba lagi beberapa saat lagi."
+	}
+	return &said
+}
+
 // inWords says what errors of the writer mean on a page.
 func inWords(err error) error {
 	if errors.Is(err, identity.ErrBadKey) {
 		return identity.ErrNoSession
-	}
-	p := (*web.Problem)(nil)
-	if errors.As(err, &p) && p.Code() == "idempotency-key-reused" {
-		return web.Conflict("Formulir ini sudah pernah diajukan. Untuk permohonan lain, buka formulir baru.")
 	}
 	return err
 }

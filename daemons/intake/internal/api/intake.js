@@ -4,6 +4,7 @@
 for (const form of document.querySelectorAll("form")) {
   for (const note of document.querySelectorAll(".noscript")) note.hidden = true;
   form.addEventListener("submit", async (event) => {
+    if (event.submitter && event.submitter.value === "marked") return; // the browser saves the answer, and the page stays
     event.preventDefault();
     const buttons = form.querySelectorAll("button");
     const result = document.getElementById("hasil");
@@ -28,14 +29,21 @@ for (const form of document.querySelectorAll("form")) {
         const there = page.getElementById(id);
         if (there) document.getElementById(id).replaceWith(there);
       }
+      const key = page.querySelector("input[name=_key]"); // a form that was used up has another
+      if (key) form.querySelector("input[name=_key]").value = key.value;
       for (const field of form.querySelectorAll(".field")) mark(field, page);
     } catch {
       result.textContent = "Sambungan terputus. Pilih tombol yang sama sekali lagi: kiriman yang sama tidak menjadi dua permohonan.";
     } finally {
       for (const b of buttons) b.disabled = false;
       result.removeAttribute("aria-busy");
-      result.focus();
-      result.scrollIntoView();
+      const more = event.submitter && event.submitter.value === "more" && document.getElementById("tambah");
+      if (more) {
+        more.focus();
+      } else {
+        result.focus();
+        result.scrollIntoView();
+      }
     }
   });
 }

@@ -18,6 +18,9 @@ var styleText string
 //go:embed intake.js
 var scriptText string
 
+//go:embed ikon.svg
+var iconText string
+
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
 // page explains the endpoint to the people who build against it.
@@ -60,4 +63,12 @@ func (a *API) script(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 	w.Header().Set("Cache-Control", "max-age=3600")
 	_, _ = w.Write([]byte(scriptText)) // the client may be gone
+}
+
+// icon is at the address where browsers look by themselves, for the pages of others
+// too.
+func (a *API) icon(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "image/svg+xml")
+	w.Header().Set("Cache-Control", "max-age=3600")
+	_, _ = w.Write([]byte(iconText)) // the client may be gone
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -66,9 +68,22 @@ func clientOf(who identity.Account) identity.Client {
 // refusePerson answers with a page that says what to do.
 func (a *API) refusePerson(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, identity.ErrNoSession) {
+		if r.Method == http.MethodGet && a.cfg.PortalURL != "" {
+			way := "/pengajuan" // the portal knows where this is
+			if r.URL.RawQuery != "" && r.URL.Path == way {
+				way += "?" + r.URL.RawQuery
+			}
+			w.Header().Set("Cache-Control", "no-store")
+			http.Redirect(w, r, strings.TrimRight(a.cfg.PortalURL, "/")+"/masuk?lanjut="+url.QueryEscape(way), http.StatusSeeOther)
+			return
+		}
 		a.render(w, r, http.StatusUnauthorized, "Masuk dahulu", "signin", nil)
 		return
 	}
-	p := web.ProblemOf(r.Context(), err)
-	a.render(w, r, p.Status, p.Title, "refused", p.Detail)
+	p := personal(web.ProblemOf(r.Context(), err))
+	name := "refused"
+	if client(r.Context()).Kind == institution.Lembaga {
+		name = "lembaga"
+	}
+	a.render(w, r, p.Status, p.Title, name, p.Detail)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/intake/internal/commit"
+	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -75,7 +76,10 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target string, is req
 	if err != nil {
 		return err
 	}
-	d, err := a.drops.Read(ctx, r, clock.Today(a.office), is.Reference)
+	refuse := func(d *drop.Drop, faults []web.FieldError) ([]web.FieldError, error) {
+		return a.refusals(ctx, faults, d.Form, c, actor.Role, is, true)
+	}
+	d, err := a.drops.Read(ctx, r, clock.Today(a.office), is.Reference, refuse)
 	if err != nil {
 		if p := (*web.Problem)(nil); errors.As(err, &p) && p.Status == http.StatusRequestEntityTooLarge {
 			w.Header().Set("Connection", "close") // the rest of the body is not wanted
@@ -91,7 +95,7 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target string, is req
 	entry := commit.Entry{Client: c, Actor: actor, By: keyName(c), Key: key, Print: print, Drop: d, TraceParent: trace.From(ctx)}
 	var done commit.Answer
 	if refusal := a.known(ctx, form, actor.Role, is.MachineType); refusal != nil {
-		done, err = a.writer.Before(ctx, entry, refusal)
+		done, err = a.writer.Before(ctx, entry, inFull(refusal, d, refuse))
 		d.Close()
 	} else {
 		done, err = write(ctx, entry)
@@ -111,6 +115,19 @@ func (a *API) take(w http.ResponseWriter, r *http.Request, target string, is req
 	w.Header().Set("Location", done.Location)
 	web.WriteJSON(w, r, done.Status, done.Body)
 	return nil
+}
+
+// inFull adds to a refusal whatever else stands against the drop.
+func inFull(refusal error, d *drop.Drop, more drop.More) error {
+	p := (*web.Problem)(nil)
+	if !errors.As(refusal, &p) {
+		return refusal
+	}
+	faults, err := more(d, p.Errors)
+	if err != nil {
+		return err
+	}
+	return web.Unprocessable(p.Detail, faults...)
 }
 
 // keyName is how the audit names the software that has a key.

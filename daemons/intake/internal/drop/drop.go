@@ -70,6 +70,9 @@ func (l Limits) Validate() error {
 type Drop struct {
 	Form  request.Form
 	Files []*File
+	// Unread says that there is no form that could be read, so that nothing can be
+	// said of it.
+	Unread bool
 
 	roll roll
 }
@@ -106,17 +109,21 @@ func workbook(kind string) bool { return kind == request.FileCardList || kind ==
 
 const formPart = "request"
 
+// More adds to the faults of a drop what its form would be refused for by others,
+// so that one answer names them all.
+type More func(d *Drop, faults []web.FieldError) ([]web.FieldError, error)
+
 // Read takes a drop in. today is the office's day; fixedReference, when not
 // empty, is the No. Pengajuan that the form must keep (a correction). The error
-// is a *web.Problem that names every fault found, or a fault of this machine.
-func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string) (*Drop, error) {
+// is a *web.Problem that names every fault found, with what more says of a form
+// that has some, or a fault of this machine.
+func (rd *Reader) Read(ctx context.Context, r *http.Request, today clock.Date, fixedReference string, more More) (*Drop, error) {
 	d, found, err := rd.read(ctx, r, nil, requestFiles, completeRequest(today, fixedReference))
+	if err == nil {
+		err = found.refusal(d, more)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if p := found.problem(); p != nil {
-		d.Close()
-		return nil, p
 	}
 	return d, nil
 }
@@ -166,6 +173,7 @@ func (rd *Reader) read(ctx context.Context, r *http.Request, typed Typed, kinds 
 		}
 	}
 	required := complete(in)
+	in.drop.Unread = in.form == nil || in.faults.broken
 	if in.form == nil && !in.formGone {
 		in.faults.add("/"+formPart, "missing", "Bagian \"request\" berisi isian permohonan (JSON) wajib ada.")
 	}
@@ -383,10 +391,23 @@ func (f *faults) large(pointer, what string, limit int64) {
 	f.add(pointer, "too_large", what+" paling besar "+sizeText(limit)+".")
 }
 
-func (f *faults) problem() *web.Problem {
+// refusal closes a drop that has faults and is the answer to it.
+func (f *faults) refusal(d *Drop, more More) error {
 	if len(f.list) == 0 {
 		return nil
 	}
+	defer d.Close()
+	if !d.Unread && more != nil {
+		all, err := more(d, f.list)
+		if err != nil {
+			return err
+		}
+		f.list = all
+	}
+	return f.problem()
+}
+
+func (f *faults) problem() *web.Problem {
 	detail := "Ada " + strconv.Itoa(len(f.list)) + " hal yang perlu diperbaiki; semuanya disebut pada \"errors\"."
 	switch {
 	case f.tooLarge:

@@ -78,8 +78,10 @@ const (
 	maxShort = 100
 	maxLong  = 250
 	maxNotes = 2000
-	maxLines = 100
 )
+
+// MaxLines is the most lembaga of one request.
+const MaxLines = 100
 
 // checker checks one form; it says nothing more of a field whose value could not
 // be read.
@@ -187,8 +189,8 @@ func (c *checker) lines(r *request.Form, reader bool) {
 	if len(r.Lines) == 0 && reader {
 		c.fault("/lines", "missing", "Rincian lembaga pengguna wajib diisi.")
 	}
-	if len(r.Lines) > maxLines {
-		c.fault("/lines", "too_many", "Rincian lembaga pengguna paling banyak "+strconv.Itoa(maxLines)+".")
+	if len(r.Lines) > MaxLines {
+		c.fault("/lines", "too_many", "Rincian lembaga pengguna paling banyak "+strconv.Itoa(MaxLines)+".")
 		r.Lines = nil
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"dukcapil.go.id/sifilma/pkg/need"
+	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 // Need is a body with a lembaga's request, read and found whole. Close it.
@@ -39,8 +40,10 @@ type needForm struct {
 
 // ReadNeed takes a lembaga's request in: its letter, and an Excel list that may be
 // left out. fixed, when not nil, is the one that is corrected, whose reference and
-// produsen stay, and whose letter too may be left out. Errors are those of Read.
-func (rd *Reader) ReadNeed(ctx context.Context, r *http.Request, fixed *need.Form) (*Need, error) {
+// produsen stay, and whose letter too may be left out; more is as Read has it.
+// Errors are those of Read.
+func (rd *Reader) ReadNeed(ctx context.Context, r *http.Request, fixed *need.Form,
+	more func(n *Need, faults []web.FieldError) ([]web.FieldError, error)) (*Need, error) {
 	n := &Need{}
 	d, found, err := rd.read(ctx, r, nil, []string{need.FileLetter, need.FileList}, func(in *intake) []string {
 		if in.form != nil {
@@ -63,9 +66,9 @@ func (rd *Reader) ReadNeed(ctx context.Context, r *http.Request, fixed *need.For
 		return nil, err
 	}
 	n.Drop = d
-	if p := found.problem(); p != nil {
-		n.Close()
-		return nil, p
+	err = found.refusal(d, func(_ *Drop, faults []web.FieldError) ([]web.FieldError, error) { return more(n, faults) })
+	if err != nil {
+		return nil, err
 	}
 	return n, nil
 }

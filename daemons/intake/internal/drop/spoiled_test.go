@@ -63,7 +63,7 @@ func take(t testing.TB, rd *Reader, letterName string, letter, list []byte, orde
 	b, contentType := body(t, letterName, letter, list, orders...)
 	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(b))
 	r.Header.Set("Content-Type", contentType)
-	d, err := rd.Read(t.Context(), r, today, "")
+	d, err := rd.Read(t.Context(), r, today, "", nil)
 	if err == nil {
 		return d, nil
 	}
@@ -170,7 +170,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(b))
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=batas")
-		d, err := rd.Read(t.Context(), r, today, "")
+		d, err := rd.Read(t.Context(), r, today, "", nil)
 		if err == nil {
 			for _, file := range d.Files {
 				if file.MediaType == "" {

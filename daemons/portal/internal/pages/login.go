@@ -29,13 +29,19 @@ func (p *Pages) landing(w http.ResponseWriter, r *http.Request) {
 
 type loginBody struct {
 	Username, Next, Notice, Error string
+	// Onward is where whoever has just signed in goes on at the intake. It is a link:
+	// browsers follow a form to our own origin only, and the intake may have another.
+	Onward string
 }
 
 func (p *Pages) loginForm(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	next := localPath(q.Get("lanjut"))
+	next := p.nextPath(q.Get("lanjut"))
 	if _, err := p.door.Who(r); err == nil {
-		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath kept it on this site
+		if onward := p.onward(next); onward != "" {
+			next = onward
+		}
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // nextPath kept it on this site, or it is the intake of our configuration
 		return
 	}
 	body := loginBody{Next: next}
@@ -55,9 +61,12 @@ func (p *Pages) login(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	body := loginBody{Username: r.PostForm.Get("username"), Next: localPath(r.PostForm.Get("lanjut"))}
+	body := loginBody{Username: r.PostForm.Get("username"), Next: p.nextPath(r.PostForm.Get("lanjut"))}
 	_, err := p.door.Enter(w, r, body.Username, r.PostForm.Get("password"))
 	switch {
+	case err == nil && p.onward(body.Next) != "":
+		body.Onward = p.onward(body.Next)
+		p.show(w, r, http.StatusOK, "login", "Anda sudah masuk", body)
 	case err == nil:
 		http.Redirect(w, r, body.Next, http.StatusSeeOther)
 	case errors.Is(err, signin.ErrRefused):
@@ -91,6 +100,28 @@ func (p *Pages) logout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, "/masuk?keluar=1", http.StatusSeeOther)
+}
+
+// filing is the page of the intake on which people fill requests in.
+const filing = "/pengajuan"
+
+// nextPath is where somebody goes on after signing in: within this site, or to
+// filing at the intake.
+func (p *Pages) nextPath(text string) string {
+	if p.onward(text) != "" {
+		return text
+	}
+	return localPath(text)
+}
+
+// onward is the address at the intake that a path such as /pengajuan?tiket=... means,
+// or nothing.
+func (p *Pages) onward(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || p.intake == "" || u.IsAbs() || u.Host != "" || u.User != nil || u.Path != filing {
+		return ""
+	}
+	return p.intake + u.RequestURI()
 }
 
 // localPath keeps a return address within this site.
