@@ -144,6 +144,8 @@ func TestANeedOnItsWay(t *testing.T) {
 	seen := o.need(t, path, "lembaga")
 	require.Equal(t, need.Bundled, seen.State)
 	require.Equal(t, 20, seen.Bundle.Percent)
+	require.Equal(t, 2, seen.Bundle.Quantity, "less than was asked for, and the lembaga sees it")
+	require.Zero(t, *seen.Bundle.Received)
 	raw := o.do(t, http.MethodGet, path, nil, o.as("lembaga"))
 	require.NotContains(t, string(raw.body), dropped.Ticket, "the rest of that request is not its business")
 	require.Equal(t, dropped.Ticket, o.need(t, path, "produsen").Bundle.Ticket)

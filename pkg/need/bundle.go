@@ -87,19 +87,29 @@ func (h held) by(line Claim) bool {
 		slices.ContainsFunc(h.Names, func(name string) bool { return sameName(name, line.Lembaga) })
 }
 
-// hold reads needs by their numbers, and locks them in the order of their ids
-// unless another transaction has: it waits for nobody, so that a caller that is
-// frozen inside its transaction holds up no others. All columns are of the locked
-// row, which may be newer than the statement's snapshot.
-func hold(ctx context.Context, tx *postgres.Tx, numbers []string, requestID string) (map[string]held, error) {
+// hold reads the needs that claims name, and those of a request, and locks them in
+// the order of their ids unless another transaction has: it waits for nobody, so
+// that a caller that is frozen inside its transaction holds up no others. What is
+// addressed to another produsen than the one who claims it stays unlocked: nobody
+// holds up strangers. All columns are of the locked row, which may be newer than the
+// statement's snapshot.
+func hold(ctx context.Context, tx *postgres.Tx, all []Claims, requestID string) (map[string]held, error) {
+	wanted := numbers(all)
+	var by []string
+	for _, one := range all {
+		for range one.Lines {
+			by = append(by, one.ProdusenID)
+		}
+	}
 	return index(ctx, tx, `
 		WITH free AS (
-		    SELECT * FROM need WHERE number = ANY ($1) OR request_id = nullif($2, '')::uuid ORDER BY id FOR UPDATE SKIP LOCKED)
+		    SELECT * FROM need WHERE (number, produsen_id) IN (SELECT * FROM unnest($1::text[], $3::uuid[]))
+		       OR request_id = nullif($2, '')::uuid ORDER BY id FOR UPDATE SKIP LOCKED)
 		SELECT n.id, n.number, n.lembaga_id, l.name AS lembaga, `+namesOf+`, n.produsen_id, coalesce(f.quantity, 0) AS quantity,
 		       coalesce(f.machine_type, '') AS machine_type, coalesce(f.state, '') AS state, coalesce(f.version, 0) AS version,
 		       f.request_id, n.traceparent, f.id IS NOT NULL AS free
 		FROM need n JOIN institution l ON l.id = n.lembaga_id LEFT JOIN free f ON f.id = n.id
-		WHERE n.number = ANY ($1) OR n.request_id = nullif($2, '')::uuid`, pq.Array(numbers), requestID)
+		WHERE n.number = ANY ($1) OR n.request_id = nullif($2, '')::uuid`, pq.Array(wanted), requestID, pq.Array(by))
 }
 
 // look is hold without a lock, for an answer that binds nobody.
@@ -153,7 +163,7 @@ func Judge(ctx context.Context, tx *postgres.Tx, all []Claims) ([]error, error) 
 	if len(wanted) == 0 {
 		return refused, nil
 	}
-	found, err := hold(ctx, tx, wanted, "")
+	found, err := hold(ctx, tx, all, "")
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +231,7 @@ func BundleAll(ctx context.Context, tx *postgres.Tx, all []Claims) (ids map[stri
 	if len(wanted) == 0 {
 		return nil, nil
 	}
-	found, err := hold(ctx, tx, wanted, "")
+	found, err := hold(ctx, tx, all, "")
 	if err != nil {
 		return nil, err
 	}

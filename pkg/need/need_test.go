@@ -327,3 +327,25 @@ func TestAClaimWaitsForNobody(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	require.True(t, e.Busy())
 }
+
+// A stranger who names a need learns nothing, and holds nobody up.
+func TestAStrangersClaimHoldsNothing(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	n := o.approved(t)
+	require.NoError(t, o.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		foreign := o.claims(n)
+		foreign.ProdusenID = o.other
+		refused, err := need.Judge(ctx, tx, []need.Claims{foreign})
+		require.NoError(t, err)
+		var why *need.RefusedError
+		require.ErrorAs(t, refused[0], &why)
+		require.Equal(t, need.FaultUnknown, why.Faults[0].Code)
+		return o.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error { // beside it
+			refused, err := need.Judge(ctx, tx, []need.Claims{o.claims(n)})
+			require.NoError(t, err)
+			require.NoError(t, refused[0])
+			return nil
+		})
+	}))
+}

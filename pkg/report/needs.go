@@ -60,6 +60,8 @@ type Bundle struct {
 	Ticket     string             `json:"ticket,omitempty"` // not for the lembaga
 	State      machine.State      `json:"state"`
 	StateLabel string             `json:"state_label"`
+	Quantity   int                `json:"quantity"` // of the need's cards that the request asks for
+	Received   *int               `json:"received"` // of them, by the produsen, as Line has it
 	Percent    int                `json:"percent"`
 	Start      string             `json:"estimated_start,omitempty"`
 	Finish     string             `json:"estimated_finish,omitempty"`
@@ -220,6 +222,18 @@ func bundleOf(ctx context.Context, rd postgres.Reader, n need.Need, a identity.A
 		return nil, err
 	}
 	b := &Bundle{State: r.State, StateLabel: request.Machine.Label(r.State), Percent: list[0].Percent}
+	var line struct {
+		Line     int `db:"line"`
+		Quantity int `db:"quantity"`
+	}
+	if err := rd.Get(ctx, &line, `SELECT line, quantity FROM request_line WHERE request_id = $1 AND need_id = $2`, r.ID, n.ID); err != nil {
+		return nil, fmt.Errorf("report: line of a need: %w", err)
+	}
+	received, err := receivedOf(ctx, rd, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	b.Quantity, b.Received = line.Quantity, received(line.Line)
 	if a.Role != need.Lembaga {
 		b.Ticket = r.Ticket
 	}

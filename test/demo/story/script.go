@@ -140,6 +140,9 @@ func (p *play) unfinished(ctx context.Context) (string, error) {
 	}
 	for i := len(list.Requests) - 1; i >= 0; i-- {
 		r := list.Requests[i]
+		if r.Title != sampleTitle { // a person's, who decides it
+			continue
+		}
 		if r.State == "returned" || r.State == "rejected" || r.State == "cancelled" {
 			continue
 		}

@@ -21,8 +21,9 @@ type view struct {
 	Facts   []struct {
 		Fact string `json:"fact"`
 	} `json:"facts"`
-	Submission int `json:"submission"`
-	CardCount  int `json:"card_count"`
+	Title      string `json:"title"`
+	Submission int    `json:"submission"`
+	CardCount  int    `json:"card_count"`
 	Estimate   *struct {
 		Start       clock.Date `json:"start"`
 		Finish      clock.Date `json:"finish"`
