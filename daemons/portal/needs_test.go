@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"mime/multipart"
 	"net/http"
@@ -129,6 +130,16 @@ func TestANeedThroughThePages(t *testing.T) {
 	bad := o.want(422, nil, "lembaga", http.MethodPost, "/permintaan/baru", needForm(t, nil, "title", "Judul <tetap>")).Body.String()
 	require.Contains(t, bad, "Judul &lt;tetap&gt;")
 	require.Contains(t, bad, "Berkas surat permintaan wajib dilampirkan.")
+	for text, letter := range map[string][]byte{
+		"Berkas surat harus berupa PDF, JPG, atau PNG": []byte("MZ\x90\x00 bukan surat"),
+		"Surat paling besar 3 MB":                      append(bytes.Clone(pdf), make([]byte, 3<<20)...),
+	} {
+		bad = o.want(422, nil, "lembaga", http.MethodPost, "/permintaan/baru", needForm(t, letter, needFields("AKT-0")...)).Body.String()
+		require.Contains(t, bad, text)
+		for _, typed := range []string{`value="AKT-0"`, `value="Perso reader cabang"`, `value="2"`} {
+			require.Contains(t, bad, typed, "what was typed stays")
+		}
+	}
 	o.want(403, nil, "produsen", http.MethodGet, "/permintaan/baru", nil)
 
 	made := o.want(303, nil, "lembaga", http.MethodPost, "/permintaan/baru", needForm(t, pdf, needFields("AKT-1")...))

@@ -132,13 +132,15 @@ func (p *Pages) askNeed(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	parcel, err := p.spool.ReadParcel(r, append([]string{keyField}, needs.Fields...), need.FileLetter, need.FileList)
+	defer parcel.Close()
 	form := needForm{Values: map[string]string{}}
-	if err == nil {
-		defer parcel.Close()
+	if parcel != nil {
 		form.Values = parcel.Fields
 		if key, err := uuid.Parse(parcel.Fields[keyField]); err == nil { // else it gets one of ours
 			form.Key = key.String()
 		}
+	}
+	if err == nil {
 		var done idempotency.Answer
 		if done, err = p.needDesk().Submit(r.Context(), signin.Account(r), parcel, cmp.Or(form.Key, uuid.NewString())); err == nil {
 			http.Redirect(w, r, needsPath+"/"+path.Base(done.Location)+"?sudah=diajukan", http.StatusSeeOther)
@@ -168,9 +170,11 @@ func (p *Pages) correctNeed(w http.ResponseWriter, r *http.Request) error {
 	}
 	form := formOf(v)
 	parcel, err := p.spool.ReadParcel(r, append([]string{"versi"}, needs.CorrectionFields...), need.FileLetter, need.FileList)
-	if err == nil {
-		defer parcel.Close()
+	defer parcel.Close()
+	if parcel != nil {
 		form.Values = parcel.Fields
+	}
+	if err == nil {
 		version, _ := strconv.ParseInt(parcel.Fields["versi"], 10, 64) // none is not the present one
 		if _, err = p.needDesk().Correct(r.Context(), signin.Account(r), v.Number, verb, version, parcel); err == nil {
 			done := map[machine.Verb]string{need.Edit: "diubah", need.Resubmit: "diajukan"}[verb]

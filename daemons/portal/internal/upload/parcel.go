@@ -49,8 +49,11 @@ type Parcel struct {
 	Files  map[string]*File
 }
 
-// Close gives the space of the files back.
+// Close gives the space of the files back; of no parcel there is none.
 func (p *Parcel) Close() {
+	if p == nil {
+		return
+	}
 	for _, f := range p.Files {
 		_ = f.file.Close() // it has no name: nothing can be lost
 	}
@@ -58,21 +61,44 @@ func (p *Parcel) Close() {
 
 // ReadParcel takes in a form with these fields, a letter (PDF, JPG or PNG) and a
 // sheet (XLSX) in the parts of these names. A file that was not chosen is not
-// there. The error is a *web.Problem, or a fault of this machine.
+// there. The error is a *web.Problem, or a fault of this machine; beside one that is
+// about the files alone comes the parcel with its fields, so that a page can show
+// them again.
 func (s *Spool) ReadParcel(r *http.Request, fields []string, letter, sheet string) (*Parcel, error) {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
 		return nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data.")
 	}
 	p := &Parcel{Fields: map[string]string{}, Files: map[string]*File{}}
+	var faults []web.FieldError
+	take := taking(func(e web.FieldError) { faults = append(faults, e) })
 	parts := expected{fields: fields, files: map[string]wanted{
-		letter: {limit: maxLetter, check: (*File).checkLetter}, sheet: {limit: maxSheet, check: (*File).checkSheet},
+		letter: {limit: maxLetter, check: (*File).checkLetter, soft: take, large: "Surat paling besar 3 MB. Pindai dengan resolusi lebih rendah."},
+		sheet:  {limit: maxSheet, check: (*File).checkSheet, soft: take, large: "Daftar paling besar 5 MB."},
 	}}
 	if err := s.fill(r.Context(), p, multipart.NewReader(r.Body, params["boundary"]), parts); err != nil {
 		p.Close()
 		return nil, err
 	}
+	if len(faults) > 0 {
+		return p, web.Unprocessable("Ada berkas yang tidak dapat diterima. Pilih berkas yang benar, lalu kirim kembali.", faults...)
+	}
 	return p, nil
+}
+
+// taking gives what is wrong with a file to take, and passes on what is not the
+// file's own.
+func taking(take func(web.FieldError)) func(error) error {
+	return func(err error) error {
+		var problem *web.Problem
+		if !errors.As(err, &problem) || len(problem.Errors) == 0 {
+			return err
+		}
+		for _, e := range problem.Errors {
+			take(e)
+		}
+		return nil
+	}
 }
 
 // expected are the parts that a form may have, by their names.

@@ -35,16 +35,7 @@ func (s *Spool) ReadPhoto(r *http.Request, fields, lines []string, photo string)
 	}
 	p := &Parcel{Fields: map[string]string{}, Files: map[string]*File{}}
 	var faults form.Faults
-	soft := func(err error) error {
-		var problem *web.Problem
-		if !errors.As(err, &problem) || len(problem.Errors) == 0 {
-			return err
-		}
-		for _, e := range problem.Errors {
-			faults.Add(e.Pointer, e.Code, "%s", e.Detail)
-		}
-		return nil
-	}
+	soft := taking(func(e web.FieldError) { faults.Add(e.Pointer, e.Code, "%s", e.Detail) })
 	parts := expected{fields: fields, lines: lines, files: map[string]wanted{photo: {limit: MaxPhoto, check: (*File).checkPhoto, soft: soft, large: "Foto paling besar 1 MB. Perkecil fotonya, lalu pilih kembali."}}}
 	if err := s.fill(r.Context(), p, multipart.NewReader(r.Body, params["boundary"]), parts); err != nil {
 		p.Close()
