@@ -134,10 +134,11 @@ func (a *API) submitNeed(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p, err := a.spool.ReadParcel(r, needs.Fields, need.FileLetter, need.FileList)
-	defer p.Close()
 	if err != nil {
+		p.Close()
 		return err
 	}
+	defer p.Close()
 	done, err := a.needDesk().Submit(r.Context(), signin.Account(r), p, key)
 	if err != nil {
 		return err
@@ -159,10 +160,11 @@ func (a *API) correctNeed(verb machine.Verb) func(w http.ResponseWriter, r *http
 			return err
 		}
 		p, err := a.spool.ReadParcel(r, needs.CorrectionFields, need.FileLetter, need.FileList)
-		defer p.Close()
 		if err != nil {
+			p.Close()
 			return err
 		}
+		defer p.Close()
 		made, err := a.needDesk().Correct(r.Context(), signin.Account(r), chi.URLParam(r, "number"), verb, version, p)
 		if err != nil {
 			return err

@@ -132,9 +132,9 @@ func (p *Pages) askNeed(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	parcel, err := p.spool.ReadParcel(r, append([]string{keyField}, needs.Fields...), need.FileLetter, need.FileList)
-	defer parcel.Close()
 	form := needForm{Values: map[string]string{}}
 	if parcel != nil {
+		defer parcel.Close()
 		form.Values = parcel.Fields
 		if key, err := uuid.Parse(parcel.Fields[keyField]); err == nil { // else it gets one of ours
 			form.Key = key.String()
@@ -170,8 +170,8 @@ func (p *Pages) correctNeed(w http.ResponseWriter, r *http.Request) error {
 	}
 	form := formOf(v)
 	parcel, err := p.spool.ReadParcel(r, append([]string{"versi"}, needs.CorrectionFields...), need.FileLetter, need.FileList)
-	defer parcel.Close()
 	if parcel != nil {
+		defer parcel.Close()
 		form.Values = parcel.Fields
 	}
 	if err == nil {

@@ -224,7 +224,7 @@ func (p *Pages) keyBody(r *http.Request) (formBody, error) {
 		}
 		body.Fields = append(body.Fields, field{Name: "institution_id", Label: "Lembaga", Kind: "select", Options: choices(list, "")})
 	}
-	next := p.desk.Today().AddDays(365)
+	next := clock.DateOf(p.desk.Now()).AddDays(365) // keys live by the clock of the machine
 	body.Fields = append(body.Fields,
 		field{Name: "label", Label: "Keperluan", Kind: "text", Hint: "Misalnya nama perangkat lunak yang memakainya."},
 		field{Name: "scopes", Label: "Cakupan", Kind: "checkboxes", Options: []option{
