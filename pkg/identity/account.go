@@ -77,7 +77,7 @@ func SetAccount(ctx context.Context, db *postgres.DB, a Account, password string
 }
 
 // SetAccountBy creates an account, or gives an existing one of that user name a new
-// name, role, institution and password, and ends its sessions. It asks for no
+// name, role, institution and password, lets it in again, and ends its sessions. It asks for no
 // second keeper: it is for whoever has the database itself, named by, such as for
 // an office's first accounts. MustChange of a says whether the password is to be
 // changed at the first login. Error: form.Faults.
@@ -102,7 +102,7 @@ func SetAccountBy(ctx context.Context, db *postgres.DB, a Account, password, by 
 			INSERT INTO account (id, username, name, role, institution_id, password_hash, must_change) VALUES ($1,$2,$3,$4,$5,$6,$7)
 			ON CONFLICT (username) DO UPDATE SET name=excluded.name, role=excluded.role,
 			       institution_id=excluded.institution_id, password_hash=excluded.password_hash,
-			       must_change=excluded.must_change, password_expires_at=NULL, version=account.version+1
+			       active=true, must_change=excluded.must_change, password_expires_at=NULL, version=account.version+1
 			RETURNING id, version`,
 			id.String(), a.Username, a.Name, string(a.Role), a.InstitutionID, hash, a.MustChange)
 		if err != nil {

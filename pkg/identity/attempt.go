@@ -143,6 +143,15 @@ func unlock(ctx context.Context, tx *postgres.Tx, username string) error {
 	return nil
 }
 
+// forgetBrowsers makes all browsers of an account strangers: somebody else may have
+// signed in by one of them.
+func forgetBrowsers(ctx context.Context, tx *postgres.Tx, accountID string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM known_browser WHERE account_id = $1`, accountID); err != nil {
+		return fmt.Errorf("identity: forgetting browsers: %w", err)
+	}
+	return nil
+}
+
 const (
 	// BrowserLife is how long a browser is known after a login.
 	BrowserLife = 180 * 24 * time.Hour

@@ -255,6 +255,9 @@ func setActive(ctx context.Context, tx *postgres.Tx, id string, version int64, a
 		if err := endSessionsOf(ctx, tx, id, ""); err != nil {
 			return now, err
 		}
+		if err := forgetBrowsers(ctx, tx, id); err != nil {
+			return now, err
+		}
 	}
 	if err := tx.ExecOne(ctx, `
 		UPDATE account SET active=$2, version=version+1 WHERE id=$1`, id, active); err != nil {
@@ -280,6 +283,9 @@ func resetPassword(ctx context.Context, tx *postgres.Tx, id string, version int6
 		UPDATE account SET password_hash=$2, must_change=true, password_expires_at=$3, version=version+1 WHERE id=$1`,
 		id, password.hash, password.expires.UTC()); err != nil {
 		return now, fmt.Errorf("identity: resetting password: %w", err)
+	}
+	if err := forgetBrowsers(ctx, tx, id); err != nil {
+		return now, err
 	}
 	if err := unlock(ctx, tx, now.Username); err != nil {
 		return now, err

@@ -67,20 +67,23 @@ func (in *Intake) Compare(ctx context.Context) (c Comparison, err error) {
 	if _, err := in.tx.Exec(ctx, `SELECT set_config('sifilma.register_compared', pg_snapshot_xmin(pg_current_snapshot())::xid::text, true)`); err != nil {
 		return c, fmt.Errorf("register: comparing: %w", err)
 	}
-	if c.Known, err = in.mark(ctx, `known`, met("register_standing")); err != nil {
+	if c.Known, err = in.mark(ctx, `known`, met("register_standing"), same); err != nil {
 		return c, err
 	}
-	if c.Past, err = in.mark(ctx, `past`, met("(SELECT * FROM register_entry WHERE NOT standing)")); err != nil {
+	// Only in its old place is it the row that was corrected: in another file or row
+	// the number that was freed may be a card of its own.
+	past := same + ` AND i.sheet = e.sheet AND i.row = e.row`
+	if c.Past, err = in.mark(ctx, `past`, met("(SELECT * FROM register_entry WHERE NOT standing)"), past); err != nil {
 		return c, err
 	}
 	return c, in.clashes(ctx, &c)
 }
 
-// mark sets a column of those rows that say nothing but what an entry they meet says,
-// and returns how many they are.
-func (in *Intake) mark(ctx context.Context, column, met string) (int, error) {
+// mark sets a column of those rows that meet an entry on a condition, and returns how
+// many they are.
+func (in *Intake) mark(ctx context.Context, column, met, on string) (int, error) {
 	n, err := in.tx.Exec(ctx, `
-		UPDATE register_intake SET `+column+` = true WHERE NOT known AND n IN (SELECT i.n FROM `+met+` WHERE `+same+`)`)
+		UPDATE register_intake SET `+column+` = true WHERE NOT known AND n IN (SELECT i.n FROM `+met+` WHERE `+on+`)`)
 	if err != nil {
 		return 0, fmt.Errorf("register: comparing with the register: %w", err)
 	}

@@ -95,6 +95,8 @@ func (f *filler) start() error {
 		if s.selfClose {
 			f.edits = append(f.edits, edit{s.from, s.to(), opened(f.tag()) + f.rowsBefore(mostRows+1) + "</" + f.data + ">"})
 		}
+	case f.data == "" && f.done && string(s.name) == "sheetData":
+		return refuse(Damaged, f.part, "two lots of rows")
 	case f.data != "" && depth == f.dataAt+1 && string(s.name) == "row":
 		return f.startRow()
 	case f.data != "" && depth == f.dataAt+2 && f.rowName != "" && string(s.name) == "c":
