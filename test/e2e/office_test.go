@@ -97,7 +97,7 @@ func start(t *testing.T, dir string, args ...string) *office {
 	bin, err := programs()
 	require.NoError(t, err)
 	cmd := exec.Command(filepath.Join(bin, "sifilma"), append([]string{"up", "-dir", dir, "-play", filepath.Join(bin, "demo")}, args...)...)
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
+	cmd.Env = append(os.Environ(), "SIFILMA_PORT_BASE=", "GORACE=halt_on_error=1 exitcode=66")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
