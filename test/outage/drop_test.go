@@ -14,6 +14,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/test/demo/people"
 	"dukcapil.go.id/sifilma/test/demo/sample"
+	"dukcapil.go.id/sifilma/test/demo/story"
 )
 
 // cards of a request.
@@ -32,7 +33,7 @@ func (of *office) drop(t *testing.T) string {
 	file := func(body []byte, err error) []byte { require.NoError(t, err); return body }
 	cast := of.script.Cast
 	body := file(json.Marshal(map[string]any{
-		"kind": "reader", "reference": "GG-" + base[3:], "title": "Permohonan uji", "sam_function": "R", "card_count": cards,
+		"kind": "reader", "reference": "GG-" + base[3:], "title": story.SampleTitle, "sam_function": "R", "card_count": cards,
 		"machine_type": "gsx-01", "pks_number": cast.PKS, "notes": "",
 		"letter": map[string]any{"sender": cast.Produsen, "post": "Direktur", "number": "001/" + base,
 			"date": clock.Today(office), "subject": "permohonan personalisasi kartu SAM"},

@@ -46,7 +46,7 @@ func (p *play) drop(ctx context.Context) (ticket string, err error) {
 		return "", err
 	}
 	body, err := json.Marshal(map[string]any{
-		"kind": "reader", "reference": reference, "title": sampleTitle, "sam_function": "R", "card_count": cards,
+		"kind": "reader", "reference": reference, "title": SampleTitle, "sam_function": "R", "card_count": cards,
 		"machine_type": "gsx-01", "pks_number": p.Cast.PKS, "notes": "Contoh yang dibuat oleh peragaan.",
 		"letter":          map[string]any{"sender": p.Cast.Produsen, "post": "Direktur", "number": letterNumber, "date": today, "subject": "permohonan personalisasi kartu SAM"},
 		"lines":           []map[string]any{{"lembaga": p.Cast.Lembaga, "quantity": cards, "remarks": ""}},

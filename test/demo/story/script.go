@@ -51,12 +51,15 @@ type Script struct {
 
 // Requests that a demo drops.
 const (
-	cards       = 25
-	faulty      = 2
-	stuckAfter  = 3 * time.Minute        // without any change
-	lookEvery   = 100 * time.Millisecond // while waiting for a daemon
-	sampleTitle = "Personalisasi kartu SAM contoh"
+	cards      = 25
+	faulty     = 2
+	stuckAfter = 3 * time.Minute        // without any change
+	lookEvery  = 100 * time.Millisecond // while waiting for a daemon
 )
+
+// SampleTitle is the title of a demo's requests, by which it knows them again: it
+// goes on with its own and with nobody else's.
+const SampleTitle = "Personalisasi kartu SAM contoh"
 
 type play struct {
 	Script
@@ -140,7 +143,7 @@ func (p *play) unfinished(ctx context.Context) (string, error) {
 	}
 	for i := len(list.Requests) - 1; i >= 0; i-- {
 		r := list.Requests[i]
-		if r.Title != sampleTitle { // a person's, who decides it
+		if r.Title != SampleTitle { // a person's, who decides it
 			continue
 		}
 		if r.State == "returned" || r.State == "rejected" || r.State == "cancelled" {
