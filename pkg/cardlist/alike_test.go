@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/cardlist"
@@ -102,7 +101,7 @@ func TestALongRegisterIsNotReadThrough(t *testing.T) {
 			_, err := tx.Exec(ctx, counted)
 			require.NoError(t, err)
 			for query, args := range map[string][]any{
-				cardlist.InUseQuery: {pq.Array(serials), pq.Array(readers), a.ID}, cardlist.AlikeQuery: {pq.Array(serials), pq.Array(readers)},
+				cardlist.InUseQuery: append(cardlist.Compared(serials, readers), a.ID), cardlist.AlikeQuery: cardlist.Compared(serials, readers),
 			} {
 				var plan []string
 				require.NoError(t, tx.Select(ctx, &plan, "EXPLAIN "+query, args...))

@@ -77,16 +77,16 @@ type Taken struct {
 	Alike bool `db:"alike"`
 }
 
-// inUse compares serials ($1) and readers ($2) with those of requests other than $3
+// inUse compares serials ($1) and readers ($2) with those of requests other than $5
 // and with the old register.
 const inUse = `
 	SELECT l.serial, '' AS reader_serial, coalesce(c.state = 'clear', false) AS personalised, false AS alike
 	FROM live_serial l LEFT JOIN card c ON c.id = l.card_id
-	WHERE l.serial = ANY ($1) AND l.request_id <> $3
+	WHERE l.serial = ANY ($1) AND l.request_id <> $5
 	UNION ALL
 	SELECT '', l.reader_serial, coalesce(c.state = 'clear', false), false
 	FROM live_reader l LEFT JOIN card c ON c.id = l.card_id
-	WHERE l.reader_serial = ANY ($2) AND l.request_id <> $3
+	WHERE l.reader_serial = ANY ($2) AND l.request_id <> $5
 	UNION ALL
 	SELECT e.serial, '', true, false FROM register_standing e WHERE e.serial = ANY ($1)
 	UNION ALL
@@ -99,7 +99,7 @@ const inUse = `
 // register has, also with other separators. Whose they are is not told.
 func InUse(ctx context.Context, r postgres.Reader, requestID string, serials, readers []string) ([]Taken, error) {
 	var taken []Taken
-	if err := r.Select(ctx, &taken, inUse, pq.Array(serials), pq.Array(readers), requestID); err != nil {
+	if err := r.Select(ctx, &taken, inUse, append(compared(serials, readers), requestID)...); err != nil {
 		return nil, fmt.Errorf("cardlist: comparing serials: %w", err)
 	}
 	return taken, nil
