@@ -236,10 +236,25 @@ func StillRunning(number string, retry time.Duration) error {
 	return p
 }
 
-// Forget removes answers of before a moment of the machine's clock.
-func Forget(ctx context.Context, tx *postgres.Tx, before time.Time) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM idempotency WHERE created_at < $1`, before.UTC()); err != nil {
-		return fmt.Errorf("idempotency: forgetting: %w", err)
+// pruneChunk bounds the rows of one DELETE, so that no transaction is long.
+const pruneChunk = 5000
+
+// Prune forgets the answers that were given before a moment of the machine's clock
+// (users.md E3), and returns how many.
+func Prune(ctx context.Context, db *postgres.DB, before time.Time) (gone int64, err error) {
+	for {
+		var n int64
+		err := db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			n, err = tx.Exec(ctx, `
+				DELETE FROM idempotency WHERE (client, key) IN (
+					SELECT client, key FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2)`, before.UTC(), pruneChunk)
+			return err
+		})
+		if err != nil {
+			return gone, fmt.Errorf("idempotency: forgetting: %w", err)
+		}
+		if gone += n; n < pruneChunk {
+			return gone, nil
+		}
 	}
-	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"dukcapil.go.id/sifilma/daemons/intake/internal/drop"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/idempotency"
-	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
 // fingerprint is the hash of what a drop says, with its files in the order of their
@@ -32,9 +31,7 @@ const pruneEvery = time.Hour
 // Prune forgets answers past their time, until ctx ends.
 func (a *API) Prune(ctx context.Context) error {
 	for {
-		err := a.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			return idempotency.Forget(ctx, tx, a.machine.Now().Add(-a.cfg.KeepAnswers))
-		})
+		_, err := idempotency.Prune(ctx, a.db, a.machine.Now().Add(-a.cfg.KeepAnswers))
 		if err != nil && ctx.Err() == nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("old answers are not forgotten yet")
 		}

@@ -3,7 +3,6 @@ package planner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/sweeper"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/outbox"
@@ -109,34 +109,11 @@ func (k *Keeper) roll(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// pruneChunk bounds the rows of one DELETE, so that no transaction is long.
-const pruneChunk = 5000
-
 func (k *Keeper) prune(ctx context.Context) error {
 	_, sent := outbox.Prune(ctx, k.db, k.cfg.KeepSent)
 	_, attempts := rabbit.PruneAttempts(ctx, k.db, keepAttempt)
 	_, rings := sweeper.Prune(ctx, k.db, keepRings)
 	_, sessions := identity.PruneSessions(ctx, k.db, k.clock.Now())
-	return errors.Join(sent, attempts, rings, sessions, k.pruneKeys(ctx))
-}
-
-// pruneKeys forgets the answers of the intake that no client asks for again
-// (users.md E3).
-func (k *Keeper) pruneKeys(ctx context.Context) error {
-	for {
-		var gone int64
-		err := k.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-			gone, err = tx.Exec(ctx, `
-				DELETE FROM idempotency WHERE (client, key) IN (
-					SELECT client, key FROM idempotency WHERE created_at < now() - make_interval(secs => $1)
-					ORDER BY created_at LIMIT $2)`, k.cfg.KeepKeys.Seconds(), pruneChunk)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("planner: forgetting idempotency keys: %w", err)
-		}
-		if gone < pruneChunk {
-			return nil
-		}
-	}
+	_, answers := idempotency.Prune(ctx, k.db, k.clock.Now().Add(-k.cfg.KeepKeys))
+	return errors.Join(sent, attempts, rings, sessions, answers)
 }
