@@ -123,11 +123,48 @@ func TestPortsInUseAreLeftOut(t *testing.T) {
 	require.NoError(t, err)
 	used, err := strconv.Atoi(text)
 	require.NoError(t, err)
-	free, err := FreePorts(used, 3, used+1)
+	free, release, err := FreePorts(used, 3, used+1)
 	require.NoError(t, err)
 	require.Len(t, free, 3)
 	require.NotContains(t, free, used)
 	require.NotContains(t, free, used+1)
+
+	others, releaseOthers, err := FreePorts(used, 3)
+	require.NoError(t, err)
+	defer releaseOthers()
+	for _, port := range free {
+		require.NotContains(t, others, port, "chosen by another who has not bound it yet")
+	}
+	release()
+	again, releaseAgain, err := FreePorts(free[0], 1)
+	require.NoError(t, err)
+	defer releaseAgain()
+	require.Equal(t, free[:1], again)
+}
+
+// A stranger takes the ports between their choice and their use.
+func TestServicesMoveFromPortsLostAtTheLastMoment(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := filepath.Join(t.TempDir(), ".run")
+	t.Cleanup(func() { require.NoError(t, CleanDir(context.Background(), dir)) })
+	stolen := 0
+	s, err := Start(ctx, Options{Dir: dir, Log: func(m string) {
+		t.Log(m)
+		if !strings.Contains(m, "menyiapkan basis data baru") { // said once, by one goroutine
+			return
+		}
+		planned, err := Load(dir)
+		require.NoError(t, err)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(planned.Postgres.Port)))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = l.Close() })
+		stolen = planned.Postgres.Port
+	}})
+	require.NoError(t, err)
+	require.NotZero(t, stolen)
+	require.NotEqual(t, stolen, s.Postgres.Port)
+	query(t, s, `SELECT 1`)
 }
 
 func TestCleanRefusesAForeignFolder(t *testing.T) {

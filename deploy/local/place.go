@@ -135,18 +135,44 @@ func portBase(dir string) int {
 }
 
 // FreePorts returns n ports of 127.0.0.1, the first free ones from base on,
-// leaving out those in taken.
-func FreePorts(base, n int, taken ...int) ([]int, error) {
-	var free []int
-	for p := base; p < base+500 && p < 65536 && len(free) < n; p++ {
-		if !slices.Contains(taken, p) && portFree(p) {
-			free = append(free, p)
+// leaving out those in taken. Nobody else who asks here gets them until release:
+// those they are for bind them only seconds later.
+func FreePorts(base, n int, taken ...int) (ports []int, release func(), err error) {
+	var held holds
+	for p := base; p < base+500 && p < 65536 && len(ports) < n; p++ {
+		if !slices.Contains(taken, p) && held.take(p, portFree) {
+			ports = append(ports, p)
 		}
 	}
-	if len(free) < n {
-		return nil, fmt.Errorf("tidak cukup porta bebas mulai %d; ubah dengan SIFILMA_PORT_BASE", base)
+	if len(ports) < n {
+		held.release()
+		return nil, nil, fmt.Errorf("tidak cukup porta bebas mulai %d; ubah dengan SIFILMA_PORT_BASE", base)
 	}
-	return free, nil
+	return ports, held.release, nil
+}
+
+// holds keep ports from others who choose; they end with this process.
+type holds []net.Listener
+
+// take holds a port that is free.
+func (h *holds) take(port int, free func(int) bool) bool {
+	// An abstract socket is seen exactly as far as the port itself.
+	l, err := net.Listen("unix", "@sifilma/port/"+strconv.Itoa(port))
+	if err != nil {
+		return false
+	}
+	if !free(port) {
+		_ = l.Close()
+		return false
+	}
+	*h = append(*h, l)
+	return true
+}
+
+func (h *holds) release() {
+	for _, l := range *h {
+		_ = l.Close()
+	}
 }
 
 func portFree(port int) bool {
@@ -170,12 +196,14 @@ func portFreed(port int) bool {
 
 // choosePorts gives a port to each service that does not run; one that had a
 // port before keeps it when it is still free, so that addresses stay the same.
-func (s *Services) choosePorts(base int) error {
+// They are ours until release.
+func (s *Services) choosePorts(base int) (release func(), err error) {
 	var want []*int
 	var taken []int
+	var held holds
 	assign := func(running bool, ports ...*int) {
 		for _, p := range ports {
-			if *p != 0 && (running || portFreed(*p)) {
+			if *p != 0 && (running || held.take(*p, portFreed)) {
 				taken = append(taken, *p)
 				continue
 			}
@@ -184,14 +212,15 @@ func (s *Services) choosePorts(base int) error {
 	}
 	assign(s.Postgres.Process.Alive(), &s.Postgres.Port)
 	assign(s.Rabbit.Process.Alive(), &s.Rabbit.Port, &s.Rabbit.HTTPPort, &s.Rabbit.DistPort, &s.Rabbit.EpmdPort)
-	free, err := FreePorts(base, len(want), taken...)
+	free, releaseNew, err := FreePorts(base, len(want), taken...)
 	if err != nil {
-		return err
+		held.release()
+		return nil, err
 	}
 	for i, p := range want {
 		*p = free[i]
 	}
-	return nil
+	return func() { held.release(); releaseNew() }, nil
 }
 
 // secret returns the random secret of the given name, made on first use and

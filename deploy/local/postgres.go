@@ -55,7 +55,7 @@ func (p Postgres) RoleURL(database, role, password string) string {
 
 func (s *Services) startPostgres(ctx context.Context) error {
 	if err := s.runPostgres(ctx); err != nil {
-		return fmt.Errorf("PostgreSQL: %w (lihat %s)", err, s.logFile("postgres"))
+		return fmt.Errorf("PostgreSQL: %w (lihat %s; akhirnya: %s)", err, s.logFile("postgres"), lastWords(s.logFile("postgres")))
 	}
 	return nil
 }
@@ -193,7 +193,9 @@ func (s *Services) pingPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, err := sql.Open("postgres", dsn)
+	// The driver's handshake does not heed ctx, and whoever sits on our port may
+	// never answer.
+	db, err := sql.Open("postgres", dsn+"&connect_timeout=2")
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package local
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -219,6 +220,16 @@ func end(ctx context.Context, p Process, grace time.Duration, signals ...syscall
 	waitGone(context.WithoutCancel(ctx), p, 5*time.Second)
 }
 
+// lastWords are the last lines of a service's log, on one line.
+func lastWords(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text[max(0, len(text)-2000):])), "\n")
+	return strings.Join(lines[max(0, len(lines)-4):], " | ")
+}
+
 func waitGone(ctx context.Context, p Process, limit time.Duration) bool {
 	deadline := time.Now().Add(limit)
 	for p.Alive() {
@@ -228,6 +239,9 @@ func waitGone(ctx context.Context, p Process, limit time.Duration) bool {
 	}
 	return true
 }
+
+// errEnded says that a service ended before it answered.
+var errEnded = errors.New("proses berhenti sebelum siap")
 
 // await polls ready until it answers nil, the process dies, or the limit passes.
 func await(ctx context.Context, p Process, limit time.Duration, ready func(context.Context) error) error {
@@ -242,7 +256,7 @@ func await(ctx context.Context, p Process, limit time.Duration, ready func(conte
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case !p.Alive():
-			return fmt.Errorf("proses berhenti sebelum siap")
+			return errEnded
 		case time.Now().After(deadline):
 			return fmt.Errorf("belum siap setelah %s: %w", limit, err)
 		}

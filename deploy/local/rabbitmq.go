@@ -86,7 +86,7 @@ func (r Rabbit) API(ctx context.Context, method, path string, body, answer any) 
 
 func (s *Services) startRabbit(ctx context.Context) error {
 	if err := s.runRabbit(ctx); err != nil {
-		return fmt.Errorf("RabbitMQ: %w (lihat %s)", err, s.logFile("rabbitmq"))
+		return fmt.Errorf("RabbitMQ: %w (lihat %s; akhirnya: %s)", err, s.logFile("rabbitmq"), lastWords(s.logFile("rabbitmq")))
 	}
 	return nil
 }

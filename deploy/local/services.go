@@ -82,14 +82,31 @@ func Start(ctx context.Context, o Options) (*Services, error) {
 		s.logf("Layanan lokal sudah berjalan.")
 		return s, nil
 	}
-	if err := s.prepare(o); err != nil {
-		return nil, err
-	}
-	if err := s.start(ctx); err != nil {
-		return nil, err
+	for try := 1; ; try++ {
+		err := s.tryStart(ctx, o)
+		if err == nil {
+			break
+		}
+		if try == tries || !errors.Is(err, errEnded) {
+			return nil, err
+		}
+		s.logf("Dicoba lagi: %v", err)
 	}
 	s.logf("Layanan lokal siap.")
 	return s, nil
+}
+
+// tries is how often services that end before they answer are started: a
+// stranger can take a port between its choice and the moment they bind it.
+const tries = 3
+
+func (s *Services) tryStart(ctx context.Context, o Options) error {
+	release, err := s.prepare(o)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return s.start(ctx)
 }
 
 // start runs what does not run, side by side. When one fails, those that this
@@ -251,43 +268,48 @@ func RunDir(dir string) (string, error) {
 	return dir, nil
 }
 
-// prepare settles the places and ports of everything that is about to start.
-func (s *Services) prepare(o Options) error {
+// prepare settles the places and ports of everything that is about to start; the
+// ports are kept for it until release.
+func (s *Services) prepare(o Options) (release func(), err error) {
 	if err := s.owned(); err != nil {
-		return err
+		return nil, err
 	}
 	s.UID = os.Geteuid()
 	if err := s.placeData(); err != nil {
-		return err
+		return nil, err
 	}
 	for _, d := range []string{"log", "secret"} {
 		if err := os.MkdirAll(filepath.Join(s.Data, d), 0o700); err != nil {
-			return fmt.Errorf("membuat folder kerja: %w", err)
+			return nil, fmt.Errorf("membuat folder kerja: %w", err)
 		}
 	}
 	base := o.PortBase
 	if text := os.Getenv("SIFILMA_PORT_BASE"); base == 0 && text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1024 || n > 65000 {
-			return fmt.Errorf("SIFILMA_PORT_BASE=%q: harus bilangan 1024 sampai 65000", text)
+			return nil, fmt.Errorf("SIFILMA_PORT_BASE=%q: harus bilangan 1024 sampai 65000", text)
 		}
 		base = n
 	}
 	if base == 0 {
 		base = portBase(s.Dir)
 	}
-	if err := s.choosePorts(base); err != nil {
-		return err
-	}
 	if o.Readers == 0 {
 		o.Readers = 2
 	}
 	if !s.PCSC.Process.Alive() {
 		if err := s.PCSC.plan(o.Readers); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return s.write()
+	if release, err = s.choosePorts(base); err != nil {
+		return nil, err
+	}
+	if err := s.write(); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 func (s *Services) owned() error {

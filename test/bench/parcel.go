@@ -129,10 +129,11 @@ func (p *parcel) send(ctx context.Context, client *http.Client, address, key, re
 // launchIntake runs the real intake on a database and a virtual host, with
 // settings of its section api; empty is as delivered.
 func (g *ground) launchIntake(ctx context.Context, database, vhost, settings string) (*process, error) {
-	ports, err := local.FreePorts(g.services.Postgres.Port+300, 1)
+	ports, release, err := local.FreePorts(g.services.Postgres.Port+300, 1)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	addr := "127.0.0.1:" + strconv.Itoa(ports[0])
 	db, broker := g.postgresConfig(database), g.rabbitConfig(vhost, "intake")
 	path := filepath.Join(g.dir, "intake-bench.yaml")

@@ -113,8 +113,9 @@ func (of *office) kill(p local.Process) {
 func (of *office) open() {
 	t := of.t
 	t.Helper()
-	free, err := local.FreePorts(of.services.Postgres.Port+50, 1)
+	free, release, err := local.FreePorts(of.services.Postgres.Port+50, 1)
 	require.NoError(t, err)
+	t.Cleanup(release)
 	of.standby, of.bin = free[0], programs(t)
 	type way struct {
 		Postgres string `json:"postgres"`

@@ -47,7 +47,8 @@ func (of *office) instances() (all []instance) {
 type ports map[string]int
 
 // choosePorts gives each daemon the port that it had in the last run, if that
-// is free, so that a bookmark goes on working.
+// is free, so that a bookmark goes on working. The ports are kept for this
+// office as long as it runs, also while a daemon is away.
 func (of *office) choosePorts() (ports, error) {
 	path := filepath.Join(of.Dir, "ports.json")
 	had := ports{}
@@ -61,10 +62,11 @@ func (of *office) choosePorts() (ports, error) {
 	if had[all[0].name] != 0 {
 		base = had[all[0].name]
 	}
-	free, err := local.FreePorts(base, len(all))
+	free, release, err := local.FreePorts(base, len(all))
 	if err != nil {
 		return nil, err
 	}
+	of.releasePorts = release
 	now := ports{}
 	for i, in := range all {
 		now[in.name] = free[i]

@@ -43,8 +43,10 @@ type office struct {
 	services *local.Services
 	fleet    *fleet.Fleet
 	ports    ports
-	secrets  map[string]string // password files by database role's daemon
-	cast     Cast
+	// releasePorts lets others choose the ports; nil before they are chosen.
+	releasePorts func()
+	secrets      map[string]string // password files by database role's daemon
+	cast         Cast
 }
 
 func say(line string) { fmt.Println(line) }
@@ -181,6 +183,9 @@ func (of *office) down(ctx context.Context) error {
 	defer cancel()
 	if of.fleet != nil {
 		of.fleet.Stop()
+	}
+	if of.releasePorts != nil {
+		of.releasePorts()
 	}
 	if of.services == nil {
 		return local.StopDir(ctx, of.Dir)
