@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lib/pq"
@@ -15,44 +16,88 @@ import (
 // separators.
 var ErrSerialAlike = errors.New("cardlist: serial number differs from an issued one only in separators")
 
-// alike finds which of the serials ($1) and readers ($2), whose keys are $3 and $4,
-// the old register has with other separators: with the same letters and digits
-// (serial_key in the schema). Each is looked up in an index; the keys come from here,
-// for the database takes longer over each than over its lookup.
-const alike = `
-	SELECT a.v AS serial, '' AS reader_serial, true AS personalised, true AS alike
-	FROM unnest($1::text[], $3::text[]) AS a (v, k)
-	WHERE EXISTS (SELECT FROM register_standing e WHERE serial_key(e.serial) = a.k AND e.serial <> a.v)
+// registered finds in the old register the cards and readers that have the letters
+// and digits of those asked for ($1 and $2, their keys): the numbers themselves, and
+// those that differ only in separators. Each key is looked up in an index, and comes
+// from here, for the database takes longer to make one than to look it up.
+const registered = `
+	SELECT e.serial, '' AS reader_serial, true AS personalised, true AS registered
+	FROM register_standing e WHERE serial_key(e.serial) = ANY ($1)
 	UNION ALL
-	SELECT '', a.v, true, true
-	FROM unnest($2::text[], $4::text[]) AS a (v, k)
-	WHERE EXISTS (SELECT FROM register_standing e WHERE serial_key(e.reader_serial) = a.k AND e.reader_serial <> a.v)`
+	SELECT '', e.reader_serial, true, true
+	FROM register_standing e WHERE serial_key(e.reader_serial) = ANY ($2)`
 
-// compared are the first four parameters of alike and of inUse.
+// compared are the parameters of registered.
 func compared(serials, readers []string) []any {
-	return []any{pq.Array(serials), pq.Array(readers), pq.Array(keys(serials)), pq.Array(keys(readers))}
+	return []any{pq.Array(keys(serials)), pq.Array(keys(readers))}
 }
 
-// keys are serial_key of serials.
 func keys(serials []string) []string {
 	all := make([]string, len(serials))
 	for i, serial := range serials {
-		all[i] = strings.Map(func(r rune) rune {
-			switch {
-			case r >= 'a' && r <= 'z':
-				return r - 'a' + 'A'
-			case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-				return r
-			}
-			return -1
-		}, serial)
+		all[i] = key(serial)
 	}
 	return all
 }
 
-func alikeOnes(ctx context.Context, r postgres.Reader, serials, readers []string) (taken []Taken, err error) {
-	if err := r.Select(ctx, &taken, alike, compared(serials, readers)...); err != nil {
+// key is serial_key of the schema.
+func key(serial string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return -1
+	}, serial)
+}
+
+// match is a number that the database found for those that were asked for.
+type match struct {
+	Taken
+	// Registered: it has the letters and digits of one that was asked for, and may
+	// differ from it.
+	Registered bool `db:"registered"`
+}
+
+// takenOf says of the matches what each of the numbers asked for meets.
+func takenOf(matches []match, serials, readers []string) []Taken {
+	var taken []Taken
+	var cards, others map[string][]string // the numbers asked for, by key; only few lists meet the register
+	for _, m := range matches {
+		if !m.Registered {
+			taken = append(taken, m.Taken)
+			continue
+		}
+		if cards == nil {
+			cards, others = byKey(serials), byKey(readers)
+		}
+		for _, serial := range cards[key(m.Serial)] {
+			taken = append(taken, Taken{Serial: serial, Personalised: true, Alike: serial != m.Serial})
+		}
+		for _, reader := range others[key(m.ReaderSerial)] {
+			taken = append(taken, Taken{ReaderSerial: reader, Personalised: true, Alike: reader != m.ReaderSerial})
+		}
+	}
+	return taken
+}
+
+func byKey(serials []string) map[string][]string {
+	all := make(map[string][]string, len(serials))
+	for _, serial := range serials {
+		if serial != "" {
+			all[key(serial)] = append(all[key(serial)], serial)
+		}
+	}
+	return all
+}
+
+// alikeOnes returns which of the numbers the old register has with other separators.
+func alikeOnes(ctx context.Context, r postgres.Reader, serials, readers []string) ([]Taken, error) {
+	var matches []match
+	if err := r.Select(ctx, &matches, registered, compared(serials, readers)...); err != nil {
 		return nil, fmt.Errorf("cardlist: comparing serials without separators: %w", err)
 	}
-	return taken, nil
+	return slices.DeleteFunc(takenOf(matches, serials, readers), func(t Taken) bool { return !t.Alike }), nil
 }

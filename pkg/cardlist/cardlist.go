@@ -74,35 +74,35 @@ type Taken struct {
 	// day one; otherwise it is in a live request.
 	Personalised bool `db:"personalised"`
 	// Alike: it is a number of the old register, written with other separators.
-	Alike bool `db:"alike"`
+	Alike bool `db:"-"`
 }
 
-// inUse compares serials ($1) and readers ($2) with those of requests other than $5
-// and with the old register.
-const inUse = `
-	SELECT l.serial, '' AS reader_serial, coalesce(c.state = 'clear', false) AS personalised, false AS alike
+// inUse compares serials ($3) and readers ($4) with those of requests other than $5,
+// and their keys ($1 and $2) with the old register.
+const inUse = registered + `
+	UNION ALL
+	SELECT l.serial, '', coalesce(c.state = 'clear', false), false
 	FROM live_serial l LEFT JOIN card c ON c.id = l.card_id
-	WHERE l.serial = ANY ($1) AND l.request_id <> $5
+	WHERE l.serial = ANY ($3) AND l.request_id <> $5
 	UNION ALL
 	SELECT '', l.reader_serial, coalesce(c.state = 'clear', false), false
 	FROM live_reader l LEFT JOIN card c ON c.id = l.card_id
-	WHERE l.reader_serial = ANY ($2) AND l.request_id <> $5
-	UNION ALL
-	SELECT e.serial, '', true, false FROM register_standing e WHERE e.serial = ANY ($1)
-	UNION ALL
-	SELECT '', e.reader_serial, true, false FROM register_standing e WHERE e.reader_serial = ANY ($2)
-	UNION ALL
-	SELECT * FROM (` + alike + `) AS alike`
+	WHERE l.reader_serial = ANY ($4) AND l.request_id <> $5`
+
+// asked are the parameters of inUse.
+func asked(requestID string, serials, readers []string) []any {
+	return append(compared(serials, readers), pq.Array(serials), pq.Array(readers), requestID)
+}
 
 // InUse returns which of the serials, of cards and of readers, live requests other
 // than this one have, or had when the cards were personalised, and which the old
 // register has, also with other separators. Whose they are is not told.
 func InUse(ctx context.Context, r postgres.Reader, requestID string, serials, readers []string) ([]Taken, error) {
-	var taken []Taken
-	if err := r.Select(ctx, &taken, inUse, append(compared(serials, readers), requestID)...); err != nil {
+	var matches []match
+	if err := r.Select(ctx, &matches, inUse, asked(requestID, serials, readers)...); err != nil {
 		return nil, fmt.Errorf("cardlist: comparing serials: %w", err)
 	}
-	return taken, nil
+	return takenOf(matches, serials, readers), nil
 }
 
 // Store replaces the list of a request whose cards are not on the line yet, and

@@ -1,10 +1,12 @@
 package cardlist
 
-// Queries whose plan is a promise, with the serials as $1 and the readers as $2.
+// Queries whose plan is a promise, and their parameters.
 const (
-	InUseQuery = inUse // and the request as $5
-	AlikeQuery = alike
+	InUseQuery      = inUse
+	RegisteredQuery = registered
 )
 
-// Compared are the first four parameters of both.
-var Compared = compared
+var (
+	InUseParameters      = asked
+	RegisteredParameters = compared
+)

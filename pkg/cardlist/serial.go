@@ -29,5 +29,8 @@ func Normalise(serial string) string {
 func Invisible(typed string) bool { return strings.ContainsFunc(typed, hidden) }
 
 func hidden(r rune) bool {
+	if r < utf8.RuneSelf { // nearly all of them
+		return r < ' ' || r == 0x7f
+	}
 	return r == '\u00a0' || r == '\u202f' || r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf)
 }

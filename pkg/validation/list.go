@@ -78,11 +78,12 @@ func ReadListWithin(r io.ReaderAt, size int64, limits xlsx.Limits, most int) (Li
 	if err != nil {
 		return unreadable(err)
 	}
-	in := &listReader{header: header, faults: newGrouped()}
+	in := &listReader{faults: newGrouped()}
 	in.list.columns = map[string]string{}
-	for _, name := range []string{cardlist.HeaderSerial, cardlist.HeaderReaderSerial, cardlist.HeaderKind, cardlist.HeaderRemarks} {
-		if column := header.Column(name); column > 0 {
-			in.list.columns[name] = xlsx.ColumnName(column)
+	for which, name := range listHeaders {
+		in.columns[which] = header.Column(name)
+		if in.columns[which] > 0 {
+			in.list.columns[name] = xlsx.ColumnName(in.columns[which])
 		}
 	}
 	for row, err := range book.Rows(sheet.Name) {
@@ -151,18 +152,21 @@ func Refusal(e *xlsx.Error) string {
 	return e.Sentence("Daftar kartu")
 }
 
+// listHeaders are the headers over the texts of a row.
+var listHeaders = [rowTexts]string{
+	serialText: cardlist.HeaderSerial, readerText: cardlist.HeaderReaderSerial, kindText: cardlist.HeaderKind, remarksText: cardlist.HeaderRemarks,
+}
+
 // listReader collects the rows of a sheet.
 type listReader struct {
-	header xlsx.Header
-	list   List
-	faults *grouped
+	columns [rowTexts]int // counted from 1; 0 for none
+	list    List
+	faults  *grouped
 }
 
 func (in *listReader) row(row xlsx.Row) {
-	serial := in.header.Cell(row, cardlist.HeaderSerial)
-	reader := in.header.Cell(row, cardlist.HeaderReaderSerial)
-	kind := in.header.Cell(row, cardlist.HeaderKind)
-	remarks := in.header.Cell(row, cardlist.HeaderRemarks)
+	serial, reader := row.Cell(in.columns[serialText]), row.Cell(in.columns[readerText])
+	kind, remarks := row.Cell(in.columns[kindText]), row.Cell(in.columns[remarksText])
 	out := ListRow{At: row.Number, Row: cardlist.Row{
 		Serial: cardlist.Normalise(serial.Text), ReaderSerial: cardlist.Normalise(reader.Text),
 		Kind: clean(kind.Text), Remarks: clean(remarks.Text),

@@ -11,7 +11,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
 
@@ -40,8 +39,7 @@ func NeedList(ctx context.Context, rd postgres.Reader, r io.ReaderAt, size int64
 		if m.UsesReader {
 			found = slices.DeleteFunc(slices.Clone(found), func(f Finding) bool { return f.Code == serialMissing })
 		}
-		as := request.Request{Form: request.Form{Kind: kindOf(m), MachineType: m.Code}}
-		c := &check{ctx: ctx, rd: rd, r: as, list: list, cells: newGrouped()}
+		c := &check{list: list, machineType: &m, cells: newGrouped()}
 		if err := c.serials(); err != nil {
 			return nil, nil, err
 		}
@@ -64,12 +62,4 @@ func NeedList(ctx context.Context, rd postgres.Reader, r io.ReaderAt, size int64
 		cards = append(cards, need.Card{Row: row.Row.Row, Serial: row.Serial, ReaderSerial: row.ReaderSerial, Kind: row.Kind, Remarks: row.Remarks})
 	}
 	return cards, faults, nil
-}
-
-// kindOf is the kind of permohonan that is made for a machine type.
-func kindOf(m institution.MachineType) string {
-	if m.UsesReader {
-		return request.KindReader
-	}
-	return request.KindRekamCetak
 }

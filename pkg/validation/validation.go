@@ -22,7 +22,7 @@ import (
 func Check(ctx context.Context, rd postgres.Reader, r request.Request, list List, today clock.Date) ([]Finding, error) {
 	c := &check{ctx: ctx, rd: rd, r: r, list: list, today: today, cells: newGrouped()}
 	c.found = append(c.found, list.Faults...)
-	for _, rule := range []func() error{c.serials, c.inUse, c.counts, c.name, c.purchaseOrders, c.agreement} {
+	for _, rule := range []func() error{c.machine, c.cards, c.counts, c.name, c.purchaseOrders, c.agreement} {
 		if err := rule(); err != nil {
 			return nil, err
 		}
@@ -115,14 +115,16 @@ type check struct {
 	cells *grouped
 	found []Finding
 	known map[string]string // institutions by the names of the form
+
+	machineType *institution.MachineType // nil when the form's is not known
 }
 
 func (c *check) fault(code, pointer, detail string, args ...any) {
 	c.found = append(c.found, Finding{Code: code, Severity: Error, Pointer: pointer, Detail: fmt.Sprintf(detail, args...)})
 }
 
-// serials checks forms, the presence of reader serials and repetitions.
-func (c *check) serials() error {
+// machine finds the machine type, which rules the form of the serials.
+func (c *check) machine() error {
 	m, err := institution.MachineTypeByCode(c.ctx, c.rd, c.r.MachineType)
 	if errors.Is(err, institution.ErrNotFound) {
 		c.fault("machine_type_unknown", "/machine_type", "Jenis Mesin \"%s\" tidak ada dalam data induk.", c.r.MachineType)
@@ -131,10 +133,45 @@ func (c *check) serials() error {
 	if err != nil {
 		return err
 	}
+	c.machineType = &m
 	if m.UsesReader != (c.r.Kind == request.KindReader) {
 		c.fault("machine_type_kind", "/machine_type", "Jenis Mesin \"%s\" tidak sesuai dengan jenis permohonan %s.",
 			m.Name, request.KindLabels[c.r.Kind])
 	}
+	return nil
+}
+
+// cards judges the cards of the list by themselves, and meanwhile the database
+// compares them with all others.
+func (c *check) cards() error {
+	ctx, stop := context.WithCancel(c.ctx)
+	defer stop()
+	var taken []cardlist.Taken
+	var asking error
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		taken, asking = c.inUse(ctx)
+	}()
+	err := c.serials()
+	if err != nil {
+		stop()
+	}
+	<-asked // also after an error: the connection is the caller's again
+	if err = errors.Join(err, asking); err != nil {
+		return err
+	}
+	c.found = append(c.found, Taken(c.list, taken)...)
+	return nil
+}
+
+// serials checks forms, the presence of reader serials and repetitions. It asks
+// the database nothing.
+func (c *check) serials() error {
+	if c.machineType == nil {
+		return nil
+	}
+	m := *c.machineType
 	serialForm, err := cardlist.WholeMatch(m.SAMPattern)
 	if err != nil {
 		return err
@@ -218,15 +255,14 @@ const askedAtOnce = 2000
 
 // inUse finds serials of other requests, and cards and readers that were issued
 // before day one, also when written with other separators. Whose they are is not told.
-func (c *check) inUse() error {
-	var taken []cardlist.Taken
+func (c *check) inUse(ctx context.Context) (taken []cardlist.Taken, err error) {
 	size := min(askedAtOnce, c.list.Len())
 	serials, readers := make([]string, 0, size), make([]string, 0, size)
 	ask := func() error {
 		if len(serials)+len(readers) == 0 {
 			return nil
 		}
-		some, err := cardlist.InUse(c.ctx, c.rd, c.r.ID, serials, readers)
+		some, err := cardlist.InUse(ctx, c.rd, c.r.ID, serials, readers)
 		taken = append(taken, some...)
 		serials, readers = serials[:0], readers[:0]
 		return err
@@ -234,7 +270,7 @@ func (c *check) inUse() error {
 	for i, row := range c.list.Rows() {
 		if i > 0 && i%askedAtOnce == 0 {
 			if err := ask(); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if row.Serial != "" {
@@ -244,11 +280,8 @@ func (c *check) inUse() error {
 			readers = append(readers, row.ReaderSerial)
 		}
 	}
-	if err := ask(); err != nil {
-		return err
-	}
-	c.found = append(c.found, Taken(c.list, taken)...)
-	return nil
+	err = ask()
+	return taken, err
 }
 
 // counts compares the stated count with the list and the lines (features.md
