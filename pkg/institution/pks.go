@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
@@ -98,12 +100,16 @@ func GetPKS(ctx context.Context, rd postgres.Reader, id, institutionID string) (
 // NotInForceError says that an agreement does not carry new work on a day, or that
 // its lembaga takes no part any more. PKS is nil when there is none of that number.
 type NotInForceError struct {
-	Number string
-	PKS    *PKS
-	Day    clock.Date
+	Number  string
+	PKS     *PKS
+	Lembaga string // instead of Number: it has no agreement in force at all
+	Day     clock.Date
 }
 
 func (e *NotInForceError) Error() string {
+	if e.Lembaga != "" {
+		return fmt.Sprintf("institution: no PKS of %q is in force on %s", e.Lembaga, e.Day)
+	}
 	return fmt.Sprintf("institution: PKS %q is not in force on %s", e.Number, e.Day)
 }
 
@@ -120,6 +126,53 @@ func HoldPKS(ctx context.Context, tx *postgres.Tx, number string, day clock.Date
 	}
 	if !p.LembagaActive || !p.InForce(day) {
 		return &NotInForceError{Number: number, PKS: &p, Day: day}
+	}
+	return nil
+}
+
+// Covered tells which of the institutions are active and have an agreement that is
+// in force on all of the days.
+func Covered(ctx context.Context, rd postgres.Reader, institutionIDs []string, days ...clock.Date) (map[string]bool, error) {
+	var held []string
+	if err := rd.Select(ctx, &held, `
+		SELECT DISTINCT p.institution_id FROM pks p JOIN institution i ON i.id = p.institution_id
+		WHERE p.institution_id = ANY ($1::uuid[]) AND i.active AND p.state = 'in_force'
+		  AND p.valid_from <= $2 AND p.valid_to >= $3`,
+		pq.Array(institutionIDs), slices.MinFunc(days, clock.Date.Compare), slices.MaxFunc(days, clock.Date.Compare)); err != nil {
+		return nil, fmt.Errorf("institution: whose PKS are in force: %w", err)
+	}
+	covered := make(map[string]bool, len(held))
+	for _, id := range held {
+		covered[id] = true
+	}
+	return covered, nil
+}
+
+// HoldLembaga demands that each lembaga, by the name in the request, is active and
+// has an agreement in force on a day, and keeps it so until the transaction ends, as
+// HoldPKS does. Error: *NotInForceError.
+func HoldLembaga(ctx context.Context, tx *postgres.Tx, names []string, day clock.Date) error {
+	known, err := Known(ctx, tx, names)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, id := range known {
+		ids = append(ids, id)
+	}
+	if err := tx.Select(ctx, &[]string{}, `
+		SELECT p.id FROM pks p JOIN institution i ON i.id = p.institution_id
+		WHERE p.institution_id = ANY ($1::uuid[]) ORDER BY p.id FOR SHARE OF p, i`, pq.Array(ids)); err != nil {
+		return fmt.Errorf("institution: holding the PKS of lembaga: %w", err)
+	}
+	covered, err := Covered(ctx, tx, ids, day)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !covered[known[name]] {
+			return &NotInForceError{Lembaga: name, Day: day}
+		}
 	}
 	return nil
 }

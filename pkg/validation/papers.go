@@ -139,7 +139,10 @@ func (c *check) agreement() error {
 	})
 	if err != nil || !mine { // another's agreement is not told from none
 		c.fault("pks_unknown", at, "PKS nomor \"%s\" tidak tercatat bagi lembaga pengguna pada permohonan ini.", c.r.PKSNumber)
-		return nil
+		if len(c.r.Lines) < 2 { // whose it should be is said
+			return nil
+		}
+		return c.otherAgreements("")
 	}
 	period := fmt.Sprintf("(berlaku %s sampai %s)", pks.ValidFrom, pks.ValidTo)
 	switch {
@@ -151,6 +154,29 @@ func (c *check) agreement() error {
 		c.fault("pks_not_in_force", at, "PKS nomor \"%s\" tidak berlaku pada tanggal surat %s %s.", pks.Number, c.r.Date, period)
 	case !pks.InForce(c.today):
 		c.fault("pks_not_in_force", at, "PKS nomor \"%s\" tidak berlaku pada hari ini %s %s.", pks.Number, c.today, period)
+	}
+	return c.otherAgreements(pks.InstitutionID)
+}
+
+// otherAgreements wants a PKS in force with each lembaga but the one whose PKS the
+// form names: a request for several names one number only.
+func (c *check) otherAgreements(named string) error {
+	var ids []string
+	for _, l := range c.r.Lines {
+		if id, ok := c.known[l.Lembaga]; ok && id != named {
+			ids = append(ids, id)
+		}
+	}
+	covered, err := institution.Covered(c.ctx, c.rd, ids, c.r.Date, c.today)
+	if err != nil {
+		return err
+	}
+	for i, l := range c.r.Lines {
+		id := c.known[l.Lembaga]
+		if (id == "" || id != named) && !covered[id] {
+			c.fault("pks_missing", fmt.Sprintf("/lines/%d/lembaga", i), "Tidak ada PKS antara %s dan Ditjen Dukcapil yang tercatat berlaku pada tanggal surat %s dan hari ini.",
+				l.Lembaga, c.r.Date)
+		}
 	}
 	return nil
 }

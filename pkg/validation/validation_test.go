@@ -212,6 +212,11 @@ func TestRules(t *testing.T) {
 		"PKS of another lembaga": {func(_ *testing.T, s *submission) {
 			s.r.Lines[0].Lembaga, s.r.Orders[0].From = "PT Lain", "PT Lain"
 		}, []string{"pks_unknown /pks_number"}},
+		"a second lembaga without PKS": {func(_ *testing.T, s *submission) {
+			s.r.Lines = []request.Line{{Lembaga: "PT Bank Contoh", Quantity: 1}, {Lembaga: "PT Bank Tutup", Quantity: 1}, {Lembaga: "PT Tak Tercatat", Quantity: 1}}
+			s.r.Orders = append(s.r.Orders, request.PurchaseOrder{Number: "PO/8", From: "PT Bank Tutup", To: "PT Produsen Contoh", ReaderCount: 1},
+				request.PurchaseOrder{Number: "PO/9", From: "PT Tak Tercatat", To: "PT Produsen Contoh", ReaderCount: 1})
+		}, []string{"pks_missing /lines/1/lembaga", "pks_missing /lines/2/lembaga"}},
 		"machine type unknown": {func(_ *testing.T, s *submission) { s.r.MachineType = "X" }, []string{"machine_type_unknown /machine_type"}},
 		"machine type without readers": {func(_ *testing.T, s *submission) { s.r.MachineType = "TANPA" },
 			[]string{"machine_type_kind /machine_type", "reader_serial_unexpected daftar!Daftar!C2:C4"}},

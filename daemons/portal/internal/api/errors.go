@@ -210,6 +210,9 @@ func faulty(faults form.Faults) error {
 func notInForce(e *institution.NotInForceError) error {
 	const then = " Permohonan ini tidak dapat diterima; kembalikan dengan alasan, atau perbarui data PKS dahulu."
 	detail := fmt.Sprintf("PKS nomor “%s” tidak tercatat.", e.Number)
+	if e.Lembaga != "" {
+		detail = fmt.Sprintf("Tidak ada PKS dengan %s yang berlaku pada %s.", e.Lembaga, terbilang.FormatDate(e.Day))
+	}
 	if p := e.PKS; p != nil {
 		period := fmt.Sprintf("(berlaku %s sampai %s)", terbilang.FormatDate(p.ValidFrom), terbilang.FormatDate(p.ValidTo))
 		switch {
