@@ -73,8 +73,11 @@ func takenOf(matches []match, serials, readers []string) []Taken {
 		if cards == nil {
 			cards, others = byKey(serials), byKey(readers)
 		}
-		for _, serial := range cards[key(m.Serial)] {
-			taken = append(taken, Taken{Serial: serial, Personalised: true, Alike: serial != m.Serial})
+		if m.ReaderSerial == "" {
+			for _, serial := range cards[key(m.Serial)] {
+				taken = append(taken, Taken{Serial: serial, Personalised: true, Alike: serial != m.Serial})
+			}
+			continue
 		}
 		for _, reader := range others[key(m.ReaderSerial)] {
 			taken = append(taken, Taken{ReaderSerial: reader, Personalised: true, Alike: reader != m.ReaderSerial})
@@ -93,11 +96,20 @@ func byKey(serials []string) map[string][]string {
 	return all
 }
 
-// alikeOnes returns which of the numbers the old register has with other separators.
+// alikeOnes returns which of the numbers the old register has with other separators,
+// and not as they are.
 func alikeOnes(ctx context.Context, r postgres.Reader, serials, readers []string) ([]Taken, error) {
 	var matches []match
 	if err := r.Select(ctx, &matches, registered, compared(serials, readers)...); err != nil {
 		return nil, fmt.Errorf("cardlist: comparing serials without separators: %w", err)
 	}
-	return slices.DeleteFunc(takenOf(matches, serials, readers), func(t Taken) bool { return !t.Alike }), nil
+	taken := takenOf(matches, serials, readers)
+	exact := map[Taken]bool{}
+	for _, t := range taken {
+		exact[t] = !t.Alike
+	}
+	return slices.DeleteFunc(taken, func(t Taken) bool {
+		t.Alike = false
+		return exact[t]
+	}), nil
 }

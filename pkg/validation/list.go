@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -182,12 +183,20 @@ func (in *listReader) row(row xlsx.Row) {
 		case c.Formula:
 			in.formula(c)
 		case c.Kind == xlsx.Fault:
-			in.faults.cell("cell_error", c, "berisi galat Excel ("+c.Text+").")
+			in.faults.cell("cell_error", c, "berisi galat Excel"+named(c.Text)+".")
 		case utf8.RuneCountInString(c.Text) > maxRemarks:
 			in.faults.cell("too_long", c, fmt.Sprintf("berisi lebih dari %d huruf.", maxRemarks))
 		}
 	}
 	in.list.rows.add(out)
+}
+
+// named is an error of Excel in brackets; other texts are the sender's own.
+func named(fault string) string {
+	if slices.Contains([]string{"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"}, fault) {
+		return " (" + fault + ")"
+	}
+	return ""
 }
 
 func (in *listReader) formula(c xlsx.Cell) {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"dukcapil.go.id/sifilma/pkg/cardlist"
@@ -145,21 +146,26 @@ func (c *check) machine() error {
 // compares them with all others.
 func (c *check) cards() error {
 	ctx, stop := context.WithCancel(c.ctx)
-	defer stop()
 	var taken []cardlist.Taken
 	var asking error
 	asked := make(chan struct{})
 	go func() {
 		defer close(asked)
+		defer func() {
+			if p := recover(); p != nil { // as whoever called Check would
+				asking = fmt.Errorf("validation: panic: %v\n%s", p, debug.Stack())
+			}
+		}()
 		taken, asking = c.inUse(ctx)
 	}()
-	err := c.serials()
-	if err != nil {
-		stop()
-	}
-	<-asked // also after an error: the connection is the caller's again
-	if err = errors.Join(err, asking); err != nil {
+	// Whatever becomes of the rules, the connection is the caller's again.
+	defer func() { stop(); <-asked }()
+	if err := c.serials(); err != nil {
 		return err
+	}
+	<-asked
+	if asking != nil {
+		return asking
 	}
 	c.found = append(c.found, Taken(c.list, taken)...)
 	return nil
