@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -131,4 +132,42 @@ func TestTheFormThatIsSentTwice(t *testing.T) {
 	back := o.want(422, nil, "lembaga", http.MethodPost, "/permintaan/baru", needForm(t, pdf, changed...)).Body.String()
 	require.Contains(t, back, "sudah terkirim sebelumnya")
 	require.NotContains(t, back, key, "the next one is another")
+}
+
+// TestTheSecondClickWaitsForTheFirst: the browser shows the answer to the second, so
+// it is that of the first; only one that stands still for long is told of.
+func TestTheSecondClickWaitsForTheFirst(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	key := uuid.NewString()
+	fields := append(needFields("AKT-1"), "kunci", key)
+	second := make(chan *httptest.ResponseRecorder, 1)
+	hold := func(until func()) {
+		o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+			free, err := idempotency.Claim(ctx, tx, []idempotency.Call{{Client: o.idOf("lembaga"), Key: key}}, nil)
+			require.Equal(t, []bool{true}, free)
+			until()
+			return err
+		})
+	}
+	hold(func() {
+		f := needForm(t, pdf, fields...)
+		asked := make(chan struct{})
+		go func() {
+			close(asked)
+			second <- o.ask("lembaga", http.MethodPost, "/permintaan/baru", f)
+		}()
+		<-asked
+	})
+	w := <-second
+	require.Equal(t, 303, w.Code, w.Body)
+	require.Contains(t, w.Header().Get("Location"), "?sudah=diajukan")
+
+	key = uuid.NewString()
+	hold(func() {
+		w := o.want(409, nil, "lembaga", http.MethodPost, "/permintaan/baru", needForm(t, pdf, append(needFields("AKT-2"), "kunci", key)...))
+		require.Contains(t, w.Body.String(), "Tidak akan ada dua permintaan.")
+		require.Contains(t, w.Body.String(), key, "it is sent again as the same")
+		require.NotContains(t, w.Body.String(), "Idempotency-Key")
+	})
 }

@@ -227,10 +227,11 @@ func Once(ctx context.Context, tx *postgres.Tx, c Call, also string, do func() (
 }
 
 // StillRunning is the answer to a call that another transaction is at, and has been
-// for longer than the client is to wait (section 2.6 of the draft). number is what
-// people call the number that is claimed beside the key.
-func StillRunning(number string, retry time.Duration) error {
-	p := web.Conflict("Kiriman dengan Idempotency-Key atau " + number + " yang sama masih diproses. " +
+// for longer than the client is to wait (section 2.6 of the draft). also is what
+// people call the number that is claimed beside the key, if any.
+func StillRunning(retry time.Duration, also ...string) error {
+	names := strings.Join(append([]string{"Idempotency-Key"}, also...), " atau ")
+	p := web.Conflict("Kiriman dengan " + names + " yang sama masih diproses. " +
 		"Kirim ulang dengan Idempotency-Key yang sama beberapa saat lagi.").WithCode("idempotency-key-in-use")
 	p.RetryAfter = retry
 	return p

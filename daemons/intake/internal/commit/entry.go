@@ -62,7 +62,7 @@ type Accepted struct {
 
 // stillRunning is the answer to a drop whose key another call holds, and has held
 // for longer than a client is to wait.
-func stillRunning() error { return idempotency.StillRunning("No. Pengajuan", retry) }
+func stillRunning() error { return idempotency.StillRunning(retry, "No. Pengajuan") }
 
 // accept is the answer to a drop that became, or corrected, a request.
 func (w *Writer) accept(r request.Request) (Answer, error) {

@@ -101,26 +101,38 @@ func (d Desk) Submit(ctx context.Context, a identity.Account, p *upload.Parcel, 
 		return idempotency.Answer{}, err
 	}
 	var done idempotency.Answer
-	err = d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		done, err = idempotency.Once(ctx, tx, call, "", func() (idempotency.Answer, error) {
-			made, err := d.write(ctx, tx, a, p, cards, need.Submit, func(files []need.File, c need.Change) (need.Need, error) {
-				return need.Create(ctx, tx, report.Scope(a), f, files, c)
+	for give := time.Now().Add(patience); ; {
+		err = d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			done, err = idempotency.Once(ctx, tx, call, "", func() (idempotency.Answer, error) {
+				made, err := d.write(ctx, tx, a, p, cards, need.Submit, func(files []need.File, c need.Change) (need.Need, error) {
+					return need.Create(ctx, tx, report.Scope(a), f, files, c)
+				})
+				if err != nil {
+					return idempotency.Answer{}, err
+				}
+				return answer(ctx, tx, a, made)
 			})
-			if err != nil {
-				return idempotency.Answer{}, err
-			}
-			return answer(ctx, tx, a, made)
+			return err
 		})
-		return err
-	})
-	if errors.Is(err, idempotency.ErrRunning) {
-		err = idempotency.StillRunning("No. Aktivasi", retry)
+		if !errors.Is(err, idempotency.ErrRunning) {
+			return done, worded(err)
+		}
+		if !time.Now().Before(give) {
+			return done, idempotency.StillRunning(retry)
+		}
+		if err := clock.Sleep(ctx, clock.Real(), again); err != nil {
+			return done, err
+		}
 	}
-	return done, worded(err)
 }
 
-// retry is what a client is asked to wait for its own other call.
-const retry = time.Second
+// A form that is sent twice waits for its first time so long, looking so often, to be
+// answered as that was; then its client is asked to come again.
+const (
+	patience = 5 * time.Second
+	again    = 50 * time.Millisecond
+	retry    = time.Second
+)
 
 // answer is a new need as its maker sees it.
 func answer(ctx context.Context, tx *postgres.Tx, a identity.Account, made need.Need) (idempotency.Answer, error) {

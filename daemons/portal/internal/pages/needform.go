@@ -150,12 +150,20 @@ func (p *Pages) askNeed(w http.ResponseWriter, r *http.Request) error {
 	if !form.tell(err) {
 		return err
 	}
-	if problem := (*web.Problem)(nil); errors.As(err, &problem) && strings.HasSuffix(problem.Type, "idempotency-key-reused") {
-		form.Key = ""
-		form.Problem = "Formulir ini sudah terkirim sebelumnya dengan isi lain. Ubah permintaan itu dari daftar permintaan, " +
-			"atau kirim kembali formulir ini sebagai permintaan baru dengan No. Aktivasi lain."
+	status := http.StatusUnprocessableEntity
+	if problem := (*web.Problem)(nil); errors.As(err, &problem) {
+		switch problem.Code() {
+		case "idempotency-key-reused":
+			form.Key = ""
+			form.Problem = "Formulir ini sudah terkirim sebelumnya dengan isi lain. Ubah permintaan itu dari daftar permintaan, " +
+				"atau kirim kembali formulir ini sebagai permintaan baru dengan No. Aktivasi lain."
+		case "idempotency-key-in-use":
+			status = http.StatusConflict
+			form.Problem = "Kiriman yang sama masih diproses. Tunggu sebentar, lalu lihat daftar permintaan; " +
+				"bila belum ada di sana, ajukan sekali lagi. Tidak akan ada dua permintaan."
+		}
 	}
-	return p.showNeedForm(w, r, http.StatusUnprocessableEntity, form)
+	return p.showNeedForm(w, r, status, form)
 }
 
 // correctNeed takes a correction in. If somebody was faster, what was typed comes
