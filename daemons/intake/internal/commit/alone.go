@@ -10,6 +10,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -32,6 +33,9 @@ func (w *Writer) Correct(ctx context.Context, e Entry, requestID string, version
 			return request.Request{}, web.PreconditionFailed("Permohonan " + now.Ticket +
 				" sudah berubah sejak Anda membacanya. Baca kembali temuannya, lalu ajukan kembali.")
 		}
+		if err := claim(ctx, tx, e, now.ID); err != nil {
+			return request.Request{}, err
+		}
 		files, err := store(ctx, tx, e)
 		if err != nil {
 			return request.Request{}, err
@@ -50,6 +54,9 @@ func NotReturned(r request.Request) error {
 // each when the configuration wants it so.
 func (w *Writer) create(ctx context.Context, e Entry) (Answer, error) {
 	return w.alone(ctx, e, w.asked(e, func(ctx context.Context, tx *postgres.Tx) (request.Request, error) {
+		if err := claim(ctx, tx, e, ""); err != nil {
+			return request.Request{}, err
+		}
 		files, err := store(ctx, tx, e)
 		if err != nil {
 			return request.Request{}, err
@@ -118,6 +125,15 @@ func (w *Writer) once(ctx context.Context, e Entry, write writing) (done Answer,
 		return err
 	})
 	return done, err
+}
+
+// claim takes the needs that a drop names before its files are stored, which would be
+// written anew at each try while somebody holds one of them.
+func claim(ctx context.Context, tx *postgres.Tx, e Entry, requestID string) error {
+	claims := e.Drop.Form.Claims(e.Client.InstitutionID)
+	claims.RequestID = requestID
+	refused, err := need.Judge(ctx, tx, []need.Claims{claims})
+	return errors.Join(err, errors.Join(refused...))
 }
 
 // store puts the files of a drop away, however large they are.
