@@ -31,10 +31,17 @@ func runCorrect(ctx context.Context, args []string) error {
 	fs.StringVar(&a.Entry, "entry", "", "baris yang dikoreksi, ditunjuk dengan `KOLOM=NOMOR`")
 	fs.BoolVar(&a.Withdraw, "withdraw", false, "menarik baris itu seluruhnya")
 	fs.StringVar(&a.Confirm, "confirm", "", "`kode` dari pemeriksaan; tanpa ini tidak ada yang ditulis")
-	if err := parse(fs, fmt.Sprintf(correctHelp, oldregister.ColumnNames()), args); err != nil {
-		return err
+	// Options may follow the changes too: the code is added to the command that was
+	// run before.
+	for rest := args; ; rest = rest[1:] {
+		if err := parse(fs, fmt.Sprintf(correctHelp, oldregister.ColumnNames()), rest); err != nil {
+			return err
+		}
+		if rest = fs.Args(); len(rest) == 0 {
+			break
+		}
+		a.Changes = append(a.Changes, rest[0])
 	}
-	a.Changes = fs.Args()
 	db, err := openOwner(*dbc)
 	if err != nil {
 		return err

@@ -150,7 +150,7 @@ func TestCorrectCommand(t *testing.T) {
 	_, code, found := strings.Cut(strings.TrimSpace(string(out)), "-confirm ")
 	require.True(t, found, string(out))
 	require.Equal(t, 2, entries(t, db))
-	out, err = sifilma(t, append(correct, "-confirm", code, "seri=SAM900001")...).CombinedOutput()
+	out, err = sifilma(t, append(correct, "seri=SAM900001", "-confirm", code)...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Equal(t, 3, entries(t, db))
 	out, err = sifilma(t, append(correct, "-withdraw")...).CombinedOutput()

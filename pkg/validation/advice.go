@@ -48,6 +48,7 @@ var advices = map[string]string{
 	"po_repeated":          "Hapus baris yang berulang.",
 	"po_reseller_small":    "Lengkapi isian dan salinan PO reseller kepada pemasok berikutnya.",
 	"pks_unknown":          "Periksa nomor PKS dan nama lembaga penggunanya, atau hubungi Subdit KI bila PKS itu baru.",
+	"list_sheet_unread":    "Pindahkan kartunya ke lembar yang dibaca bila ikut diajukan, atau hapus lembar itu.",
 	"pks_missing":          "Periksa nama lembaga pengguna itu, atau hubungi Subdit KI bila PKS-nya baru. Reseller ditulis pada PO, bukan sebagai lembaga pengguna.",
 	"lembaga_inactive":     "Hubungi Subdit KI bila lembaga itu masih memakai layanan ini.",
 	"pks_withdrawn":        "Pakai PKS yang masih berlaku.",

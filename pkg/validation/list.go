@@ -100,7 +100,7 @@ func ReadListWithin(r io.ReaderAt, size int64, limits xlsx.Limits, most int) (Li
 		}
 	}
 	in.list.rows.seal()
-	in.list.Faults = in.faults.findings()
+	in.list.Faults = append(in.faults.findings(), unread(book)...)
 	if in.list.rows.n == 0 {
 		in.list.Faults = append(in.list.Faults, Finding{Code: "list_empty", Severity: Error, Pointer: wholeList,
 			Detail: "Daftar kartu belum berisi kartu: di bawah kepala kolom pada lembar \"" + cardlist.Sheet + "\" tidak ada baris yang terisi."})
@@ -116,6 +116,37 @@ func listSheet(book *xlsx.Workbook) (sheet xlsx.Sheet, found bool) {
 		}
 	}
 	return xlsx.Sheet{}, false
+}
+
+// unread warns of sheets that look like a list as well: nobody reads them.
+func unread(book *xlsx.Workbook) (found []Finding) {
+	for _, s := range book.Sheets() {
+		if name := strings.TrimSpace(s.Name); strings.EqualFold(name, cardlist.Sheet) || strings.EqualFold(name, cardlist.Guide) || !hasCards(book, s.Name) {
+			continue
+		}
+		found = append(found, Finding{Code: "list_sheet_unread", Severity: Warning, Pointer: wholeList,
+			Detail: "Lembar \"" + s.Name + "\" juga berisi kartu, tetapi tidak dibaca: hanya lembar \"" + cardlist.Sheet + "\" yang diajukan."})
+	}
+	return found
+}
+
+// hasCards says whether a sheet has the header of a list and a card soon below it. A
+// sheet that cannot be read has none: it is no part of what is sent in.
+func hasCards(book *xlsx.Workbook, sheet string) bool {
+	header, err := book.FindHeader(sheet, headerWithin, cardlist.HeaderSerial)
+	if err != nil {
+		return false
+	}
+	column, seen := header.Column(cardlist.HeaderSerial), 0
+	for row, err := range book.Rows(sheet) {
+		if seen++; err != nil || seen > 2*headerWithin {
+			break
+		}
+		if row.Number > header.Row && row.Cell(column).Text != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // unreadable makes a finding of a file that cannot be read; other errors stay

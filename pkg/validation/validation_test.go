@@ -142,6 +142,17 @@ func TestRules(t *testing.T) {
 				require.NoError(t, s.book.RemoveRow(cardlist.Sheet, 2))
 			}
 		}, []string{"list_empty /card_list"}},
+		"cards on another sheet": {func(t *testing.T, s *submission) {
+			_, err := s.book.NewSheet("Daftar 2")
+			require.NoError(t, err)
+			require.NoError(t, s.book.SetCellStr("Daftar 2", "B3", cardlist.HeaderSerial))
+			require.NoError(t, s.book.SetCellStr("Daftar 2", "B4", "SAM-000009"))
+		}, []string{"list_sheet_unread! /card_list"}},
+		"a sheet with the header only": {func(t *testing.T, s *submission) {
+			_, err := s.book.NewSheet("Kosong")
+			require.NoError(t, err)
+			require.NoError(t, s.book.SetCellStr("Kosong", "B3", cardlist.HeaderSerial))
+		}, nil},
 		"too many sheets": {func(t *testing.T, s *submission) {
 			for i := range validation.ListLimits.Sheets {
 				_, err := s.book.NewSheet(fmt.Sprint("Lain ", i))

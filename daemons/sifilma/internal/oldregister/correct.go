@@ -202,7 +202,7 @@ func (a Amendment) take(ctx context.Context, tx *postgres.Tx, at register.Entry,
 	case err != nil:
 		return err
 	case c.Dry:
-		fmt.Fprintf(b, "Belum ada yang ditulis. Bila semuanya benar, jalankan perintah yang sama dengan -confirm %s\n", code)
+		fmt.Fprintf(b, "Belum ada yang ditulis. Bila semuanya benar, jalankan perintah yang sama ditambah -confirm %s\n", code)
 		return errKeepNothing
 	case c.To == nil:
 		b.WriteString("Ditarik: baris itu tidak berlaku lagi. Isinya tetap tersimpan sebagai riwayat.\n")
