@@ -75,6 +75,9 @@ func TestANeedThroughTheAPI(t *testing.T) {
 	require.Equal(t, []machine.Verb{need.Edit, need.Cancel}, v.Offers)
 	require.Equal(t, "reference-used", strings.TrimPrefix(
 		o.problem(409, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, pdf, needFields("AKT-1")...), keyed()...).Type, "urn:sifilma:problem:"))
+	all := o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, nil, "quantity", "0", "produsen", "PT Tidak Ada", "machine_type", "x"), keyed()...)
+	require.Equal(t, map[string]string{"/reference": "missing", "/title": "missing", "/quantity": "out_of_range", "/letter": "missing",
+		"/produsen": "unknown_value", "/machine_type": "unknown_value"}, codes(all), "everything at once")
 	p := o.problem(422, "lembaga", http.MethodPost, "/api/v1/needs", needForm(t, nil, "quantity", "x"), keyed()...)
 	require.Len(t, p.Errors, 6)
 	o.problem(403, "produsen", http.MethodPost, "/api/v1/needs", needForm(t, pdf, needFields("AKT-2")...), keyed()...)

@@ -158,6 +158,18 @@ func Create(ctx context.Context, tx *postgres.Tx, lembagaID string, f Form, file
 	return made, announce(ctx, tx, taken{made, step, c, nil})
 }
 
+// Unusable are the errors for which Create would refuse the produsen and the machine
+// type of a form.
+func Unusable(ctx context.Context, rd postgres.Reader, f Form) (errs []error) {
+	if _, err := produsenOf(ctx, rd, f); err != nil {
+		errs = append(errs, err)
+	}
+	if err := usable(ctx, rd, f.MachineType); err != nil {
+		errs = append(errs, err)
+	}
+	return errs
+}
+
 // produsenOf finds the produsen that a form names.
 func produsenOf(ctx context.Context, rd postgres.Reader, f Form) (institution.Institution, error) {
 	in, err := institution.ByName(ctx, rd, f.Produsen)

@@ -2,6 +2,7 @@ package needs
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -43,9 +44,35 @@ func (d Desk) read(ctx context.Context, p *upload.Parcel, correction bool) (need
 		}
 	}
 	if len(found) > 0 {
+		// Whether master data allows it is asked when it is written; of what is refused
+		// anyway it is told at once.
+		var more []web.FieldError
+		if !correction {
+			var err error
+			if more, err = d.unknown(ctx, f); err != nil {
+				return f, nil, err
+			}
+		}
+		for _, e := range more {
+			if !slices.ContainsFunc(found, func(said web.FieldError) bool { return said.Pointer == e.Pointer }) {
+				found = append(found, e)
+			}
+		}
 		return f, nil, faults(found...)
 	}
 	return f, cards, nil
+}
+
+// unknown are the faults of a new need that master data tells of.
+func (d Desk) unknown(ctx context.Context, f need.Form) (found []web.FieldError, err error) {
+	var problem *web.Problem
+	for _, err := range need.Unusable(ctx, d.DB, f) {
+		if err = worded(err); !errors.As(err, &problem) {
+			return nil, err
+		}
+		found = append(found, problem.Errors...)
+	}
+	return found, nil
 }
 
 // formOf reads the fields of a form; in a correction reference and produsen stay
