@@ -15,7 +15,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
 
@@ -78,7 +77,13 @@ func (w Why) note(ctx context.Context, tx *postgres.Tx, message string, day cloc
 	return outbox.Put(ctx, tx, outbox.Message{Type: message, Subject: id.String(), Version: 1})
 }
 
-var dayKinds = map[string]string{rabbit.CalendarChanged: "holiday", rabbit.CapacityChanged: "capacity"}
+// The messages that a change of a day rings.
+const (
+	calendarChanged = "calendar.changed"
+	capacityChanged = "capacity.changed"
+)
+
+var dayKinds = map[string]string{calendarChanged: "holiday", capacityChanged: "capacity"}
 
 // Setting is the number of cards that people set for a day.
 type Setting struct {
@@ -139,7 +144,7 @@ func Set(ctx context.Context, tx *postgres.Tx, s Setting, w Why) (Setting, error
 			return s, postgres.ErrStale
 		}
 		s.Version = 1
-		return s, w.note(ctx, tx, rabbit.CapacityChanged, s.Day, nil, s)
+		return s, w.note(ctx, tx, capacityChanged, s.Day, nil, s)
 	}
 	if errors.Is(err, ErrNoEntry) {
 		return s, postgres.ErrStale
@@ -152,7 +157,7 @@ func Set(ctx context.Context, tx *postgres.Tx, s Setting, w Why) (Setting, error
 		s.Day, s.Capacity, s.Reason, s.Version); err != nil {
 		return s, fmt.Errorf("capacity: setting the capacity of %s: %w", s.Day, err)
 	}
-	return s, w.note(ctx, tx, rabbit.CapacityChanged, s.Day, before, s)
+	return s, w.note(ctx, tx, capacityChanged, s.Day, before, s)
 }
 
 // Unset gives a day the usual number of cards again. Errors: ErrNoEntry,
@@ -170,7 +175,7 @@ func Unset(ctx context.Context, tx *postgres.Tx, day clock.Date, version int64, 
 	if err := tx.ExecOne(ctx, `DELETE FROM capacity_setting WHERE day = $1`, day); err != nil {
 		return fmt.Errorf("capacity: unsetting the capacity of %s: %w", day, err)
 	}
-	return w.note(ctx, tx, rabbit.CapacityChanged, day, before, nil)
+	return w.note(ctx, tx, capacityChanged, day, before, nil)
 }
 
 func lockSetting(ctx context.Context, tx *postgres.Tx, day clock.Date, version int64) (s Setting, err error) {

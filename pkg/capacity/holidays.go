@@ -12,7 +12,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
@@ -142,7 +141,7 @@ func AddHoliday(ctx context.Context, tx *postgres.Tx, h workday.Holiday, w Why) 
 		return Holiday{}, form.One("/date", "in_use", "Tanggal ini sudah tercatat sebagai hari libur. Ubah catatan yang ada.")
 	}
 	made := Holiday{h, 1}
-	return made, w.note(ctx, tx, rabbit.CalendarChanged, h.Date, nil, made)
+	return made, w.note(ctx, tx, calendarChanged, h.Date, nil, made)
 }
 
 // ChangeHoliday changes the entry of its day as of its version. Errors: ErrNoEntry,
@@ -164,7 +163,7 @@ func ChangeHoliday(ctx context.Context, tx *postgres.Tx, h Holiday, w Why) (Holi
 		h.Date, string(h.Kind), h.Name, h.Decree, h.Confirmed, h.Version); err != nil {
 		return h, fmt.Errorf("capacity: changing the holiday %s: %w", h.Date, err)
 	}
-	return h, w.note(ctx, tx, rabbit.CalendarChanged, h.Date, before, h)
+	return h, w.note(ctx, tx, calendarChanged, h.Date, before, h)
 }
 
 // RemoveHoliday makes a day a hari kerja again, if it is no weekend. Errors:
@@ -182,7 +181,7 @@ func RemoveHoliday(ctx context.Context, tx *postgres.Tx, day clock.Date, version
 	if err := tx.ExecOne(ctx, `DELETE FROM holiday WHERE day = $1`, day); err != nil {
 		return fmt.Errorf("capacity: removing the holiday %s: %w", day, err)
 	}
-	return w.note(ctx, tx, rabbit.CalendarChanged, day, before, nil)
+	return w.note(ctx, tx, calendarChanged, day, before, nil)
 }
 
 func lockHoliday(ctx context.Context, tx *postgres.Tx, day clock.Date, version int64) (h Holiday, err error) {

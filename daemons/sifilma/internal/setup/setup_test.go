@@ -102,7 +102,7 @@ func TestADaemonsRoleMayDoItsWorkOnly(t *testing.T) {
 func TestEveryTypeIsSpoken(t *testing.T) {
 	t.Parallel()
 	spoken := map[string]bool{
-		"replacement.registered": true, // perso, beside the steps of two cards
+		"replacement.registered": true,                           // perso, beside the steps of two cards
 		"calendar.changed":       true, "capacity.changed": true, // capacity, beside the change of a day
 		// The scheduler hears this already; it has no verb yet.
 		"station.downtime_changed": true,
