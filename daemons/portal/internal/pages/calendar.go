@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -123,7 +124,7 @@ func (p *Pages) monthGrid(v masterdata.Year, month time.Month, keeper, setter bo
 		if h, ok := holidays[d]; ok {
 			one.Class = map[workday.Kind]string{workday.National: "national", workday.JointLeave: "joint"}[h.Kind]
 			text := h.Name
-			if h.Kind == workday.JointLeave {
+			if h.Kind == workday.JointLeave && !strings.HasPrefix(strings.ToLower(h.Name), "cuti bersama") {
 				text += " (cuti bersama)"
 			}
 			if !h.Confirmed {
