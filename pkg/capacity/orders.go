@@ -2,7 +2,6 @@ package capacity
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -228,31 +227,6 @@ func move(ctx context.Context, tx *postgres.Tx, o WorkOrder, verb machine.Verb, 
 	return outbox.Put(ctx, tx, outbox.Message{
 		Type: step.Message, Subject: o.ID, Version: o.Version + 1, Request: o.RequestID, TraceParent: o.TraceParent,
 	})
-}
-
-// Estimate is when a request's personalisation starts and ends: as first
-// promised and as it stands.
-type Estimate struct {
-	FirstStart  clock.Date `db:"first_start" json:"first_start"`
-	FirstFinish clock.Date `db:"first_finish" json:"first_finish"`
-	Start       clock.Date `db:"start" json:"start"`
-	Finish      clock.Date `db:"finish" json:"finish"`
-	Cause       string     `db:"cause" json:"cause"`
-	MovedAt     time.Time  `db:"moved_at" json:"moved_at"`
-}
-
-// EstimateOf returns a request's estimate, or nil while it has none.
-func EstimateOf(ctx context.Context, rd postgres.Reader, requestID string) (*Estimate, error) {
-	var e Estimate
-	err := rd.Get(ctx, &e, `
-		SELECT first_start, first_finish, start, finish, cause, moved_at FROM estimate WHERE request_id = $1`, requestID)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("capacity: reading estimate: %w", err)
-	}
-	return &e, nil
 }
 
 // BoardDay is a day on the board: what is planned and done on it.

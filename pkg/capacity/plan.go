@@ -1,7 +1,8 @@
 // Package capacity puts cards on the calendar: 250 a hari kerja by default,
 // shared between requests and spilled to the next days, in the order of their
 // dispositions (features.md I12-I14, K01-K06, N5-N7). It writes the tables
-// holiday, capacity_day, work_order, estimate and schedule_run.
+// holiday, capacity_setting, day_change, capacity_day, work_order, estimate,
+// estimate_move and schedule_run.
 package capacity
 
 import (

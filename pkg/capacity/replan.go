@@ -33,7 +33,7 @@ func Lock(ctx context.Context, tx *postgres.Tx) error {
 type PlanInput struct {
 	Calendar *workday.Calendar
 	OfficeAt time.Time
-	// Default is the capacity of a day without a value of its own; 0 means
+	// Default is the capacity of a day for which people set none; 0 means
 	// DefaultCapacity.
 	Default int
 	// Cause is why the plan may move, in Indonesian; it is kept with each
@@ -73,7 +73,7 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (Changes, error)
 	if err := Lock(ctx, tx); err != nil {
 		return done, err
 	}
-	today := clock.DateOf(in.OfficeAt)
+	frozen := frozenDay(in)
 	var queue []waiting
 	// Cards that wait for a place: neither finished nor already covered by an
 	// order that is released, or will be today. Cards in doubt or failed wait for
@@ -85,7 +85,7 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (Changes, error)
 		               AND NOT `+counted+`)
 		     - (SELECT coalesce(sum(o.remaining), 0) FROM work_order o
 		        WHERE o.request_id = r.id AND (o.state IN ('released','closing') OR o.state = 'planned' AND o.day = $1)) AS cards
-		FROM request r WHERE r.state IN ('accepted','scheduled','in_progress')`, today); err != nil {
+		FROM request r WHERE r.state IN ('accepted','scheduled','in_progress')`, frozen); err != nil {
 		return done, fmt.Errorf("capacity: reading the queue: %w", err)
 	}
 	days, err := days(ctx, tx, in)
@@ -99,7 +99,7 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (Changes, error)
 		}
 	}
 	spans := Plan(demands, days)
-	if done.Removed, done.Placed, err = write(ctx, tx, today, spans, days.Capacity); err != nil {
+	if done.Removed, done.Placed, err = write(ctx, tx, frozen, spans, days); err != nil {
 		return done, err
 	}
 	if done.Estimates, err = estimate(ctx, tx, in); err != nil {
@@ -125,30 +125,37 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (Changes, error)
 	return done, nil
 }
 
-// days reads what the planner may use: from the next hari kerja on. Today's plan
-// is frozen, whether or not its orders are released yet.
+// frozenDay is the day whose plan stays, whether or not its orders are released
+// yet: today, unless it turned out to be no hari kerja.
+func frozenDay(in PlanInput) clock.Date {
+	if today := clock.DateOf(in.OfficeAt); in.Calendar.IsWorkday(today) {
+		return today
+	}
+	return clock.Date{Year: 1, Month: time.January, Day: 1} // before every plan
+}
+
+// days reads what the planner may use: from the next hari kerja on.
 func days(ctx context.Context, tx *postgres.Tx, in PlanInput) (Days, error) {
 	d := Days{Calendar: in.Calendar, First: in.Calendar.Next(clock.DateOf(in.OfficeAt)), Taken: map[clock.Date]int{}}
-	var sizes []struct {
-		Day      clock.Date `db:"day"`
-		Capacity int        `db:"capacity"`
+	var settings []Setting
+	if err := tx.Select(ctx, &settings, selectSetting+`WHERE day >= $1`, d.First); err != nil {
+		return d, fmt.Errorf("capacity: reading the days' capacity: %w", err)
 	}
-	if err := tx.Select(ctx, &sizes, `SELECT day, capacity FROM capacity_day WHERE day >= $1`, d.First); err != nil {
-		return d, fmt.Errorf("capacity: reading days: %w", err)
-	}
-	bySize := make(map[clock.Date]int, len(sizes))
-	for _, s := range sizes {
-		bySize[s.Day] = s.Capacity
+	set := make(map[clock.Date]int, len(settings))
+	for _, s := range settings {
+		set[s.Day] = s.Capacity
 	}
 	usual := in.Default
 	if usual == 0 {
 		usual = DefaultCapacity
 	}
+	// A day never has less than what is released on it.
 	d.Capacity = func(day clock.Date) int {
-		if size, ok := bySize[day]; ok {
-			return size
+		size, ok := set[day]
+		if !ok {
+			size = usual
 		}
-		return usual
+		return max(size, d.Taken[day]-1)
 	}
 	var taken []struct {
 		Day  clock.Date `db:"day"`
@@ -167,11 +174,11 @@ func days(ctx context.Context, tx *postgres.Tx, in PlanInput) (Days, error) {
 
 // write brings the planned orders to the wanted spans and leaves those alone
 // that stand already.
-func write(ctx context.Context, tx *postgres.Tx, today clock.Date, spans []Span, size func(clock.Date) int) (removed, placed int, err error) {
+func write(ctx context.Context, tx *postgres.Tx, frozen clock.Date, spans []Span, days Days) (removed, placed int, err error) {
 	var have []plannedOrder
 	if err := tx.Select(ctx, &have, `
 		SELECT id, request_id, day, lower(slots) AS from_slot, upper(slots) AS to_slot
-		FROM work_order WHERE state = 'planned' AND day <> $1 ORDER BY id FOR UPDATE`, today); err != nil {
+		FROM work_order WHERE state = 'planned' AND day <> $1 ORDER BY id FOR UPDATE`, frozen); err != nil {
 		return 0, 0, fmt.Errorf("capacity: reading the plan: %w", err)
 	}
 	wanted := make(map[Span]bool, len(spans))
@@ -203,7 +210,10 @@ func write(ctx context.Context, tx *postgres.Tx, today clock.Date, spans []Span,
 			return 0, 0, fmt.Errorf("capacity: order id: %w", err)
 		}
 		ids, requests, day = append(ids, id.String()), append(requests, s.RequestID), append(day, s.Day.String())
-		sizes, from, to = append(sizes, int64(size(s.Day))), append(from, int64(s.From)), append(to, int64(s.To))
+		sizes, from, to = append(sizes, int64(days.Capacity(s.Day))), append(from, int64(s.From)), append(to, int64(s.To))
+	}
+	if err := writeDays(ctx, tx, days.First, days.Capacity); err != nil {
+		return 0, 0, err
 	}
 	if len(ids) == 0 {
 		return len(drop), 0, nil
@@ -224,18 +234,52 @@ func write(ctx context.Context, tx *postgres.Tx, today clock.Date, spans []Span,
 	return len(drop), len(ids), nil
 }
 
+// writeDays brings days that were planned before to the capacity that they have by
+// now. Orders that do not fit any more have been removed.
+func writeDays(ctx context.Context, tx *postgres.Tx, first clock.Date, size func(clock.Date) int) error {
+	var have []struct {
+		Day      clock.Date `db:"day"`
+		Capacity int        `db:"capacity"`
+	}
+	if err := tx.Select(ctx, &have, `SELECT day, capacity FROM capacity_day WHERE day >= $1 ORDER BY day`, first); err != nil {
+		return fmt.Errorf("capacity: reading days: %w", err)
+	}
+	var days []string
+	var sizes []int64
+	for _, d := range have {
+		if now := size(d.Day); now != d.Capacity {
+			days, sizes = append(days, d.Day.String()), append(sizes, int64(now))
+		}
+	}
+	if len(days) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `
+		UPDATE capacity_day c SET capacity = d.capacity
+		FROM unnest($1::date[], $2::int[]) AS d (day, capacity) WHERE c.day = d.day`, pq.Array(days), pq.Array(sizes)); err != nil {
+		return fmt.Errorf("capacity: changing days: %w", err)
+	}
+	return nil
+}
+
 // estimate writes the span of days of each request that has moved, with the
-// cause; the first promise stays as it was.
+// cause, and keeps every move; the first promise stays as it was.
 func estimate(ctx context.Context, tx *postgres.Tx, in PlanInput) (int, error) {
 	n, err := tx.Exec(ctx, `
-		INSERT INTO estimate AS e (request_id, first_start, first_finish, start, finish, cause, moved_at)
-		SELECT o.request_id, min(o.day), max(o.day), min(o.day), max(o.day), $1, $2
-		FROM work_order o JOIN request r ON r.id = o.request_id
-		WHERE o.state <> 'revoked' AND r.state IN ('accepted','scheduled','in_progress')
-		GROUP BY o.request_id
-		ON CONFLICT (request_id) DO UPDATE
-		   SET start = excluded.start, finish = excluded.finish, cause = excluded.cause, moved_at = excluded.moved_at
-		   WHERE (e.start, e.finish) IS DISTINCT FROM (excluded.start, excluded.finish)`, in.Cause, in.OfficeAt.UTC())
+		WITH moved AS (
+			INSERT INTO estimate AS e (request_id, first_start, first_finish, start, finish, cause, moved_at)
+			SELECT o.request_id, min(o.day), max(o.day), min(o.day), max(o.day), $1, $2
+			FROM work_order o JOIN request r ON r.id = o.request_id
+			WHERE o.state <> 'revoked' AND r.state IN ('accepted','scheduled','in_progress')
+			GROUP BY o.request_id
+			ON CONFLICT (request_id) DO UPDATE
+			   SET start = excluded.start, finish = excluded.finish, cause = excluded.cause, moved_at = excluded.moved_at
+			   WHERE (e.start, e.finish) IS DISTINCT FROM (excluded.start, excluded.finish)
+			RETURNING request_id, start, finish, cause, moved_at)
+		INSERT INTO estimate_move (request_id, version, start, finish, cause, moved_at)
+		SELECT m.request_id, 1 + coalesce((SELECT max(version) FROM estimate_move b WHERE b.request_id = m.request_id), 0),
+		       m.start, m.finish, m.cause, m.moved_at
+		FROM moved m`, in.Cause, in.OfficeAt.UTC())
 	if err != nil {
 		return 0, fmt.Errorf("capacity: writing estimates: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/handover"
@@ -48,6 +49,12 @@ var answers = []struct {
 
 	{masterdata.ErrForbidden, func() error {
 		return web.Forbidden("Peran Anda tidak berwenang atas data induk ini.")
+	}},
+	{masterdata.ErrNotCapacity, func() error {
+		return web.Forbidden("Kapasitas hari diatur oleh Kasubdit KI.")
+	}},
+	{capacity.ErrNoEntry, func() error {
+		return web.NotFound("Hari ini tidak memiliki catatan sendiri.")
 	}},
 	{institution.ErrAlready, already}, {identity.ErrAlready, already},
 	{identity.ErrOwnAccount, func() error {

@@ -72,7 +72,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 		return addresses[name], nil
 	}
 	for _, name := range []string{
-		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change",
+		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
 			ParseFS(files, "templates/layout.html", "templates/"+name+".html")) // embedded: parsed in every test
@@ -116,6 +116,7 @@ func (p *Pages) Mount(root chi.Router) {
 	inside := site.With(p.door.Require(p.toLogin))
 	p.mountOwn(site.With(p.door.RequireAny(p.toLogin)), inside)
 	p.mountData(inside)
+	p.mountCalendar(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
 	p.mountNeeds(inside)

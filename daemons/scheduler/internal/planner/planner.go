@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -180,6 +182,13 @@ func (p *Planner) release(ctx context.Context, tx *postgres.Tx, window, officeAt
 	if day != clock.DateOf(officeAt) {
 		return p.plan(ctx, tx, officeAt, "hari terlewat tanpa pelepasan")
 	}
+	calendar, err := capacity.Calendar(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if !calendar.IsWorkday(day) { // it became a holiday after it was planned
+		return p.plan(ctx, tx, officeAt, "hari libur baru")
+	}
 	released, err := capacity.ReleaseDay(ctx, tx, day, officeAt)
 	return map[string]any{"released": released}, err
 }
@@ -215,6 +224,20 @@ var causes = map[string]string{
 	"workorder.finished":       "perintah kerja selesai",
 }
 
+// mostCauses are named of all that were heard of at once.
+const mostCauses = 3
+
+// causeOf says why a doorbell may move an estimate.
+func causeOf(ctx context.Context, tx *postgres.Tx, e rabbit.Event) (string, error) {
+	if e.Type == rabbit.CalendarChanged || e.Type == rabbit.CapacityChanged {
+		detail, err := capacity.CauseOf(ctx, tx, e.Subject)
+		if err != nil || detail != "" {
+			return causes[e.Type] + ": " + detail, err
+		}
+	}
+	return causes[e.Type], nil
+}
+
 // Hear answers doorbells. It looks at the rows as they are now, so a bell may
 // ring twice or late.
 func (p *Planner) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event) error {
@@ -222,11 +245,15 @@ func (p *Planner) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Eve
 	if err := capacity.Lock(ctx, tx); err != nil { // before any row, always: no deadlock with the ticks
 		return err
 	}
-	cause := ""
+	var why []string
 	seen := make(map[string]bool)
 	for _, e := range events {
-		if cause == "" {
-			cause = causes[e.Type]
+		cause, err := causeOf(ctx, tx, e)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(why, cause) {
+			why = append(why, cause)
 		}
 		if e.Request == "" || seen[e.Request] {
 			continue
@@ -236,7 +263,10 @@ func (p *Planner) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Eve
 			return err
 		}
 	}
-	_, err := p.plan(ctx, tx, officeAt, cause)
+	if len(why) > mostCauses {
+		why = append(why[:mostCauses], "dan lain-lain")
+	}
+	_, err := p.plan(ctx, tx, officeAt, strings.Join(why, "; "))
 	return err
 }
 
