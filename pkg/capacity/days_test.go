@@ -114,6 +114,26 @@ func TestAChangedDayMovesThePlanAndSaysWhy(t *testing.T) {
 	}
 }
 
+// TestThePlanReachesAYearWithoutACalendar: an alarm says so until a holiday of that
+// year is recorded.
+func TestThePlanReachesAYearWithoutACalendar(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.day = clock.MustParseDate("2029-12-28") // a Friday, and no decree of 2030 is shipped
+	o.accepted(t, 3)
+	o.replan(t, o.day.At(9, 0))
+	years, err := capacity.UnknownYears(t.Context(), o.db)
+	require.NoError(t, err)
+	require.NotEmpty(t, years)
+	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := capacity.AddHoliday(ctx, tx, workday.Holiday{Date: clock.Date{Year: years[0], Month: time.December, Day: 31}, Kind: workday.National, Name: "Hari uji", Decree: "SKB"}, o.why("SKB baru"))
+		return err
+	})
+	years, err = capacity.UnknownYears(t.Context(), o.db)
+	require.NoError(t, err)
+	require.Empty(t, years)
+}
+
 // TestAReleasedDayStays: what stations may work on is not taken away by a holiday or
 // a smaller day; what is only planned for a day that became a holiday moves on.
 func TestAReleasedDayStays(t *testing.T) {

@@ -58,6 +58,18 @@ func Calendar(ctx context.Context, rd postgres.Reader) (*workday.Calendar, error
 	return workday.New(holidays), nil
 }
 
+// UnknownYears lists the years that cards are planned in and that have no holiday in
+// the table: only their weekends are off, and what is planned there is a guess.
+func UnknownYears(ctx context.Context, rd postgres.Reader) ([]int, error) {
+	var years []int
+	if err := rd.Select(ctx, &years, `
+		SELECT extract(year FROM day)::int FROM work_order WHERE state IN ('planned','released','closing')
+		EXCEPT SELECT extract(year FROM day)::int FROM holiday ORDER BY 1`); err != nil {
+		return nil, fmt.Errorf("capacity: looking for years without a calendar: %w", err)
+	}
+	return years, nil
+}
+
 const selectHolidays = `SELECT day AS date, kind, name, decree, confirmed, version FROM holiday `
 
 // Holidays lists the entries of a year in the order of their dates.

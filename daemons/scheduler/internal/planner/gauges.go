@@ -21,6 +21,7 @@ type gauges struct {
 	age     prometheus.Gauge
 	archive prometheus.Gauge
 	stray   prometheus.Gauge
+	years   prometheus.Gauge
 }
 
 func newGauges(reg prometheus.Registerer) *gauges {
@@ -35,8 +36,9 @@ func newGauges(reg prometheus.Registerer) *gauges {
 		age:     one("sifilma_database_age_transactions", "Transactions since the oldest row was frozen; PostgreSQL stops writing at 2e9."),
 		archive: one("sifilma_database_archive_lag_seconds", "How long the oldest WAL segment waits for the archive; 0 when none waits, -1 without an archive."),
 		stray:   one("sifilma_history_stray_rows", "Steps of the timeline outside its months (counted to 1000); anything but 0 is an alarm."),
+		years:   one("sifilma_calendar_unknown_years", "Years that cards are planned in and that no decree on holidays is known of; anything but 0 is an alarm."),
 	}
-	reg.MustRegister(g.size, g.tables, g.age, g.archive, g.stray)
+	reg.MustRegister(g.size, g.tables, g.age, g.archive, g.stray, g.years)
 	return g
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/sweeper"
 	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/idempotency"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -38,7 +39,9 @@ type Keeper struct {
 	log    zerolog.Logger
 	clock  clock.Machine
 	gauges *gauges
-	stray  int // steps outside the months, when it last looked
+	// What it found when it last looked: steps outside the months, and years without
+	// a calendar.
+	stray, unknown int
 }
 
 // NewKeeper makes a keeper; reg takes what it measures.
@@ -60,7 +63,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			}
 		}
 		if err == nil && now.Sub(measured) >= measureEvery {
-			if err = k.gauges.measure(ctx, k.db); err == nil {
+			if err = errors.Join(k.gauges.measure(ctx, k.db), k.horizon(ctx)); err == nil {
 				measured = now
 			}
 		}
@@ -106,6 +109,20 @@ func (k *Keeper) roll(ctx context.Context, now time.Time) error {
 		k.log.Error().Int("steps", stray).Msg("steps of the timeline are in no month's partition: look at the clocks and at who keeps house")
 	}
 	k.stray = stray
+	return nil
+}
+
+// horizon says when the plan reaches a year whose holidays nobody has recorded.
+func (k *Keeper) horizon(ctx context.Context) error {
+	years, err := capacity.UnknownYears(ctx, k.db)
+	if err != nil {
+		return err
+	}
+	k.gauges.years.Set(float64(len(years)))
+	if len(years) > 0 && k.unknown == 0 {
+		k.log.Error().Ints("years", years).Msg("cards are planned in years without a calendar: record the holidays of their decree")
+	}
+	k.unknown = len(years)
 	return nil
 }
 
