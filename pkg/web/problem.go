@@ -133,10 +133,13 @@ func PreconditionRequired() *Problem {
 
 // TooMany is 429.
 func TooMany(retryAfter time.Duration) *Problem {
-	p := NewProblem(http.StatusTooManyRequests, "Silakan coba lagi beberapa saat lagi.")
+	p := NewProblem(http.StatusTooManyRequests, "Coba lagi "+strconv.Itoa(max(1, seconds(retryAfter)))+" detik lagi.")
 	p.RetryAfter = retryAfter
 	return p
 }
+
+// seconds are whole ones, rounded up.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // Internal is 500; what went wrong is in the log under the trace id.
 func Internal() *Problem {
@@ -170,7 +173,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 		p.TraceID = trace.ID(trace.From(r.Context()))
 	}
 	if p.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(p.RetryAfter)))
 	}
 	if p.Status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 11.6.1

@@ -47,7 +47,46 @@ func decodeStrict(b []byte, dst any, f *faults) {
 		bad("Bagian \"request\" harus berupa objek JSON.")
 		return
 	}
+	if name, twice := repeated(b); twice {
+		bad("Isian \"" + printable(name, 60) + "\" tertulis dua kali. Hapus salah satunya.")
+		return
+	}
 	fit(tree, reflect.ValueOf(dst).Elem(), "", f)
+}
+
+// repeated names a key that stands twice in an object of b, which is JSON: of two
+// values one would count, and nobody said which.
+func repeated(b []byte) (name string, twice bool) {
+	type level struct {
+		keys  map[string]bool // of an object; nil in an array
+		value bool            // the next token is the value of a key
+	}
+	var open []level
+	for dec := json.NewDecoder(bytes.NewReader(b)); ; {
+		token, err := dec.Token()
+		if err != nil {
+			return "", false
+		}
+		if delim, ok := token.(json.Delim); ok && (delim == '}' || delim == ']') {
+			open = open[:len(open)-1]
+			continue
+		}
+		if n := len(open) - 1; n >= 0 && open[n].keys != nil {
+			if key, _ := token.(string); !open[n].value {
+				if open[n].keys[key] {
+					return key, true
+				}
+				open[n].keys[key] = true
+			}
+			open[n].value = !open[n].value
+		}
+		switch token {
+		case json.Delim('{'):
+			open = append(open, level{keys: map[string]bool{}})
+		case json.Delim('['):
+			open = append(open, level{})
+		}
+	}
 }
 
 var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
