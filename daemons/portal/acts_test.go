@@ -13,7 +13,9 @@ import (
 	"golang.org/x/net/html"
 
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
@@ -81,12 +83,30 @@ func (o *office) register(r request.Request) {
 		"letter", "1", "purchase_orders", "1", "pks", "1", "notes", "cocok\r\nsemua")
 }
 
+// agree holds the list of what waits for somebody to what each request says it
+// waits for.
+func (o *office) agree(when string) {
+	o.t.Helper()
+	for _, who := range append([]string{"lembaga"}, everybody...) {
+		var list report.Page
+		o.want(200, &list, who, http.MethodGet, "/api/v1/requests", nil)
+		d := o.page(200, who, "/permohonan?menunggu-saya=1&baris=100")
+		for _, one := range list.Requests {
+			var v report.Request
+			o.want(200, &v, who, http.MethodGet, "/api/v1/requests/"+one.Ticket, nil)
+			require.Equal(o.t, slices.Contains(v.WaitingFor, machine.Role(who)), strings.Contains(d.text, one.Ticket),
+				"%s in state %s as %s, when %s: waiting for %v", one.Ticket, one.State, who, when, v.WaitingFor)
+		}
+	}
+}
+
 func TestFormsShowWhoseTurnItIs(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	r := o.drop(2)
 	shows := func(when string, want map[string][]string) {
 		t.Helper()
+		o.agree(when)
 		for _, who := range append([]string{"operator-2"}, everybody...) {
 			d := o.page(200, who, "/permohonan/"+r.Ticket)
 			mine := want[who]
@@ -335,4 +355,48 @@ func TestStalePageSaysSoAndKeepsWhatWasTyped(t *testing.T) {
 	o.validate(r.ID)
 	d, _ = o.post(422, "kasubdit", path+"/kembalikan", "versi", now, "reason", strings.Repeat("a", 2001))
 	require.Equal(t, now, d.form("kembalikan").value("versi"))
+}
+
+func TestWhatWaitsForMe(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	require.Contains(t, o.page(200, "dirjen", "/permohonan?menunggu-saya=1").text, "Tidak ada permohonan yang menunggu Anda.")
+	require.Contains(t, o.page(200, "dirjen", "/").text, "Permohonan yang menunggu saya")
+	o.drop(1)
+	o.agree("submitted")
+	doubtful := o.accept(o.drop(3))
+	o.agree("accepted")
+	o.produce(doubtful, 1)
+	o.agree("a card failed")
+	o.doubt(doubtful.ID, perso.DecideSpoil)
+	o.agree("a card in doubt")
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE pks SET state = 'withdrawn', withdrawn_on = '2026-11-23'`)
+		return err
+	})
+	o.agree("its PKS withdrawn")
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE pks SET state = 'in_force', withdrawn_on = NULL`)
+		return err
+	})
+	v := o.accept(o.drop(2))
+	o.produce(v, 0)
+	o.agree("done")
+	reply := o.makeLetter(v.ID)
+	o.agree("a letter to sign")
+	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+reply.ID+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+	var h report.Handover
+	o.want(201, &h, "operator", http.MethodPost, "/api/v1/requests/"+v.Ticket+"/handovers", nil)
+	o.agree("a handover prepared")
+	o.draftBAST(h, v.ID)
+	o.agree("its BAST drafted")
+	path := "/api/v1/handovers/" + h.ID
+	o.want(200, nil, "operator", http.MethodPost, path+"/delivery", newForm(t, pdf,
+		"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "delivered_on", "2026-11-23"))
+	o.agree("delivered")
+	o.want(200, nil, "produsen", http.MethodPost, path+"/receipt", map[string]any{"received": 2})
+	o.agree("received")
+	o.want(200, nil, "kasubdit", http.MethodPost, path+"/closure", nil)
+	o.agree("closed")
+	require.Contains(t, o.page(200, "persuratan", "/permohonan?menunggu-saya=1").text, "1 permohonan yang cocok.")
 }

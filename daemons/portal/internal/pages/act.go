@@ -154,7 +154,7 @@ func (p *Pages) takeAgain(w http.ResponseWriter, r *http.Request, a act, ticket 
 	if err != nil {
 		return err
 	}
-	body.Notice, body.Trouble = "", &trouble{Heading: "Belum dilakukan"}
+	body.Notice, body.Trouble = "", &trouble{Heading: "Belum dilakukan: " + lowerFirst(a.heading)}
 	var fields []field
 	at := slices.IndexFunc(body.Acts, func(f actForm) bool { return f.act.path == a.path && f.Barred == "" })
 	if at >= 0 {
@@ -170,9 +170,12 @@ func (p *Pages) takeAgain(w http.ResponseWriter, r *http.Request, a act, ticket 
 		body.Trouble.Heading = "Permohonan ini sudah berubah"
 		body.Trouble.Faults = []fault{{Detail: fmt.Sprintf("Permohonan berubah sejak Anda membuka halaman ini; keadaannya sekarang “%s”. “%s” tidak dilakukan.",
 			body.Request.StateLabel, a.heading)}}
-		retract(fields, body.Request)
+		kept := "Yang Anda ketik masih ada."
+		if retract(fields, body.Request) {
+			kept = "Yang Anda ketik masih ada; centang perlu diulang."
+		}
 		if at >= 0 {
-			body.Trouble.Faults = append(body.Trouble.Faults, fault{body.Acts[at].anchor(), "Periksa keadaan sekarang, lalu kirim lagi bila masih perlu. Yang Anda ketik masih ada; centang perlu diulang."})
+			body.Trouble.Faults = append(body.Trouble.Faults, fault{body.Acts[at].anchor(), "Periksa keadaan sekarang, lalu kirim lagi bila masih perlu. " + kept})
 		}
 	} else {
 		body.Trouble.Faults = blame(fields, problem)
@@ -190,14 +193,17 @@ func (f actForm) anchor() string { return "tindakan-" + f.act.path }
 // Anchor is anchor for the template.
 func (f actForm) Anchor() string { return f.anchor() }
 
-// retract takes back what was said of something else than what the page shows now.
-func retract(fields []field, now *report.Request) {
+// retract takes back what was said of something else than what the page shows now,
+// and says whether there were ticks among it.
+func retract(fields []field, now *report.Request) (unticked bool) {
 	fresh := map[string]string{"submission": fmt.Sprint(now.Submission)}
 	for i := range fields {
 		if fields[i].Kind == "checkbox" || fields[i].Kind == "hidden" {
+			unticked = unticked || fields[i].Kind == "checkbox" && fields[i].Value != ""
 			fields[i].Value = fresh[fields[i].Name]
 		}
 	}
+	return unticked
 }
 
 // blame puts what is wrong at its field, and lists it.
