@@ -296,7 +296,9 @@ func TestFormsSayWhatIsWrongAtItsField(t *testing.T) {
 	wrong("dirjen", "tolak", "reason", "Alasan wajib diisi.", "confirmed", "1")
 	wrong("produsen", "batalkan", "confirmed", "Centang", "reason", "tidak jadi")
 	require.EqualValues(t, request.Registered, o.see(r.Ticket).State)
-	o.did("dirjen", r.Ticket, "tolak", "Permohonan ditolak.", "reason", "tidak sesuai ketentuan", "confirmed", "1")
+	nul, _ := o.act(422, "dirjen", r.Ticket, "tolak", "reason", "a\x00b", "confirmed", "1")
+	require.Contains(t, nul.form("tolak").text, "karakter yang tidak dapat dipakai")
+	o.did("dirjen", r.Ticket, "tolak", "Alasan: tidak sesuai \uFFFD ketentuan", "reason", "tidak sesuai \xff ketentuan", "confirmed", "1")
 	var live int
 	require.NoError(t, o.db.Get(t.Context(), &live, `SELECT count(*) FROM live_serial WHERE request_id = $1`, r.ID))
 	require.Zero(t, live, "its serials are free")

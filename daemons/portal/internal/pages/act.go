@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -39,10 +38,16 @@ type actForm struct {
 func (p *Pages) mountActs(inside chi.Router) {
 	for _, a := range acts {
 		inside.Post(home+"/{ticket}/"+a.path, p.handle(explained(p.take(a))))
-		inside.Get(home+"/{ticket}/"+a.path, func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, home+"/"+url.PathEscape(chi.URLParam(r, "ticket")), http.StatusSeeOther)
-		})
+		inside.Get(home+"/{ticket}/"+a.path, p.handle(p.toRequest))
 	}
+}
+
+func (p *Pages) toRequest(w http.ResponseWriter, r *http.Request) error {
+	v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r))
+	if err == nil {
+		http.Redirect(w, r, home+"/"+v.Ticket, http.StatusSeeOther) //nolint:gosec // the ticket is the row's, not the address's
+	}
+	return err
 }
 
 // actForms are those that whoever asks can use on a request now.

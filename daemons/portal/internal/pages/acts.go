@@ -210,9 +210,10 @@ func registers(v *report.Request, fact string) string {
 
 func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] } // the labels begin with A to Z
 
-// typedText is a text of a form, with the ends of lines as everybody else has them.
+// typedText is a text of a form, with the ends of lines as everybody else has them,
+// and nothing that is not text.
 func typedText(r *http.Request, name string) string {
-	return strings.TrimSpace(strings.ReplaceAll(r.PostForm.Get(name), "\r\n", "\n"))
+	return strings.TrimSpace(strings.ToValidUTF8(strings.ReplaceAll(r.PostForm.Get(name), "\r\n", "\n"), "\uFFFD"))
 }
 
 func typedLetter(r *http.Request) (decisions.Statement, error) {

@@ -41,6 +41,7 @@ type requestBody struct {
 	Notice     string   // what was done
 	Trouble    *trouble // why something was not
 	Acts       []actForm
+	Outside    bool // whose own part, what to mend, comes before what they can stop
 	Waiting    []waitGroup
 	Planned    *capacity.Estimate // while cards are still to be made
 	Reason     string
@@ -85,7 +86,7 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 	}
 	body := requestBody{
 		Request: v, Waiting: groupWaits(v.Waiting), Reason: v.Reason, Summary: requestSummary(v), Facts: factRows(v),
-		Notice: actNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v),
+		Notice: actNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
 	}
 	if v.State != request.Done && !request.Machine.Final(v.State) {
 		body.Planned = v.Estimate
