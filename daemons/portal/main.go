@@ -10,6 +10,7 @@ import (
 
 	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/pages"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
@@ -69,7 +70,8 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	door := signin.New(db, machine, cfg.secure())
 	desk := masterdata.New(db, office, door.Now, cfg.OneTime)
 	site := r.With(sameSite)
-	api.New(db, office, days.Hours, door, spool, desk).Mount(site)
-	pages.New(db, office, door, spool, desk, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
+	decide := decisions.New(db, office, days.Hours)
+	api.New(db, office, door, spool, desk, decide).Mount(site)
+	pages.New(db, office, door, spool, desk, decide, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
 	return nil
 }

@@ -109,6 +109,16 @@ func (t *Table) May(from State, verb Verb, role Role) error {
 	return nil
 }
 
+// MayEver says whether role may do verb in any state at all: nil or a *RoleError.
+func (t *Table) MayEver(verb Verb, role Role) error {
+	for _, s := range t.Steps {
+		if s.Verb == verb && slices.Contains(s.Roles, role) {
+			return nil
+		}
+	}
+	return &RoleError{Machine: t.Name, Verb: verb, Role: role}
+}
+
 // Offers returns the verbs that role can do in a state: the buttons of a page.
 func (t *Table) Offers(from State, role Role) []Verb {
 	var verbs []Verb

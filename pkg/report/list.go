@@ -61,6 +61,12 @@ func List(ctx context.Context, db *postgres.DB, a identity.Account, q Query) (*P
 	f.InstitutionID, f.Limit = Scope(a), limit+1 // one more tells whether there are more
 	p := &Page{}
 	err := db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
+		if q.Mine {
+			var err error
+			if f.Only, err = WaitingFor(ctx, rd, a); err != nil {
+				return err
+			}
+		}
 		list, err := request.List(ctx, rd, f)
 		if err != nil {
 			return err

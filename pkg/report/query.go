@@ -34,6 +34,8 @@ type Query struct {
 	request.Filter
 	// Totals wants the numbers of the whole list beside its page.
 	Totals bool
+	// Mine wants only what waits for whoever asks.
+	Mine bool
 }
 
 // Unknown are the parameters that a list does not have. They are refused: whoever

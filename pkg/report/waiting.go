@@ -25,6 +25,24 @@ var factTasks = map[string]string{
 	request.FactDisposed: "mencatat disposisi",
 }
 
+// onwardTasks are the steps of request.Onward in words.
+var onwardTasks = map[machine.Verb]string{
+	request.Resubmit: "memperbaiki dan mengajukan kembali", request.Approve: "memutuskan permohonan", request.Accept: "menerima permohonan",
+	request.Schedule: "menyusun jadwal", request.Start: "memulai pada hari yang dijadwalkan", request.Release: "melanjutkan permohonan yang ditahan",
+}
+
+// handoverSteps are what a handover waits for in its states.
+var handoverSteps = map[machine.State]struct {
+	verb machine.Verb
+	task string
+}{
+	handover.Prepared: {handover.VerbDraft, "menyusun BAST"}, handover.BASTDrafted: {handover.VerbDeliver, "menyerahkan kartu,"},
+	handover.Delivered: {handover.VerbReceive, "mencatat penerimaan,"}, handover.Received: {handover.VerbClose, "menutup"},
+}
+
+// replacer registers the blanks that replace failed cards.
+const replacer = request.Operator
+
 type waitList []Wait
 
 func (l *waitList) add(task string, roles ...machine.Role) {
@@ -55,25 +73,14 @@ func waits(v *Request, applicant machine.Role, documents []letter.Document, hand
 	for _, fact := range missing {
 		l.add(factTasks[fact], request.FactRoles(fact)...)
 	}
-	switch v.State {
-	case request.Returned:
-		l.step(request.Machine, v.State, request.Resubmit, "memperbaiki dan mengajukan kembali")
-	case request.Registered:
-		l.step(request.Machine, v.State, request.Approve, "memutuskan permohonan")
-	case request.Approved:
-		if len(missing) == 0 {
-			l.step(request.Machine, v.State, request.Accept, "menerima permohonan")
-		}
-	case request.Accepted:
-		l.step(request.Machine, v.State, request.Schedule, "menyusun jadwal")
-	case request.Scheduled:
-		task := "memulai pada hari yang dijadwalkan"
-		if v.Estimate != nil {
+	if step, ok := request.Onward(v.State); ok && len(missing) == 0 {
+		task := onwardTasks[step.Verb]
+		if v.Estimate != nil && step.Verb == request.Start {
 			task = "memulai pada " + terbilang.FormatDate(v.Estimate.Start)
 		}
-		l.step(request.Machine, v.State, request.Start, task)
-	case request.Held:
-		l.step(request.Machine, v.State, request.Release, "melanjutkan permohonan yang ditahan")
+		l.add(task, step.Roles...)
+	}
+	switch v.State {
 	case request.InProgress:
 		l.cards(v)
 	case request.Done:
@@ -90,7 +97,7 @@ func (l *waitList) cards(v *Request) {
 		l.step(perso.Machine, perso.InDoubt, perso.SpoilVerb, fmt.Sprintf("memutuskan %s kartu yang meragukan", terbilang.FormatInt(int64(n))))
 	}
 	if n := v.Cards.AwaitingReplacement; n > 0 {
-		l.add(fmt.Sprintf("mendaftarkan pengganti %s kartu", terbilang.FormatInt(int64(n))), request.Operator)
+		l.add(fmt.Sprintf("mendaftarkan pengganti %s kartu", terbilang.FormatInt(int64(n))), replacer)
 	}
 	if v.Cards.Total > 0 && v.Cards.Open+v.Cards.InDoubt+v.Cards.AwaitingReplacement == 0 {
 		l.step(request.Machine, v.State, request.Finish, "menyelesaikan permohonan")
@@ -113,16 +120,8 @@ func (l *waitList) papers(v *Request, documents []letter.Document, handovers []h
 	ready := v.Cards.Clear
 	for _, h := range handovers {
 		ready -= h.Quantity
-		which := fmt.Sprintf("serah terima ke-%d", h.Ordinal)
-		switch h.State {
-		case handover.Prepared:
-			l.step(handover.Machine, h.State, handover.VerbDraft, "menyusun BAST "+which)
-		case handover.BASTDrafted:
-			l.step(handover.Machine, h.State, handover.VerbDeliver, "menyerahkan kartu, "+which)
-		case handover.Delivered:
-			l.step(handover.Machine, h.State, handover.VerbReceive, "mencatat penerimaan, "+which)
-		case handover.Received:
-			l.step(handover.Machine, h.State, handover.VerbClose, "menutup "+which)
+		if step, ok := handoverSteps[h.State]; ok {
+			l.step(handover.Machine, h.State, step.verb, fmt.Sprintf("%s serah terima ke-%d", step.task, h.Ordinal))
 		}
 	}
 	if ready > 0 {

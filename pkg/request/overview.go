@@ -27,18 +27,38 @@ func FactOffers(state machine.State, role machine.Role) []string {
 	return offers
 }
 
+// WantedFacts are those that a request needs to go on from a state.
+func WantedFacts(state machine.State) []string {
+	switch state {
+	case Submitted, Resubmitted, Validated:
+		return slices.Clone(registering)
+	case Approved:
+		return []string{FactDisposed}
+	}
+	return nil
+}
+
+// onward is the verb that moves a request on from a state.
+var onward = map[machine.State]machine.Verb{
+	Returned: Resubmit, Registered: Approve, Approved: Accept, Accepted: Schedule, Scheduled: Start, Held: Release,
+}
+
+// Onward returns the step that a request waits for in a state, once no fact is
+// missing there; false where it waits for no single step.
+func Onward(state machine.State) (machine.Step, bool) {
+	verb, ok := onward[state]
+	if !ok {
+		return machine.Step{}, false
+	}
+	step, err := Machine.Find(state, verb)
+	return step, err == nil
+}
+
 // MissingFacts returns the facts that a request waits for in its state, given
 // those that it has.
 func MissingFacts(state machine.State, have []Fact) []string {
-	var wanted []string
-	switch state {
-	case Submitted, Resubmitted, Validated:
-		wanted = registering
-	case Approved:
-		wanted = []string{FactDisposed}
-	}
 	var missing []string
-	for _, name := range wanted {
+	for _, name := range WantedFacts(state) {
 		if !slices.ContainsFunc(have, func(f Fact) bool { return f.Fact == name }) {
 			missing = append(missing, name)
 		}

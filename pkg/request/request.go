@@ -282,24 +282,26 @@ type Filter struct {
 	InstitutionID string
 	States        []machine.State
 	Kinds         []string
-	Search        string // in ticket, reference and title
-	After         string // the id of a request: only those that come behind it in the list
-	Limit, Offset int    // Limit 0 means 50
+	Search        string   // in ticket, reference and title
+	After         string   // the id of a request: only those that come behind it in the list
+	Only          []string // ids: none but these; nil does not narrow, empty finds nothing
+	Limit, Offset int      // Limit 0 means 50
 }
 
-// whereFilter narrows by the arguments that args gives, in $1 to $4.
+// whereFilter narrows by the arguments that args gives, in $1 to $5.
 const whereFilter = `
 	WHERE ($1 = '' OR r.institution_id::text = $1)
 	  AND (cardinality($2::text[]) = 0 OR r.state = ANY ($2))
 	  AND (cardinality($3::text[]) = 0 OR r.kind = ANY ($3))
-	  AND ($4 = '' OR strpos(lower(r.ticket || ' ' || r.reference || ' ' || r.title), lower($4)) > 0)`
+	  AND ($4 = '' OR strpos(lower(r.ticket || ' ' || r.reference || ' ' || r.title), lower($4)) > 0)
+	  AND ($5::uuid[] IS NULL OR r.id = ANY ($5::uuid[]))`
 
 func (f Filter) args() []any {
 	states := make([]string, len(f.States))
 	for i, s := range f.States {
 		states[i] = string(s)
 	}
-	return []any{f.InstitutionID, pq.Array(states), pq.Array(append([]string{}, f.Kinds...)), f.Search}
+	return []any{f.InstitutionID, pq.Array(states), pq.Array(append([]string{}, f.Kinds...)), f.Search, pq.Array(f.Only)}
 }
 
 // List returns requests, newest first.
@@ -310,7 +312,7 @@ func List(ctx context.Context, rd postgres.Reader, f Filter) ([]Request, error) 
 	}
 	var list []Request
 	err := rd.Select(ctx, &list, selectRequest+whereFilter+`
-		  AND ($5 = '' OR r.id < nullif($5, '')::uuid) ORDER BY r.id DESC LIMIT $6 OFFSET $7`,
+		  AND ($6 = '' OR r.id < nullif($6, '')::uuid) ORDER BY r.id DESC LIMIT $7 OFFSET $8`,
 		append(f.args(), f.After, limit, f.Offset)...)
 	if err != nil {
 		return nil, fmt.Errorf("request: list: %w", err)

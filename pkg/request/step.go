@@ -34,6 +34,10 @@ type Change struct {
 	OfficeAt time.Time
 }
 
+// WantsReason says whether a verb is taken with a reason only: somebody will ask
+// why.
+func WantsReason(verb machine.Verb) bool { return verb == Return || verb == Reject || verb == Hold }
+
 // Take moves a request by one verb: a compare-and-set on state and version, a
 // row in the timeline and the step's message, all in the caller's transaction. A
 // request that is rejected or cancelled gives back the needs that it bundled.
@@ -53,11 +57,8 @@ func Take(ctx context.Context, tx *postgres.Tx, r Request, verb machine.Verb, c 
 	if err != nil {
 		return Request{}, err
 	}
-	switch verb {
-	case Return, Reject, Hold:
-		if c.Reason == "" {
-			return Request{}, ErrReasonMissing
-		}
+	if WantsReason(verb) && c.Reason == "" {
+		return Request{}, ErrReasonMissing
 	}
 	next := r
 	next.State, next.Version, next.HeldFrom = step.To, r.Version+1, nil

@@ -13,10 +13,10 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
-	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -25,7 +25,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
-	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
 // transfer is how long a file may take on its way in or out.
@@ -37,16 +36,16 @@ type API struct {
 	office clock.Office
 	door   *signin.Door
 	spool  *upload.Spool
-	hours  workday.OfficeHours
 	marker *validation.Marker
 	desk   *masterdata.Desk
+	decide *decisions.Desk
 }
 
-// New returns the API of an office that is open at these hours.
-func New(db *postgres.DB, office clock.Office, hours workday.OfficeHours, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk) *API {
+// New returns the API.
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk) *API {
 	return &API{
-		db: db, office: office, hours: hours, door: door, spool: spool,
-		marker: validation.NewMarker(1), desk: desk,
+		db: db, office: office, door: door, spool: spool,
+		marker: validation.NewMarker(1), desk: desk, decide: decide,
 	}
 }
 
@@ -151,19 +150,6 @@ func rowID(r *http.Request) (string, error) {
 		return "", report.ErrNotFound
 	}
 	return id.String(), nil
-}
-
-// note puts a verb into the audit, in its transaction.
-func note(ctx context.Context, tx *postgres.Tx, c request.Change, action, subject, requestID string, detail map[string]any) error {
-	if c.Reason != "" {
-		if detail == nil {
-			detail = map[string]any{}
-		}
-		detail["reason"] = c.Reason
-	}
-	return audit.Record(ctx, tx, audit.Entry{
-		Actor: c.Actor.Name, Action: action, Subject: subject, Request: requestID, Detail: detail,
-	})
 }
 
 // showRequest answers with a request as it stands now.

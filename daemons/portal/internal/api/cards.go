@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -51,7 +52,7 @@ func (a *API) replaceCard(w http.ResponseWriter, r *http.Request) error {
 		Reason string `json:"reason"`
 	}
 	return a.onCardWith(w, r, &in, func(ctx context.Context, tx *postgres.Tx, cardID string) error {
-		c := a.change(r, cut(in.Reason))
+		c := a.change(r, decisions.Cut(in.Reason))
 		if err := perso.Machine.May("", perso.EnlistVerb, c.Actor.Role); err != nil {
 			return err
 		}
@@ -69,7 +70,7 @@ func (a *API) proposeResolution(w http.ResponseWriter, r *http.Request) error {
 		Reason   string         `json:"reason"`
 	}
 	return a.onCardWith(w, r, &in, func(ctx context.Context, tx *postgres.Tx, cardID string) error {
-		_, err := perso.ProposeResolution(ctx, tx, cardID, in.Decision, a.change(r, cut(in.Reason)))
+		_, err := perso.ProposeResolution(ctx, tx, cardID, in.Decision, a.change(r, decisions.Cut(in.Reason)))
 		return err
 	})
 }
@@ -86,7 +87,7 @@ func (a *API) confirmResolution(w http.ResponseWriter, r *http.Request) error {
 		Reason string `json:"reason"`
 	}
 	return a.onCardWith(w, r, &in, func(ctx context.Context, tx *postgres.Tx, cardID string) error {
-		_, err := perso.ConfirmResolution(ctx, tx, cardID, a.change(r, cut(in.Reason)))
+		_, err := perso.ConfirmResolution(ctx, tx, cardID, a.change(r, decisions.Cut(in.Reason)))
 		return err
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -83,7 +84,7 @@ func (a *API) sign(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	role := signin.Account(r).Role
-	if err := mayEver(letter.Machine, letter.VerbIssue, role); err != nil {
+	if err := letter.Machine.MayEver(letter.VerbIssue, role); err != nil {
 		return err
 	}
 	if d.Kind == letter.BAST {
@@ -110,7 +111,7 @@ func (a *API) sign(w http.ResponseWriter, r *http.Request) error {
 		if _, err := letter.Issue(ctx, tx, d, scan.ID.String(), signed, c); err != nil {
 			return err
 		}
-		return note(ctx, tx, c, "document.issue", d.ID, d.RequestID,
+		return decisions.Note(ctx, tx, c, "document.issue", d.ID, d.RequestID,
 			map[string]any{"kind": d.Kind, "scan": scan.ID, "sha256": scan.Hash(), "signed_on": signed})
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
@@ -172,6 +173,14 @@ func explain(err error) error {
 	if errors.As(err, &problem) {
 		return err
 	}
+	var refusal *decisions.Refusal
+	if errors.As(err, &refusal) {
+		return refused(refusal)
+	}
+	var late *decisions.TooLateError
+	if errors.As(err, &late) {
+		return tooLate(late)
+	}
 	var faults form.Faults
 	if errors.As(err, &faults) {
 		return faulty(faults)
@@ -206,8 +215,12 @@ func already() error {
 }
 
 func faulty(faults form.Faults) error {
-	p := web.Unprocessable("Ada isian yang perlu diperbaiki.")
-	for _, f := range faults {
+	return refused(&decisions.Refusal{Detail: "Ada isian yang perlu diperbaiki.", Faults: faults})
+}
+
+func refused(r *decisions.Refusal) error {
+	p := web.Unprocessable(r.Detail)
+	for _, f := range r.Faults {
 		p.Errors = append(p.Errors, web.FieldError{Pointer: f.Pointer, Code: f.Code, Detail: f.Detail})
 	}
 	return p
@@ -262,7 +275,7 @@ func wrongRole(e *machine.RoleError) error {
 }
 
 // tooLate is the answer to a fact that the state of the request has overtaken.
-func tooLate(r request.Request, fact string) error {
+func tooLate(e *decisions.TooLateError) error {
 	return web.Conflict(fmt.Sprintf("Permohonan ini dalam keadaan “%s”; “%s” tidak dapat dicatat sekarang.",
-		request.Machine.Label(r.State), request.FactLabels[fact])).WithCode("illegal-step")
+		request.Machine.Label(e.State), request.FactLabels[e.Fact])).WithCode("illegal-step")
 }

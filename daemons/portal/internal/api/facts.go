@@ -1,24 +1,20 @@
 package api
 
 import (
-	"context"
-	"errors"
 	"net/http"
-	"slices"
 
-	"dukcapil.go.id/sifilma/pkg/capacity"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/clock"
-	"dukcapil.go.id/sifilma/pkg/machine"
-	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
 	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
-// statement is a fact that people state, and how its detail is read.
+// statement is a fact that people state, and how a body says it.
 type statement struct {
 	fact string
-	read func(r *http.Request, of request.Request, today clock.Date) (detail map[string]any, err error)
+	read func(r *http.Request) (decisions.Statement, error)
 }
 
 // statements are the sub-resources by which facts are stated, in any order.
@@ -27,66 +23,24 @@ var statements = map[string]statement{
 	"comparison": {request.FactCompared, readComparison}, "disposition": {request.FactDisposed, readDisposition},
 }
 
-func readLetter(r *http.Request, of request.Request, today clock.Date) (map[string]any, error) {
+func readLetter(r *http.Request) (decisions.Statement, error) {
 	var in struct {
 		ReceivedOn clock.Date         `json:"received_on"`
 		Time       *workday.TimeOfDay `json:"received_time"`
 	}
-	if err := web.DecodeJSON(r, &in); err != nil {
-		return nil, err
-	}
-	switch {
-	case in.ReceivedOn.IsZero():
-		return nil, missing("/received_on", "Tanggal penerimaan surat wajib diisi.")
-	case in.ReceivedOn.After(today):
-		return nil, invalid("/received_on", "in_future", "Tanggal penerimaan surat tidak boleh setelah hari ini.")
-	case in.ReceivedOn.Before(of.Letter.Date):
-		return nil, invalid("/received_on", "before_letter", "Surat tidak dapat diterima sebelum tanggal surat itu sendiri.")
-	}
-	detail := map[string]any{"received_on": in.ReceivedOn}
-	if in.Time != nil {
-		detail["received_time"] = *in.Time
-	}
-	return detail, nil
+	err := web.DecodeJSON(r, &in)
+	return decisions.Letter{On: in.ReceivedOn, At: in.Time}, err
 }
 
-// countsFrom adds the hari kerja from which a letter counts: one that came in
-// after office hours or on an off day counts from the next (users.md B.1). Without
-// a time of its own, one that is recorded on its day came now, and one that is
-// recorded later came within office hours.
-func (a *API) countsFrom(ctx context.Context, rd postgres.Reader, detail map[string]any) error {
-	on, _ := detail["received_on"].(clock.Date) // readLetter has put it there
-	at := on.At(12, 0)
-	if t, ok := detail["received_time"].(workday.TimeOfDay); ok {
-		at = on.At(int(t)/60, int(t)%60)
-	} else if now := a.office.Now(); clock.DateOf(now) == on {
-		at = now
-	}
-	calendar, err := capacity.Calendar(ctx, rd)
-	if err != nil {
-		return err
-	}
-	detail["counts_from"] = calendar.ReceivedOn(at, a.hours)
-	return nil
-}
-
-func readBlanks(r *http.Request, _ request.Request, _ clock.Date) (map[string]any, error) {
+func readBlanks(r *http.Request) (decisions.Statement, error) {
 	var in struct {
 		Count *int `json:"count"`
 	}
-	if err := web.DecodeJSON(r, &in); err != nil {
-		return nil, err
-	}
-	if in.Count == nil {
-		return nil, missing("/count", "Jumlah blangko wajib diisi.")
-	}
-	return map[string]any{"count": *in.Count}, nil
+	err := web.DecodeJSON(r, &in)
+	return decisions.Blanks{Count: in.Count}, err
 }
 
-// readComparison wants every paper of the request to have been found equal:
-// whoever finds a difference returns the request instead. It names the submission
-// whose papers were compared, for a correction may have come in meanwhile.
-func readComparison(r *http.Request, of request.Request, _ clock.Date) (map[string]any, error) {
+func readComparison(r *http.Request) (decisions.Statement, error) {
 	var in struct {
 		Submission *int   `json:"submission"`
 		Letter     *bool  `json:"letter"`
@@ -94,62 +48,19 @@ func readComparison(r *http.Request, of request.Request, _ clock.Date) (map[stri
 		PKS        *bool  `json:"pks"`
 		Notes      string `json:"notes"`
 	}
-	if err := web.DecodeJSON(r, &in); err != nil {
-		return nil, err
-	}
-	var errs []web.FieldError
-	switch {
-	case in.Submission == nil:
-		errs = append(errs, web.FieldError{Pointer: "/submission", Code: "missing", Detail: "Sebutkan pengajuan ke berapa yang dibandingkan."})
-	case *in.Submission != of.Submission:
-		return nil, postgres.ErrStale
-	}
-	for _, paper := range []struct {
-		pointer, label string
-		equal          *bool
-		needed         bool
-	}{
-		{"/letter", "Surat permohonan", in.Letter, true},
-		{"/purchase_orders", "Purchase order (PO)", in.Orders, of.Kind == request.KindReader},
-		{"/pks", "Perjanjian kerja sama (PKS)", in.PKS, of.Kind == request.KindReader},
-	} {
-		switch {
-		case paper.equal == nil && paper.needed:
-			errs = append(errs, web.FieldError{Pointer: paper.pointer, Code: "missing", Detail: paper.label + " belum dibandingkan."})
-		case paper.equal != nil && !*paper.equal:
-			errs = append(errs, web.FieldError{Pointer: paper.pointer, Code: "differs", Detail: paper.label + " tidak sesuai dengan isian."})
-		}
-	}
-	if len(errs) > 0 {
-		return nil, web.Unprocessable("Pencatatan hanya untuk berkas yang sesuai. Bila ada yang berbeda, kembalikan permohonan dengan alasan.", errs...)
-	}
-	detail := map[string]any{}
-	if in.Notes != "" {
-		detail["notes"] = cut(in.Notes)
-	}
-	return detail, nil
+	err := web.DecodeJSON(r, &in)
+	return decisions.Comparison{
+		Submission: in.Submission, Notes: in.Notes,
+		Equal: map[string]*bool{"letter": in.Letter, "purchase_orders": in.Orders, "pks": in.PKS},
+	}, err
 }
 
-func readDisposition(r *http.Request, _ request.Request, _ clock.Date) (map[string]any, error) {
+func readDisposition(r *http.Request) (decisions.Statement, error) {
 	var in struct {
 		Note string `json:"note"`
 	}
-	if err := decode(r, &in); err != nil {
-		return nil, err
-	}
-	detail := map[string]any{}
-	if in.Note != "" {
-		detail["note"] = cut(in.Note)
-	}
-	return detail, nil
-}
-
-// cut bounds a note.
-func cut(s string) string {
-	if runes := []rune(s); len(runes) > maxReason {
-		return string(runes[:maxReason])
-	}
-	return s
+	err := decode(r, &in)
+	return decisions.Disposition{Note: in.Note}, err
 }
 
 // state answers a fact: the last of those that are needed registers the request
@@ -161,46 +72,23 @@ func (a *API) state(s statement) func(w http.ResponseWriter, r *http.Request) er
 		if err != nil {
 			return err
 		}
-		c := a.change(r, "")
-		if !slices.Contains(request.FactRoles(s.fact), c.Actor.Role) {
-			return &machine.RoleError{Machine: request.Machine.Name, Verb: machine.Verb(s.fact), Role: c.Actor.Role}
+		who := signin.Account(r)
+		if err := decisions.MayState(s.fact, who.Role); err != nil {
+			return err
 		}
+		seen := decisions.Seen{Submission: of.Submission} // a correction may come while the body is on its way
 		if r.Header.Get("If-Match") != "" {
 			version, err := web.MatchVersion(r)
 			if err != nil {
 				return err
 			}
-			if version != of.Version {
-				return postgres.ErrStale
-			}
+			seen.Version = &version
 		}
-		detail, err := s.read(r, of, clock.DateOf(c.OfficeAt))
+		said, err := s.read(r)
 		if err != nil {
 			return err
 		}
-		err = a.db.InTx(r.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-			locked, err := request.Lock(ctx, tx, of.ID)
-			if err != nil {
-				return err
-			}
-			if locked.Submission != of.Submission { // corrected while the body was on its way
-				return postgres.ErrStale
-			}
-			if s.fact == request.FactLetterReceived {
-				if err := a.countsFrom(ctx, tx, detail); err != nil {
-					return err
-				}
-			}
-			now, err := request.State(ctx, tx, of.ID, s.fact, detail, c)
-			if errors.Is(err, request.ErrTooLate) {
-				return tooLate(of, s.fact)
-			}
-			if err != nil {
-				return err
-			}
-			return note(ctx, tx, c, "request.fact."+s.fact, of.ID, of.ID, map[string]any{"fact": detail, "state": now.State})
-		})
-		if err != nil {
+		if _, err := a.decide.State(r.Context(), who, of.Ticket, seen, said); err != nil {
 			return err
 		}
 		return a.showRequest(w, r, of.ID)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -41,7 +42,7 @@ func (a *API) openHandover(w http.ResponseWriter, r *http.Request) error {
 		if opened, err = handover.Open(ctx, tx, of.ID, quantity, c); err != nil {
 			return err
 		}
-		return note(ctx, tx, c, "handover.prepare", opened.ID, of.ID, map[string]any{"quantity": opened.Quantity})
+		return decisions.Note(ctx, tx, c, "handover.prepare", opened.ID, of.ID, map[string]any{"quantity": opened.Quantity})
 	})
 	if errors.Is(err, handover.ErrTooMany) {
 		return invalid("/quantity", "too_many", "Kartu yang siap diserahkan tidak sebanyak itu.")
@@ -84,7 +85,7 @@ func (a *API) onHandover(r *http.Request, verb machine.Verb) (handover.Handover,
 	if _, err := within(r.Context(), a.db, r, h.RequestID); err != nil {
 		return h, err
 	}
-	if err := mayEver(handover.Machine, verb, signin.Account(r).Role); err != nil {
+	if err := handover.Machine.MayEver(verb, signin.Account(r).Role); err != nil {
 		return h, err
 	}
 	return h, handover.Machine.May(h.State, verb, signin.Account(r).Role)
@@ -99,7 +100,7 @@ func (a *API) moved(w http.ResponseWriter, r *http.Request, h handover.Handover,
 		if err != nil {
 			return err
 		}
-		return note(ctx, tx, c, "handover."+string(verb), h.ID, h.RequestID, detail)
+		return decisions.Note(ctx, tx, c, "handover."+string(verb), h.ID, h.RequestID, detail)
 	})
 	if err != nil {
 		return err

@@ -1,20 +1,13 @@
 package api
 
 import (
-	"context"
 	"net/http"
-	"slices"
-	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
-	"dukcapil.go.id/sifilma/pkg/cardlist"
-	"dukcapil.go.id/sifilma/pkg/clock"
-	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
-	"dukcapil.go.id/sifilma/pkg/perso"
-	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -25,32 +18,6 @@ var requestVerbs = map[string]machine.Verb{
 	"approval": request.Approve, "rejection": request.Reject, "acceptance": request.Accept, "return": request.Return,
 	"hold": request.Hold, "release": request.Release, "cancellation": request.Cancel,
 }
-
-// first is what a verb wants to be true, and to stay true until its transaction
-// ends.
-var first = map[machine.Verb]func(ctx context.Context, tx *postgres.Tx, r request.Request, c request.Change) error{
-	request.Accept: func(ctx context.Context, tx *postgres.Tx, r request.Request, c request.Change) error {
-		if r.State != request.Approved || r.Kind == request.KindRekamCetak { // which has no readers and no PKS (features.md N11)
-			return nil
-		}
-		return institution.HoldPKS(ctx, tx, r.PKSNumber, clock.DateOf(c.OfficeAt))
-	},
-}
-
-// follow is what else a verb does, in the same transaction.
-var follow = map[machine.Verb]func(ctx context.Context, tx *postgres.Tx, r request.Request, c request.Change) error{
-	request.Accept: func(ctx context.Context, tx *postgres.Tx, r request.Request, c request.Change) error {
-		_, err := perso.Enlist(ctx, tx, r.ID, c.Actor, c.OfficeAt)
-		return err
-	},
-	request.Return: freeSerials, request.Reject: freeSerials, request.Cancel: freeSerials,
-}
-
-func freeSerials(ctx context.Context, tx *postgres.Tx, r request.Request, _ request.Change) error {
-	return cardlist.Free(ctx, tx, r.ID)
-}
-
-const maxReason = 2000 // characters
 
 func (a *API) listRequests(w http.ResponseWriter, r *http.Request) error {
 	q, bad := report.ParseQuery(r.URL.Query())
@@ -84,16 +51,6 @@ func (a *API) getRequest(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// mayEver says whether a role has a verb in any state at all.
-func mayEver(t *machine.Table, verb machine.Verb, role machine.Role) error {
-	for _, s := range t.Steps {
-		if s.Verb == verb && slices.Contains(s.Roles, role) {
-			return nil
-		}
-	}
-	return &machine.RoleError{Machine: t.Name, Verb: verb, Role: role}
-}
-
 // take answers a verb of the request: If-Match, one transaction, and the request
 // as it then stands.
 func (a *API) take(verb machine.Verb) func(w http.ResponseWriter, r *http.Request) error {
@@ -102,7 +59,8 @@ func (a *API) take(verb machine.Verb) func(w http.ResponseWriter, r *http.Reques
 		if err != nil {
 			return err
 		}
-		if err := mayEver(request.Machine, verb, signin.Account(r).Role); err != nil {
+		who := signin.Account(r)
+		if err := request.Machine.MayEver(verb, who.Role); err != nil {
 			return err
 		}
 		version, err := web.MatchVersion(r)
@@ -113,33 +71,7 @@ func (a *API) take(verb machine.Verb) func(w http.ResponseWriter, r *http.Reques
 		if err != nil {
 			return err
 		}
-		c := a.change(r, reason)
-		err = a.db.InTx(r.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-			now, err := scoped(ctx, tx, r)
-			if err != nil {
-				return err
-			}
-			if now.Version != version {
-				return postgres.ErrStale
-			}
-			if before := first[verb]; before != nil {
-				if err := before(ctx, tx, now, c); err != nil {
-					return err
-				}
-			}
-			next, err := request.Take(ctx, tx, now, verb, c)
-			if err != nil {
-				return err
-			}
-			if more := follow[verb]; more != nil {
-				if err := more(ctx, tx, next, c); err != nil {
-					return err
-				}
-			}
-			return note(ctx, tx, c, "request."+string(verb), next.ID, next.ID,
-				map[string]any{"from": now.State, "to": next.State, "version": next.Version})
-		})
-		if err != nil {
+		if _, err := a.decide.Take(r.Context(), who, seen.Ticket, verb, version, reason); err != nil {
 			return err
 		}
 		return a.showRequest(w, r, seen.ID)
@@ -153,8 +85,5 @@ func readReason(r *http.Request) (string, error) {
 	if err := decode(r, &in); err != nil {
 		return "", err
 	}
-	if utf8.RuneCountInString(in.Reason) > maxReason {
-		return "", invalid("/reason", "too_long", "Alasan paling panjang 2.000 karakter.")
-	}
-	return in.Reason, nil
+	return in.Reason, decisions.CheckReason(in.Reason)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
@@ -116,7 +117,7 @@ func (a *API) closeShelved(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &in); err != nil {
 		return err
 	}
-	if err := shelf.Close(r.Context(), a.db, signin.Account(r), id, cut(strings.TrimSpace(in.Reason))); err != nil {
+	if err := shelf.Close(r.Context(), a.db, signin.Account(r), id, decisions.Cut(strings.TrimSpace(in.Reason))); err != nil {
 		return err
 	}
 	return a.showShelved(w, r, id)

@@ -25,12 +25,23 @@ type option struct {
 // its field.
 type field struct {
 	Name, Label, Hint string
-	Kind              string // text, textarea, password, date, email, tel, select, checkboxes, file
-	Value             string // of a file: the kinds that are taken
+	Kind              string // text, textarea, password, date, time, email, tel, select, checkbox, checkboxes, file, hidden
+	Value             string // of a file: the kinds that are taken; of a checkbox: ticked, if not empty
+	Form              string // its form, where a page has several
+	Mode              string // inputmode
+	Longest           int    // characters; 0 for no bound
 	Options           []option
 	Complete          string // autocomplete
 	Optional          bool
 	Error             string
+}
+
+// ID is its own in the page.
+func (f field) ID() string {
+	if f.Form == "" {
+		return f.Name
+	}
+	return f.Form + "-" + f.Name
 }
 
 // crumb is a step of the way here.
@@ -104,7 +115,7 @@ func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body
 		at := fault{Detail: e.Detail}
 		for i := range body.Fields {
 			if body.Fields[i].Name == name {
-				body.Fields[i].Error, at.Anchor = e.Detail, name
+				body.Fields[i].Error, at.Anchor = e.Detail, body.Fields[i].ID()
 			}
 		}
 		body.Faults = append(body.Faults, at)

@@ -16,7 +16,10 @@ import (
 
 var sizes = []int{25, 50, 100}
 
-const maxSearch = 200 // bytes
+const (
+	maxSearch = 200 // bytes
+	mineOnly  = "menunggu-saya"
+)
 
 type stateOption struct {
 	Code   machine.State
@@ -27,6 +30,7 @@ type stateOption struct {
 
 type listBody struct {
 	Search         string
+	Mine           bool // only what waits for the asker
 	States         []stateOption
 	Sizes          []int
 	Limit          int
@@ -58,12 +62,13 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 		number = 1
 	}
 	f.Offset = (number - 1) * f.Limit
-	page, err := report.List(r.Context(), p.db, who, report.Query{Filter: f, Totals: true})
+	mine := q.Get(mineOnly) != ""
+	page, err := report.List(r.Context(), p.db, who, report.Query{Filter: f, Totals: true, Mine: mine})
 	if err != nil {
 		return err
 	}
 	body := listBody{
-		Search: f.Search, Sizes: sizes, Limit: f.Limit, Page: page, Outside: report.Outside(who), Narrowed: f.Search != "" || len(f.States) > 0,
+		Search: f.Search, Mine: mine, Sizes: sizes, Limit: f.Limit, Page: page, Outside: report.Outside(who), Narrowed: mine || f.Search != "" || len(f.States) > 0,
 		Number: number, Last: max(1, (page.Total+f.Limit-1)/f.Limit),
 	}
 	for _, s := range request.Machine.States() {
@@ -73,10 +78,10 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 	}
 	body.Summary = summary(page, f.Offset, body.Narrowed)
 	if number > 1 {
-		body.Previous = listAddress(f, min(number-1, body.Last))
+		body.Previous = listAddress(f, mine, min(number-1, body.Last))
 	}
 	if number < body.Last {
-		body.Next = listAddress(f, number+1)
+		body.Next = listAddress(f, mine, number+1)
 	}
 	p.show(w, r, http.StatusOK, "list", "Permohonan", body)
 	return nil
@@ -93,8 +98,11 @@ func summary(page *report.Page, offset int, narrowed bool) string {
 	return all + "."
 }
 
-func listAddress(f request.Filter, page int) string {
+func listAddress(f request.Filter, mine bool, page int) string {
 	q := url.Values{}
+	if mine {
+		q.Set(mineOnly, "1")
+	}
 	if f.Search != "" {
 		q.Set("cari", f.Search)
 	}

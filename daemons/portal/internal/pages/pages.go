@@ -21,6 +21,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
@@ -49,6 +50,7 @@ type Pages struct {
 	sheets map[string]*template.Template
 	assets map[string]asset // by the name in their address
 	desk   *masterdata.Desk
+	decide *decisions.Desk
 }
 
 type asset struct {
@@ -58,9 +60,9 @@ type asset struct {
 
 // New returns the pages; intake is the address of the intake as browsers see it,
 // or empty.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, intake string) *Pages {
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, intake string) *Pages {
 	p := &Pages{
-		db: db, office: office, door: door, spool: spool, intake: intake, desk: desk,
+		db: db, office: office, door: door, spool: spool, intake: intake, desk: desk, decide: decide,
 		sheets: map[string]*template.Template{}, assets: map[string]asset{},
 	}
 	addresses := p.readAssets()
@@ -119,6 +121,7 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountCalendar(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
+	p.mountActs(inside)
 	p.mountNeeds(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))

@@ -38,6 +38,10 @@ type cardCount struct {
 
 type requestBody struct {
 	Request    *report.Request
+	Notice     string   // what was done
+	Trouble    *trouble // why something was not
+	Acts       []actForm
+	Outside    bool // whose own part, what to mend, comes before what they can stop
 	Waiting    []waitGroup
 	Planned    *capacity.Estimate // while cards are still to be made
 	Reason     string
@@ -53,22 +57,36 @@ type requestBody struct {
 
 // request shows one request whole.
 func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
-	who := signin.Account(r)
 	ticket := chi.URLParam(r, "ticket")
-	v, err := report.Load(r.Context(), p.db, ticket, who)
+	body, err := p.requestBody(r, ticket)
 	if err != nil {
 		return err
 	}
-	if ticket != v.Ticket { // typed in lower case: one address for one page
-		http.Redirect(w, r, home+"/"+v.Ticket, http.StatusMovedPermanently) //nolint:gosec // the ticket is the row's, not the address's
+	if real := body.Request.Ticket; ticket != real { // typed in lower case: one address for one page
+		http.Redirect(w, r, home+"/"+real, http.StatusMovedPermanently)
 		return nil
+	}
+	p.showRequest(w, r, http.StatusOK, body)
+	return nil
+}
+
+func (p *Pages) showRequest(w http.ResponseWriter, r *http.Request, status int, body requestBody) {
+	p.show(w, r, status, "request", "Permohonan "+body.Request.Ticket, body)
+}
+
+func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error) {
+	who := signin.Account(r)
+	v, err := report.Load(r.Context(), p.db, ticket, who)
+	if err != nil {
+		return requestBody{}, err
 	}
 	sheet, err := report.Cards(r.Context(), p.db, ticket, who)
 	if err != nil {
-		return err
+		return requestBody{}, err
 	}
 	body := requestBody{
 		Request: v, Waiting: groupWaits(v.Waiting), Reason: v.Reason, Summary: requestSummary(v), Facts: factRows(v),
+		Notice: actNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
 	}
 	if v.State != request.Done && !request.Machine.Final(v.State) {
 		body.Planned = v.Estimate
@@ -78,8 +96,7 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) error {
 	if len(sheet.Cards) == 0 {
 		body.Listed = sheet.Listed
 	}
-	p.show(w, r, http.StatusOK, "request", "Permohonan "+v.Ticket, body)
-	return nil
+	return body, nil
 }
 
 func hasList(v *report.Request) bool {
