@@ -198,6 +198,11 @@ func TestPKSStopsNewWork(t *testing.T) {
 	next := o.approved()
 	other := o.approved(func(f *request.Form) { f.Kind, f.PKSNumber = request.KindRekamCetak, "" })
 	unknown := o.approved(func(f *request.Form) { f.PKSNumber = "tidak/ada" })
+	second := o.approved(func(f *request.Form) {
+		f.Lines = append(f.Lines, request.Line{Lembaga: "PT Bank Lain", Quantity: 1})
+	})
+	require.Contains(t, o.problem(409, "kasubdit", http.MethodPost, second+"/acceptance", nil, ifMatch(o.version(second))...).Detail,
+		"Tidak ada PKS dengan PT Bank Lain yang berlaku pada 23 November 2026.")
 
 	p := o.pks()
 	require.Equal(t, "in_force", p.Status)

@@ -93,7 +93,15 @@ var first = map[machine.Verb]func(ctx context.Context, tx *postgres.Tx, r reques
 		if r.State != request.Approved || r.Kind == request.KindRekamCetak { // which has no readers and no PKS (features.md N11)
 			return nil
 		}
-		return institution.HoldPKS(ctx, tx, r.PKSNumber, clock.DateOf(c.OfficeAt))
+		today := clock.DateOf(c.OfficeAt)
+		if err := institution.HoldPKS(ctx, tx, r.PKSNumber, today); err != nil {
+			return err
+		}
+		lembaga := make([]string, len(r.Lines))
+		for i, l := range r.Lines {
+			lembaga[i] = l.Lembaga
+		}
+		return institution.HoldLembaga(ctx, tx, lembaga, today)
 	},
 }
 

@@ -181,7 +181,7 @@ func kept(day clock.Date) string {
 	return calendarPath + "?tahun=" + strconv.Itoa(day.Year) + "&tersimpan=1"
 }
 
-var reasonField = field{Name: "reason", Label: "Alasan", Kind: "textarea", Hint: "Tercatat bersama perubahan ini dan hanya dibaca pegawai Ditjen Dukcapil."}
+var dayReason = field{Name: "reason", Label: "Alasan", Kind: "textarea", Hint: "Tercatat bersama perubahan ini dan hanya dibaca pegawai Ditjen Dukcapil."}
 
 func (p *Pages) keepersOnly(r *http.Request) error {
 	if !masterdata.May(signin.Account(r).Role) {
@@ -207,7 +207,7 @@ func holidayFields(h capacity.Holiday) []field {
 		{Name: "name", Label: "Nama hari libur", Kind: "text", Value: h.Name},
 		{Name: "decree", Label: "Dasar", Kind: "text", Value: h.Decree, Hint: "Nomor SKB tiga menteri atau Keppres yang menetapkannya."},
 		{Name: "confirmed", Label: "Pencocokan", Kind: "checkboxes", Options: []option{{"ya", "Sudah dicocokkan dengan naskah penetapannya", h.Confirmed}}},
-		reasonField,
+		dayReason,
 	}
 }
 
@@ -265,7 +265,7 @@ func (p *Pages) holidayRemoval() editor {
 			return formBody{Crumbs: calendarCrumbs, Action: calendarPath + "/libur/" + h.Date.String() + "/hapus", Submit: "Hapus", Version: h.Version,
 				Lead:    terbilang.FormatDayDate(h.Date) + ", " + h.Name + ".",
 				Warning: "Setelah dihapus, tanggal ini dihitung sebagai hari kerja, kecuali Sabtu dan Minggu. " + replanned,
-				Fields:  []field{reasonField}}, err
+				Fields:  []field{dayReason}}, err
 		},
 		func(r *http.Request) (string, error) {
 			h, err := p.holidayIn(r)
@@ -295,7 +295,7 @@ func (p *Pages) newCapacity() editor {
 		func(r *http.Request) (formBody, error) {
 			return formBody{Crumbs: calendarCrumbs, Action: calendarPath + "/kapasitas", Submit: "Atur",
 				Lead:   "Paling cepat untuk besok, karena rencana hari ini sudah tetap. Rencana disusun ulang dengan sendirinya.",
-				Fields: []field{{Name: "day", Label: "Tanggal", Kind: "date", Value: r.URL.Query().Get("tanggal")}, capacityField(""), reasonField}}, p.settersOnly(r)
+				Fields: []field{{Name: "day", Label: "Tanggal", Kind: "date", Value: r.URL.Query().Get("tanggal")}, capacityField(""), dayReason}}, p.settersOnly(r)
 		},
 		func(r *http.Request) (string, error) {
 			s, err := p.desk.SetCapacity(r.Context(), signin.Account(r), typedCapacity(r, typedDate(r, "day")), r.PostForm.Get("reason"))
@@ -320,7 +320,7 @@ func (p *Pages) editCapacity() editor {
 			at := calendarPath + "/kapasitas/" + s.Day.String()
 			return formBody{Crumbs: calendarCrumbs, Action: at, Submit: "Simpan", Version: s.Version, Lead: terbilang.FormatDayDate(s.Day) + ".",
 				Facts:  []fact{{"Alasan terakhir", s.Reason}},
-				Fields: []field{capacityField(strconv.Itoa(s.Capacity)), reasonField}, Also: []crumb{{"Kembalikan ke kapasitas biasa", at + "/biasa"}}}, err
+				Fields: []field{capacityField(strconv.Itoa(s.Capacity)), dayReason}, Also: []crumb{{"Kembalikan ke kapasitas biasa", at + "/biasa"}}}, err
 		},
 		func(r *http.Request) (string, error) {
 			s, err := p.capacityIn(r)
@@ -337,7 +337,7 @@ func (p *Pages) usualCapacity() editor {
 			s, err := p.capacityIn(r)
 			return formBody{Crumbs: calendarCrumbs, Action: calendarPath + "/kapasitas/" + s.Day.String() + "/biasa", Submit: "Kembalikan", Version: s.Version,
 				Lead:   terbilang.FormatDayDate(s.Day) + ", sekarang " + number(s.Capacity) + " kartu.",
-				Fields: []field{reasonField}}, err
+				Fields: []field{dayReason}}, err
 		},
 		func(r *http.Request) (string, error) {
 			s, err := p.capacityIn(r)
