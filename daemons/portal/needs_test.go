@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -189,6 +191,14 @@ func TestANeedThroughThePages(t *testing.T) {
 func TestReceivedPerLine(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		bank, err := institution.ByName(ctx, tx, "PT Bank Lain")
+		if err != nil {
+			return err
+		}
+		return institution.EnsurePKS(ctx, tx, institution.PKS{Number: "119/9/2026", InstitutionID: bank.ID, State: institution.PKSInForce,
+			ValidFrom: clock.MustParseDate("2026-01-01"), ValidTo: clock.MustParseDate("2026-12-31")})
+	})
 	v := o.accept(o.drop(3, func(f *request.Form) { f.Lines = append(f.Lines, request.Line{Lembaga: "PT Bank Lain", Quantity: 1}) }))
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		return tx.ExecOne(ctx, `UPDATE listed_card SET line = 2 WHERE request_id = $1 AND row = 3`, v.ID)

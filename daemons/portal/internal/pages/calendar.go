@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -234,8 +233,11 @@ func (p *Pages) newHoliday() editor {
 
 // holidayIn is the entry of the day in the address, for those who may change it.
 func (p *Pages) holidayIn(r *http.Request) (capacity.Holiday, error) {
+	if err := p.keepersOnly(r); err != nil {
+		return capacity.Holiday{}, err
+	}
 	day, err := dayIn(r)
-	if err = errors.Join(p.keepersOnly(r), err); err != nil {
+	if err != nil {
 		return capacity.Holiday{}, err
 	}
 	return p.desk.Holiday(r.Context(), day)
@@ -306,8 +308,11 @@ func (p *Pages) newCapacity() editor {
 // capacityIn is what people set for the day in the address, for those who may
 // change it.
 func (p *Pages) capacityIn(r *http.Request) (capacity.Setting, error) {
+	if err := p.settersOnly(r); err != nil {
+		return capacity.Setting{}, err
+	}
 	day, err := dayIn(r)
-	if err = errors.Join(p.settersOnly(r), err); err != nil {
+	if err != nil {
 		return capacity.Setting{}, err
 	}
 	return p.desk.DayCapacity(r.Context(), signin.Account(r), day)
