@@ -41,7 +41,7 @@ func HSM(t testing.TB) Token {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := own.remove(); err != nil {
+		if err := spareTokens.remove(own); err != nil {
 			t.Errorf("removing the token of the test: %v", err)
 		}
 	})
@@ -60,8 +60,12 @@ type spareToken struct{ label, pin, dir string }
 
 // remove moves the token out of the store, then deletes it. SoftHSM opens files
 // in every token directory whenever a test of this process looks for tokens:
-// one emptied where it lies could fill again before it is gone.
-func (s spareToken) remove() error {
+// one emptied where it lies could fill again before it is gone. No tokens are made
+// meanwhile: the program that makes one asks all that it sees for their names, and
+// fails when one of them has gone.
+func (p *pool) remove(s spareToken) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	away := filepath.Join(filepath.Dir(filepath.Dir(s.dir)), "removed_"+filepath.Base(s.dir))
 	if err := os.Rename(s.dir, away); err != nil {
 		return err
