@@ -77,7 +77,7 @@ func showLogs(t *testing.T, dir string) {
 		if err != nil {
 			continue
 		}
-		t.Logf("end of %s:\n%s", filepath.Base(path), text[max(0, len(text)-3000):])
+		t.Logf("end of %s:\n%s", filepath.Base(path), text[max(0, len(text)-12_000):])
 	}
 }
 

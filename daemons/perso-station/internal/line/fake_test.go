@@ -202,6 +202,8 @@ type fakeReader struct {
 	// hook, if set, is called before each command with its number; true loses
 	// the answer and, unless after, the command too.
 	hook func(n int) (lose, after bool)
+	// refuse are the errors of the next connections, in turn.
+	refuse []error
 }
 
 func newFakeReader(name string) *fakeReader {
@@ -249,6 +251,11 @@ func (r *fakeReader) Connect(context.Context) (line.Card, error) {
 	defer r.mu.Unlock()
 	if r.chip == nil {
 		return nil, smartcard.ErrCardGone
+	}
+	if len(r.refuse) > 0 {
+		err := r.refuse[0]
+		r.refuse = r.refuse[1:]
+		return nil, err
 	}
 	return &fakeCard{reader: r, seq: r.seq}, nil
 }

@@ -2,6 +2,7 @@ package line_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/register"
 	"dukcapil.go.id/sifilma/pkg/register/registertest"
+	"dukcapil.go.id/sifilma/pkg/smartcard"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 )
 
@@ -183,6 +185,17 @@ func (b *bench) judge(chip *card.Chip, serial string) {
 	require.NoError(b.t, err)
 	require.Equal(b.t, marker(h.Attempt.ID), state.Marker)
 	require.Equal(b.t, "clear", h.Attempt.Outcome)
+}
+
+// TestACardThatCannotBeConnectedAtOnceIsTriedAgain: a station that works alone has
+// nobody to take the card out and put it in again.
+func TestACardThatCannotBeConnectedAtOnceIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	b.reader.refuse = []error{smartcard.ErrReaderBusy, smartcard.ErrCardGone, errors.New("uji: PC/SC error")}
+	got := b.outcome(b.chip(b.Serials[0]))
+	require.Equal(t, "clear", got.Outcome, got.Reason)
+	require.Empty(t, b.reader.refuse)
 }
 
 func TestMuteCardIsReadAgainInItsSlot(t *testing.T) {

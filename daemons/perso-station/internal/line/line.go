@@ -235,8 +235,9 @@ func (r *runner) start(ctx context.Context) {
 			v = view{State: setAside, Outcome: outcomeRefused, Reason: "Kartu tidak dapat dihidupkan"}
 		}
 		r.slot.show(v)
-		// A card that is there but held by somebody else is tried again.
-		r.look = errors.Is(err, smartcard.ErrReaderBusy)
+		// A card that is there is tried again, whether somebody else holds it or it was
+		// reset while it was connected: it may stay in the slot without another event.
+		r.look = !errors.Is(err, smartcard.ErrCardUnusable)
 		return
 	}
 	r.card = card
