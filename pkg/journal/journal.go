@@ -296,5 +296,8 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	j.err = ErrClosed
-	return j.file.Close()
+	// Closing alone would leave the lock to a child of this process that is just being
+	// started: until it runs its program it has all files that were open.
+	unlock := syscall.Flock(int(j.file.Fd()), syscall.LOCK_UN)
+	return errors.Join(unlock, j.file.Close())
 }
