@@ -56,7 +56,8 @@ func (s *slot) observe(state scard.StateFlag, atr []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
-	if !s.ready {
+	first := !s.ready
+	if first {
 		s.ready = true
 		err = s.report(message{Event: ReaderReady})
 	}
@@ -64,7 +65,11 @@ func (s *slot) observe(state scard.StateFlag, atr []byte) error {
 	// counter. The ATR is no witness: the one after a warm reset may differ.
 	same := present == (s.seq != 0) && (!present || count == s.count && mute == s.mute)
 	switch {
-	case present || count != s.count:
+	case present:
+		s.rouse = 0
+	case first: // whoever was here before may have left a card that pcscd overlooks
+		s.rouse = maxRouse
+	case count != s.count:
 		s.rouse = 0
 	case s.seq != 0:
 		s.rouse = maxRouse
@@ -86,8 +91,9 @@ func (s *slot) observe(state scard.StateFlag, atr []byte) error {
 }
 
 // overlooked tells, a limited number of times, that pcscd may be blind to the
-// slot. When a card cannot be reset, as after a bad contact or a fast swap,
-// pcscd calls the slot empty without counting a removal. If it does not count
+// slot. When a card cannot be reset, as after a bad contact, a fast swap or the
+// end of the process that held it, pcscd calls the slot empty without counting a
+// removal. If it does not count
 // one at its next look either, then a card is there, and pcscd will not report
 // it before the slot was empty once.
 func (s *slot) overlooked() bool {
