@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -48,14 +47,7 @@ type Desk struct {
 
 // May says whether an account is of a side that has a verb at all: nil or a
 // *machine.RoleError.
-func May(a identity.Account, verb machine.Verb) error {
-	for _, s := range need.Machine.Steps {
-		if s.Verb == verb && slices.Contains(s.Roles, a.Role) {
-			return nil
-		}
-	}
-	return &machine.RoleError{Machine: need.Machine.Name, Verb: verb, Role: a.Role}
-}
+func May(a identity.Account, verb machine.Verb) error { return need.Machine.MayEver(verb, a.Role) }
 
 // Take moves the need with this number, as the account saw it in this version.
 // Errors: need.ErrNotFound, postgres.ErrStale, and those of need.Take.
