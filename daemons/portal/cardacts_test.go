@@ -160,7 +160,7 @@ func TestReductionByForm(t *testing.T) {
 	d = o.page(200, "kasubdit", to)
 	require.Contains(t, d.text, "Pengurangan tercatat")
 	require.Contains(t, d.text, "2 kartu dikurangi dari permohonan menurut surat nomor 07/XI/2026")
-	require.Contains(t, d.text, "Gagal; kartu tidak menjawab; dikurangi menurut surat nomor 07/XI/2026 tanggal 23 November 2026")
+	require.Contains(t, d.text, "Gagal: kartu tidak menjawab; dikurangi menurut surat nomor 07/XI/2026 tanggal 23 November 2026")
 	_, to = send(303, newForm(t, pdf, letterOf(nil, cards[0], cards[1])...)) // sent twice
 	require.Contains(t, to, "sudah=pengurangan")
 	var n int

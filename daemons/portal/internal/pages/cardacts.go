@@ -261,7 +261,8 @@ func reduceBox(at string, cards []perso.CardRow, who identity.Account) (box card
 	}
 	f := cardForm{key: actReduce, Action: at + actReduce, Upload: true, Submit: "Kurangi kartu", Grave: true}
 	for _, failed := range []bool{true, false} {
-		if len(groups[failed].Options) > 0 {
+		if n := len(groups[failed].Options); n > 0 {
+			groups[failed].Label += " (" + number(n) + ")"
 			f.Fields = append(f.Fields, *groups[failed])
 			any = true
 		}

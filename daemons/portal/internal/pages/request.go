@@ -193,7 +193,7 @@ func cardLines(cards []perso.CardRow) ([]cardLine, []cardCount) {
 		}
 		if d := c.Reduction; d != nil {
 			if d.Was != perso.Listed {
-				notes = append([]string{lowerFirst(d.WasLabel)}, notes...)
+				notes = []string{strings.TrimSuffix(d.WasLabel+": "+c.Reason, ": ")}
 			}
 			notes = append(notes, "dikurangi menurut surat nomor "+d.LetterNumber+" tanggal "+terbilang.FormatDate(d.LetterDate))
 		}
