@@ -108,3 +108,33 @@ func TestTodaysOrderShrinksBeforeItsRelease(t *testing.T) {
 		require.Equal(t, want, orders)
 	}
 }
+
+// The order under which a station holds a card keeps its place, though it is the last.
+func TestTheOrderOfACardInHandDoesNotShrink(t *testing.T) {
+	t.Parallel()
+	o := persotest.New(t, 3, 2)
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := tx.Exec(ctx, `UPDATE work_order SET mode = 'manual'`); err != nil { // stations take the other
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO capacity_day (day, capacity) VALUES ('2026-03-03', 250)`); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO work_order (id, request_id, day, slots, capacity, remaining, state, released_at)
+			VALUES (gen_random_uuid(), $1, '2026-03-03', '[1,2)', 250, 1, 'released', $2)`, o.RequestID, persotest.OfficeAt)
+		return err
+	})
+	hand := take(t, o, o.Serials[0])
+	require.NotEqual(t, o.OrderID, hand.Card.WorkOrderID)
+	off(t, o, 2)
+	shrink(t, o)
+	remaining, state := o.Remaining(t)
+	require.Zero(t, remaining)
+	require.Equal(t, "closed", state)
+	var held string
+	require.NoError(t, o.DB.Get(t.Context(), &held, `SELECT state FROM work_order WHERE id = $1`, hand.Card.WorkOrderID))
+	require.Equal(t, "released", held)
+}
