@@ -275,13 +275,13 @@ func (c Course) phases(calendar *workday.Calendar, rules Rules, today clock.Date
 }
 
 // letterOf is the day from which the letter counts for a round: as it was noted when
-// the round ended; else of the fact that stands now, if it was in by then; else the
-// round was registered, which nothing is without a letter.
+// the round ended; else of the fact that stands now, if it was in by then, or the day
+// of the registration, which nothing has without a letter, whichever is first.
 func (c Course) letterOf(r round) *clock.Date {
 	switch {
 	case r.letter != nil:
 		return r.letter
-	case c.Letter != nil && (r.ended == nil || !c.Letter.After(*r.ended)):
+	case c.Letter != nil && (r.ended == nil || !c.Letter.After(*r.ended)) && (r.registered == nil || c.Letter.Before(*r.registered)):
 		return c.Letter
 	}
 	return r.registered
