@@ -1,18 +1,21 @@
 // Command scheduler plans cards on the calendar, releases the work orders of
-// each hari kerja, closes the days, and finds the requests that are done. It
-// hears the doorbells of decisions and cards, and a cron clock, and rings bells
-// again that were lost.
+// each hari kerja, closes the days, finds the requests that are done, and keeps
+// the clock of their stages. It hears the doorbells of decisions and cards, and a
+// cron clock, and rings bells again that were lost.
 package main
 
 import (
 	"context"
 
+	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/planner"
+	"dukcapil.go.id/sifilma/daemons/scheduler/internal/stages"
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/sweeper"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/workday"
 	"dukcapil.go.id/sifilma/schema"
 )
 
@@ -22,10 +25,11 @@ type Config struct {
 	ground.Config `yaml:",inline"`
 	Planner       planner.Config `yaml:"planner"`
 	Sweeper       sweeper.Config `yaml:"sweeper"`
+	Stages        stages.Config  `yaml:"stages"`
 }
 
 func defaults() Config {
-	return Config{Planner: planner.Defaults(), Sweeper: sweeper.Defaults()}
+	return Config{Planner: planner.Defaults(), Sweeper: sweeper.Defaults(), Stages: stages.Defaults()}
 }
 
 func main() { daemon.Main("scheduler", defaults, wire) }
@@ -39,7 +43,19 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 
-	p, err := planner.New(cfg.Planner, g.DB, env.Office, env.Log, env.Status)
+	shipped, err := configs.Holidays()
+	if err != nil {
+		return err
+	}
+	days, err := workday.Parse(shipped)
+	if err != nil {
+		return err
+	}
+	w, err := stages.New(cfg.Stages, days.Hours, g.DB, env.Office, env.Log, env.Machine, env.Registry)
+	if err != nil {
+		return err
+	}
+	p, err := planner.New(cfg.Planner, g.DB, env.Office, env.Log, env.Status, w.Job())
 	if err != nil {
 		return err
 	}
@@ -54,6 +70,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	g.Serve()
 	env.Go("cron", p.Tick)
 	env.Go("sweeper", s.Run)
+	env.Go("stages", w.Run)
 	env.Go("keeper", planner.NewKeeper(cfg.Planner, g.DB, audit.NewSealer(g.DB, 1000), env.Log, env.Machine, env.Registry).Run)
 	return nil
 }

@@ -141,7 +141,11 @@ func courses(ctx context.Context, rd postgres.Reader, ids []string) (map[string]
 	}
 	for _, row := range rows {
 		if c := all[row.ID]; len(c.Steps) == 0 { // its timeline lies outside, such as in an archive
-			c.Steps = []Step{{To: request.Submitted, At: row.CreatedAt}, {To: row.State, At: row.CreatedAt}}
+			c.Steps = []Step{{To: request.Submitted, At: row.CreatedAt}}
+			if len(request.WantedFacts(row.State)) == 0 || row.State == request.Approved {
+				c.Steps = append(c.Steps, Step{To: request.Registered, At: row.CreatedAt})
+			}
+			c.Steps = append(c.Steps, Step{To: row.State, At: row.CreatedAt})
 		}
 	}
 	return all, ends(ctx, rd, all, done)

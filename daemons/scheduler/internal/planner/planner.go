@@ -93,9 +93,9 @@ type Planner struct {
 
 var self = machine.Actor{Name: "scheduler", Role: request.Scheduler}
 
-// New makes a planner.
-func New(cfg Config, db *postgres.DB, office clock.Office, log zerolog.Logger, status *daemon.Status) (*Planner, error) {
-	p := &Planner{cfg: cfg, db: db, office: office, log: log, status: status}
+// New makes a planner, whose ticks run these other jobs too.
+func New(cfg Config, db *postgres.DB, office clock.Office, log zerolog.Logger, status *daemon.Status, others ...capacity.Job) (*Planner, error) {
+	p := &Planner{cfg: cfg, db: db, office: office, log: log, status: status, jobs: others}
 	p.ticked.Store(time.Now().Unix())
 	for _, j := range []struct {
 		name, expression string
