@@ -274,14 +274,17 @@ func (c Course) phases(calendar *workday.Calendar, rules Rules, today clock.Date
 	return list, rounds, &at
 }
 
-// letterOf is the day from which the letter counts for a round: as it was noted when
-// the round ended; else of the fact that stands now, if it was in by then, or the day
-// of the registration, which nothing has without a letter, whichever is first.
+// letterOf is the day from which the letter counts for a round. Of the present round
+// the fact says it. Of one that was returned, what was noted then says it; else it was
+// in when the request was registered, which nothing is without a letter, or the
+// letter of now was in already.
 func (c Course) letterOf(r round) *clock.Date {
 	switch {
+	case r.ended == nil && c.Letter != nil:
+		return c.Letter
 	case r.letter != nil:
 		return r.letter
-	case c.Letter != nil && (r.ended == nil || !c.Letter.After(*r.ended)) && (r.registered == nil || c.Letter.Before(*r.registered)):
+	case r.registered == nil && c.Letter != nil && r.ended != nil && !c.Letter.After(*r.ended):
 		return c.Letter
 	}
 	return r.registered

@@ -256,3 +256,14 @@ func TestClockProperties(t *testing.T) {
 		}
 	})
 }
+
+// TestALetterAfterHours counts from the next hari kerja, also when the request was
+// registered on the same evening.
+func TestALetterAfterHours(t *testing.T) {
+	t.Parallel()
+	calendar, rules := shipped(t)
+	c := course("submitted", "2026-09-01", "registered", "2026-09-01 18:00")
+	c.Letter = on("2026-09-02")
+	k := stage.Compute(c, calendar, rules, day("2026-09-03"))
+	require.Equal(t, []any{1, 2, "2026-09-02"}, []any{k.Office, k.Applicant, k.ReceivedOn.String()})
+}
