@@ -11,6 +11,7 @@ import (
 
 // clockView is the stage clock of a request in words.
 type clockView struct {
+	Alarm   *tag     // a warning, or that it is late
 	Promise string   // the hari kerja that are promised
 	Until   string   // what that means in dates
 	Clocks  []string // how far the two clocks are
@@ -38,6 +39,17 @@ func limits(l stage.Limit) string {
 	return strconv.Itoa(l.Min) + "–" + workdays(l.Max)
 }
 
+// against says how far the office's clock is past its limit, or within.
+func against(over int) string {
+	switch {
+	case over > 0:
+		return "lewat " + workdays(over)
+	case over == 0:
+		return "hari terakhir"
+	}
+	return "sisa " + workdays(-over)
+}
+
 func dateOr(d *clock.Date) string {
 	if d == nil {
 		return ""
@@ -47,6 +59,11 @@ func dateOr(d *clock.Date) string {
 
 func viewClock(k stage.Clock) clockView {
 	v := clockView{Promise: limits(k.Limit)}
+	if k.EndedOn == nil && (k.Status == stage.Warning || k.Status == stage.Late) {
+		t := statusTag(k.Status)
+		t.Text += ", " + against(k.Over)
+		v.Alarm = &t
+	}
 	switch {
 	case k.EndedOn != nil:
 		v.Until = "Berakhir " + terbilang.FormatDate(*k.EndedOn) + ", dalam " + workdays(k.Office) + " menurut jam kantor."

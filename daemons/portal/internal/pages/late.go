@@ -127,14 +127,8 @@ func lateAddress(more string, q report.LateQuery, after string) string {
 }
 
 func newLateLine(l report.LateRequest) lateLine {
-	line := lateLine{LateRequest: l, Tag: statusTag(l.Clock.Status), Waiting: groupWaits(l.Waiting), Still: l.Clock.StandingLabel}
-	switch over := l.Clock.Over; {
-	case over > 0:
-		line.Over = "lewat " + workdays(over)
-	case over == 0:
-		line.Over = "hari terakhir"
-	default:
-		line.Over = "sisa " + workdays(-over)
+	line := lateLine{
+		LateRequest: l, Tag: statusTag(l.Clock.Status), Over: against(l.Clock.Over), Waiting: groupWaits(l.Waiting), Still: l.Clock.StandingLabel,
 	}
 	for _, s := range l.Clock.Stages {
 		if s.Stage == l.Clock.Stage {
