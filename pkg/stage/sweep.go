@@ -55,7 +55,7 @@ func Sweep(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (Swept, err
 }
 
 // write keeps the clocks, in the order of their ids, and returns which are new or
-// other ones than before.
+// other ones than before. The others are not even locked, which would be a write.
 func write(ctx context.Context, tx *postgres.Tx, ids []string, clocks map[string]Clock) (changed []string, err error) {
 	n := len(ids)
 	stages, statuses, standings := make([]string, n), make([]string, n), make([]string, n)
@@ -77,12 +77,12 @@ func write(ctx context.Context, tx *postgres.Tx, ids []string, clocks map[string
 		SELECT u.id, u.stage, u.status, u.standing, u.since, nullif(u.ended, '')::date, u.stage_office, u.stage_applicant, u.office, u.applicant, u.over
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::text[], $7::int[], $8::int[], $9::int[], $10::int[], $11::int[])
 		     AS u (id, stage, status, standing, since, ended, stage_office, stage_applicant, office, applicant, over)
+		LEFT JOIN request_stage have ON have.request_id = u.id
+		WHERE (have.stage, have.status, have.standing, have.since, have.ended_on, have.stage_office, have.stage_applicant, have.office, have.applicant, have.over)
+		      IS DISTINCT FROM (u.stage, u.status, u.standing, u.since, nullif(u.ended, '')::date, u.stage_office, u.stage_applicant, u.office, u.applicant, u.over)
 		ON CONFLICT (request_id) DO UPDATE SET stage = excluded.stage, status = excluded.status, standing = excluded.standing,
 		    since = excluded.since, ended_on = excluded.ended_on, stage_office = excluded.stage_office,
 		    stage_applicant = excluded.stage_applicant, office = excluded.office, applicant = excluded.applicant, over = excluded.over
-		WHERE (s.stage, s.status, s.standing, s.since, s.ended_on, s.stage_office, s.stage_applicant, s.office, s.applicant, s.over)
-		      IS DISTINCT FROM (excluded.stage, excluded.status, excluded.standing, excluded.since, excluded.ended_on, excluded.stage_office,
-		                        excluded.stage_applicant, excluded.office, excluded.applicant, excluded.over)
 		RETURNING request_id`,
 		pq.Array(ids), pq.Array(stages), pq.Array(statuses), pq.Array(standings), pq.Array(since), pq.Array(ended),
 		pq.Array(days[0]), pq.Array(days[1]), pq.Array(days[2]), pq.Array(days[3]), pq.Array(days[4]))
