@@ -141,6 +141,10 @@ func TestTheLatePage(t *testing.T) {
 	}
 	require.NotContains(t, d.text, held.Ticket)
 	require.NotContains(t, o.page(200, "operator", "/terlambat?keadaan=warning").text, late.Ticket)
+	d = o.page(200, "operator", "/terlambat?setelah="+*o.late("operator", "?limit=1").Next)
+	require.Contains(t, d.text, warned.Ticket)
+	require.NotContains(t, d.text, late.Ticket)
+	require.Contains(t, o.page(200, "operator", "/terlambat?setelah=x&tahap=x&keadaan=x").text, late.Ticket, "what is not known does not narrow")
 	d = o.page(200, "operator", "/terlambat?keadaan=on_time&tahap=personalisation")
 	require.Contains(t, d.text, held.Ticket)
 	require.Contains(t, d.text, "Jam kantor berhenti: permohonan ditahan")

@@ -28,8 +28,8 @@ func KeepRules(ctx context.Context, tx *postgres.Tx, rules Rules) error {
 		return fmt.Errorf("stage: rules: %w", err)
 	}
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO stage_rules (rules) VALUES ($1)
-		ON CONFLICT (one) DO UPDATE SET rules = excluded.rules WHERE stage_rules.rules <> excluded.rules`, string(body)); err != nil {
+		INSERT INTO stage_rules (rules) SELECT $1::jsonb WHERE NOT EXISTS (SELECT FROM stage_rules WHERE rules = $1::jsonb)
+		ON CONFLICT (one) DO UPDATE SET rules = excluded.rules`, string(body)); err != nil {
 		return fmt.Errorf("stage: keeping the rules: %w", err)
 	}
 	return nil
