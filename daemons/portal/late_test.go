@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -193,4 +194,42 @@ func TestARequestShowsItsClock(t *testing.T) {
 	v := o.see(warned.Ticket)
 	require.Equal(t, []any{stage.Warning, 3}, []any{v.Clock.Status, v.Clock.Office})
 	require.Equal(t, time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC), v.Waiting[0].Since.UTC())
+}
+
+// TestAClockEnds takes a request through all stages by what people and daemons do, a
+// day later each, and sees each stage end on the day on which it did.
+func TestAClockEnds(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(2))
+	o.on("2026-11-24")
+	o.produce(v, 0)
+	reply, completion := o.makeLetter(v.ID), o.make(letter.CompletionLetter, v.ID, v.ID)
+	k := o.see(v.Ticket).Clock
+	require.Equal(t, []any{stage.Documents, 1, "2026-11-27"}, []any{k.Stage, k.Office, k.Stages[3].DueOn.String()})
+	o.on("2026-11-26")
+	for id, signed := range map[string]string{reply.ID: "2026-11-25", completion.ID: "2026-11-26"} {
+		o.want(200, nil, "persuratan", http.MethodPost, v1+"/documents/"+id+"/signature", newForm(t, pdf, "signed_on", signed))
+	}
+	o.on("2026-11-27")
+	require.Equal(t, stage.Handover, o.see(v.Ticket).Clock.Stage)
+	for _, on := range []string{"2026-11-27", "2026-11-30"} { // in two parts: the last ends it
+		o.on(on)
+		require.Nil(t, o.see(v.Ticket).Clock.EndedOn)
+		var h report.Handover
+		o.want(201, &h, "operator", http.MethodPost, v1+"/requests/"+v.Ticket+"/handovers", map[string]any{"quantity": 1})
+		o.draftBAST(h, v.ID)
+		o.want(200, nil, "operator", http.MethodPost, v1+"/handovers/"+h.ID+"/delivery", newForm(t, pdf,
+			"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "delivered_on", on))
+	}
+	k = o.see(v.Ticket).Clock
+	require.Equal(t, []any{"2026-11-30", 5, 5, stage.OnTime}, []any{k.EndedOn.String(), k.Office, k.Applicant, k.Status})
+	var days []int
+	for _, s := range k.Stages {
+		days = append(days, s.Office)
+	}
+	require.Equal(t, []int{0, 0, 1, 2, 2}, days)
+	o.sweep()
+	require.Empty(t, o.late("operator", "?status=on_time&status=warning&status=late").Requests)
+	require.Contains(t, o.page(200, "produsen", "/permohonan/"+v.Ticket).text, "Berakhir 30 November 2026, dalam 5 hari kerja menurut jam kantor.")
 }

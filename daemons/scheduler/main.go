@@ -43,11 +43,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 
-	shipped, err := configs.Holidays()
-	if err != nil {
-		return err
-	}
-	days, err := workday.Parse(shipped)
+	days, err := holidays()
 	if err != nil {
 		return err
 	}
@@ -73,4 +69,14 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	env.Go("stages", w.Run)
 	env.Go("keeper", planner.NewKeeper(cfg.Planner, g.DB, audit.NewSealer(g.DB, 1000), env.Log, env.Machine, env.Registry).Run)
 	return nil
+}
+
+// holidays are the shipped ones; the table of record is in the database, but the
+// office hours are here.
+func holidays() (workday.Data, error) {
+	body, err := configs.Holidays()
+	if err != nil {
+		return workday.Data{}, err
+	}
+	return workday.Parse(body)
 }
