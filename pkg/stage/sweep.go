@@ -146,7 +146,8 @@ func Alarms(ctx context.Context, rd postgres.Reader, requestID string) ([]Alarm,
 }
 
 // Tally is how many open requests there are in a stage with a status, and the most
-// hari kerja that one of them has been in the stage on the office's clock.
+// hari kerja that one of them has been in the stage on the office's clock, of those
+// whose clock runs: what stands is not the office's to hurry.
 type Tally struct {
 	Stage    Stage  `db:"stage"`
 	Status   Status `db:"status"`
@@ -159,7 +160,8 @@ type Tally struct {
 func Tallies(ctx context.Context, rd postgres.Reader, institutionID string) ([]Tally, error) {
 	var list []Tally
 	if err := rd.Select(ctx, &list, `
-		SELECT s.stage, s.status, count(*) AS requests, max(s.stage_office) AS most
+		SELECT s.stage, s.status, count(*) AS requests,
+		       coalesce(max(s.stage_office) FILTER (WHERE s.standing = ''), 0) AS most
 		FROM request_stage s WHERE s.ended_on IS NULL
 		  AND ($1 = '' OR EXISTS (SELECT FROM request r WHERE r.id = s.request_id AND r.institution_id::text = $1))
 		GROUP BY s.stage, s.status`, institutionID); err != nil {

@@ -291,6 +291,16 @@ func TestListAndTallies(t *testing.T) {
 		{Stage: stage.Letter, Status: stage.Late, Requests: 3, Most: 7}, {Stage: stage.Letter, Status: stage.Warning, Requests: 1, Most: 2},
 		{Stage: stage.Letter, Status: stage.OnTime, Requests: 1, Most: 0},
 	}, tallies)
+
+	// What is back with the applicant is counted, and hurries nobody.
+	for _, id := range late {
+		r.take(id, request.Validate, "2026-09-10")
+		r.take(id, request.Return, "2026-09-10")
+	}
+	r.sweep("2026-09-10")
+	tallies, err = stage.Tallies(t.Context(), r.db, "")
+	require.NoError(t, err)
+	require.Contains(t, tallies, stage.Tally{Stage: stage.Letter, Status: stage.Late, Requests: 3})
 }
 
 // TestAlarmsAreKept: what was raised is not taken back, and nobody but the

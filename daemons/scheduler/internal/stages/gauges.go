@@ -23,7 +23,7 @@ func newGauges(reg prometheus.Registerer) *gauges {
 			Name: "sifilma_stage_requests", Help: "Open requests by the stage that they are in, and how they stand against its limit and that of all stages.",
 		}, []string{"stage", "status"}),
 		days: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "sifilma_stage_working_days", Help: "Most hari kerja on the office's clock that an open request has been in its present stage.",
+			Name: "sifilma_stage_working_days", Help: "Most hari kerja on the office's clock that an open request has been in its present stage, of those whose clock runs.",
 		}, []string{"stage"}),
 		late: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sifilma_sla_late_requests", Help: "Open requests over the limit of their stage or of all stages.",
