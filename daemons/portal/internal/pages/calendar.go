@@ -56,6 +56,7 @@ func (p *Pages) mountCalendar(inside chi.Router) {
 		inside.Get(path, p.handle(explained(f)))
 	}
 	get(calendarPath, p.calendar)
+	p.mountCalendarImport(inside)
 	for path, e := range map[string]editor{
 		calendarPath + "/libur/baru": p.newHoliday(), calendarPath + "/libur/{day}": p.editHoliday(), calendarPath + "/libur/{day}/hapus": p.holidayRemoval(),
 		calendarPath + "/kapasitas": p.newCapacity(), calendarPath + "/kapasitas/{day}": p.editCapacity(), calendarPath + "/kapasitas/{day}/biasa": p.usualCapacity(),
@@ -87,6 +88,9 @@ func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Get("tersimpan") != "" {
 		body.Notice = "Perubahan tersimpan. Rencana disusun ulang dengan sendirinya. " + body.Notice
 	}
+	if n, err := strconv.Atoi(r.URL.Query().Get("diimpor")); err == nil && n >= 0 {
+		body.Notice = imported(n) + " " + body.Notice
+	}
 	for m := time.January; m <= time.December; m++ {
 		grid := p.monthGrid(v, m, body.Keeper, body.Setter)
 		body.Months = append(body.Months, grid)
@@ -101,6 +105,14 @@ func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.show(w, r, http.StatusOK, "calendar", "Kalender "+strconv.Itoa(year), body)
 	return nil
+}
+
+// imported says what an import did to so many days.
+func imported(n int) string {
+	if n == 0 {
+		return "Tidak ada yang berubah."
+	}
+	return number(n) + " hari diubah dari Excel. Rencana disusun ulang dengan sendirinya."
 }
 
 func (p *Pages) monthGrid(v masterdata.Year, month time.Month, keeper, setter bool) monthGrid {
