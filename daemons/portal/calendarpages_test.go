@@ -31,7 +31,7 @@ func TestTheCalendarIsImportedOnPages(t *testing.T) {
 	o := newOffice(t)
 	o.decreed()
 	d := o.page(200, "operator", "/kalender?tahun=2027")
-	require.Contains(t, d.text, "Unduh Excel Impor Excel")
+	require.Contains(t, d.text, "Unduh Excel · Impor Excel")
 	require.NotContains(t, o.page(200, "produsen", "/kalender?tahun=2027").text, "Impor Excel")
 	for _, who := range []string{"produsen", "dirjen", "persuratan"} {
 		o.page(403, who, "/kalender/impor?tahun=2027")

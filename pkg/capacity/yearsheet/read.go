@@ -133,8 +133,8 @@ func (s *reader) readSheet() error {
 		}
 	}
 	if len(hidden) > 0 {
-		s.fault(columns[HeaderDate]+strconv.Itoa(hidden[0]), "hidden", "Ada baris tersembunyi yang berisi: %s. Hapus saringan dan tampilkan semua baris, supaya yang diimpor sama dengan yang terlihat.",
-			xlsx.Shortened(xlsx.Ranges(columns[HeaderDate], hidden)))
+		s.fault(columns[HeaderDate]+strconv.Itoa(hidden[0]), "hidden", "Ada baris tersembunyi yang berisi: baris %s. Hapus saringan dan tampilkan semua baris, supaya yang diimpor sama dengan yang terlihat.",
+			xlsx.Shortened(xlsx.Ranges("", hidden)))
 	}
 	return nil
 }
