@@ -45,7 +45,7 @@ func YearTable(ctx context.Context, rd postgres.Reader, year int) (Table, error)
 // together only grow.
 func YearVersion(ctx context.Context, rd postgres.Reader, year int) (version int64, err error) {
 	if err := rd.Get(ctx, &version, `
-		SELECT 1 + 2 * (SELECT count(*) FROM day_change WHERE day BETWEEN $1 AND $2) + (SELECT count(*) FROM holiday WHERE day BETWEEN $1 AND $2)`,
+		SELECT 1 + 2 * (SELECT count(*) FROM day_change WHERE day BETWEEN $1 AND $2 AND kind IN ('holiday', 'capacity')) + (SELECT count(*) FROM holiday WHERE day BETWEEN $1 AND $2)`,
 		clock.Date{Year: year, Month: 1, Day: 1}, clock.Date{Year: year, Month: 12, Day: 31}); err != nil {
 		return 0, fmt.Errorf("capacity: reading the version of the calendar of %d: %w", year, err)
 	}
@@ -147,8 +147,8 @@ func (e Edition) changes(t Table) ([]change, error) {
 		settings[s.Day] = s
 	}
 	var list []change
-	note := func(day clock.Date, message string, before, after any) {
-		list = append(list, change{day, message, before, after})
+	note := func(day clock.Date, kind string, before, after any) {
+		list = append(list, change{day, kind, before, after})
 	}
 	for _, h := range e.Holidays {
 		before, known := holidays[h.Date]
@@ -157,9 +157,9 @@ func (e Edition) changes(t Table) ([]change, error) {
 		case known != (h.Version > 0) || known && before.Version != h.Version:
 			return nil, postgres.ErrStale
 		case known:
-			note(h.Date, calendarChanged, before, after)
+			note(h.Date, kindHoliday, before, after)
 		default:
-			note(h.Date, calendarChanged, nil, after)
+			note(h.Date, kindHoliday, nil, after)
 		}
 	}
 	for _, h := range e.NoHolidays {
@@ -167,7 +167,7 @@ func (e Edition) changes(t Table) ([]change, error) {
 		if !known || before.Version != h.Version {
 			return nil, postgres.ErrStale
 		}
-		note(h.Date, calendarChanged, before, nil)
+		note(h.Date, kindHoliday, before, nil)
 	}
 	for _, s := range e.Settings {
 		before, known := settings[s.Day]
@@ -177,9 +177,9 @@ func (e Edition) changes(t Table) ([]change, error) {
 		case known != (s.Version > 0) || known && before.Version != s.Version:
 			return nil, postgres.ErrStale
 		case known:
-			note(s.Day, capacityChanged, before, after)
+			note(s.Day, kindCapacity, before, after)
 		default:
-			note(s.Day, capacityChanged, nil, after)
+			note(s.Day, kindCapacity, nil, after)
 		}
 	}
 	for _, s := range e.NoSettings {
@@ -187,7 +187,7 @@ func (e Edition) changes(t Table) ([]change, error) {
 		if !known || before.Version != s.Version {
 			return nil, postgres.ErrStale
 		}
-		note(s.Day, capacityChanged, before, nil)
+		note(s.Day, kindCapacity, before, nil)
 	}
 	return list, nil
 }
@@ -282,8 +282,8 @@ func (w Why) keep(ctx context.Context, tx *postgres.Tx, changes []change) error 
 		if err != nil {
 			return fmt.Errorf("capacity: id: %w", err)
 		}
-		ids[i], days[i], kinds[i] = id.String(), c.day.String(), dayKinds[c.kind]
-		bells[i] = outbox.Message{Type: c.kind, Subject: ids[i], Version: 1}
+		ids[i], days[i], kinds[i] = id.String(), c.day.String(), c.kind
+		bells[i] = outbox.Message{Type: kindMessages[c.kind], Subject: ids[i], Version: 1}
 		for j, v := range []any{c.before, c.after} {
 			if v == nil {
 				continue
