@@ -53,6 +53,7 @@ type requestBody struct {
 	Cards      []cardLine
 	CardCounts []cardCount
 	Listed     []cardlist.Card // while no card is on the line
+	Plan       *planBlock      // for the office, while cards are to be made
 }
 
 // request shows one request whole.
@@ -86,7 +87,10 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 	}
 	body := requestBody{
 		Request: v, Waiting: groupWaits(v.Waiting), Reason: v.Reason, Summary: requestSummary(v), Facts: factRows(v),
-		Notice: actNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
+		Notice: actNotice(r.URL.Query().Get("sudah")) + planNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
+	}
+	if body.Plan, err = p.planBlock(r, v); err != nil {
+		return requestBody{}, err
 	}
 	if v.State != request.Done && !request.Machine.Final(v.State) {
 		body.Planned = v.Estimate
