@@ -39,7 +39,7 @@ func (p *Pages) downtimes(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	mine := planning.MayDowntime(who.Role)
-	heads := []string{"Stasiun", "Hari", "Kartu per hari berkurang", "Alasan", "Keadaan"}
+	heads := []string{"Stasiun", "Hari", "Kartu per hari", "Alasan", "Keadaan"}
 	now := rowsTable{Caption: "Sekarang dan yang akan datang", Empty: "tidak ada; semua stasiun bekerja.", Heads: heads}
 	over := rowsTable{Caption: "Sudah lewat, " + strconv.Itoa(downtimeBack) + " hari terakhir", Empty: "tidak ada.", Heads: heads}
 	for _, d := range list {
