@@ -39,9 +39,21 @@ func (a *API) getPlan(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (a *API) place(w http.ResponseWriter, r *http.Request) error {
+// mayPlan says whether whoever asks decides about the request in the address, if they
+// may know of it.
+func (a *API) mayPlan(r *http.Request) error {
+	if _, err := scoped(r.Context(), a.db, r); err != nil {
+		return err
+	}
 	if !planning.May(signin.Account(r).Role) {
 		return planning.ErrForbidden
+	}
+	return nil
+}
+
+func (a *API) place(w http.ResponseWriter, r *http.Request) error {
+	if err := a.mayPlan(r); err != nil {
+		return err
 	}
 	version, err := web.MatchVersion(r)
 	if err != nil {
@@ -66,8 +78,8 @@ func (a *API) place(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) releaseNow(w http.ResponseWriter, r *http.Request) error {
-	if !planning.May(signin.Account(r).Role) {
-		return planning.ErrForbidden
+	if err := a.mayPlan(r); err != nil {
+		return err
 	}
 	var in struct {
 		Cards  int    `json:"cards"`

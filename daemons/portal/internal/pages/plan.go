@@ -294,14 +294,14 @@ func (p *Pages) planAgain(w http.ResponseWriter, r *http.Request, a planAct, tic
 // unplacing takes a decision back.
 func (p *Pages) unplacing() editor {
 	find := func(r *http.Request) (capacity.Placement, string, error) {
+		plan, err := p.planDesk().Plan(r.Context(), signin.Account(r), chi.URLParam(r, "ticket"))
+		if err != nil {
+			return capacity.Placement{}, "", err
+		}
 		if !planning.May(signin.Account(r).Role) {
 			return capacity.Placement{}, "", planning.ErrForbidden
 		}
 		id, err := rowOf(r)
-		if err != nil {
-			return capacity.Placement{}, "", err
-		}
-		plan, err := p.planDesk().Plan(r.Context(), signin.Account(r), chi.URLParam(r, "ticket"))
 		if err != nil {
 			return capacity.Placement{}, "", err
 		}

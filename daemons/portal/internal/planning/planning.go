@@ -97,19 +97,25 @@ func version(list []capacity.Placement) int64 {
 // Plan reads the plan of the request with this ticket. Errors: ErrInside,
 // request.ErrNotFound.
 func (d Desk) Plan(ctx context.Context, who identity.Account, ticket string) (v Plan, err error) {
-	if report.Outside(who) {
-		return v, ErrInside
-	}
 	err = d.DB.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
-		r, err := request.ByTicket(ctx, rd, ticket, "")
+		r, err := find(ctx, rd, who, ticket)
 		if err != nil {
 			return err
 		}
-		trace.Join(ctx, r.TraceParent)
+		if report.Outside(who) {
+			return ErrInside
+		}
 		v, err = d.read(ctx, rd, r)
 		return err
 	})
 	return v, err
+}
+
+// find reads the request with this ticket as far as an account may know of it.
+func find(ctx context.Context, rd postgres.Reader, who identity.Account, ticket string) (request.Request, error) {
+	r, err := request.ByTicket(ctx, rd, ticket, report.Scope(who))
+	trace.Join(ctx, r.TraceParent)
+	return r, err
 }
 
 func (d Desk) read(ctx context.Context, rd postgres.Reader, r request.Request) (v Plan, err error) {
@@ -151,11 +157,10 @@ func (d Desk) Place(ctx context.Context, who identity.Account, ticket string, se
 		return v, ErrForbidden
 	}
 	err = d.note(ctx, who, func(ctx context.Context, tx *postgres.Tx) (audit.Entry, error) {
-		r, err := request.ByTicket(ctx, tx, ticket, "")
+		r, err := find(ctx, tx, who, ticket)
 		if err != nil {
 			return audit.Entry{}, err
 		}
-		trace.Join(ctx, r.TraceParent)
 		if _, err := request.Lock(ctx, tx, r.ID); err != nil { // so that nobody places it at the same time
 			return audit.Entry{}, err
 		}
@@ -203,11 +208,10 @@ func (d Desk) Give(ctx context.Context, who identity.Account, verb capacity.Comm
 		c := capacity.Command{Verb: verb, Cards: cards}
 		e := audit.Entry{Action: actions[verb], Subject: d.Today().String()}
 		if ticket != "" {
-			r, err := request.ByTicket(ctx, tx, ticket, "")
+			r, err := find(ctx, tx, who, ticket)
 			if err != nil {
 				return e, err
 			}
-			trace.Join(ctx, r.TraceParent)
 			c.RequestID, e.Request = &r.ID, r.ID
 		}
 		given, err = capacity.Give(ctx, tx, c, d.why(who, reason))
