@@ -9,6 +9,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -125,6 +126,9 @@ func (a *API) versionedRemoval(w http.ResponseWriter, r *http.Request, do func(i
 }
 
 func (a *API) getCommands(w http.ResponseWriter, r *http.Request) error {
+	if report.Outside(signin.Account(r)) {
+		return planning.ErrInside
+	}
 	day, err := dayOf(r)
 	if err != nil {
 		return err
@@ -184,6 +188,9 @@ func (a *API) listDowntimes(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) getDowntime(w http.ResponseWriter, r *http.Request) error {
+	if report.Outside(signin.Account(r)) {
+		return planning.ErrInside
+	}
 	id, err := rowID(r)
 	if err != nil {
 		return err
