@@ -88,3 +88,29 @@ func TestManyDaysChangeAtOnceOrNotAtAll(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "SKB", changes[0].Reason)
 }
+
+// However many days an edition changes, the plan moves once; the bells that come
+// after find nothing to do.
+func TestAnEditionMovesThePlanOnce(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	r := o.accepted(t, 15) // ten on Tuesday, five on Wednesday
+	o.replan(t, o.day.At(9, 0))
+	require.NoError(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		table, err := capacity.LockYear(ctx, tx, o.day.Year)
+		if err != nil {
+			return err
+		}
+		return capacity.Edit(ctx, tx, table, capacity.Edition{
+			Holidays: []capacity.Holiday{entry(o.next(), "Satu", 0), entry(o.next().AddDays(1), "Dua", 0)},
+			Settings: []capacity.Setting{{Day: o.next().AddDays(2), Capacity: 3, Reason: "satu pembaca rusak"}},
+		}, o.why("SKB perubahan"))
+	}))
+	require.Equal(t, capacity.Changes{Removed: 2, Placed: 3, Estimates: 1}, o.heard(t, o.day.At(10, 0)))
+	require.Equal(t, map[string]int{"2026-11-26": 3, "2026-11-27": 10, "2026-11-30": 2}, o.plan(t, r))
+	require.Zero(t, o.heard(t, o.day.At(10, 1)))
+	e, err := capacity.EstimateOf(t.Context(), o.db, r.ID)
+	require.NoError(t, err)
+	require.Len(t, e.Moves, 2)
+	require.Equal(t, "kapasitas 26 November 2026 menjadi 3 kartu", e.Cause)
+}
