@@ -77,7 +77,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
-			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/"+name+".html")) // embedded: parsed in every test
+			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/"+name+".html")) // embedded: parsed in every test
 	}
 	return p
 }
@@ -123,6 +123,7 @@ func (p *Pages) Mount(root chi.Router) {
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
 	p.mountActs(inside)
 	p.mountPlan(inside)
+	p.mountCards(inside)
 	p.mountNeeds(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
