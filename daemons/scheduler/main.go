@@ -1,7 +1,7 @@
 // Command scheduler plans cards on the calendar, releases the work orders of
-// each hari kerja, closes the days, and finds the requests that are done. It
-// hears the doorbells of decisions and cards, and a cron clock, and rings bells
-// again that were lost.
+// each hari kerja, closes the days, finds the requests that are done, and keeps
+// the clock of their stages. It hears the doorbells of decisions and cards, and a
+// cron clock, and rings bells again that were lost.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 
 	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/planner"
+	"dukcapil.go.id/sifilma/daemons/scheduler/internal/stages"
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/sweeper"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/daemon"
@@ -24,10 +25,11 @@ type Config struct {
 	ground.Config `yaml:",inline"`
 	Planner       planner.Config `yaml:"planner"`
 	Sweeper       sweeper.Config `yaml:"sweeper"`
+	Stages        stages.Config  `yaml:"stages"`
 }
 
 func defaults() Config {
-	return Config{Planner: planner.Defaults(), Sweeper: sweeper.Defaults()}
+	return Config{Planner: planner.Defaults(), Sweeper: sweeper.Defaults(), Stages: stages.Defaults()}
 }
 
 func main() { daemon.Main("scheduler", defaults, wire) }
@@ -45,7 +47,11 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	p, err := planner.New(cfg.Planner, g.DB, env.Office, days.Hours.Fasts, env.Log, env.Status)
+	w, err := stages.New(cfg.Stages, days.Hours, g.DB, env.Office, env.Log, env.Machine, env.Registry)
+	if err != nil {
+		return err
+	}
+	p, err := planner.New(cfg.Planner, g.DB, env.Office, days.Hours.Fasts, env.Log, env.Status, w.Job())
 	if err != nil {
 		return err
 	}
@@ -60,12 +66,13 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	g.Serve()
 	env.Go("cron", p.Tick)
 	env.Go("sweeper", s.Run)
+	env.Go("stages", w.Run)
 	env.Go("keeper", planner.NewKeeper(cfg.Planner, g.DB, audit.NewSealer(g.DB, 1000), env.Log, env.Machine, env.Registry).Run)
 	return nil
 }
 
 // holidays are the shipped ones; the table of record is in the database, but the
-// months of Ramadan are here.
+// office hours and the months of Ramadan are here.
 func holidays() (workday.Data, error) {
 	body, err := configs.Holidays()
 	if err != nil {

@@ -33,6 +33,9 @@ func TestBadConfigurationIsNamed(t *testing.T) {
 		"planner: {release: \"every morning\"}": "release",
 		"planner: {capacity: 0}":                "capacity",
 		"planner: {tick: 10ms}":                 "tick",
+		"stages: {sweep: dawn}":                 "stages: sweep",
+		"stages: {every: 10ms}":                 "every",
+		"stages: {decision: {min: 6}}":          "decision: min 6 and max 5",
 		"planer: {}":                            "planer",
 	} {
 		path := t.TempDir() + "/scheduler.yaml"

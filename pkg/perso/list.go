@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lib/pq"
+
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -58,9 +60,19 @@ type Tally struct {
 // Counts tallies the cards of a request. Failed and Spoiled count each card
 // that ended so, also when it was replaced since, but not when it was reduced.
 func Counts(ctx context.Context, r postgres.Reader, requestID string) (Tally, error) {
-	var t Tally
-	err := r.Get(ctx, &t, `
-		SELECT count(*) FILTER (WHERE state <> 'reduced' AND new.id IS NULL) AS total,
+	all, err := CountsOf(ctx, r, []string{requestID})
+	return all[requestID], err
+}
+
+// CountsOf is Counts for several requests at once; those without cards are left out.
+func CountsOf(ctx context.Context, r postgres.Reader, requestIDs []string) (map[string]Tally, error) {
+	var rows []struct {
+		ID string `db:"request_id"`
+		Tally
+	}
+	err := r.Select(ctx, &rows, `
+		SELECT c.request_id,
+		       count(*) FILTER (WHERE state <> 'reduced' AND new.id IS NULL) AS total,
 		       count(*) FILTER (WHERE state = 'clear') AS clear,
 		       count(*) FILTER (WHERE state = 'failed') AS failed,
 		       count(*) FILTER (WHERE state = 'in_doubt') AS in_doubt,
@@ -69,11 +81,15 @@ func Counts(ctx context.Context, r postgres.Reader, requestID string) (Tally, er
 		       count(*) FILTER (WHERE state IN ('failed','spoiled') AND new.id IS NULL) AS awaiting_replacement,
 		       count(*) FILTER (WHERE state = 'reduced') AS reduced
 		FROM card c LEFT JOIN listed_card new ON new.replaces = c.id
-		WHERE c.request_id = $1`, requestID)
+		WHERE c.request_id = ANY ($1::uuid[]) GROUP BY c.request_id`, pq.Array(requestIDs))
 	if err != nil {
-		return Tally{}, fmt.Errorf("perso: counting: %w", err)
+		return nil, fmt.Errorf("perso: counting: %w", err)
 	}
-	return t, nil
+	all := make(map[string]Tally, len(rows))
+	for _, row := range rows {
+		all[row.ID] = row.Tally
+	}
+	return all, nil
 }
 
 // Complete says whether nothing of a request is left to do on the line: each

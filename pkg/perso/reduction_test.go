@@ -165,10 +165,6 @@ func TestReductionIsRefusedWhole(t *testing.T) {
 
 	_, err = byLetter(o, "1", kasubdit, now(t, o, o.Serials[6])...)
 	require.NoError(t, err)
-	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error { // past Reduce, by hand
-		_, err := tx.Exec(ctx, `DELETE FROM live_serial WHERE card_id = $1`, o.CardIDs[7])
-		return err
-	})
 	require.ErrorContains(t, o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE card SET state = 'reduced', version = version + 1 WHERE id = $1`, o.CardIDs[7])
 		return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -55,4 +56,32 @@ func TestDecisionsAreAboutWhatWasSeen(t *testing.T) {
 	require.Equal(t, perso.InDoubt, o.Card(t, o.Serials[0]).State)
 	require.NoError(t, confirm(present()))
 	require.Equal(t, perso.Spoiled, o.Card(t, o.Serials[0]).State)
+}
+
+func TestReplacementsAreForThoseWhoMay(t *testing.T) {
+	t.Parallel()
+	o := persotest.New(t, 2, 2)
+	failed := run(t, o, o.Serials[0], begin, fail)
+	replace := func(c perso.Change, all ...perso.Replacement) error {
+		return o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := perso.RegisterReplacements(ctx, tx, o.RequestID, all, c)
+			return err
+		})
+	}
+	blank := perso.Replacement{CardID: failed.Card.ID, Serial: "SAM00000099"}
+	var role *machine.RoleError
+	for _, who := range []machine.Role{request.Dirjen, request.Produsen, request.Station} {
+		require.ErrorAs(t, replace(persotest.Person("x", who, ""), blank), &role, who)
+	}
+	operator := persotest.Person("operator", request.Operator, "")
+	require.ErrorIs(t, replace(operator), perso.ErrNoReplacement)
+	var wrong perso.ReplacementFaults
+	require.ErrorAs(t, replace(operator, blank, blank), &wrong, "one card, two blanks")
+	require.ErrorIs(t, wrong[1], perso.ErrSerialTwice)
+	second := blank
+	second.Serial = "SAM00000098"
+	require.ErrorAs(t, replace(operator, blank, second), &wrong)
+	require.ErrorIs(t, wrong[1], perso.ErrNotReplaceable)
+	require.Equal(t, 2, count(t, o, `SELECT count(*) FROM listed_card`))
+	require.NoError(t, replace(operator, blank))
 }

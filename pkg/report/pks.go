@@ -44,13 +44,8 @@ func UnderPKS(ctx context.Context, rd postgres.Reader, number string) ([]Affecte
 
 // underWithdrawn adds that Kasubdit KI has to decide about a request whose PKS was
 // withdrawn after its acceptance: nothing holds it by itself.
-func (l *waitList) underWithdrawn(ctx context.Context, rd postgres.Reader, r request.Request) error {
-	switch r.State {
-	case request.Accepted, request.Scheduled, request.InProgress:
-	default:
-		return nil
-	}
-	if r.PKSNumber == "" {
+func (l *waitList) underWithdrawn(ctx context.Context, rd postgres.Reader, r request.Request, a *arrivals) error {
+	if !underPKS(r) {
 		return nil
 	}
 	p, err := institution.PKSByNumber(ctx, rd, r.PKSNumber)
@@ -58,9 +53,18 @@ func (l *waitList) underWithdrawn(ctx context.Context, rd postgres.Reader, r req
 		return err
 	}
 	if p.State == institution.PKSWithdrawn {
-		l.add("memutuskan apakah permohonan ditahan, karena PKS nomor "+p.Number+" dicabut", request.Kasubdit)
+		l.withdrawn(p.Number, a)
 	}
 	return nil
+}
+
+// underPKS says whether a request would have to be held when its PKS is withdrawn.
+func underPKS(r request.Request) bool {
+	return r.PKSNumber != "" && (r.State == request.Accepted || r.State == request.Scheduled || r.State == request.InProgress)
+}
+
+func (l *waitList) withdrawn(number string, a *arrivals) {
+	l.add(a.state, "memutuskan apakah permohonan ditahan, karena PKS nomor "+number+" dicabut", request.Kasubdit)
 }
 
 // PKSNamed says whether any request names a PKS by this number.

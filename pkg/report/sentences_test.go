@@ -41,7 +41,7 @@ func TestSomebodyIsWaitedForInEachOpenState(t *testing.T) {
 	t.Parallel()
 	for _, state := range request.Machine.States() {
 		v := &Request{State: state, Cards: perso.Tally{Total: 2, Open: 1, Clear: 1}}
-		waiting := waits(v, request.Produsen, nil, nil)
+		waiting := waits(v, request.Produsen, nil, nil, &arrivals{})
 		over := state == request.Rejected || state == request.Cancelled
 		require.Equal(t, over, len(waiting) == 0, "%s", state)
 		for _, w := range waiting {

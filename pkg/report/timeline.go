@@ -14,6 +14,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/stage"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
 
@@ -83,6 +84,13 @@ func timeline(ctx context.Context, rd postgres.Reader, requestID string, facts [
 		return nil, err
 	}
 	events = append(append(events, clear...), off...)
+	if !outside {
+		alarms, err := alarmed(ctx, rd, requestID)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, alarms...)
+	}
 	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
 	slices.Reverse(events)
 	return events, nameActors(ctx, rd, events, outside)
@@ -108,6 +116,34 @@ func cleared(ctx context.Context, rd postgres.Reader, requestID string) ([]Event
 		events = append(events, Event{
 			At: d.At, OfficeAt: d.OfficeAt, Machine: perso.Machine.Name, Verb: perso.ClearVerb, Actor: d.Actor, Role: d.Role,
 			Label: terbilang.FormatInt(d.N) + " kartu berhasil dipersonalisasi",
+		})
+	}
+	return events, nil
+}
+
+// stageEvent is the machine of the timeline's lines that are alarms of the stage
+// clock.
+const stageEvent = "stage"
+
+// alarmed are the lines of the stage clock's alarms: the office's own business.
+func alarmed(ctx context.Context, rd postgres.Reader, requestID string) ([]Event, error) {
+	list, err := stage.Alarms(ctx, rd, requestID)
+	if err != nil {
+		return nil, err
+	}
+	var events []Event
+	for _, a := range list {
+		what := "Tahap " + stage.Labels[a.Stage]
+		if a.Stage == stage.Total {
+			what = stage.Labels[a.Stage]
+		}
+		how := "mendekati batas"
+		if a.Status == stage.Late {
+			how = "melewati batas"
+		}
+		events = append(events, Event{
+			At: a.At, OfficeAt: a.OfficeAt, Machine: stageEvent, Verb: machine.Verb(a.Status), Role: request.Scheduler,
+			Label: fmt.Sprintf("%s %s: %d dari %d hari kerja", what, how, a.Days, a.Most),
 		})
 	}
 	return events, nil

@@ -18,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/stage"
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/validation"
 )
@@ -84,7 +85,9 @@ type Request struct {
 	Cards     perso.Tally          `json:"cards"`
 	Documents []Document           `json:"documents"`
 	Handovers []Handover           `json:"handovers"`
-	Timeline  []Event              `json:"timeline"`
+	// Clock is how it stands in time.
+	Clock    stage.Clock `json:"clock"`
+	Timeline []Event     `json:"timeline"`
 }
 
 // Letter is the letter that a request came with.
@@ -116,17 +119,17 @@ type Fact struct {
 	At    time.Time `json:"at" db:"at"`
 }
 
-// Load reads the request with this ticket as an account sees it. Error:
-// ErrNotFound.
-func Load(ctx context.Context, db *postgres.DB, ticket string, a identity.Account) (*Request, error) {
-	return load(ctx, db, a, func(ctx context.Context, rd postgres.Reader) (request.Request, error) {
+// Load reads the request with this ticket as an account sees it, and as it stands
+// in time at a moment of the office's clock. Error: ErrNotFound.
+func Load(ctx context.Context, db *postgres.DB, ticket string, a identity.Account, officeAt time.Time) (*Request, error) {
+	return load(ctx, db, a, officeAt, func(ctx context.Context, rd postgres.Reader) (request.Request, error) {
 		return request.ByTicket(ctx, rd, ticket, Scope(a))
 	})
 }
 
 // LoadID is Load by the request's id.
-func LoadID(ctx context.Context, db *postgres.DB, id string, a identity.Account) (*Request, error) {
-	return load(ctx, db, a, func(ctx context.Context, rd postgres.Reader) (request.Request, error) {
+func LoadID(ctx context.Context, db *postgres.DB, id string, a identity.Account, officeAt time.Time) (*Request, error) {
+	return load(ctx, db, a, officeAt, func(ctx context.Context, rd postgres.Reader) (request.Request, error) {
 		r, err := request.Get(ctx, rd, id)
 		if err != nil {
 			return r, err
@@ -138,7 +141,7 @@ func LoadID(ctx context.Context, db *postgres.DB, id string, a identity.Account)
 	})
 }
 
-func load(ctx context.Context, db *postgres.DB, a identity.Account,
+func load(ctx context.Context, db *postgres.DB, a identity.Account, officeAt time.Time,
 	find func(context.Context, postgres.Reader) (request.Request, error)) (*Request, error) {
 	var v *Request
 	err := db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
@@ -150,14 +153,14 @@ func load(ctx context.Context, db *postgres.DB, a identity.Account,
 			return err
 		}
 		trace.Join(ctx, r.TraceParent)
-		v, err = assemble(ctx, rd, r, a)
+		v, err = assemble(ctx, rd, r, a, officeAt)
 		return err
 	})
 	return v, err
 }
 
 // assemble reads everything that belongs to a request.
-func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a identity.Account) (*Request, error) {
+func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a identity.Account, officeAt time.Time) (*Request, error) {
 	v := &Request{
 		ID: r.ID, Ticket: r.Ticket, Kind: r.Kind, KindLabel: request.KindLabels[r.Kind], Title: r.Title,
 		Reference: r.Reference, Institution: r.Institution, State: r.State, StateLabel: request.Machine.Label(r.State),
@@ -204,11 +207,9 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 	v.Handovers = showHandovers(handovers)
 	v.Documents = showDocuments(documents, outside)
 	v.Percent = percent(v, documents, handovers)
-	waiting := waitList(waits(v, machine.Role(applicant.Kind), documents, handovers))
-	if err := waiting.underWithdrawn(ctx, rd, r); err != nil {
+	if err := v.readTimes(ctx, rd, r, machine.Role(applicant.Kind), documents, handovers, officeAt); err != nil {
 		return nil, err
 	}
-	v.Waiting = waiting
 	for _, w := range v.Waiting {
 		v.WaitingFor = appendNew(v.WaitingFor, w.Role)
 	}
@@ -220,6 +221,30 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		}
 	}
 	return v, nil
+}
+
+// readTimes reads the clock of a request, who must act next and since when.
+func (v *Request) readTimes(ctx context.Context, rd postgres.Reader, r request.Request, applicant machine.Role,
+	documents []letter.Document, handovers []handover.Handover, officeAt time.Time) error {
+	reckoner, err := stage.NewReckoner(ctx, rd, officeAt)
+	if err != nil {
+		return err
+	}
+	clocks, err := reckoner.Clocks(ctx, rd, []string{r.ID})
+	if err != nil {
+		return err
+	}
+	all, err := readArrivals(ctx, rd, []request.Request{r})
+	if err != nil {
+		return err
+	}
+	v.Clock = clocks[r.ID]
+	waiting := waitList(waits(v, applicant, documents, handovers, all[r.ID]))
+	if err := waiting.underWithdrawn(ctx, rd, r, all[r.ID]); err != nil {
+		return err
+	}
+	v.Waiting = waiting.reckoned(reckoner)
+	return nil
 }
 
 // reason is what was said at the step that led to a state in which somebody asks

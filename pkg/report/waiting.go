@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
@@ -17,6 +18,10 @@ type Wait struct {
 	Role  machine.Role `json:"role"`
 	Label string       `json:"label"` // of the role
 	Task  string       `json:"task"`
+	// Since is when it came to whoever is to act, by the office's clock, and Days how
+	// many hari kerja have passed since.
+	Since time.Time `json:"since"`
+	Days  int       `json:"days"`
 }
 
 var factTasks = map[string]string{
@@ -45,16 +50,16 @@ const replacer = request.Operator
 
 type waitList []Wait
 
-func (l *waitList) add(task string, roles ...machine.Role) {
+func (l *waitList) add(since time.Time, task string, roles ...machine.Role) {
 	for _, role := range roles {
-		*l = append(*l, Wait{Role: role, Label: request.RoleLabels[role], Task: task})
+		*l = append(*l, Wait{Role: role, Label: request.RoleLabels[role], Task: task, Since: since})
 	}
 }
 
 // step adds who may do a verb in a state, by the machine's own table.
-func (l *waitList) step(t *machine.Table, from machine.State, verb machine.Verb, task string) {
+func (l *waitList) step(since time.Time, t *machine.Table, from machine.State, verb machine.Verb, task string) {
 	if s, err := t.Find(from, verb); err == nil {
-		l.add(task, s.Roles...)
+		l.add(since, task, s.Roles...)
 	}
 }
 
@@ -62,70 +67,79 @@ func (l *waitList) step(t *machine.Table, from machine.State, verb machine.Verb,
 // request's own applicant is waited for.
 var applicants = []machine.Role{request.Produsen, request.Dinas, request.Lembaga}
 
-// waits says who must act next on a request.
-func waits(v *Request, applicant machine.Role, documents []letter.Document, handovers []handover.Handover) []Wait {
+// waits says who must act next on a request, and since when; the days are left to
+// whoever knows the calendar.
+func waits(v *Request, applicant machine.Role, documents []letter.Document, handovers []handover.Handover, a *arrivals) []Wait {
 	l := waitList{}
 	have := make([]request.Fact, len(v.Facts))
+	onwardSince := a.state
 	for i, f := range v.Facts {
 		have[i] = f.Fact
+		if f.Fact.Fact == request.FactDisposed && f.OfficeAt.After(onwardSince) {
+			onwardSince = f.OfficeAt
+		}
 	}
 	missing := request.MissingFacts(v.State, have)
 	for _, fact := range missing {
-		l.add(factTasks[fact], request.FactRoles(fact)...)
+		since := a.submission
+		if fact == request.FactDisposed {
+			since = a.state
+		}
+		l.add(since, factTasks[fact], request.FactRoles(fact)...)
 	}
 	if step, ok := request.Onward(v.State); ok && len(missing) == 0 {
 		task := onwardTasks[step.Verb]
 		if v.Estimate != nil && step.Verb == request.Start {
 			task = "memulai pada " + terbilang.FormatDate(v.Estimate.Start)
 		}
-		l.add(task, step.Roles...)
+		l.add(onwardSince, task, step.Roles...)
 	}
 	switch v.State {
 	case request.InProgress:
-		l.cards(v)
+		l.cards(v, a)
 	case request.Done:
-		l.papers(v, documents, handovers)
+		l.papers(v, documents, handovers, a)
 	}
 	return slices.DeleteFunc(l, func(w Wait) bool { return w.Role != applicant && slices.Contains(applicants, w.Role) })
 }
 
-func (l *waitList) cards(v *Request) {
+func (l *waitList) cards(v *Request, a *arrivals) {
 	if n := v.Cards.Open; n > 0 {
-		l.step(perso.Machine, perso.Numbered, perso.ClaimVerb, fmt.Sprintf("mempersonalisasi %s kartu", terbilang.FormatInt(int64(n))))
+		l.step(a.state, perso.Machine, perso.Numbered, perso.ClaimVerb, fmt.Sprintf("mempersonalisasi %s kartu", terbilang.FormatInt(int64(n))))
 	}
 	if n := v.Cards.InDoubt; n > 0 {
-		l.step(perso.Machine, perso.InDoubt, perso.SpoilVerb, fmt.Sprintf("memutuskan %s kartu yang meragukan", terbilang.FormatInt(int64(n))))
+		l.step(a.or(a.doubt), perso.Machine, perso.InDoubt, perso.SpoilVerb, fmt.Sprintf("memutuskan %s kartu yang meragukan", terbilang.FormatInt(int64(n))))
 	}
 	if n := v.Cards.AwaitingReplacement; n > 0 {
-		l.add(fmt.Sprintf("mendaftarkan pengganti %s kartu", terbilang.FormatInt(int64(n))), replacer)
+		l.add(a.or(a.failure), fmt.Sprintf("mendaftarkan pengganti %s kartu", terbilang.FormatInt(int64(n))), replacer)
 	}
 	if v.Cards.Total > 0 && v.Cards.Open+v.Cards.InDoubt+v.Cards.AwaitingReplacement == 0 {
-		l.step(request.Machine, v.State, request.Finish, "menyelesaikan permohonan")
+		l.step(a.state, request.Machine, v.State, request.Finish, "menyelesaikan permohonan")
 	}
 }
 
-func (l *waitList) papers(v *Request, documents []letter.Document, handovers []handover.Handover) {
+func (l *waitList) papers(v *Request, documents []letter.Document, handovers []handover.Handover, a *arrivals) {
 	for _, d := range documents {
 		label := letter.KindLabels[d.Kind]
 		switch {
 		case d.State == letter.Drafted || d.State == letter.Numbered:
-			l.add("menyiapkan "+label, request.Generator)
+			l.add(a.or(a.paper[d.ID]), "menyiapkan "+label, request.Generator)
 		case d.State == letter.AwaitingSignature && d.Kind != letter.BAST:
-			l.step(letter.Machine, d.State, letter.VerbIssue, "mengunggah pindaian bertanda tangan: "+label)
+			l.step(a.or(a.paper[d.ID]), letter.Machine, d.State, letter.VerbIssue, "mengunggah pindaian bertanda tangan: "+label)
 		}
 	}
 	if len(documents) == 0 {
-		l.add("menyusun surat dan laporan", request.Generator)
+		l.add(a.state, "menyusun surat dan laporan", request.Generator)
 	}
 	ready := v.Cards.Clear
 	for _, h := range handovers {
 		ready -= h.Quantity
 		if step, ok := handoverSteps[h.State]; ok {
-			l.step(handover.Machine, h.State, step.verb, fmt.Sprintf("%s serah terima ke-%d", step.task, h.Ordinal))
+			l.step(a.or(a.handover[h.ID]), handover.Machine, h.State, step.verb, fmt.Sprintf("%s serah terima ke-%d", step.task, h.Ordinal))
 		}
 	}
 	if ready > 0 {
-		l.step(handover.Machine, "", handover.VerbPrepare, fmt.Sprintf("menyiapkan serah terima %s kartu", terbilang.FormatInt(int64(ready))))
+		l.step(a.state, handover.Machine, "", handover.VerbPrepare, fmt.Sprintf("menyiapkan serah terima %s kartu", terbilang.FormatInt(int64(ready))))
 	}
 }
 

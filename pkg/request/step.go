@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -86,6 +87,9 @@ func Take(ctx context.Context, tx *postgres.Tx, r Request, verb machine.Verb, c 
 		kept := ""
 		if r.State == Submitted || r.State == Resubmitted {
 			kept = FactLetterReceived
+		}
+		if c.Detail, err = withLetter(ctx, tx, r.ID, c.Detail); err != nil {
+			return Request{}, err
 		}
 		if err := void(ctx, tx, r.ID, kept); err != nil {
 			return Request{}, err
@@ -171,6 +175,39 @@ func fact(ctx context.Context, rd postgres.Reader, requestID, name string) (*Fac
 		}
 	}
 	return nil, nil
+}
+
+// DetailLetterFrom is what a return's line in the timeline has of the letter on
+// paper: the day from which it counted until then. The fact itself may be taken
+// back, and the office's clock had run on it (features.md N3).
+const DetailLetterFrom = "letter_from"
+
+// withLetter adds DetailLetterFrom to the detail of a return, if the letter was in.
+func withLetter(ctx context.Context, rd postgres.Reader, requestID string, detail map[string]any) (map[string]any, error) {
+	f, err := fact(ctx, rd, requestID, FactLetterReceived)
+	if err != nil || f == nil {
+		return detail, err
+	}
+	var in struct {
+		CountsFrom clock.Date `json:"counts_from"`
+		ReceivedOn clock.Date `json:"received_on"`
+	}
+	if err := json.Unmarshal(f.Detail, &in); err != nil {
+		return nil, fmt.Errorf("request: fact %s: %w", f.Fact, err)
+	}
+	from := in.CountsFrom
+	if from.IsZero() {
+		from = in.ReceivedOn
+	}
+	if from.IsZero() {
+		from = clock.DateOf(f.OfficeAt)
+	}
+	detail = maps.Clone(detail)
+	if detail == nil {
+		detail = map[string]any{}
+	}
+	detail[DetailLetterFrom] = from
+	return detail, nil
 }
 
 // void takes back the facts of a request, all but one.

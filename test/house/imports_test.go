@@ -36,7 +36,8 @@ var office = map[string][]string{
 	"perso":       {"institution", "identity", "register", "request", "cardlist", "capacity", "stock"},
 	"letter":      {"request"},
 	"handover":    {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter"},
-	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover"},
+	"stage":       {"institution", "identity", "request", "capacity", "perso", "letter", "handover"},
+	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover", "stage"},
 }
 
 // outside is what the office floor must not know.

@@ -171,7 +171,7 @@ func (a *API) form(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		p.Result, p.Judged = &checked{Findings: found}, true
-		v, err := report.LoadID(r.Context(), a.db, is.ID, client(r.Context()).Account())
+		v, err := report.LoadID(r.Context(), a.db, is.ID, client(r.Context()).Account(), a.office.Now())
 		if err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func badQuery(bad []report.BadParameter) error {
 // load reads the request of the address; others than the client's own are not
 // there.
 func (a *API) load(r *http.Request) (*report.Request, error) {
-	v, err := report.Load(r.Context(), a.db, chi.URLParam(r, "ticket"), client(r.Context()).Account())
+	v, err := report.Load(r.Context(), a.db, chi.URLParam(r, "ticket"), client(r.Context()).Account(), a.office.Now())
 	if errors.Is(err, report.ErrNotFound) {
 		return nil, noSuchTicket()
 	}

@@ -67,6 +67,7 @@ func (a *API) Mount(root chi.Router) {
 			a.mountPlan(r)
 			r.Get("/days", handle(a.days))
 			r.Get("/requests", handle(a.listRequests))
+			r.Get("/late-requests", handle(a.lateRequests))
 			r.Get("/requests/{ticket}", handle(a.getRequest))
 			for path, verb := range requestVerbs {
 				r.Post("/requests/{ticket}/"+path, handle(a.take(verb)))
@@ -159,7 +160,7 @@ func rowID(r *http.Request) (string, error) {
 
 // showRequest answers with a request as it stands now.
 func (a *API) showRequest(w http.ResponseWriter, r *http.Request, id string) error {
-	v, err := report.LoadID(r.Context(), a.db, id, signin.Account(r))
+	v, err := report.LoadID(r.Context(), a.db, id, signin.Account(r), a.office.Now())
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func badParameters(bad []report.BadParameter) error {
 }
 
 func (a *API) getRequest(w http.ResponseWriter, r *http.Request) error {
-	v, err := report.Load(r.Context(), a.db, chi.URLParam(r, "ticket"), signin.Account(r))
+	v, err := report.Load(r.Context(), a.db, chi.URLParam(r, "ticket"), signin.Account(r), a.office.Now())
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (p *Pages) mountActs(inside chi.Router) {
 }
 
 func (p *Pages) toRequest(w http.ResponseWriter, r *http.Request) error {
-	v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r))
+	v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r), p.office.Now())
 	if err == nil {
 		http.Redirect(w, r, home+"/"+v.Ticket, http.StatusSeeOther) //nolint:gosec // the ticket is the row's, not the address's
 	}
@@ -117,7 +117,7 @@ func actNotice(code string) string {
 func (p *Pages) take(a act) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		who := signin.Account(r)
-		v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), who)
+		v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), who, p.office.Now())
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func (p *Pages) mountCards(inside chi.Router) {
 func (p *Pages) takeCards(path string, do func(r *http.Request, v *report.Request) error) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		who := signin.Account(r)
-		v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), who)
+		v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), who, p.office.Now())
 		if err != nil {
 			return err
 		}

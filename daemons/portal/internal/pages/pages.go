@@ -74,7 +74,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 		return addresses[name], nil
 	}
 	for _, name := range []string{
-		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import",
+		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
 			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/"+name+".html")) // embedded: parsed in every test
@@ -121,6 +121,8 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountCalendar(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
+	inside.Get(latePath, p.handle(p.officeOnly(p.late)))
+	inside.Get(latePath+"/unduh", p.handle(p.officeOnly(p.lateWorkbook)))
 	p.mountActs(inside)
 	p.mountPlan(inside)
 	p.mountCards(inside)
@@ -223,6 +225,7 @@ type sheet struct {
 	Shelf     *shelfLink // for whoever looks after it
 	Keeper    bool       // looks after the master data
 	Outside   bool       // of an institution
+	Office    bool       // of the office
 	Apply     string     // where this account fills a request in, if it may
 	Now       time.Time
 	Build     string
@@ -239,6 +242,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	if a := signin.Account(r); a.ID != "" {
 		s.Account, s.RoleLabel = &a, request.RoleLabels[a.Role]
 		s.Keeper, s.Outside = masterdata.May(a.Role) && !a.MustChange, report.Outside(a) && !a.MustChange
+		s.Office = !report.Outside(a) && !a.MustChange
 		if p.intake != "" && !a.MustChange && request.Machine.May("", request.Submit, a.Role) == nil {
 			s.Apply = p.intake + "/pengajuan"
 		}

@@ -236,7 +236,7 @@ func commandTable(caption string, list []capacity.Command) rowsTable {
 // once more with what was typed.
 func (p *Pages) takePlan(a planAct) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r))
+		v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r), p.office.Now())
 		if err != nil {
 			return err
 		}

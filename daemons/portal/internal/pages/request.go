@@ -20,8 +20,10 @@ import (
 
 type waitGroup struct {
 	Label string
-	Tasks []string
+	Tasks []waitTask
 }
+
+type waitTask struct{ Task, Since string }
 
 type pair struct{ Label, Text string }
 
@@ -43,6 +45,7 @@ type requestBody struct {
 	Acts       []actForm
 	Outside    bool // whose own part, what to mend, comes before what they can stop
 	Waiting    []waitGroup
+	Clock      clockView
 	Planned    *capacity.Estimate // while cards are still to be made
 	Reason     string
 	Findings   []validation.Finding
@@ -80,7 +83,7 @@ func (p *Pages) showRequest(w http.ResponseWriter, r *http.Request, status int, 
 
 func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error) {
 	who := signin.Account(r)
-	v, err := report.Load(r.Context(), p.db, ticket, who)
+	v, err := report.Load(r.Context(), p.db, ticket, who, p.office.Now())
 	if err != nil {
 		return requestBody{}, err
 	}
@@ -89,7 +92,7 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 		return requestBody{}, err
 	}
 	body := requestBody{
-		Request: v, Waiting: groupWaits(v.Waiting), Reason: v.Reason, Summary: requestSummary(v), Facts: factRows(v),
+		Request: v, Waiting: groupWaits(v.Waiting), Clock: viewClock(v.Clock), Reason: v.Reason, Summary: requestSummary(v), Facts: factRows(v),
 		Notice: actNotice(r.URL.Query().Get("sudah")) + planNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
 	}
 	if body.Plan, err = p.planBlock(r, v); err != nil {
@@ -120,18 +123,18 @@ func hasList(v *report.Request) bool {
 // groupWaits gathers the tasks of one role; tasks that any of several roles can
 // do stand under all of them together.
 func groupWaits(waits []report.Wait) []waitGroup {
-	var tasks []string
+	var tasks []waitTask
 	roles := map[string][]string{}
 	for _, w := range waits {
 		if roles[w.Task] == nil {
-			tasks = append(tasks, w.Task)
+			tasks = append(tasks, waitTask{w.Task, waited(w)})
 		}
 		roles[w.Task] = append(roles[w.Task], w.Label)
 	}
 	var groups []waitGroup
 	at := map[string]int{}
 	for _, task := range tasks {
-		label := strings.Join(roles[task], " atau ")
+		label := strings.Join(roles[task.Task], " atau ")
 		i, ok := at[label]
 		if !ok {
 			i, at[label] = len(groups), len(groups)

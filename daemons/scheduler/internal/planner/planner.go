@@ -102,9 +102,10 @@ type Planner struct {
 
 var self = machine.Actor{Name: "scheduler", Role: request.Scheduler}
 
-// New makes a planner; fasts are the months of Ramadan.
-func New(cfg Config, db *postgres.DB, office clock.Office, fasts []workday.Span, log zerolog.Logger, status *daemon.Status) (*Planner, error) {
-	p := &Planner{cfg: cfg, db: db, office: office, fasts: fasts, log: log, status: status}
+// New makes a planner, whose ticks run these other jobs too; fasts are the months of
+// Ramadan.
+func New(cfg Config, db *postgres.DB, office clock.Office, fasts []workday.Span, log zerolog.Logger, status *daemon.Status, others ...capacity.Job) (*Planner, error) {
+	p := &Planner{cfg: cfg, db: db, office: office, fasts: fasts, log: log, status: status, jobs: others}
 	p.ticked.Store(time.Now().Unix())
 	for _, j := range []struct {
 		name, expression string
