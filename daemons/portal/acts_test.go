@@ -146,7 +146,7 @@ func TestFormsShowWhoseTurnItIs(t *testing.T) {
 	shows("disposed", map[string][]string{"direktur": {"disposisi", "tolak"}, "kasubdit": {"terima", "kembalikan"}})
 	require.Contains(t, o.page(200, "kasubdit", "/permohonan/"+r.Ticket).text, "menurut tanggal disposisi, 23 November 2026")
 	o.did("kasubdit", r.Ticket, "terima", "Permohonan diterima;")
-	shows("accepted", map[string][]string{"kasubdit": {"tahan"}})
+	shows("accepted", map[string][]string{"kasubdit": {"tahan", "rencana/kunci", "rencana/geser", "rencana/pecah", "rencana/lepas"}})
 	o.did("kasubdit", r.Ticket, "tahan", "Permohonan ditahan.", "reason", "menunggu klarifikasi")
 	shows("held", map[string][]string{"kasubdit": {"lanjutkan"}})
 	o.did("kasubdit", r.Ticket, "lanjutkan", "Permohonan dilanjutkan.")

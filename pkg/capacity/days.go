@@ -131,15 +131,43 @@ func GetSetting(ctx context.Context, rd postgres.Reader, day clock.Date) (s Sett
 	return s, nil
 }
 
+// checkCards wants a number of cards that a day can have.
+func checkCards(faults *form.Faults, n int) {
+	if n < 0 || n > mostCards {
+		faults.Add("/capacity", "out_of_range", capacityMissing)
+	}
+}
+
+// CheckSetting says what is wrong with what a setting says of its day, whenever
+// that is, and takes spaces around its reason away.
+func CheckSetting(s *Setting) form.Faults {
+	var faults form.Faults
+	checkCards(&faults, s.Capacity)
+	if faults.Lines("/reason", "Alasan", &s.Reason, longestReason); s.Reason == "" {
+		faults.Add("/reason", "missing", "Alasan wajib diisi.")
+	}
+	return faults
+}
+
+// CheckAhead says in Indonesian why a day's entry cannot be changed any more, or
+// not yet; a capacity cannot be changed on its own day either.
+func CheckAhead(day, today clock.Date, ofCapacity bool) form.Faults {
+	var faults form.Faults
+	if ofCapacity {
+		plannable(&faults, day, today)
+	} else {
+		dayAhead(&faults, "/date", day, today)
+	}
+	return faults
+}
+
 // Set gives a day a number of cards of its own, as of the version in s (0 for a day
 // that has none). Today's plan is frozen, so the day lies ahead. Errors: form.Faults,
 // postgres.ErrStale.
 func Set(ctx context.Context, tx *postgres.Tx, s Setting, w Why) (Setting, error) {
 	var faults form.Faults
 	plannable(&faults, s.Day, w.today())
-	if s.Capacity < 0 || s.Capacity > mostCards {
-		faults.Add("/capacity", "out_of_range", capacityMissing)
-	}
+	checkCards(&faults, s.Capacity)
 	if err := errors.Join(faults.Err(), w.check()); err != nil {
 		return s, together(err)
 	}

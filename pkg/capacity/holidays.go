@@ -108,12 +108,19 @@ const (
 func check(h *workday.Holiday, today clock.Date) error {
 	var faults form.Faults
 	dayAhead(&faults, "/date", h.Date, today)
+	return append(faults, CheckHoliday(h)...).Err()
+}
+
+// CheckHoliday says what is wrong with what an entry says of its day, whenever
+// that is, and takes spaces around its texts away.
+func CheckHoliday(h *workday.Holiday) form.Faults {
+	var faults form.Faults
 	if !slices.Contains([]workday.Kind{workday.National, workday.JointLeave}, h.Kind) {
 		faults.Add("/kind", "unknown_value", "Pilih libur nasional atau cuti bersama.")
 	}
 	faults.Need("/name", "Nama hari libur", &h.Name, longestName)
 	faults.Need("/decree", "Dasar (nomor SKB atau Keppres)", &h.Decree, longestDecree)
-	return faults.Err()
+	return faults
 }
 
 // plannable wants a day whose plan is not frozen.

@@ -36,6 +36,10 @@ func FuzzOpen(f *testing.F) {
 			for _, err := range w.Rows(sheet.Name) { // only that it ends
 				_ = err
 			}
+			if _, err := w.Layout(sheet.Name); err != nil {
+				var refused *xlsx.Error
+				require.True(t, errors.As(err, &refused), "%v", err)
+			}
 		}
 	})
 }

@@ -29,3 +29,18 @@ func ParseRef(ref string) (col, row int, err error) {
 	}
 	return col, row, nil
 }
+
+// parseArea reads the name of a rectangle such as "A1:C2"; a single cell is one.
+func parseArea(ref string) (Area, error) {
+	from, to, ranged := strings.Cut(ref, ":")
+	if !ranged {
+		to = from
+	}
+	a := Area{Ref: ref}
+	var err error
+	if a.FromCol, a.FromRow, err = ParseRef(from); err != nil {
+		return a, err
+	}
+	a.ToCol, a.ToRow, err = ParseRef(to)
+	return a, err
+}

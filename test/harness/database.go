@@ -58,14 +58,20 @@ func createDatabase(t testing.TB, from func(context.Context, *sql.Conn) (string,
 	d := &Database{Name: freshName(), postgres: Services(t).Postgres}
 	err := asAdmin(d.postgres, func(ctx context.Context, admin *sql.Conn) error {
 		dropOrphans(ctx, admin)
-		source, err := from(ctx, admin)
-		if err != nil {
+		for tries := 0; ; tries++ {
+			source, err := from(ctx, admin)
+			if err != nil {
+				return err
+			}
+			// The schema is small: copying it through the log beats the two checkpoints of FILE_COPY.
+			_, err = admin.ExecContext(ctx, "CREATE DATABASE "+pq.QuoteIdentifier(d.Name)+
+				" TEMPLATE "+pq.QuoteIdentifier(source)+" STRATEGY wal_log")
+			var gone *pq.Error
+			if tries < 3 && errors.As(err, &gone) && gone.Code == "3D000" {
+				continue // tests of another state of the schema took the template away just now
+			}
 			return err
 		}
-		// The schema is small: copying it through the log beats the two checkpoints of FILE_COPY.
-		_, err = admin.ExecContext(ctx, "CREATE DATABASE "+pq.QuoteIdentifier(d.Name)+
-			" TEMPLATE "+pq.QuoteIdentifier(source)+" STRATEGY wal_log")
-		return err
 	})
 	if err != nil {
 		t.Fatalf("creating a database for the test: %v", err)

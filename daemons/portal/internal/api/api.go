@@ -64,6 +64,7 @@ func (a *API) Mount(root chi.Router) {
 			a.mountMasterData(r)
 			a.mountProfile(r)
 			a.mountCalendar(r)
+			a.mountPlan(r)
 			r.Get("/days", handle(a.days))
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/late-requests", handle(a.lateRequests))

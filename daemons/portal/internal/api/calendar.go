@@ -18,6 +18,7 @@ import (
 // mountCalendar adds the routes of the calendar and of the days' capacity.
 func (a *API) mountCalendar(r chi.Router) {
 	r.Get("/calendar/{year}", handle(a.calendarYear))
+	a.mountCalendarSheet(r)
 	r.Post("/holidays", handle(a.addHoliday))
 	r.Get("/holidays/{day}", handle(a.getHoliday))
 	r.Put("/holidays/{day}", handle(a.changeHoliday))
@@ -33,16 +34,25 @@ const (
 	lastYear  = 2999
 )
 
-func (a *API) calendarYear(w http.ResponseWriter, r *http.Request) error {
+// yearOf is the year in the address.
+func yearOf(r *http.Request) (int, error) {
 	year, err := strconv.Atoi(chi.URLParam(r, "year"))
 	if err != nil || year < firstYear || year > lastYear {
-		return web.NotFound("Tidak ada kalender tahun ini.")
+		return 0, web.NotFound("Tidak ada kalender tahun ini.")
+	}
+	return year, nil
+}
+
+func (a *API) calendarYear(w http.ResponseWriter, r *http.Request) error {
+	year, err := yearOf(r)
+	if err != nil {
+		return err
 	}
 	v, err := a.desk.CalendarYear(r.Context(), signin.Account(r), year)
 	if err != nil {
 		return err
 	}
-	web.WriteJSON(w, r, http.StatusOK, v)
+	shown(w, r, v.Version, v)
 	return nil
 }
 

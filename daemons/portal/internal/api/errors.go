@@ -7,6 +7,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/planning"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/blob"
@@ -54,8 +55,20 @@ var answers = []struct {
 	{masterdata.ErrNotCapacity, func() error {
 		return web.Forbidden("Kapasitas hari diatur oleh Kasubdit KI.")
 	}},
+	{planning.ErrForbidden, func() error {
+		return web.Forbidden("Rencana personalisasi diatur oleh Kasubdit KI.")
+	}},
+	{planning.ErrNotDowntime, func() error {
+		return web.Forbidden("Henti stasiun dicatat oleh Operator KI dan Kasubdit KI.")
+	}},
+	{planning.ErrInside, func() error {
+		return web.Forbidden("Rencana personalisasi hanya untuk pegawai Ditjen Dukcapil.")
+	}},
+	{capacity.ErrNotPlannable, func() error {
+		return web.Conflict("Permohonan ini tidak sedang diproduksi, sehingga rencananya tidak dapat diatur. Periksa keadaannya sekarang.").WithCode("not-plannable")
+	}},
 	{capacity.ErrNoEntry, func() error {
-		return web.NotFound("Hari ini tidak memiliki catatan sendiri.")
+		return web.NotFound("Catatan ini tidak ada, atau sudah dihapus.")
 	}},
 	{institution.ErrAlready, already}, {identity.ErrAlready, already},
 	{identity.ErrOwnAccount, func() error {

@@ -27,7 +27,8 @@ func MaySetCapacity(role machine.Role) bool { return slices.Contains(setters, ro
 
 // Year is a year of the calendar.
 type Year struct {
-	Year int `json:"year"`
+	Year    int   `json:"year"`
+	Version int64 `json:"version"` // grows with each change of a day of the year
 	// Known is false while the table has no decree of the year: then only weekends
 	// are off, and whatever is planned is a guess.
 	Known     bool                 `json:"known"`
@@ -45,6 +46,9 @@ const changesShown = 50
 func (d *Desk) CalendarYear(ctx context.Context, who identity.Account, year int) (v Year, err error) {
 	v = Year{Year: year, Changes: []capacity.DayChange{}}
 	from, to := clock.Date{Year: year, Month: time.January, Day: 1}, clock.Date{Year: year, Month: time.December, Day: 31}
+	if v.Version, err = capacity.YearVersion(ctx, d.db, year); err != nil {
+		return v, err
+	}
 	calendar, err := capacity.Calendar(ctx, d.db)
 	if err != nil {
 		return v, err

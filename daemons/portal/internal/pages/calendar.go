@@ -12,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/web"
 	"dukcapil.go.id/sifilma/pkg/workday"
@@ -48,6 +49,7 @@ type calendarBody struct {
 	Months               []monthGrid
 	Workdays             int
 	Keeper, Setter       bool
+	Inside               bool // of the office
 	Tables               []rowsTable
 }
 
@@ -56,6 +58,9 @@ func (p *Pages) mountCalendar(inside chi.Router) {
 		inside.Get(path, p.handle(explained(f)))
 	}
 	get(calendarPath, p.calendar)
+	p.mountCalendarImport(inside)
+	p.mountDowntimes(inside)
+	p.mountToday(inside)
 	for path, e := range map[string]editor{
 		calendarPath + "/libur/baru": p.newHoliday(), calendarPath + "/libur/{day}": p.editHoliday(), calendarPath + "/libur/{day}/hapus": p.holidayRemoval(),
 		calendarPath + "/kapasitas": p.newCapacity(), calendarPath + "/kapasitas/{day}": p.editCapacity(), calendarPath + "/kapasitas/{day}/biasa": p.usualCapacity(),
@@ -77,7 +82,7 @@ func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := calendarBody{Year: year, Previous: year - 1, Next: year + 1, Keeper: masterdata.May(who.Role), Setter: masterdata.MaySetCapacity(who.Role)}
+	body := calendarBody{Year: year, Previous: year - 1, Next: year + 1, Keeper: masterdata.May(who.Role), Setter: masterdata.MaySetCapacity(who.Role), Inside: !report.Outside(who)}
 	switch {
 	case !v.Known:
 		body.Notice = "Belum ada penetapan hari libur tahun " + strconv.Itoa(year) + ". Hanya Sabtu dan Minggu yang dihitung libur, sehingga perkiraan jadwal pada tahun itu masih dapat bergeser."
@@ -86,6 +91,9 @@ func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 	}
 	if r.URL.Query().Get("tersimpan") != "" {
 		body.Notice = "Perubahan tersimpan. Rencana disusun ulang dengan sendirinya. " + body.Notice
+	}
+	if n, err := strconv.Atoi(r.URL.Query().Get("diimpor")); err == nil && n >= 0 {
+		body.Notice = imported(n) + " " + body.Notice
 	}
 	for m := time.January; m <= time.December; m++ {
 		grid := p.monthGrid(v, m, body.Keeper, body.Setter)
@@ -101,6 +109,14 @@ func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.show(w, r, http.StatusOK, "calendar", "Kalender "+strconv.Itoa(year), body)
 	return nil
+}
+
+// imported says what an import did to so many days.
+func imported(n int) string {
+	if n == 0 {
+		return "Tidak ada yang berubah."
+	}
+	return number(n) + " hari diubah dari Excel. Rencana disusun ulang dengan sendirinya."
 }
 
 func (p *Pages) monthGrid(v masterdata.Year, month time.Month, keeper, setter bool) monthGrid {

@@ -74,10 +74,10 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 		return addresses[name], nil
 	}
 	for _, name := range []string{
-		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar", "late",
+		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
-			ParseFS(files, "templates/layout.html", "templates/cards.html", "templates/"+name+".html")) // embedded: parsed in every test
+			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/"+name+".html")) // embedded: parsed in every test
 	}
 	return p
 }
@@ -124,6 +124,7 @@ func (p *Pages) Mount(root chi.Router) {
 	inside.Get(latePath, p.handle(p.officeOnly(p.late)))
 	inside.Get(latePath+"/unduh", p.handle(p.officeOnly(p.lateWorkbook)))
 	p.mountActs(inside)
+	p.mountPlan(inside)
 	p.mountCards(inside)
 	p.mountNeeds(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))

@@ -59,6 +59,7 @@ type requestBody struct {
 	CardsWait  bool // something of CardBoxes is waited for
 	Reductions []reductionLine
 	Listed     []cardlist.Card // while no card is on the line
+	Plan       *planBlock      // for the office, while cards are to be made
 }
 
 // request shows one request whole.
@@ -92,7 +93,10 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 	}
 	body := requestBody{
 		Request: v, Waiting: groupWaits(v.Waiting), Clock: viewClock(v.Clock), Reason: v.Reason, Summary: requestSummary(v), Facts: factRows(v),
-		Notice: actNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
+		Notice: actNotice(r.URL.Query().Get("sudah")) + planNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
+	}
+	if body.Plan, err = p.planBlock(r, v); err != nil {
+		return requestBody{}, err
 	}
 	if v.State != request.Done && !request.Machine.Final(v.State) {
 		body.Planned = v.Estimate
