@@ -64,7 +64,7 @@ func (a *API) Mount(root chi.Router) {
 			a.mountMasterData(r)
 			a.mountProfile(r)
 			a.mountCalendar(r)
-			r.Get("/days", handle(a.days))
+			a.mountBoard(r)
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/requests/{ticket}", handle(a.getRequest))
 			for path, verb := range requestVerbs {

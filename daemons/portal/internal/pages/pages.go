@@ -75,9 +75,10 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 	}
 	for _, name := range []string{
 		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar",
+		"board", "board-day",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
-			ParseFS(files, "templates/layout.html", "templates/"+name+".html")) // embedded: parsed in every test
+			ParseFS(files, "templates/layout.html", "templates/day-parts.html", "templates/"+name+".html")) // embedded: parsed in every test
 	}
 	return p
 }
@@ -119,6 +120,7 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountOwn(site.With(p.door.RequireAny(p.toLogin)), inside)
 	p.mountData(inside)
 	p.mountCalendar(inside)
+	p.mountBoard(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
 	p.mountActs(inside)
