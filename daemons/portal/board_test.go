@@ -111,7 +111,7 @@ func TestTheBoardTellsWhatBecameOfADay(t *testing.T) {
 	wednesday, thursday, saturday := days[2], days[3], days[5]
 	require.Equal(t, []int{10, 5, 5}, []int{wednesday.Capacity, wednesday.Used, wednesday.Free})
 	require.Equal(t, []any{false, "Hari uji (cuti bersama)", 0}, []any{thursday.Workday, thursday.Off, thursday.Capacity})
-	require.Equal(t, "Sabtu", saturday.Off)
+	require.Equal(t, "Akhir pekan", saturday.Off)
 	require.True(t, saturday.Known)
 	require.False(t, o.days("operator", "?from=2031-01-01&to=2031-01-01")[0].Known)
 

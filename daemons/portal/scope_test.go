@@ -28,7 +28,7 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 
 	walked := 0
 	require.NoError(t, chi.Walk(o.router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
-		if !strings.Contains(route, "{") || strings.Contains(route, "*") || strings.HasPrefix(route, "/static/") {
+		if !strings.Contains(route, "{") || strings.Contains(route, "*") || strings.HasPrefix(route, "/static/") || strings.Contains(route, "{token}") {
 			return nil
 		}
 		id := h.ID

@@ -10,7 +10,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
@@ -158,7 +157,7 @@ func offReason(calendar *workday.Calendar, d clock.Date) string {
 	h, ok := calendar.Holiday(d)
 	switch {
 	case !ok:
-		return terbilang.DayName(d.Weekday())
+		return "Akhir pekan"
 	case h.Kind == workday.JointLeave && !strings.HasPrefix(strings.ToLower(h.Name), "cuti bersama"):
 		return h.Name + " (cuti bersama)"
 	}

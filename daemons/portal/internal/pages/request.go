@@ -53,6 +53,7 @@ type requestBody struct {
 	Cards      []cardLine
 	CardCounts []cardCount
 	Listed     []cardlist.Card // while no card is on the line
+	Feeds      feedBlock
 }
 
 // request shows one request whole.
@@ -87,6 +88,9 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 	body := requestBody{
 		Request: v, Waiting: groupWaits(v.Waiting), Reason: v.Reason, Summary: requestSummary(v), Facts: factRows(v),
 		Notice: actNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
+	}
+	if body.Feeds, err = p.feedBlock(r, who, v); err != nil {
+		return requestBody{}, err
 	}
 	if v.State != request.Done && !request.Machine.Final(v.State) {
 		body.Planned = v.Estimate
