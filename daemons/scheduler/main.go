@@ -7,12 +7,14 @@ package main
 import (
 	"context"
 
+	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/planner"
 	"dukcapil.go.id/sifilma/daemons/scheduler/internal/sweeper"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/workday"
 	"dukcapil.go.id/sifilma/schema"
 )
 
@@ -39,7 +41,11 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 
-	p, err := planner.New(cfg.Planner, g.DB, env.Office, env.Log, env.Status)
+	days, err := holidays()
+	if err != nil {
+		return err
+	}
+	p, err := planner.New(cfg.Planner, g.DB, env.Office, days.Hours.Fasts, env.Log, env.Status)
 	if err != nil {
 		return err
 	}
@@ -56,4 +62,14 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	env.Go("sweeper", s.Run)
 	env.Go("keeper", planner.NewKeeper(cfg.Planner, g.DB, audit.NewSealer(g.DB, 1000), env.Log, env.Machine, env.Registry).Run)
 	return nil
+}
+
+// holidays are the shipped ones; the table of record is in the database, but the
+// months of Ramadan are here.
+func holidays() (workday.Data, error) {
+	body, err := configs.Holidays()
+	if err != nil {
+		return workday.Data{}, err
+	}
+	return workday.Parse(body)
 }

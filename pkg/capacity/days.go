@@ -53,7 +53,7 @@ func together(err error) error {
 }
 
 // note keeps the change of a day and rings the planner.
-func (w Why) note(ctx context.Context, tx *postgres.Tx, message string, day clock.Date, before, after any) error {
+func (w Why) note(ctx context.Context, tx *postgres.Tx, kind string, day clock.Date, before, after any) error {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("capacity: id: %w", err)
@@ -71,19 +71,30 @@ func (w Why) note(ctx context.Context, tx *postgres.Tx, message string, day cloc
 	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO day_change (id, day, kind, before, after, reason, changed_by, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		id.String(), day, dayKinds[message], texts[0], texts[1], w.Reason, w.Actor, w.OfficeAt.UTC()); err != nil {
+		id.String(), day, kind, texts[0], texts[1], w.Reason, w.Actor, w.OfficeAt.UTC()); err != nil {
 		return fmt.Errorf("capacity: keeping the change of %s: %w", day, err)
 	}
-	return outbox.Put(ctx, tx, outbox.Message{Type: message, Subject: id.String(), Version: 1})
+	return outbox.Put(ctx, tx, outbox.Message{Type: kindMessages[kind], Subject: id.String(), Version: 1})
 }
 
-// The messages that a change of a day rings.
+// The messages that a change of the plan's inputs rings.
 const (
 	calendarChanged = "calendar.changed"
 	capacityChanged = "capacity.changed"
+	downtimeChanged = "station.downtime_changed"
 )
 
-var dayKinds = map[string]string{calendarChanged: "holiday", capacityChanged: "capacity"}
+// Kinds of changes.
+const (
+	kindHoliday   = "holiday"
+	kindCapacity  = "capacity"
+	kindPlacement = "placement"
+	kindDowntime  = "downtime"
+)
+
+var kindMessages = map[string]string{
+	kindHoliday: calendarChanged, kindCapacity: capacityChanged, kindPlacement: capacityChanged, kindDowntime: downtimeChanged,
+}
 
 // Setting is the number of cards that people set for a day.
 type Setting struct {
@@ -144,7 +155,7 @@ func Set(ctx context.Context, tx *postgres.Tx, s Setting, w Why) (Setting, error
 			return s, postgres.ErrStale
 		}
 		s.Version = 1
-		return s, w.note(ctx, tx, capacityChanged, s.Day, nil, s)
+		return s, w.note(ctx, tx, kindCapacity, s.Day, nil, s)
 	}
 	if errors.Is(err, ErrNoEntry) {
 		return s, postgres.ErrStale
@@ -157,7 +168,7 @@ func Set(ctx context.Context, tx *postgres.Tx, s Setting, w Why) (Setting, error
 		s.Day, s.Capacity, s.Reason, s.Version); err != nil {
 		return s, fmt.Errorf("capacity: setting the capacity of %s: %w", s.Day, err)
 	}
-	return s, w.note(ctx, tx, capacityChanged, s.Day, before, s)
+	return s, w.note(ctx, tx, kindCapacity, s.Day, before, s)
 }
 
 // Unset gives a day the usual number of cards again. Errors: ErrNoEntry,
@@ -175,7 +186,7 @@ func Unset(ctx context.Context, tx *postgres.Tx, day clock.Date, version int64, 
 	if err := tx.ExecOne(ctx, `DELETE FROM capacity_setting WHERE day = $1`, day); err != nil {
 		return fmt.Errorf("capacity: unsetting the capacity of %s: %w", day, err)
 	}
-	return w.note(ctx, tx, capacityChanged, day, before, nil)
+	return w.note(ctx, tx, kindCapacity, day, before, nil)
 }
 
 func lockSetting(ctx context.Context, tx *postgres.Tx, day clock.Date, version int64) (s Setting, err error) {
@@ -195,7 +206,7 @@ func lockSetting(ctx context.Context, tx *postgres.Tx, day clock.Date, version i
 type DayChange struct {
 	ID        string     `db:"id" json:"id"`
 	Day       clock.Date `db:"day" json:"day"`
-	Kind      string     `db:"kind" json:"kind"` // holiday or capacity
+	Kind      string     `db:"kind" json:"kind"` // holiday, capacity, placement or downtime
 	Before    *string    `db:"before" json:"-"`
 	After     *string    `db:"after" json:"-"`
 	Reason    string     `db:"reason" json:"reason"`
@@ -207,10 +218,11 @@ type DayChange struct {
 
 const selectChanges = `SELECT id, day, kind, before::text, after::text, reason, changed_by, changed_at FROM day_change `
 
-// DayChanges lists the newest changes of days from..to, at most limit.
+// DayChanges lists the newest changes of days from..to, at most limit: those of the
+// calendar and of capacities. Placements are told with their request.
 func DayChanges(ctx context.Context, rd postgres.Reader, from, to clock.Date, limit int) ([]DayChange, error) {
 	list := []DayChange{}
-	if err := rd.Select(ctx, &list, selectChanges+`WHERE day BETWEEN $1 AND $2 ORDER BY id DESC LIMIT $3`, from, to, limit); err != nil {
+	if err := rd.Select(ctx, &list, selectChanges+`WHERE day BETWEEN $1 AND $2 AND kind <> 'placement' ORDER BY id DESC LIMIT $3`, from, to, limit); err != nil {
 		return nil, fmt.Errorf("capacity: reading changes of days: %w", err)
 	}
 	for i := range list {
@@ -241,7 +253,12 @@ func CauseOf(ctx context.Context, rd postgres.Reader, changeID string) (string, 
 // (Cuti bersama HUT RI)".
 func (c DayChange) words() (string, error) {
 	day := terbilang.FormatDate(c.Day)
-	if c.Kind == "capacity" {
+	switch c.Kind {
+	case kindPlacement:
+		return "penempatan kartu diatur petugas", nil // whose, is not for other eyes
+	case kindDowntime:
+		return downtimeWords(c)
+	case kindCapacity:
 		if c.After == nil {
 			return "kapasitas " + day + " kembali seperti biasa", nil
 		}

@@ -35,7 +35,7 @@ func (o *office) heard(t *testing.T, at time.Time) (c capacity.Changes) {
 		if err != nil {
 			return err
 		}
-		c, err = capacity.Replan(ctx, tx, capacity.PlanInput{Calendar: calendar, OfficeAt: at, Default: 10, Cause: cause})
+		c, err = capacity.Replan(ctx, tx, capacity.PlanInput{Calendar: calendar, OfficeAt: at, Cause: cause})
 		return err
 	})
 	return c

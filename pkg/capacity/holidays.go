@@ -119,7 +119,7 @@ func check(h *workday.Holiday, today clock.Date) error {
 // plannable wants a day whose plan is not frozen.
 func plannable(faults *form.Faults, day, today clock.Date) {
 	if day == today {
-		faults.Add("/day", "frozen", "Rencana hari ini sudah tetap. Kapasitas dapat diubah mulai besok.")
+		faults.Add("/day", "frozen", "Rencana hari ini sudah tetap. Pilih tanggal mulai besok.")
 		return
 	}
 	dayAhead(faults, "/day", day, today)
@@ -153,7 +153,7 @@ func AddHoliday(ctx context.Context, tx *postgres.Tx, h workday.Holiday, w Why) 
 		return Holiday{}, form.One("/date", "in_use", "Tanggal ini sudah tercatat sebagai hari libur. Ubah catatan yang ada.")
 	}
 	made := Holiday{h, 1}
-	return made, w.note(ctx, tx, calendarChanged, h.Date, nil, made)
+	return made, w.note(ctx, tx, kindHoliday, h.Date, nil, made)
 }
 
 // ChangeHoliday changes the entry of its day as of its version. Errors: ErrNoEntry,
@@ -175,7 +175,7 @@ func ChangeHoliday(ctx context.Context, tx *postgres.Tx, h Holiday, w Why) (Holi
 		h.Date, string(h.Kind), h.Name, h.Decree, h.Confirmed, h.Version); err != nil {
 		return h, fmt.Errorf("capacity: changing the holiday %s: %w", h.Date, err)
 	}
-	return h, w.note(ctx, tx, calendarChanged, h.Date, before, h)
+	return h, w.note(ctx, tx, kindHoliday, h.Date, before, h)
 }
 
 // RemoveHoliday makes a day a hari kerja again, if it is no weekend. Errors:
@@ -193,7 +193,7 @@ func RemoveHoliday(ctx context.Context, tx *postgres.Tx, day clock.Date, version
 	if err := tx.ExecOne(ctx, `DELETE FROM holiday WHERE day = $1`, day); err != nil {
 		return fmt.Errorf("capacity: removing the holiday %s: %w", day, err)
 	}
-	return w.note(ctx, tx, calendarChanged, day, before, nil)
+	return w.note(ctx, tx, kindHoliday, day, before, nil)
 }
 
 func lockHoliday(ctx context.Context, tx *postgres.Tx, day clock.Date, version int64) (h Holiday, err error) {

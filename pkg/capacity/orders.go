@@ -44,75 +44,95 @@ func ReleaseDay(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt t
 	if err := tx.Select(ctx, &orders, selectOrder+`WHERE day = $1 AND state = 'planned' ORDER BY id FOR UPDATE`, day); err != nil {
 		return 0, fmt.Errorf("capacity: reading orders: %w", err)
 	}
+	return len(orders), releaseOrders(ctx, tx, orders, officeAt)
+}
+
+// releaseOrders opens planned orders; their requests are in progress from then on.
+func releaseOrders(ctx context.Context, tx *postgres.Tx, orders []WorkOrder, officeAt time.Time) error {
 	for _, o := range orders {
 		if err := move(ctx, tx, o, verbRelease, scheduler, officeAt); err != nil {
-			return 0, err
+			return err
 		}
 		r, err := request.Lock(ctx, tx, o.RequestID)
 		if err != nil {
-			return 0, err
+			return err
+		}
+		if r.State == request.Accepted { // released now, before it was ever planned
+			if r, err = request.Take(ctx, tx, r, request.Schedule, request.Change{Actor: scheduler, OfficeAt: officeAt}); err != nil {
+				return err
+			}
 		}
 		if r.State == request.Scheduled {
 			if _, err := request.Take(ctx, tx, r, request.Start, request.Change{Actor: scheduler, OfficeAt: officeAt}); err != nil {
-				return 0, err
+				return err
 			}
 		}
 	}
-	return len(orders), nil
+	return nil
+}
+
+// DayEnd is what closing days came to.
+type DayEnd struct {
+	Orders  int     `json:"orders"`
+	Balance Balance `json:"balance"`
 }
 
 // CloseDays ends the released orders of all days up to day: no card can be
 // claimed any more. An order whose cards are still in a station's hands stays
 // closing and is settled by a later call. Cards that were not presented return
-// to the queue with their rank.
-func CloseDays(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt time.Time) (closed int, err error) {
+// to the queue with their rank; what became of the others is kept as the day's
+// balance.
+func CloseDays(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt time.Time) (closed DayEnd, err error) {
 	if err := Lock(ctx, tx); err != nil {
-		return 0, err
+		return closed, err
 	}
 	var orders []WorkOrder
 	if err := tx.Select(ctx, &orders, selectOrder+`WHERE day <= $1 AND state = 'released' ORDER BY id FOR UPDATE`, day); err != nil {
-		return 0, fmt.Errorf("capacity: reading orders: %w", err)
+		return closed, fmt.Errorf("capacity: reading orders: %w", err)
 	}
 	for _, o := range orders {
 		if err := move(ctx, tx, o, verbClose, scheduler, officeAt); err != nil {
-			return 0, err
+			return closed, err
 		}
 	}
-	return Settle(ctx, tx, officeAt)
+	if closed, err = Settle(ctx, tx, officeAt); err != nil || closed.Orders > 0 {
+		return closed, err
+	}
+	closed.Balance, err = balance(ctx, tx, day) // of orders whose last card closed them
+	return closed, err
 }
 
 // Settle closes the orders in state closing of which no station holds a card.
-// The planner's lock comes before the orders' own, as everywhere; while nothing
-// is closing it takes neither.
-func Settle(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (closed int, err error) {
-	var closing bool
-	if err := tx.Get(ctx, &closing, `SELECT EXISTS (SELECT FROM work_order WHERE state = 'closing')`); err != nil {
-		return 0, fmt.Errorf("capacity: looking for closing orders: %w", err)
-	}
-	if !closing {
-		return 0, nil
-	}
+// The planner's lock comes before the orders' own, as everywhere.
+func Settle(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (closed DayEnd, err error) {
 	if err := Lock(ctx, tx); err != nil {
-		return 0, err
+		return closed, err
 	}
 	var orders []WorkOrder
 	if err := tx.Select(ctx, &orders, selectOrder+`WHERE state = 'closing' ORDER BY id FOR UPDATE`); err != nil {
-		return 0, fmt.Errorf("capacity: reading closing orders: %w", err)
+		return closed, fmt.Errorf("capacity: reading closing orders: %w", err)
 	}
+	var last clock.Date
 	for _, o := range orders {
 		held, err := inHand(ctx, tx, o.ID)
 		if err != nil {
-			return 0, err
+			return closed, err
 		}
 		if held > 0 {
 			continue
 		}
-		closed++
+		closed.Orders++
+		if o.Day.After(last) {
+			last = o.Day
+		}
 		if err := move(ctx, tx, o, verbSettle, scheduler, officeAt); err != nil {
-			return 0, err
+			return closed, err
 		}
 	}
-	return closed, nil
+	if closed.Orders > 0 {
+		closed.Balance, err = balance(ctx, tx, last)
+	}
+	return closed, err
 }
 
 // RevokeRequest takes back every order of a request that is cancelled,
@@ -208,7 +228,7 @@ func move(ctx context.Context, tx *postgres.Tx, o WorkOrder, verb machine.Verb, 
 	err = tx.ExecOne(ctx, `
 		UPDATE work_order SET state = $4, version = version + 1,
 		       released_at = CASE WHEN $4 = 'released' THEN $5 ELSE released_at END,
-		       closed_at = CASE WHEN $4 IN ('closed','revoked') THEN $5 ELSE closed_at END
+		       closed_at = CASE WHEN $4 IN ('closed','revoked') THEN $5::timestamptz END
 		WHERE id = $1 AND state = $2 AND version = $3`,
 		o.ID, string(o.State), o.Version, string(step.To), officeAt.UTC())
 	if err != nil {

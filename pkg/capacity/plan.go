@@ -1,8 +1,12 @@
 // Package capacity puts cards on the calendar: 250 a hari kerja by default,
 // shared between requests and spilled to the next days, in the order of their
-// dispositions (features.md I12-I14, K01-K06, N5-N7). It writes the tables
-// holiday, capacity_setting, day_change, capacity_day, work_order, estimate,
-// estimate_move and schedule_run.
+// dispositions (features.md I12-I14, K01-K06, N5-N7). People enter holidays, the
+// capacity of days, downtimes of stations, and where cards of a request are to go;
+// the planner alone makes work orders of it.
+//
+// It writes the tables holiday, capacity_setting, station_downtime, placement,
+// day_command, day_change, plan_parameter, capacity_day, work_order, day_balance,
+// estimate, estimate_move and schedule_run.
 package capacity
 
 import (
@@ -22,6 +26,18 @@ type Demand struct {
 	Disposition clock.Date // ranks the queue (features.md I12)
 	Ticket      string     // breaks ties
 	Cards       int
+	// Parts are what people decided about its place. Without any, all cards go
+	// where the rank puts them.
+	Parts []Part
+}
+
+// Part is cards of a demand that people took out of the order of the queue.
+type Part struct {
+	Day   clock.Date
+	Cards int // 0: all that other parts leave; at most one part says so
+	// Pin puts the cards on the day ahead of the queue, what the day cannot hold on
+	// those after it; else they keep their rank and do not come before the day.
+	Pin bool
 }
 
 // Span is a run of slots of a day, From..To-1, counted from 1.
@@ -42,48 +58,140 @@ type Days struct {
 	Taken map[clock.Date]int
 }
 
-// Plan places the demands: greedily, in rank order, each on the first days with
-// free slots. It never places a card before the disposition. A demand placed
-// later never moves one that ranks before it. Time grows with demands and days
-// used.
+// size is the capacity of a day.
+func (d Days) size(day clock.Date) int {
+	if d.Capacity == nil {
+		return DefaultCapacity
+	}
+	return d.Capacity(day)
+}
+
+// piece is cards of a demand that are placed alike.
+type piece struct {
+	requestID string
+	notBefore clock.Date
+	cards     int
+}
+
+// Plan places the demands: what is pinned first, the rest greedily in the order of
+// their ranks, each on the first days with free slots. It never places a card
+// before the disposition. A demand placed later never moves one that ranks before
+// it, unless people pinned it. Time grows with demands and days used.
 func Plan(demands []Demand, days Days) []Span {
 	queue := slices.Clone(demands)
 	slices.SortFunc(queue, func(a, b Demand) int {
 		return cmp.Or(a.Disposition.Compare(b.Disposition), cmp.Compare(a.Ticket, b.Ticket), cmp.Compare(a.RequestID, b.RequestID))
 	})
-	next := make(map[clock.Date]int) // first free slot of a day
-	free := func(d clock.Date) (slot, left int) {
-		slot, ok := next[d]
-		if !ok {
-			slot = max(1, days.Taken[d])
-		}
-		size := DefaultCapacity
-		if days.Capacity != nil {
-			size = days.Capacity(d)
-		}
-		return slot, size - slot + 1
-	}
-	var spans []Span
-	frontier := days.Calendar.OnOrAfter(days.First) // no slot is free before it
+	var pinned, free []piece
 	for _, q := range queue {
-		day := frontier
-		if q.Disposition.After(day) {
-			day = days.Calendar.OnOrAfter(q.Disposition)
+		if len(q.Parts) == 0 {
+			free = append(free, piece{q.RequestID, q.Disposition, q.Cards})
+			continue
 		}
-		for cards := q.Cards; cards > 0; {
-			slot, left := free(day)
-			if left <= 0 {
-				if day == frontier {
-					frontier = days.Calendar.Next(frontier)
-				}
-				day = days.Calendar.Next(day)
-				continue
-			}
-			n := min(cards, left)
-			spans = append(spans, Span{RequestID: q.RequestID, Day: day, From: slot, To: slot + n})
-			next[day] = slot + n
-			cards -= n
+		p, f := pieces(q, days.First)
+		pinned, free = append(pinned, p...), append(free, f...)
+	}
+	slices.SortStableFunc(pinned, func(a, b piece) int { return a.notBefore.Compare(b.notBefore) })
+
+	f := filler{days: days, next: make(map[clock.Date]int), frontier: days.Calendar.OnOrAfter(days.First)}
+	for _, p := range pinned {
+		f.place(p)
+	}
+	for _, p := range free {
+		f.place(p)
+	}
+	return joined(f.spans)
+}
+
+// pieces cuts a demand as people decided. When fewer cards remain than its parts
+// name, the earlier days get theirs. A day that is over binds nobody: its cards are
+// in the queue again, with their rank.
+func pieces(q Demand, first clock.Date) (pinned, free []piece) {
+	parts := slices.Clone(q.Parts)
+	slices.SortFunc(parts, func(a, b Part) int {
+		pin := map[bool]int{true: 0, false: 1}
+		return cmp.Or(a.Day.Compare(b.Day), cmp.Compare(pin[a.Pin], pin[b.Pin]), cmp.Compare(a.Cards, b.Cards))
+	})
+	rest := Part{}
+	left := q.Cards
+	cut := func(p Part, cards int) {
+		one := piece{q.RequestID, q.Disposition, cards}
+		over := p.Day.Before(first)
+		if !over && p.Day.After(one.notBefore) {
+			one.notBefore = p.Day
+		}
+		switch {
+		case cards == 0:
+		case p.Pin && !over:
+			pinned = append(pinned, one)
+		default:
+			free = append(free, one)
 		}
 	}
-	return spans
+	for _, p := range parts {
+		if p.Cards == 0 {
+			rest = p
+			continue
+		}
+		n := min(p.Cards, left)
+		left -= n
+		cut(p, n)
+	}
+	cut(rest, left)
+	// Of one request the earlier days are filled first.
+	slices.SortStableFunc(free, func(a, b piece) int { return a.notBefore.Compare(b.notBefore) })
+	return pinned, free
+}
+
+// filler fills days from their first slot on.
+type filler struct {
+	days     Days
+	next     map[clock.Date]int // first free slot of a day
+	frontier clock.Date         // no slot is free before it
+	spans    []Span
+}
+
+func (f *filler) free(d clock.Date) (slot, left int) {
+	slot, ok := f.next[d]
+	if !ok {
+		slot = max(1, f.days.Taken[d])
+	}
+	return slot, f.days.size(d) - slot + 1
+}
+
+func (f *filler) place(p piece) {
+	day := f.frontier
+	if p.notBefore.After(day) {
+		day = f.days.Calendar.OnOrAfter(p.notBefore)
+	}
+	for cards := p.cards; cards > 0; {
+		slot, left := f.free(day)
+		if left <= 0 {
+			if day == f.frontier {
+				f.frontier = f.days.Calendar.Next(f.frontier)
+			}
+			day = f.days.Calendar.Next(day)
+			continue
+		}
+		n := min(cards, left)
+		f.spans = append(f.spans, Span{RequestID: p.requestID, Day: day, From: slot, To: slot + n})
+		f.next[day] = slot + n
+		cards -= n
+	}
+}
+
+// joined makes one span of neighbours of one request, so that a plan does not tell
+// how it was cut.
+func joined(spans []Span) []Span {
+	last := make(map[clock.Date]int) // index of a day's last span
+	out := spans[:0]
+	for _, s := range spans {
+		if i, ok := last[s.Day]; ok && out[i].RequestID == s.RequestID && out[i].To == s.From {
+			out[i].To = s.To
+			continue
+		}
+		last[s.Day] = len(out)
+		out = append(out, s)
+	}
+	return out
 }

@@ -14,13 +14,15 @@ import (
 	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
-func shipped(t require.TestingT) *workday.Calendar {
+func shippedData(t require.TestingT) workday.Data {
 	body, err := configs.Holidays()
 	require.NoError(t, err)
 	data, err := workday.Parse(body)
 	require.NoError(t, err)
-	return data.Calendar()
+	return data
 }
+
+func shipped(t require.TestingT) *workday.Calendar { return shippedData(t).Calendar() }
 
 func demands(first clock.Date, cards ...int) []capacity.Demand {
 	var list []capacity.Demand

@@ -1,9 +1,11 @@
 package capacity
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"time"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -12,11 +14,10 @@ import (
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
-	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
-// planLock is the advisory transaction lock of planner, releases and calendar
-// edits: one of them at a time.
+// planLock is the advisory transaction lock of planner, releases and orders about
+// a day: one of them at a time.
 const planLock = 0x53464d50 // "SFMP"
 
 var scheduler = machine.Actor{Name: "scheduler", Role: request.Scheduler}
@@ -29,18 +30,6 @@ func Lock(ctx context.Context, tx *postgres.Tx) error {
 	return nil
 }
 
-// PlanInput is what a replanning needs to know besides the database.
-type PlanInput struct {
-	Calendar *workday.Calendar
-	OfficeAt time.Time
-	// Default is the capacity of a day for which people set none; 0 means
-	// DefaultCapacity.
-	Default int
-	// Cause is why the plan may move, in Indonesian; it is kept with each
-	// estimate that moves.
-	Cause string
-}
-
 // Changes counts what a replanning wrote. All are zero when nothing changed.
 type Changes struct {
 	Removed   int `json:"removed"`
@@ -49,12 +38,127 @@ type Changes struct {
 	Scheduled int `json:"scheduled"`
 }
 
-type waiting struct {
-	ID          string        `db:"id"`
-	Ticket      string        `db:"ticket"`
-	Disposition clock.Date    `db:"disposition_date"`
-	State       machine.State `db:"state"`
-	Cards       int           `db:"cards"`
+// Replan makes the plan afresh from the requests that wait and writes only what
+// differs: without a cause it writes no row. Requests that get their first
+// place become scheduled.
+func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (done Changes, err error) {
+	if err := Lock(ctx, tx); err != nil {
+		return done, err
+	}
+	inputs, err := Load(ctx, tx, in)
+	if err != nil {
+		return done, err
+	}
+	spans := Plan(inputs.Demands(), inputs.Days)
+	if done.Removed, done.Placed, err = write(ctx, tx, inputs.Frozen, spans, inputs.Days); err != nil {
+		return done, err
+	}
+	if done.Estimates, err = estimate(ctx, tx, in, nil); err != nil {
+		return done, err
+	}
+	done.Scheduled, err = schedule(ctx, tx, in, inputs.Queue, spans)
+	return done, err
+}
+
+// Extend gives requests that were accepted just now their places behind all that is
+// planned, as Replan would, without looking at the others. ok is false, and nothing
+// written, when it cannot: one of them ranks before a request that stands in the
+// plan, such as by a disposition that was recorded late.
+func Extend(ctx context.Context, tx *postgres.Tx, in PlanInput, requestIDs []string) (done Changes, ok bool, err error) {
+	if err := Lock(ctx, tx); err != nil {
+		return done, false, err
+	}
+	added, err := queue(ctx, tx, in.frozenDay(), requestIDs)
+	if err != nil {
+		return done, false, err
+	}
+	// A bell may ring twice: what has a place already is not placed again.
+	added = slices.DeleteFunc(added, func(w Waiting) bool { return w.State != request.Accepted || w.Cards <= 0 })
+	if len(added) == 0 {
+		return done, true, nil
+	}
+	first := slices.MinFunc(added, func(a, b Waiting) int {
+		return cmp.Or(a.Disposition.Compare(b.Disposition), cmp.Compare(a.Ticket, b.Ticket))
+	})
+	ids := make([]string, len(added))
+	for i, w := range added {
+		ids[i] = w.RequestID
+	}
+	var between bool
+	if err := tx.Get(ctx, &between, `
+		SELECT EXISTS (SELECT FROM request WHERE state IN ('accepted','scheduled','in_progress')
+		               AND (disposition_date, ticket) > ($1, $2) AND id <> ALL ($3::uuid[]))
+		    OR EXISTS (SELECT FROM placement WHERE request_id = ANY ($3::uuid[]))`, first.Disposition, first.Ticket, pq.Array(ids)); err != nil {
+		return done, false, fmt.Errorf("capacity: looking for later ranks: %w", err)
+	}
+	if between {
+		return done, false, nil
+	}
+	d, standing, err := tail(ctx, tx, in)
+	if err != nil || !standing {
+		return done, false, err
+	}
+	spans := Plan(Inputs{Queue: added}.Demands(), d)
+	if err := insertOrders(ctx, tx, spans, d); err != nil {
+		return done, false, err
+	}
+	done.Placed = len(spans)
+	if done.Estimates, err = estimate(ctx, tx, in, ids); err != nil {
+		return done, false, err
+	}
+	done.Scheduled, err = schedule(ctx, tx, in, added, spans)
+	return done, true, err
+}
+
+// tail is what is free behind all planned orders. standing is false when a day has
+// another capacity by now than it was planned with.
+func tail(ctx context.Context, rd postgres.Reader, in PlanInput) (d Days, standing bool, err error) {
+	if d, err = days(ctx, rd, in); err != nil {
+		return d, false, err
+	}
+	var planned []struct {
+		Day      clock.Date `db:"day"`
+		Capacity int        `db:"capacity"`
+		Next     int        `db:"next"`
+	}
+	if err := rd.Select(ctx, &planned, `
+		SELECT d.day, d.capacity, coalesce(o.next, 0) AS next FROM capacity_day d
+		LEFT JOIN (SELECT day, max(upper(slots)) AS next FROM work_order
+		           WHERE state IN ('planned','released','closing') AND day >= $1 GROUP BY day) o ON o.day = d.day
+		WHERE d.day >= $1`, d.First); err != nil {
+		return d, false, fmt.Errorf("capacity: reading planned days: %w", err)
+	}
+	next := maps.Clone(d.Taken)
+	for _, p := range planned {
+		if d.Capacity(p.Day) != p.Capacity {
+			return d, false, nil
+		}
+		next[p.Day] = max(next[p.Day], p.Next)
+	}
+	d.Taken = next // capacity looks at the frozen ones still
+	return d, true, nil
+}
+
+// schedule takes the step of requests that have their first place.
+func schedule(ctx context.Context, tx *postgres.Tx, in PlanInput, queue []Waiting, spans []Span) (n int, err error) {
+	placed := make(map[string]bool)
+	for _, s := range spans {
+		placed[s.RequestID] = true
+	}
+	for _, w := range queue {
+		if w.State != request.Accepted || !placed[w.RequestID] {
+			continue
+		}
+		r, err := request.Lock(ctx, tx, w.RequestID)
+		if err != nil {
+			return n, err
+		}
+		if _, err := request.Take(ctx, tx, r, request.Schedule, request.Change{Actor: scheduler, OfficeAt: in.OfficeAt}); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 type plannedOrder struct {
@@ -63,113 +167,6 @@ type plannedOrder struct {
 	Day       clock.Date `db:"day"`
 	From      int        `db:"from_slot"`
 	To        int        `db:"to_slot"`
-}
-
-// Replan makes the plan afresh from the requests that wait and writes only what
-// differs: without a cause it writes no row. Requests that get their first
-// place become scheduled.
-func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (Changes, error) {
-	var done Changes
-	if err := Lock(ctx, tx); err != nil {
-		return done, err
-	}
-	frozen := frozenDay(in)
-	var queue []waiting
-	// Cards that wait for a place: neither finished nor already covered by an
-	// order that is released, or will be today. Cards in doubt or failed wait for
-	// people instead.
-	if err := tx.Select(ctx, &queue, `
-		SELECT r.id, r.ticket, r.disposition_date, r.state,
-		       (SELECT count(*) FROM card c WHERE c.request_id = r.id AND c.state IN
-		               ('listed','bound','numbered','claimed','writing','written','verified')
-		               AND NOT `+counted+`)
-		     - (SELECT coalesce(sum(o.remaining), 0) FROM work_order o
-		        WHERE o.request_id = r.id AND (o.state IN ('released','closing') OR o.state = 'planned' AND o.day = $1)) AS cards
-		FROM request r WHERE r.state IN ('accepted','scheduled','in_progress')`, frozen); err != nil {
-		return done, fmt.Errorf("capacity: reading the queue: %w", err)
-	}
-	days, err := days(ctx, tx, in)
-	if err != nil {
-		return done, err
-	}
-	var demands []Demand
-	for _, w := range queue {
-		if w.Cards > 0 {
-			demands = append(demands, Demand{RequestID: w.ID, Disposition: w.Disposition, Ticket: w.Ticket, Cards: w.Cards})
-		}
-	}
-	spans := Plan(demands, days)
-	if done.Removed, done.Placed, err = write(ctx, tx, frozen, spans, days); err != nil {
-		return done, err
-	}
-	if done.Estimates, err = estimate(ctx, tx, in); err != nil {
-		return done, err
-	}
-	placed := make(map[string]bool)
-	for _, s := range spans {
-		placed[s.RequestID] = true
-	}
-	for _, w := range queue {
-		if w.State != request.Accepted || !placed[w.ID] {
-			continue
-		}
-		r, err := request.Lock(ctx, tx, w.ID)
-		if err != nil {
-			return done, err
-		}
-		if _, err := request.Take(ctx, tx, r, request.Schedule, request.Change{Actor: scheduler, OfficeAt: in.OfficeAt}); err != nil {
-			return done, err
-		}
-		done.Scheduled++
-	}
-	return done, nil
-}
-
-// frozenDay is the day whose plan stays, whether or not its orders are released
-// yet: today, unless it turned out to be no hari kerja.
-func frozenDay(in PlanInput) clock.Date {
-	if today := clock.DateOf(in.OfficeAt); in.Calendar.IsWorkday(today) {
-		return today
-	}
-	return clock.Date{Year: 1, Month: time.January, Day: 1} // before every plan
-}
-
-// days reads what the planner may use: from the next hari kerja on.
-func days(ctx context.Context, tx *postgres.Tx, in PlanInput) (Days, error) {
-	d := Days{Calendar: in.Calendar, First: in.Calendar.Next(clock.DateOf(in.OfficeAt)), Taken: map[clock.Date]int{}}
-	var settings []Setting
-	if err := tx.Select(ctx, &settings, selectSetting+`WHERE day >= $1`, d.First); err != nil {
-		return d, fmt.Errorf("capacity: reading the days' capacity: %w", err)
-	}
-	set := make(map[clock.Date]int, len(settings))
-	for _, s := range settings {
-		set[s.Day] = s.Capacity
-	}
-	usual := in.Default
-	if usual == 0 {
-		usual = DefaultCapacity
-	}
-	// A day never has less than what is released on it.
-	d.Capacity = func(day clock.Date) int {
-		size, ok := set[day]
-		if !ok {
-			size = usual
-		}
-		return max(size, d.Taken[day]-1)
-	}
-	var taken []struct {
-		Day  clock.Date `db:"day"`
-		Next int        `db:"next"`
-	}
-	if err := tx.Select(ctx, &taken, `
-		SELECT day, max(upper(slots)) AS next FROM work_order
-		WHERE day >= $1 AND state IN ('released','closing','closed') GROUP BY day`, d.First); err != nil {
-		return d, fmt.Errorf("capacity: reading frozen orders: %w", err)
-	}
-	for _, t := range taken {
-		d.Taken[t.Day] = t.Next
-	}
-	return d, nil
 }
 
 // write brings the planned orders to the wanted spans and leaves those alone
@@ -199,39 +196,42 @@ func write(ctx context.Context, tx *postgres.Tx, frozen clock.Date, spans []Span
 			return 0, 0, fmt.Errorf("capacity: removing orders: %w", err)
 		}
 	}
-	var ids, requests, day []string
-	var sizes, from, to []int64
-	for _, s := range spans {
-		if !wanted[s] {
-			continue
-		}
-		id, err := uuid.NewV7()
-		if err != nil {
-			return 0, 0, fmt.Errorf("capacity: order id: %w", err)
-		}
-		ids, requests, day = append(ids, id.String()), append(requests, s.RequestID), append(day, s.Day.String())
-		sizes, from, to = append(sizes, int64(days.Capacity(s.Day))), append(from, int64(s.From)), append(to, int64(s.To))
-	}
 	if err := writeDays(ctx, tx, days.First, days.Capacity); err != nil {
 		return 0, 0, err
 	}
-	if len(ids) == 0 {
-		return len(drop), 0, nil
+	missing := slices.DeleteFunc(slices.Clone(spans), func(s Span) bool { return !wanted[s] })
+	return len(drop), len(missing), insertOrders(ctx, tx, missing, days)
+}
+
+// insertOrders writes planned orders, and the days that had none.
+func insertOrders(ctx context.Context, tx *postgres.Tx, spans []Span, days Days) error {
+	if len(spans) == 0 {
+		return nil
+	}
+	var ids, requests, day []string
+	var sizes, from, to []int64
+	for _, s := range spans {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("capacity: order id: %w", err)
+		}
+		ids, requests, day = append(ids, id.String()), append(requests, s.RequestID), append(day, s.Day.String())
+		sizes, from, to = append(sizes, int64(days.Capacity(s.Day))), append(from, int64(s.From)), append(to, int64(s.To))
 	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO capacity_day (day, capacity)
 		SELECT DISTINCT d.day, d.capacity FROM unnest($1::date[], $2::int[]) AS d (day, capacity)
 		ON CONFLICT (day) DO NOTHING`, pq.Array(day), pq.Array(sizes)); err != nil {
-		return 0, 0, fmt.Errorf("capacity: writing days: %w", err)
+		return fmt.Errorf("capacity: writing days: %w", err)
 	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO work_order (id, request_id, day, capacity, slots, remaining, state)
 		SELECT o.id, o.request, o.day, o.capacity, int4range(o.a, o.b), o.b - o.a, 'planned'
 		FROM unnest($1::uuid[], $2::uuid[], $3::date[], $4::int[], $5::int[], $6::int[]) AS o (id, request, day, capacity, a, b)`,
 		pq.Array(ids), pq.Array(requests), pq.Array(day), pq.Array(sizes), pq.Array(from), pq.Array(to)); err != nil {
-		return 0, 0, fmt.Errorf("capacity: writing orders: %w", err)
+		return fmt.Errorf("capacity: writing orders: %w", err)
 	}
-	return len(drop), len(ids), nil
+	return nil
 }
 
 // writeDays brings days that were planned before to the capacity that they have by
@@ -260,28 +260,4 @@ func writeDays(ctx context.Context, tx *postgres.Tx, first clock.Date, size func
 		return fmt.Errorf("capacity: changing days: %w", err)
 	}
 	return nil
-}
-
-// estimate writes the span of days of each request that has moved, with the
-// cause, and keeps every move; the first promise stays as it was.
-func estimate(ctx context.Context, tx *postgres.Tx, in PlanInput) (int, error) {
-	n, err := tx.Exec(ctx, `
-		WITH moved AS (
-			INSERT INTO estimate AS e (request_id, first_start, first_finish, start, finish, cause, moved_at)
-			SELECT o.request_id, min(o.day), max(o.day), min(o.day), max(o.day), $1, $2
-			FROM work_order o JOIN request r ON r.id = o.request_id
-			WHERE o.state <> 'revoked' AND r.state IN ('accepted','scheduled','in_progress')
-			GROUP BY o.request_id
-			ON CONFLICT (request_id) DO UPDATE
-			   SET start = excluded.start, finish = excluded.finish, cause = excluded.cause, moved_at = excluded.moved_at
-			   WHERE (e.start, e.finish) IS DISTINCT FROM (excluded.start, excluded.finish)
-			RETURNING request_id, start, finish, cause, moved_at)
-		INSERT INTO estimate_move (request_id, version, start, finish, cause, moved_at)
-		SELECT m.request_id, 1 + coalesce((SELECT max(version) FROM estimate_move b WHERE b.request_id = m.request_id), 0),
-		       m.start, m.finish, m.cause, m.moved_at
-		FROM moved m`, in.Cause, in.OfficeAt.UTC())
-	if err != nil {
-		return 0, fmt.Errorf("capacity: writing estimates: %w", err)
-	}
-	return int(n), nil
 }

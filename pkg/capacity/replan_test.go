@@ -41,6 +41,9 @@ func newOffice(t *testing.T) *office {
 			return err
 		}
 		o.produsen = in.ID
+		if _, err := capacity.SetParameters(ctx, tx, capacity.Parameters{Usual: 10}); err != nil {
+			return err
+		}
 		return institution.SeedMachineType(ctx, tx, institution.MachineType{Code: "uji", Name: "Uji", SAMPattern: ".*", ReaderPattern: ".*"})
 	})
 	return o
@@ -108,7 +111,7 @@ func (o *office) accepted(t *testing.T, cards int) request.Request {
 func (o *office) replan(t *testing.T, at time.Time) (c capacity.Changes) {
 	t.Helper()
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		c, err = capacity.Replan(ctx, tx, capacity.PlanInput{Calendar: shipped(t), OfficeAt: at, Default: 10, Cause: "uji"})
+		c, err = capacity.Replan(ctx, tx, capacity.PlanInput{Calendar: shipped(t), OfficeAt: at, Cause: "uji"})
 		return err
 	})
 	return c
@@ -175,8 +178,8 @@ func TestReleaseClaimCountDownAndClose(t *testing.T) {
 	}
 	// The day ends with one card not presented: it goes back to the queue.
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-		n, err := capacity.CloseDays(ctx, tx, o.next(), o.next().At(16, 0))
-		require.Equal(t, 1, n)
+		end, err := capacity.CloseDays(ctx, tx, o.next(), o.next().At(16, 0))
+		require.Equal(t, 1, end.Orders)
 		return err
 	})
 	err := o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {

@@ -19,6 +19,7 @@ const (
 	JobReplan  = "replan"
 	JobRelease = "release"
 	JobClose   = "close"
+	JobHorizon = "horizon"
 )
 
 // Job is work that is due at the times of a cron expression on the office

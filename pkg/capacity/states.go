@@ -22,6 +22,7 @@ const (
 	verbFinish  machine.Verb = "finish"
 	verbClose   machine.Verb = "close"
 	verbSettle  machine.Verb = "settle"
+	verbReopen  machine.Verb = "reopen"
 )
 
 var (
@@ -43,6 +44,8 @@ var Machine = &machine.Table{
 		{From: Released, Verb: verbRevoke, Roles: byScheduler, To: Revoked, Message: "workorder.revoked", System: true},
 		{From: Closing, Verb: verbFinish, Roles: byStation, Guard: "tidak ada kartu tersisa", To: Closed, Message: "workorder.finished", System: true},
 		{From: Closing, Verb: verbSettle, Roles: byScheduler, Guard: "tidak ada kartu di tangan stasiun", To: Closed, Message: "workorder.closed", System: true},
+		{From: Closed, Verb: verbReopen, Roles: byScheduler, Guard: "atas perintah, pada hari yang sama, dengan kartu tersisa", To: Released,
+			Message: "workorder.released", System: true},
 	},
 	Labels: map[machine.State]string{
 		Planned: "Direncanakan", Released: "Dilepas", Closing: "Sedang ditutup", Closed: "Ditutup", Revoked: "Ditarik",
@@ -50,5 +53,6 @@ var Machine = &machine.Table{
 	Verbs: map[machine.Verb]string{
 		verbPlan: "Rencanakan", verbRelease: "Lepas", verbRevoke: "Tarik", verbFinish: "Selesaikan",
 		verbClose: "Tutup hari", verbSettle: "Bereskan",
+		verbReopen: "Buka kembali",
 	},
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -25,6 +26,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/trace"
+	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
 // Config says when the jobs are due, in cron expressions on the office clock
@@ -33,10 +35,14 @@ type Config struct {
 	// Capacity is the number of cards of a hari kerja without a value of its
 	// own (features.md I13).
 	Capacity int `yaml:"capacity"`
-	// Replan, Release and Close are five-field cron expressions.
+	// Ramadan gives the days of Ramadan fewer cards, for their hours are shorter
+	// (features.md N7).
+	Ramadan bool `yaml:"ramadan"`
+	// Replan, Release, Close and Horizon are five-field cron expressions.
 	Replan  string `yaml:"replan"`
 	Release string `yaml:"release"`
 	Close   string `yaml:"close"`
+	Horizon string `yaml:"horizon"`
 	// Tick is how often the office clock is looked at; at least one second.
 	Tick time.Duration `yaml:"tick"`
 	// KeepSent is how long sent messages stay in the outbox.
@@ -49,7 +55,7 @@ type Config struct {
 // Defaults are the office's usual times (users.md B.1: work starts at 07.30).
 func Defaults() Config {
 	return Config{
-		Capacity: capacity.DefaultCapacity, Replan: "0 1 * * *", Release: "30 7 * * *", Close: "0 16 * * *",
+		Capacity: capacity.DefaultCapacity, Replan: "0 1 * * *", Release: "30 7 * * *", Close: "0 16 * * *", Horizon: "0 6 * * *",
 		Tick: time.Second, KeepSent: 7 * 24 * time.Hour, KeepKeys: 7 * 24 * time.Hour,
 	}
 }
@@ -57,7 +63,7 @@ func Defaults() Config {
 // Validate checks the section.
 func (c Config) Validate() error {
 	var errs []error
-	for name, expression := range map[string]string{"replan": c.Replan, "release": c.Release, "close": c.Close} {
+	for name, expression := range map[string]string{"replan": c.Replan, "release": c.Release, "close": c.Close, "horizon": c.Horizon} {
 		if _, err := capacity.ParseSchedule(expression); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
@@ -85,6 +91,9 @@ type Planner struct {
 	log    zerolog.Logger
 	status *daemon.Status
 	jobs   []capacity.Job
+	fasts  []workday.Span
+	// configured is only looked at by the ticks, which never overlap.
+	configured bool
 	// ticked is the Unix time of the last tick that ended well, at first of the
 	// start; failing says that the last one did not.
 	ticked  atomic.Int64
@@ -93,14 +102,17 @@ type Planner struct {
 
 var self = machine.Actor{Name: "scheduler", Role: request.Scheduler}
 
-// New makes a planner.
-func New(cfg Config, db *postgres.DB, office clock.Office, log zerolog.Logger, status *daemon.Status) (*Planner, error) {
-	p := &Planner{cfg: cfg, db: db, office: office, log: log, status: status}
+// New makes a planner; fasts are the months of Ramadan.
+func New(cfg Config, db *postgres.DB, office clock.Office, fasts []workday.Span, log zerolog.Logger, status *daemon.Status) (*Planner, error) {
+	p := &Planner{cfg: cfg, db: db, office: office, fasts: fasts, log: log, status: status}
 	p.ticked.Store(time.Now().Unix())
 	for _, j := range []struct {
 		name, expression string
 		do               func(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (any, error)
-	}{{capacity.JobReplan, cfg.Replan, p.replan}, {capacity.JobRelease, cfg.Release, p.release}, {capacity.JobClose, cfg.Close, p.closeDay}} {
+	}{
+		{capacity.JobReplan, cfg.Replan, p.replan}, {capacity.JobRelease, cfg.Release, p.release},
+		{capacity.JobClose, cfg.Close, p.closeDay}, {capacity.JobHorizon, cfg.Horizon, p.horizon},
+	} {
 		schedule, err := capacity.ParseSchedule(j.expression)
 		if err != nil {
 			return nil, err
@@ -129,9 +141,13 @@ func (p *Planner) Tick(ctx context.Context) error {
 
 func (p *Planner) once(ctx context.Context) {
 	ctx = trace.ContextWith(ctx, trace.New()) // of what no request caused
-	ran, err := capacity.RunDue(ctx, p.db, p.jobs, p.office.Now())
+	err := p.configure(ctx)
+	ran := 0
 	if err == nil {
-		err = p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return p.settle(ctx, tx) })
+		ran, err = capacity.RunDue(ctx, p.db, p.jobs, p.office.Now())
+	}
+	if err == nil {
+		err = p.db.InTx(ctx, p.settle)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -152,6 +168,27 @@ func (p *Planner) once(ctx context.Context) {
 	p.status.Doing("waiting; office clock %s", p.office.Now().In(clock.Jakarta).Format("2006-01-02 15:04"))
 }
 
+// configure keeps what this scheduler plans with, once, before its first work. When
+// it is another number than before, the plan is made anew.
+func (p *Planner) configure(ctx context.Context) error {
+	if p.configured {
+		return nil
+	}
+	err := p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		if err := capacity.Lock(ctx, tx); err != nil {
+			return err
+		}
+		changed, err := capacity.SetParameters(ctx, tx, capacity.Parameters{Usual: p.cfg.Capacity, RamadanOn: p.cfg.Ramadan, Ramadan: p.fasts})
+		if err != nil || !changed {
+			return err
+		}
+		_, err = p.plan(ctx, tx, p.office.Now(), "kapasitas biasa diatur")
+		return err
+	})
+	p.configured = err == nil
+	return err
+}
+
 // Check is the readyz check of the ticks: they came to their end lately.
 func (p *Planner) Check(context.Context) error {
 	if age := time.Since(time.Unix(p.ticked.Load(), 0)); age > 10*time.Second+3*p.cfg.Tick {
@@ -160,15 +197,40 @@ func (p *Planner) Check(context.Context) error {
 	return nil
 }
 
-// settle closes the orders of ended days once the stations' hands are empty;
-// cards that were not presented are planned again.
+// settle does what people ordered, and closes the orders of ended days once the
+// stations' hands are empty; cards that were not presented are planned again.
 func (p *Planner) settle(ctx context.Context, tx *postgres.Tx) error {
-	closed, err := capacity.Settle(ctx, tx, p.office.Now())
-	if err != nil || closed == 0 {
+	pending, err := capacity.Pending(ctx, tx)
+	if err != nil || !pending {
 		return err
 	}
-	_, err = p.plan(ctx, tx, p.office.Now(), "kartu yang tidak dipresentasikan dipindahkan")
+	in, err := p.input(ctx, tx, p.office.Now())
+	if err != nil {
+		return err
+	}
+	obeyed, err := capacity.Obey(ctx, tx, in)
+	if err != nil {
+		return err
+	}
+	closed, err := capacity.Settle(ctx, tx, in.OfficeAt)
+	if err != nil || closed.Orders+obeyed == 0 {
+		return err
+	}
+	p.tell(ctx, closed)
+	in.Cause = "kartu yang tidak dipresentasikan dipindahkan"
+	if obeyed > 0 {
+		in.Cause = "perintah untuk hari ini"
+	}
+	_, err = capacity.Replan(ctx, tx, in)
 	return err
+}
+
+// tell raises the alarm when cards of a day are in no bucket of its balance.
+func (p *Planner) tell(ctx context.Context, closed capacity.DayEnd) {
+	if b := closed.Balance; b.Difference != 0 {
+		p.log.Error().Ctx(ctx).Stringer("day", b.Day).Int("planned", b.Planned).Int("difference", b.Difference).
+			Msg("the day's cards do not balance: look at the attempts of its work orders")
+	}
 }
 
 func (p *Planner) replan(ctx context.Context, tx *postgres.Tx, _, officeAt time.Time) (any, error) {
@@ -179,6 +241,12 @@ func (p *Planner) replan(ctx context.Context, tx *postgres.Tx, _, officeAt time.
 // nothing: its orders are planned anew.
 func (p *Planner) release(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (any, error) {
 	day := clock.DateOf(window)
+	// What was reopened for overtime ends with its day.
+	closed, err := capacity.CloseDays(ctx, tx, day.AddDays(-1), officeAt)
+	if err != nil {
+		return nil, err
+	}
+	p.tell(ctx, closed)
 	if day != clock.DateOf(officeAt) {
 		return p.plan(ctx, tx, officeAt, "hari terlewat tanpa pelepasan")
 	}
@@ -198,16 +266,32 @@ func (p *Planner) closeDay(ctx context.Context, tx *postgres.Tx, window, officeA
 	if err != nil {
 		return nil, err
 	}
+	p.tell(ctx, closed)
 	changes, err := p.plan(ctx, tx, officeAt, "penutupan hari")
 	return map[string]any{"closed": closed, "plan": changes}, err
 }
 
-func (p *Planner) plan(ctx context.Context, tx *postgres.Tx, officeAt time.Time, cause string) (capacity.Changes, error) {
+// horizon looks for years that cards are planned in and that have no calendar.
+func (p *Planner) horizon(ctx context.Context, tx *postgres.Tx, _, _ time.Time) (any, error) {
+	years, err := capacity.UnknownYears(ctx, tx)
+	if len(years) > 0 {
+		p.log.Warn().Ctx(ctx).Ints("years", years).Msg("cards are planned in years whose holidays are not recorded")
+	}
+	return map[string]any{"unknown_years": years}, err
+}
+
+func (p *Planner) input(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (capacity.PlanInput, error) {
 	calendar, err := capacity.Calendar(ctx, tx)
+	return capacity.PlanInput{Calendar: calendar, OfficeAt: officeAt}, err
+}
+
+func (p *Planner) plan(ctx context.Context, tx *postgres.Tx, officeAt time.Time, cause string) (capacity.Changes, error) {
+	in, err := p.input(ctx, tx, officeAt)
 	if err != nil {
 		return capacity.Changes{}, err
 	}
-	return capacity.Replan(ctx, tx, capacity.PlanInput{Calendar: calendar, OfficeAt: officeAt, Default: p.cfg.Capacity, Cause: cause})
+	in.Cause = cause
+	return capacity.Replan(ctx, tx, in)
 }
 
 // causes say in Indonesian why a doorbell may move an estimate.
@@ -229,7 +313,8 @@ const mostCauses = 3
 
 // causeOf says why a doorbell may move an estimate.
 func causeOf(ctx context.Context, tx *postgres.Tx, e rabbit.Event) (string, error) {
-	if e.Type == rabbit.CalendarChanged || e.Type == rabbit.CapacityChanged {
+	switch e.Type {
+	case rabbit.CalendarChanged, rabbit.CapacityChanged, rabbit.StationDowntimeChanged:
 		detail, err := capacity.CauseOf(ctx, tx, e.Subject)
 		if err != nil || detail != "" {
 			return causes[e.Type] + ": " + detail, err
@@ -266,7 +351,19 @@ func (p *Planner) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Eve
 	if len(why) > mostCauses {
 		why = append(why[:mostCauses], "dan lain-lain")
 	}
-	_, err := p.plan(ctx, tx, officeAt, strings.Join(why, "; "))
+	in, err := p.input(ctx, tx, officeAt)
+	if err != nil {
+		return err
+	}
+	in.Cause = strings.Join(why, "; ")
+	if !slices.ContainsFunc(events, func(e rabbit.Event) bool { return e.Type != rabbit.RequestAccepted }) {
+		// The common case by far: new requests, which rank last.
+		_, ok, err := capacity.Extend(ctx, tx, in, slices.Collect(maps.Keys(seen)))
+		if err != nil || ok {
+			return err
+		}
+	}
+	_, err = capacity.Replan(ctx, tx, in)
 	return err
 }
 

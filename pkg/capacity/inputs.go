@@ -1,0 +1,226 @@
+package capacity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lib/pq"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/workday"
+)
+
+// PlanInput is what a replanning needs to know besides the database.
+type PlanInput struct {
+	Calendar *workday.Calendar
+	OfficeAt time.Time
+	// Cause is why the plan may move, in Indonesian; it is kept with each
+	// estimate that moves.
+	Cause string
+}
+
+// frozenDay is the day whose plan stays, whether or not its orders are released
+// yet: today, unless it turned out to be no hari kerja.
+func (in PlanInput) frozenDay() clock.Date {
+	if today := clock.DateOf(in.OfficeAt); in.Calendar.IsWorkday(today) {
+		return today
+	}
+	return clock.Date{Year: 1, Month: time.January, Day: 1} // before every plan
+}
+
+// Waiting is a request in production and its cards that wait for a place, which may
+// be none.
+type Waiting struct {
+	RequestID   string        `db:"id"`
+	Ticket      string        `db:"ticket"`
+	Disposition clock.Date    `db:"disposition_date"`
+	State       machine.State `db:"state"`
+	Cards       int           `db:"cards"`
+	Parts       []Part        `db:"-"`
+}
+
+// Inputs are what the plan is made of.
+type Inputs struct {
+	Queue []Waiting // of all requests in production, in no order
+	Days  Days
+	// Frozen is the day that has begun, whose orders stay.
+	Frozen clock.Date
+}
+
+// Demands are the requests of the queue with cards that wait.
+func (in Inputs) Demands() []Demand {
+	demands := make([]Demand, 0, len(in.Queue))
+	for _, w := range in.Queue {
+		if w.Cards > 0 {
+			demands = append(demands, Demand{RequestID: w.RequestID, Disposition: w.Disposition, Ticket: w.Ticket, Cards: w.Cards, Parts: w.Parts})
+		}
+	}
+	return demands
+}
+
+// Load reads the inputs of the plan as they are now, and changes nothing.
+func Load(ctx context.Context, rd postgres.Reader, in PlanInput) (Inputs, error) {
+	inputs := Inputs{Frozen: in.frozenDay()}
+	var err error
+	if inputs.Queue, err = queue(ctx, rd, inputs.Frozen, nil); err != nil {
+		return inputs, err
+	}
+	if err := addParts(ctx, rd, inputs.Queue); err != nil {
+		return inputs, err
+	}
+	inputs.Days, err = days(ctx, rd, in)
+	return inputs, err
+}
+
+// queue reads the requests in production, or some of them, with their cards that
+// wait for a place: neither finished nor already covered by an order that is
+// released, or will be today. Cards in doubt or failed wait for people instead.
+func queue(ctx context.Context, rd postgres.Reader, frozen clock.Date, only []string) ([]Waiting, error) {
+	var list []Waiting
+	if err := rd.Select(ctx, &list, `
+		WITH r AS MATERIALIZED (
+		    SELECT id, ticket, disposition_date, state FROM request
+		    WHERE state IN ('accepted','scheduled','in_progress') AND ($2::uuid[] IS NULL OR id = ANY ($2))),
+		line AS (
+		    SELECT c.request_id, count(*) AS n FROM r JOIN card c ON c.request_id = r.id
+		    WHERE c.state IN ('listed','bound','numbered','claimed','writing','written','verified')
+		      AND NOT (c.attempt > 0 AND `+counted+`) GROUP BY c.request_id),
+		covered AS (
+		    SELECT o.request_id, sum(o.remaining) AS n FROM r JOIN work_order o ON o.request_id = r.id
+		    WHERE o.state IN ('released','closing') OR o.state = 'planned' AND o.day = $1 GROUP BY o.request_id)
+		SELECT r.*, coalesce(line.n, 0) - coalesce(covered.n, 0) AS cards
+		FROM r LEFT JOIN line ON line.request_id = r.id LEFT JOIN covered ON covered.request_id = r.id`, frozen, pq.Array(only)); err != nil {
+		return nil, fmt.Errorf("capacity: reading the queue: %w", err)
+	}
+	return list, nil
+}
+
+// addParts adds what people decided about places.
+func addParts(ctx context.Context, rd postgres.Reader, list []Waiting) error {
+	var rows []Placement
+	if err := rd.Select(ctx, &rows, selectPlacement+`ORDER BY id`); err != nil {
+		return fmt.Errorf("capacity: reading placements: %w", err)
+	}
+	parts := make(map[string][]Part, len(rows))
+	for _, p := range rows {
+		parts[p.RequestID] = append(parts[p.RequestID], Part{Day: p.Day, Cards: p.Cards, Pin: p.Pin})
+	}
+	for i := range list {
+		list[i].Parts = parts[list[i].RequestID]
+	}
+	return nil
+}
+
+// sizes is the capacity of days from a day on, as people set them.
+type sizes struct {
+	usual Parameters
+	set   map[clock.Date]int
+	down  []Downtime
+}
+
+// readSizes reads the capacity of the days from a day on.
+func readSizes(ctx context.Context, rd postgres.Reader, from clock.Date) (s sizes, err error) {
+	if s.usual, err = ReadParameters(ctx, rd); err != nil {
+		return s, err
+	}
+	var settings []Setting
+	if err := rd.Select(ctx, &settings, selectSetting+`WHERE day >= $1`, from); err != nil {
+		return s, fmt.Errorf("capacity: reading the days' capacity: %w", err)
+	}
+	s.set = make(map[clock.Date]int, len(settings))
+	for _, one := range settings {
+		s.set[one.Day] = one.Capacity
+	}
+	if err := rd.Select(ctx, &s.down, selectDowntime+`WHERE to_day >= $1 ORDER BY id`, from); err != nil {
+		return s, fmt.Errorf("capacity: reading downtimes: %w", err)
+	}
+	return s, nil
+}
+
+// on is the capacity of a day: what people set or the usual one, less what stations
+// that stand still would have done.
+func (s sizes) on(day clock.Date) int {
+	n, ok := s.set[day]
+	if !ok {
+		n = s.usual.On(day)
+	}
+	for _, d := range s.down {
+		if !day.Before(d.From) && !day.After(d.To) {
+			n -= d.Cards
+		}
+	}
+	return max(n, 0)
+}
+
+// days reads what the planner may use: from the next hari kerja on.
+func days(ctx context.Context, rd postgres.Reader, in PlanInput) (Days, error) {
+	d := Days{Calendar: in.Calendar, First: in.Calendar.Next(clock.DateOf(in.OfficeAt))}
+	size, err := readSizes(ctx, rd, d.First)
+	if err != nil {
+		return d, err
+	}
+	var rows []struct {
+		Day  clock.Date `db:"day"`
+		Next int        `db:"next"`
+	}
+	if err := rd.Select(ctx, &rows, `
+		SELECT day, max(upper(slots)) AS next FROM work_order
+		WHERE day >= $1 AND state IN ('released','closing','closed') GROUP BY day`, d.First); err != nil {
+		return d, fmt.Errorf("capacity: reading frozen orders: %w", err)
+	}
+	frozen := make(map[clock.Date]int, len(rows))
+	for _, r := range rows {
+		frozen[r.Day] = r.Next
+	}
+	d.Taken = frozen
+	// A day never has less than what is released on it.
+	d.Capacity = func(day clock.Date) int { return max(size.on(day), frozen[day]-1) }
+	return d, nil
+}
+
+// DayLoad is how full a hari kerja is.
+type DayLoad struct {
+	Day      clock.Date `json:"day"`
+	Capacity int        `json:"capacity"`
+	Used     int        `json:"used"` // slots of orders that were not taken back
+}
+
+// Free is what of the day nobody has.
+func (d DayLoad) Free() int { return max(0, d.Capacity-d.Used) }
+
+// Ahead says how full the next n hari kerja are, today first.
+func Ahead(ctx context.Context, rd postgres.Reader, in PlanInput, n int) ([]DayLoad, error) {
+	today := clock.DateOf(in.OfficeAt)
+	size, err := readSizes(ctx, rd, today)
+	if err != nil {
+		return nil, err
+	}
+	var rows []DayLoad
+	if err := rd.Select(ctx, &rows, `
+		SELECT d.day, d.capacity, coalesce(sum(o.quantity), 0) AS used
+		FROM capacity_day d LEFT JOIN work_order o ON o.day = d.day AND o.state <> 'revoked'
+		WHERE d.day >= $1 GROUP BY d.day, d.capacity`, today); err != nil {
+		return nil, fmt.Errorf("capacity: reading the days ahead: %w", err)
+	}
+	known := make(map[clock.Date]DayLoad, len(rows))
+	for _, r := range rows {
+		known[r.Day] = r
+	}
+	list := make([]DayLoad, 0, n)
+	for day := range in.Calendar.Workdays(today) {
+		if len(list) == n {
+			break
+		}
+		one := known[day]
+		if day != today || one.Capacity == 0 { // today's is frozen as it was planned
+			one.Capacity = max(size.on(day), one.Used)
+		}
+		one.Day = day
+		list = append(list, one)
+	}
+	return slices.Clip(list), nil
+}
