@@ -20,11 +20,14 @@ import (
 func (o *office) plan(usual int) {
 	o.t.Helper()
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := capacity.SetParameters(ctx, tx, capacity.Parameters{Usual: usual}); err != nil {
+			return err
+		}
 		calendar, err := capacity.Calendar(ctx, tx)
 		if err != nil {
 			return err
 		}
-		_, err = capacity.Replan(ctx, tx, capacity.PlanInput{Calendar: calendar, OfficeAt: o.clock.Now(), Default: usual, Cause: "uji"})
+		_, err = capacity.Replan(ctx, tx, capacity.PlanInput{Calendar: calendar, OfficeAt: o.clock.Now(), Cause: "uji"})
 		return err
 	})
 }

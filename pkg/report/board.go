@@ -87,22 +87,22 @@ func (b *Board) Day(d clock.Date) BoardDay { return b.Days[b.From.DaysUntil(d)] 
 // LoadBoard reads the days from..to, both included, as an account sees them, on one
 // snapshot and in as many queries for a year as for a day. People outside see how
 // full each day is, and of its requests only their own.
-func LoadBoard(ctx context.Context, db *postgres.DB, a identity.Account, from, to clock.Date) (*Board, error) {
+func LoadBoard(ctx context.Context, db *postgres.DB, a identity.Account, from, to, today clock.Date) (*Board, error) {
 	var b *Board
 	err := db.View(ctx, func(ctx context.Context, rd postgres.Reader) (err error) {
-		b, err = readBoard(ctx, rd, a, from, to)
+		b, err = readBoard(ctx, rd, a, from, to, today)
 		return err
 	})
 	return b, err
 }
 
-func readBoard(ctx context.Context, rd postgres.Reader, a identity.Account, from, to clock.Date) (*Board, error) {
+func readBoard(ctx context.Context, rd postgres.Reader, a identity.Account, from, to, today clock.Date) (*Board, error) {
 	b := &Board{From: from, To: to, Requests: map[clock.Date][]DayRequest{}}
 	calendar, err := capacity.Calendar(ctx, rd)
 	if err != nil {
 		return nil, err
 	}
-	sizes, err := sizesOf(ctx, rd, calendar, from, to)
+	sizes, err := capacity.Sizes(ctx, rd, from, to, today)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,8 @@ func readBoard(ctx context.Context, rd postgres.Reader, a identity.Account, from
 	outside := Outside(a)
 	for d := from; !d.After(to); d = d.AddDays(1) {
 		day := BoardDay{Day: d, Workday: calendar.IsWorkday(d), Off: offReason(calendar, d), Known: calendar.HasYear(d.Year)}
-		day.Capacity, day.Reason = sizes(d)
+		size := sizes[d]
+		day.Capacity, day.Reason = size.Capacity, size.Why
 		if outside {
 			day.Reason = ""
 		} else {
@@ -141,7 +142,7 @@ func readBoard(ctx context.Context, rd postgres.Reader, a identity.Account, from
 	}
 	for i := range b.Days {
 		day := &b.Days[i]
-		if !day.Workday && day.Orders == 0 { // nothing is left of what it once was to be
+		if !day.Workday && day.Orders == 0 {
 			day.Capacity, day.Reason = 0, ""
 		}
 		day.Free = max(0, day.Capacity-day.Used)
@@ -243,37 +244,4 @@ func addOrder(list []DayRequest, o dayOrder, result DayResult) []DayRequest {
 	}
 	one.StateLabel = capacity.Machine.Label(one.State)
 	return list
-}
-
-// sizesOf returns the number of cards of each day, and why it is not the usual one.
-func sizesOf(ctx context.Context, rd postgres.Reader, calendar *workday.Calendar, from, to clock.Date) (func(clock.Date) (int, string), error) {
-	var planned []struct {
-		Day      clock.Date `db:"day"`
-		Capacity int        `db:"capacity"`
-	}
-	if err := rd.Select(ctx, &planned, `SELECT day, capacity FROM capacity_day WHERE day BETWEEN $1 AND $2`, from, to); err != nil {
-		return nil, fmt.Errorf("report: days of the board: %w", err)
-	}
-	list, err := capacity.Settings(ctx, rd, from, to)
-	if err != nil {
-		return nil, err
-	}
-	size, settings := map[clock.Date]int{}, map[clock.Date]capacity.Setting{}
-	for _, s := range list {
-		settings[s.Day] = s
-		size[s.Day] = s.Capacity
-	}
-	for _, p := range planned {
-		size[p.Day] = p.Capacity
-	}
-	return func(d clock.Date) (int, string) {
-		n, known := size[d]
-		if !calendar.IsWorkday(d) && !known {
-			return 0, ""
-		}
-		if !known {
-			n = capacity.DefaultCapacity
-		}
-		return n, settings[d].Reason
-	}, nil
 }

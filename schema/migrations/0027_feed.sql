@@ -1,6 +1,3 @@
--- The day board asks what became of the cards of each work order.
-CREATE INDEX perso_attempt_order ON perso_attempt (work_order_id);
-
 -- Addresses at which people subscribe to the dates of a request. Who has the address
 -- may read; it is kept as a hash only, and is as good as its account.
 CREATE TABLE request_feed (

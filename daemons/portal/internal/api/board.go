@@ -40,7 +40,7 @@ func (a *API) board(r *http.Request) (*report.Board, error) {
 		return nil, web.BadRequest("Rentang tanggal paling panjang satu tahun.",
 			web.FieldError{Pointer: "/to", Code: "out_of_range", Detail: "Tanggal akhir harus antara tanggal awal dan setahun sesudahnya."})
 	}
-	return report.LoadBoard(r.Context(), a.db, signin.Account(r), from, to)
+	return report.LoadBoard(r.Context(), a.db, signin.Account(r), from, to, clock.Today(a.office))
 }
 
 func (a *API) days(w http.ResponseWriter, r *http.Request) error {
@@ -73,7 +73,7 @@ func (a *API) oneDay(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b, err := report.LoadBoard(r.Context(), a.db, signin.Account(r), day, day)
+	b, err := report.LoadBoard(r.Context(), a.db, signin.Account(r), day, day, clock.Today(a.office))
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (p *Pages) board(w http.ResponseWriter, r *http.Request) error {
 		from = today
 	}
 	to := from.AddDays(boardSpan - 1)
-	b, err := report.LoadBoard(r.Context(), p.db, who, from, to)
+	b, err := report.LoadBoard(r.Context(), p.db, who, from, to, today)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (p *Pages) boardDay(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	who := signin.Account(r)
-	b, err := report.LoadBoard(r.Context(), p.db, who, day, day)
+	b, err := report.LoadBoard(r.Context(), p.db, who, day, day, p.desk.Today())
 	if err != nil {
 		return err
 	}
