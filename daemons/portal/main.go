@@ -72,7 +72,7 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	desk := masterdata.New(db, office, door.Now, cfg.OneTime)
 	site := r.With(sameSite)
 	decide := decisions.New(db, office, days.Hours)
-	window := public.New(db, office, machine, cfg.PublicURL)
+	window := public.New(db, office, machine, days.Hours, cfg.PublicURL)
 	window.Mount(r)
 	api.New(db, office, door, spool, desk, decide).Mount(site)
 	pages.New(db, office, door, spool, desk, decide, window, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)

@@ -1,5 +1,6 @@
-// Package public is what the portal answers without a login: the dates of a request to
-// calendars that know its secret address. Whoever asks too often waits.
+// Package public is what the portal answers without a login: how long the queue is,
+// and the dates of a request to calendars that know its secret address. Whoever asks
+// too often waits.
 package public
 
 import (
@@ -23,6 +24,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/web"
+	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
 // perNetwork are the calls a minute that one network may make: an office's calendars
@@ -35,12 +37,16 @@ type Window struct {
 	office clock.Office
 	clock  clock.Machine
 	gate   *gate.Gate
+	hours  workday.OfficeHours
 	page   string // the portal as browsers see it; empty where that is not known
+
+	prospects prospects
 }
 
-// New returns a window; page is the portal's public address, or empty.
-func New(db *postgres.DB, office clock.Office, machine clock.Machine, page string) *Window {
-	return &Window{db: db, office: office, clock: machine, gate: gate.New(machine, perNetwork), page: strings.TrimRight(page, "/")}
+// New returns a window. What is sent after the hours counts as sent the next hari
+// kerja; page is the portal's public address, or empty.
+func New(db *postgres.DB, office clock.Office, machine clock.Machine, hours workday.OfficeHours, page string) *Window {
+	return &Window{db: db, office: office, clock: machine, hours: hours, gate: gate.New(machine, perNetwork), page: strings.TrimRight(page, "/")}
 }
 
 const feedPath = "/kalender/permohonan/"
@@ -48,6 +54,7 @@ const feedPath = "/kalender/permohonan/"
 // Mount adds the routes.
 func (p *Window) Mount(root chi.Router) {
 	root.With(p.limited).Get(feedPath+"{token}.ics", web.Handle(p.dates))
+	root.With(p.limited).Get("/api/v1/outlook", web.Handle(p.outlook))
 }
 
 // limited lets one network ask so often.
