@@ -56,13 +56,16 @@ func EstimateOf(ctx context.Context, rd postgres.Reader, requestID string) (*Est
 // estimate writes the span of days of each request that has moved, of all or of
 // some, with the cause, and keeps every move; the first promise stays as it was.
 func estimate(ctx context.Context, tx *postgres.Tx, in PlanInput, only []string) (int, error) {
+	which, args := ``, []any{in.Cause, in.OfficeAt.UTC()}
+	if only != nil { // another text, for another plan
+		which, args = `AND r.id = ANY ($3::uuid[])`, append(args, pq.Array(only))
+	}
 	n, err := tx.Exec(ctx, `
 		WITH moved AS (
 			INSERT INTO estimate AS e (request_id, first_start, first_finish, start, finish, cause, moved_at)
 			SELECT o.request_id, min(o.day), max(o.day), min(o.day), max(o.day), $1, $2
 			FROM work_order o JOIN request r ON r.id = o.request_id
-			WHERE o.state <> 'revoked' AND r.state IN ('accepted','scheduled','in_progress')
-			  AND ($3::uuid[] IS NULL OR r.id = ANY ($3))
+			WHERE o.state <> 'revoked' AND r.state IN ('accepted','scheduled','in_progress') `+which+`
 			GROUP BY o.request_id
 			ON CONFLICT (request_id) DO UPDATE
 			   SET start = excluded.start, finish = excluded.finish, cause = excluded.cause, moved_at = excluded.moved_at
@@ -71,7 +74,7 @@ func estimate(ctx context.Context, tx *postgres.Tx, in PlanInput, only []string)
 		INSERT INTO estimate_move (request_id, version, start, finish, cause, moved_at)
 		SELECT m.request_id, 1 + coalesce((SELECT max(version) FROM estimate_move b WHERE b.request_id = m.request_id), 0),
 		       m.start, m.finish, m.cause, m.moved_at
-		FROM moved m`, in.Cause, in.OfficeAt.UTC(), pq.Array(only))
+		FROM moved m`, args...)
 	if err != nil {
 		return 0, fmt.Errorf("capacity: writing estimates: %w", err)
 	}

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -49,6 +50,8 @@ type Inputs struct {
 	Days  Days
 	// Frozen is the day that has begun, whose orders stay.
 	Frozen clock.Date
+
+	planned []plannedDay
 }
 
 // Demands are the requests of the queue with cards that wait.
@@ -72,7 +75,7 @@ func Load(ctx context.Context, rd postgres.Reader, in PlanInput) (Inputs, error)
 	if err := addParts(ctx, rd, inputs.Queue); err != nil {
 		return inputs, err
 	}
-	inputs.Days, err = days(ctx, rd, in)
+	inputs.Days, inputs.planned, err = days(ctx, rd, in)
 	return inputs, err
 }
 
@@ -81,10 +84,14 @@ func Load(ctx context.Context, rd postgres.Reader, in PlanInput) (Inputs, error)
 // released, or will be today. Cards in doubt or failed wait for people instead.
 func queue(ctx context.Context, rd postgres.Reader, frozen clock.Date, only []string) ([]Waiting, error) {
 	var list []Waiting
+	which, args := ``, []any{frozen}
+	if only != nil { // another text, for another plan
+		which, args = `AND id = ANY ($2::uuid[])`, append(args, pq.Array(only))
+	}
 	if err := rd.Select(ctx, &list, `
 		WITH r AS MATERIALIZED (
 		    SELECT id, ticket, disposition_date, state FROM request
-		    WHERE state IN ('accepted','scheduled','in_progress') AND ($2::uuid[] IS NULL OR id = ANY ($2))),
+		    WHERE state IN ('accepted','scheduled','in_progress') `+which+`),
 		line AS (
 		    SELECT c.request_id, count(*) AS n FROM r JOIN card c ON c.request_id = r.id
 		    WHERE c.state IN ('listed','bound','numbered','claimed','writing','written','verified')
@@ -93,7 +100,7 @@ func queue(ctx context.Context, rd postgres.Reader, frozen clock.Date, only []st
 		    SELECT o.request_id, sum(o.remaining) AS n FROM r JOIN work_order o ON o.request_id = r.id
 		    WHERE o.state IN ('released','closing') OR o.state = 'planned' AND o.day = $1 GROUP BY o.request_id)
 		SELECT r.*, coalesce(line.n, 0) - coalesce(covered.n, 0) AS cards
-		FROM r LEFT JOIN line ON line.request_id = r.id LEFT JOIN covered ON covered.request_id = r.id`, frozen, pq.Array(only)); err != nil {
+		FROM r LEFT JOIN line ON line.request_id = r.id LEFT JOIN covered ON covered.request_id = r.id`, args...); err != nil {
 		return nil, fmt.Errorf("capacity: reading the queue: %w", err)
 	}
 	return list, nil
@@ -122,21 +129,37 @@ type sizes struct {
 	down  []Downtime
 }
 
-// readSizes reads the capacity of the days from a day on.
+// readSizes reads the capacity of the days from a day on, all at once.
 func readSizes(ctx context.Context, rd postgres.Reader, from clock.Date) (s sizes, err error) {
-	if s.usual, err = ReadParameters(ctx, rd); err != nil {
-		return s, err
+	var rows []struct {
+		Kind  string      `db:"kind"`
+		From  *clock.Date `db:"from_day"`
+		To    *clock.Date `db:"to_day"`
+		Cards int         `db:"cards"`
+		More  *string     `db:"more"`
 	}
-	var settings []Setting
-	if err := rd.Select(ctx, &settings, selectSetting+`WHERE day >= $1`, from); err != nil {
+	if err := rd.Select(ctx, &rows, `
+		SELECT 'usual' AS kind, NULL::date AS from_day, NULL::date AS to_day, usual AS cards,
+		       CASE WHEN ramadan_on THEN ramadan::text END AS more FROM plan_parameter
+		UNION ALL SELECT 'set', day, NULL, capacity, NULL FROM capacity_setting WHERE day >= $1
+		UNION ALL SELECT 'down', from_day, to_day, cards, NULL FROM station_downtime WHERE to_day >= $1`, from); err != nil {
 		return s, fmt.Errorf("capacity: reading the days' capacity: %w", err)
 	}
-	s.set = make(map[clock.Date]int, len(settings))
-	for _, one := range settings {
-		s.set[one.Day] = one.Capacity
-	}
-	if err := rd.Select(ctx, &s.down, selectDowntime+`WHERE to_day >= $1 ORDER BY id`, from); err != nil {
-		return s, fmt.Errorf("capacity: reading downtimes: %w", err)
+	s.usual, s.set = Parameters{Usual: DefaultCapacity}, make(map[clock.Date]int)
+	for _, r := range rows {
+		switch r.Kind {
+		case "set":
+			s.set[*r.From] = r.Cards
+		case "down":
+			s.down = append(s.down, Downtime{From: *r.From, To: *r.To, Cards: r.Cards})
+		default:
+			s.usual = Parameters{Usual: r.Cards, RamadanOn: r.More != nil}
+			if r.More != nil {
+				if err := json.Unmarshal([]byte(*r.More), &s.usual.Ramadan); err != nil {
+					return s, fmt.Errorf("capacity: reading Ramadan: %w", err)
+				}
+			}
+		}
 	}
 	return s, nil
 }
@@ -156,30 +179,39 @@ func (s sizes) on(day clock.Date) int {
 	return max(n, 0)
 }
 
-// days reads what the planner may use: from the next hari kerja on.
-func days(ctx context.Context, rd postgres.Reader, in PlanInput) (Days, error) {
-	d := Days{Calendar: in.Calendar, First: in.Calendar.Next(clock.DateOf(in.OfficeAt))}
+// plannedDay is a day that was planned before.
+type plannedDay struct {
+	Day      clock.Date `db:"day"`
+	Capacity int        `db:"capacity"` // that it was planned with
+	Frozen   int        `db:"frozen"`   // first slot behind the orders that stay; 0: there are none
+	Next     int        `db:"next"`     // first slot behind all orders
+}
+
+// days reads what the planner may use, from the next hari kerja on, and what is
+// planned there by now.
+func days(ctx context.Context, rd postgres.Reader, in PlanInput) (d Days, planned []plannedDay, err error) {
+	d = Days{Calendar: in.Calendar, First: in.Calendar.Next(clock.DateOf(in.OfficeAt)), Taken: map[clock.Date]int{}}
 	size, err := readSizes(ctx, rd, d.First)
 	if err != nil {
-		return d, err
+		return d, nil, err
 	}
-	var rows []struct {
-		Day  clock.Date `db:"day"`
-		Next int        `db:"next"`
+	if err := rd.Select(ctx, &planned, `
+		SELECT d.day, d.capacity, coalesce(max(upper(o.slots)) FILTER (WHERE o.state <> 'planned'), 0) AS frozen,
+		       coalesce(max(upper(o.slots)), 0) AS next
+		FROM capacity_day d LEFT JOIN work_order o ON o.day = d.day AND o.state <> 'revoked'
+		WHERE d.day >= $1 GROUP BY d.day`, d.First); err != nil {
+		return d, nil, fmt.Errorf("capacity: reading planned days: %w", err)
 	}
-	if err := rd.Select(ctx, &rows, `
-		SELECT day, max(upper(slots)) AS next FROM work_order
-		WHERE day >= $1 AND state IN ('released','closing','closed') GROUP BY day`, d.First); err != nil {
-		return d, fmt.Errorf("capacity: reading frozen orders: %w", err)
-	}
-	frozen := make(map[clock.Date]int, len(rows))
-	for _, r := range rows {
-		frozen[r.Day] = r.Next
+	frozen := make(map[clock.Date]int)
+	for _, p := range planned {
+		if p.Frozen > 0 {
+			frozen[p.Day] = p.Frozen
+		}
 	}
 	d.Taken = frozen
 	// A day never has less than what is released on it.
 	d.Capacity = func(day clock.Date) int { return max(size.on(day), frozen[day]-1) }
-	return d, nil
+	return d, planned, nil
 }
 
 // DayLoad is how full a hari kerja is.

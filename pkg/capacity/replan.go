@@ -50,7 +50,7 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (done Changes, e
 		return done, err
 	}
 	spans := Plan(inputs.Demands(), inputs.Days)
-	if done.Removed, done.Placed, err = write(ctx, tx, inputs.Frozen, spans, inputs.Days); err != nil {
+	if done.Removed, done.Placed, err = write(ctx, tx, inputs, spans); err != nil {
 		return done, err
 	}
 	if done.Estimates, err = estimate(ctx, tx, in, nil); err != nil {
@@ -113,20 +113,9 @@ func Extend(ctx context.Context, tx *postgres.Tx, in PlanInput, requestIDs []str
 // tail is what is free behind all planned orders. standing is false when a day has
 // another capacity by now than it was planned with.
 func tail(ctx context.Context, rd postgres.Reader, in PlanInput) (d Days, standing bool, err error) {
-	if d, err = days(ctx, rd, in); err != nil {
+	d, planned, err := days(ctx, rd, in)
+	if err != nil {
 		return d, false, err
-	}
-	var planned []struct {
-		Day      clock.Date `db:"day"`
-		Capacity int        `db:"capacity"`
-		Next     int        `db:"next"`
-	}
-	if err := rd.Select(ctx, &planned, `
-		SELECT d.day, d.capacity, coalesce(o.next, 0) AS next FROM capacity_day d
-		LEFT JOIN (SELECT day, max(upper(slots)) AS next FROM work_order
-		           WHERE state IN ('planned','released','closing') AND day >= $1 GROUP BY day) o ON o.day = d.day
-		WHERE d.day >= $1`, d.First); err != nil {
-		return d, false, fmt.Errorf("capacity: reading planned days: %w", err)
 	}
 	next := maps.Clone(d.Taken)
 	for _, p := range planned {
@@ -171,11 +160,11 @@ type plannedOrder struct {
 
 // write brings the planned orders to the wanted spans and leaves those alone
 // that stand already.
-func write(ctx context.Context, tx *postgres.Tx, frozen clock.Date, spans []Span, days Days) (removed, placed int, err error) {
+func write(ctx context.Context, tx *postgres.Tx, inputs Inputs, spans []Span) (removed, placed int, err error) {
 	var have []plannedOrder
 	if err := tx.Select(ctx, &have, `
 		SELECT id, request_id, day, lower(slots) AS from_slot, upper(slots) AS to_slot
-		FROM work_order WHERE state = 'planned' AND day <> $1 ORDER BY id FOR UPDATE`, frozen); err != nil {
+		FROM work_order WHERE state = 'planned' AND day <> $1 ORDER BY id FOR UPDATE`, inputs.Frozen); err != nil {
 		return 0, 0, fmt.Errorf("capacity: reading the plan: %w", err)
 	}
 	wanted := make(map[Span]bool, len(spans))
@@ -196,11 +185,11 @@ func write(ctx context.Context, tx *postgres.Tx, frozen clock.Date, spans []Span
 			return 0, 0, fmt.Errorf("capacity: removing orders: %w", err)
 		}
 	}
-	if err := writeDays(ctx, tx, days.First, days.Capacity); err != nil {
+	if err := writeDays(ctx, tx, inputs); err != nil {
 		return 0, 0, err
 	}
 	missing := slices.DeleteFunc(slices.Clone(spans), func(s Span) bool { return !wanted[s] })
-	return len(drop), len(missing), insertOrders(ctx, tx, missing, days)
+	return len(drop), len(missing), insertOrders(ctx, tx, missing, inputs.Days)
 }
 
 // insertOrders writes planned orders, and the days that had none.
@@ -236,18 +225,11 @@ func insertOrders(ctx context.Context, tx *postgres.Tx, spans []Span, days Days)
 
 // writeDays brings days that were planned before to the capacity that they have by
 // now. Orders that do not fit any more have been removed.
-func writeDays(ctx context.Context, tx *postgres.Tx, first clock.Date, size func(clock.Date) int) error {
-	var have []struct {
-		Day      clock.Date `db:"day"`
-		Capacity int        `db:"capacity"`
-	}
-	if err := tx.Select(ctx, &have, `SELECT day, capacity FROM capacity_day WHERE day >= $1 ORDER BY day`, first); err != nil {
-		return fmt.Errorf("capacity: reading days: %w", err)
-	}
+func writeDays(ctx context.Context, tx *postgres.Tx, inputs Inputs) error {
 	var days []string
 	var sizes []int64
-	for _, d := range have {
-		if now := size(d.Day); now != d.Capacity {
+	for _, d := range inputs.planned {
+		if now := inputs.Days.Capacity(d.Day); now != d.Capacity {
 			days, sizes = append(days, d.Day.String()), append(sizes, int64(now))
 		}
 	}

@@ -78,6 +78,9 @@ CREATE INDEX day_balance_day ON day_balance (day);
 
 CREATE INDEX perso_attempt_order ON perso_attempt (work_order_id);
 
+-- An order that moves is deleted, which asks for its cards.
+CREATE INDEX card_order ON card (work_order_id) WHERE work_order_id IS NOT NULL;
+
 -- Who ranks after a request is asked for each new one.
 CREATE INDEX request_rank ON request (disposition_date, ticket) WHERE state IN ('accepted', 'scheduled', 'in_progress');
 

@@ -42,6 +42,7 @@ var benches = []struct {
 	{"intake", benchIntake},
 	{"crowd", benchCrowd},
 	{"validate", benchValidate},
+	{"plan", benchPlan},
 	{"start", benchStart},
 }
 
