@@ -73,7 +73,7 @@ func (s Shift) Moves() bool {
 
 // Supposed is what the plan would be.
 type Supposed struct {
-	Shifts []Shift // of every request in production, in the order of their ranks
+	Shifts []Shift  // of every request in production, in the order of their ranks
 	Extra  []Period // of Hypotheses.Extra, in their order
 	// LastBefore and LastAfter are the last days with cards; nil when no card is
 	// planned.
@@ -149,7 +149,8 @@ func byRank(a, b Waiting) int {
 	return strings.Compare(a.Ticket, b.Ticket)
 }
 
-// check says what cannot be supposed.
+// check says what cannot be supposed, and fills in what may be left out; whoever gave
+// the lists sees that in them.
 func (h *Hypotheses) check(today clock.Date) error {
 	var faults form.Faults
 	ahead := func(pointer string, d clock.Date) {

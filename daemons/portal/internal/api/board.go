@@ -7,6 +7,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -17,6 +18,7 @@ func (a *API) mountBoard(r chi.Router) {
 	r.Get("/days", handle(a.days))
 	r.Get("/days.xlsx", handle(a.daysSheet))
 	r.Get("/days/{day}", handle(a.oneDay))
+	r.Post("/what-if", handle(a.whatIf))
 }
 
 const (
@@ -85,6 +87,23 @@ func (a *API) oneDay(w http.ResponseWriter, r *http.Request) error {
 		report.BoardDay
 		Requests []report.DayRequest `json:"requests"`
 	}{b.Days[0], requests})
+	return nil
+}
+
+// whatIf answers what the plan would be; nothing is changed by asking.
+func (a *API) whatIf(w http.ResponseWriter, r *http.Request) error {
+	if report.Outside(signin.Account(r)) {
+		return web.Forbidden("Simulasi rencana hanya untuk pegawai Ditjen Dukcapil.")
+	}
+	var h capacity.Hypotheses
+	if err := web.DecodeJSON(r, &h); err != nil {
+		return err
+	}
+	v, err := report.AskWhatIf(r.Context(), a.db, a.office.Now(), h)
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, r, http.StatusOK, v)
 	return nil
 }
 

@@ -104,6 +104,7 @@ type boardBody struct {
 
 func (p *Pages) mountBoard(inside chi.Router) {
 	inside.Get(boardPath, p.handle(explained(p.board)))
+	inside.Get(whatIfPath, p.handle(explained(p.whatIf)))
 	inside.Get(boardPath+"/{day}", p.handle(explained(p.boardDay)))
 }
 

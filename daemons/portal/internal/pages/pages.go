@@ -77,7 +77,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 	}
 	for _, name := range []string{
 		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar",
-		"board", "board-day", "feed",
+		"board", "board-day", "feed", "what-if",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
 			ParseFS(files, "templates/layout.html", "templates/day-parts.html", "templates/feed-parts.html", "templates/"+name+".html")) // embedded: parsed in every test
