@@ -2,11 +2,9 @@ package capacity_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/pkg/capacity"
@@ -84,84 +82,6 @@ func TestPlanLeavesFrozenSlotsAlone(t *testing.T) {
 		{RequestID: "r0", Day: monday, From: 101, To: 251},
 		{RequestID: "r0", Day: clock.MustParseDate("2026-11-24"), From: 1, To: 51},
 	}, spans)
-}
-
-// TestPlanProperties holds the planner's promises for random queues, days and
-// capacities.
-func TestPlanProperties(t *testing.T) {
-	t.Parallel()
-	calendar := shipped(t)
-	rapid.Check(t, func(t *rapid.T) {
-		first := clock.MustParseDate("2026-01-01").AddDays(rapid.IntRange(0, 500).Draw(t, "first"))
-		queue := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) capacity.Demand {
-			n := rapid.IntRange(0, 1_000_000).Draw(t, "ticket")
-			return capacity.Demand{
-				RequestID: fmt.Sprint(n), Ticket: fmt.Sprintf("%07d", n), Cards: rapid.IntRange(1, 700).Draw(t, "cards"),
-				Disposition: first.AddDays(rapid.IntRange(-20, 20).Draw(t, "disposition")),
-			}
-		}), 1, 20).Draw(t, "queue")
-		seen := map[string]bool{}
-		unique := queue[:0]
-		for _, q := range queue {
-			if !seen[q.RequestID] {
-				seen[q.RequestID] = true
-				unique = append(unique, q)
-			}
-		}
-		queue = unique
-		usual := rapid.IntRange(1, 300).Draw(t, "capacity")
-		closed := rapid.IntRange(0, 30).Draw(t, "closed day")
-		size := func(d clock.Date) int {
-			if d == first.AddDays(closed) {
-				return 0
-			}
-			return usual
-		}
-		days := capacity.Days{Calendar: calendar, First: first, Capacity: size}
-		spans := capacity.Plan(queue, days)
-
-		placed, used := map[string]int{}, map[clock.Date]int{}
-		slots := map[string]bool{}
-		byID := map[string]capacity.Demand{}
-		for _, q := range queue {
-			byID[q.RequestID] = q
-		}
-		for _, s := range spans {
-			placed[s.RequestID] += s.To - s.From
-			used[s.Day] += s.To - s.From
-			require.True(t, calendar.IsWorkday(s.Day), "%s is no hari kerja", s.Day)
-			require.False(t, s.Day.Before(first))
-			require.False(t, s.Day.Before(byID[s.RequestID].Disposition), "placed before its disposition")
-			require.GreaterOrEqual(t, s.From, 1)
-			require.LessOrEqual(t, s.To-1, size(s.Day))
-			for n := s.From; n < s.To; n++ {
-				key := fmt.Sprint(s.Day, n)
-				require.False(t, slots[key], "slot given twice")
-				slots[key] = true
-			}
-		}
-		for _, q := range queue {
-			require.Equal(t, q.Cards, placed[q.RequestID], "cards lost or placed twice")
-		}
-		for d, n := range used {
-			require.LessOrEqual(t, n, size(d), "day above capacity")
-		}
-
-		// Any order of the same queue gives the same plan.
-		shuffled := append([]capacity.Demand(nil), queue...)
-		rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		require.Equal(t, spans, capacity.Plan(shuffled, days))
-
-		// A request that ranks last moves nobody.
-		last := capacity.Demand{RequestID: "last", Ticket: "z", Disposition: first.AddDays(21), Cards: 300}
-		var others []capacity.Span
-		for _, s := range capacity.Plan(append(shuffled, last), days) {
-			if s.RequestID != "last" {
-				others = append(others, s)
-			}
-		}
-		require.Equal(t, spans, others)
-	})
 }
 
 func BenchmarkPlan(b *testing.B) {

@@ -81,6 +81,11 @@ CREATE INDEX perso_attempt_order ON perso_attempt (work_order_id);
 -- An order that moves is deleted, which asks for its cards.
 CREATE INDEX card_order ON card (work_order_id) WHERE work_order_id IS NOT NULL;
 
+-- An order that was taken back holds no slots: it does not keep its day from
+-- having less.
+ALTER TABLE work_order DROP CONSTRAINT work_order_check;
+ALTER TABLE work_order ADD CONSTRAINT work_order_check CHECK (state = 'revoked' OR upper(slots) - 1 <= capacity);
+
 -- Who ranks after a request is asked for each new one.
 CREATE INDEX request_rank ON request (disposition_date, ticket) WHERE state IN ('accepted', 'scheduled', 'in_progress');
 
