@@ -281,7 +281,7 @@ func TestPlanWhateverHappens(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			p := &planned{Office: persotest.New(t, 3, 3), t: t, rng: rand.New(rand.NewPCG(seed, 7)), now: persotest.OfficeAt} //nolint:gosec // chance that can be repeated
+			p := &planned{Office: persotest.New(t, 3, 3), t: t, rng: rand.New(rand.NewPCG(seed, 7)), now: persotest.OfficeAt}
 			p.requests = []string{p.RequestID}
 			p.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 				_, err := capacity.SetParameters(ctx, tx, capacity.Parameters{Usual: 10})

@@ -73,7 +73,10 @@ func Take(ctx context.Context, tx *postgres.Tx, r Request, verb machine.Verb, c 
 		if fact == nil {
 			return Request{}, ErrNotDisposed
 		}
-		date := clock.DateOf(fact.OfficeAt)
+		date, err := fact.ReceivedOn()
+		if err != nil {
+			return Request{}, err
+		}
 		next.DispositionDate = &date
 	}
 	if verb == Return {
@@ -127,6 +130,23 @@ type Fact struct {
 	Detail   json.RawMessage `db:"detail" json:"detail"`
 	Actor    string          `db:"actor" json:"actor"`
 	OfficeAt time.Time       `db:"office_at" json:"office_at"`
+}
+
+// ReceivedOn is the date that a fact is of: the one that was typed with it, for what
+// is recorded late, else the one on which it was recorded.
+func (f Fact) ReceivedOn() (clock.Date, error) {
+	var typed struct {
+		On clock.Date `json:"received_on"`
+	}
+	if len(f.Detail) > 0 {
+		if err := json.Unmarshal(f.Detail, &typed); err != nil {
+			return clock.Date{}, fmt.Errorf("request: fact %s: %w", f.Fact, err)
+		}
+	}
+	if typed.On.IsZero() {
+		return clock.DateOf(f.OfficeAt), nil
+	}
+	return typed.On, nil
 }
 
 // Facts returns the facts of a request, oldest first.

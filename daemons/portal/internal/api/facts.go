@@ -57,10 +57,11 @@ func readComparison(r *http.Request) (decisions.Statement, error) {
 
 func readDisposition(r *http.Request) (decisions.Statement, error) {
 	var in struct {
-		Note string `json:"note"`
+		Note       string     `json:"note"`
+		ReceivedOn clock.Date `json:"received_on"`
 	}
 	err := decode(r, &in)
-	return decisions.Disposition{Note: in.Note}, err
+	return decisions.Disposition{Note: in.Note, On: in.ReceivedOn}, err
 }
 
 // state answers a fact: the last of those that are needed registers the request

@@ -124,14 +124,29 @@ func (c Comparison) detail(of request.Request, _ clock.Date) (map[string]any, er
 	return noted("notes", c.Notes), nil
 }
 
-// Disposition is what the Direktur FPDDK says to a request that was approved.
-type Disposition struct{ Note string }
+// Disposition is what the Direktur FPDDK says to a request that was approved. On is
+// the day on which Subdit KI received it, which ranks the request (features.md I12);
+// one that is recorded late keeps its rank. Zero is today.
+type Disposition struct {
+	Note string
+	On   clock.Date
+}
 
 // Fact is request.FactDisposed.
 func (Disposition) Fact() string { return request.FactDisposed }
 
-func (d Disposition) detail(request.Request, clock.Date) (map[string]any, error) {
-	return noted("note", d.Note), nil
+func (d Disposition) detail(of request.Request, today clock.Date) (map[string]any, error) {
+	switch {
+	case d.On.After(today):
+		return nil, refuse("/received_on", "in_future", "Tanggal disposisi tidak boleh setelah hari ini.")
+	case !d.On.IsZero() && d.On.Before(of.Letter.Date):
+		return nil, refuse("/received_on", "before_letter", "Disposisi tidak dapat diterima sebelum tanggal surat permohonannya.")
+	}
+	detail := noted("note", d.Note)
+	if !d.On.IsZero() {
+		detail["received_on"] = d.On
+	}
+	return detail, nil
 }
 
 // noted is a detail with a note, if there is one.

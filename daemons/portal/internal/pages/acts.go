@@ -104,11 +104,14 @@ var acts = []act{
 		path: "disposisi", fact: request.FactDisposed, read: typedDisposition,
 		heading: "Catat disposisi", submit: "Catat disposisi", done: "Disposisi tercatat.",
 		says: func(_ *report.Request, today clock.Date) []string {
-			return []string{"Tanggal disposisi, " + terbilang.FormatDate(today) +
-				", menentukan urutan permohonan ini dalam antrean personalisasi. Sesudahnya Kasubdit KI dapat menerima permohonan."}
+			return []string{"Tanggal disposisi diterima menentukan urutan permohonan ini dalam antrean personalisasi; bila dikosongkan, " +
+				terbilang.FormatDate(today) + ". Sesudahnya Kasubdit KI dapat menerima permohonan."}
 		},
 		fields: func(*report.Request) []field {
-			return []field{{Name: "note", Label: "Isi disposisi", Kind: "textarea", Longest: decisions.MaxText, Optional: true, Hint: "Dibaca pegawai Ditjen Dukcapil saja."}}
+			return []field{
+				{Name: "received_on", Label: "Tanggal disposisi diterima", Kind: "date", Optional: true, Hint: "Isi bila disposisi sudah diterima sebelum hari ini; permohonan mendapat urutan menurut tanggal itu."},
+				{Name: "note", Label: "Isi disposisi", Kind: "textarea", Longest: decisions.MaxText, Optional: true, Hint: "Dibaca pegawai Ditjen Dukcapil saja."},
+			}
 		},
 	},
 	{
@@ -124,7 +127,9 @@ var acts = []act{
 		says: func(v *report.Request, _ clock.Date) []string {
 			says := number(v.CardCount) + " kartu masuk ke antrean personalisasi"
 			if i := slices.IndexFunc(v.Facts, func(f report.Fact) bool { return f.Fact.Fact == request.FactDisposed }); i >= 0 {
-				says += " menurut tanggal disposisi, " + terbilang.FormatDate(clock.DateOf(v.Facts[i].OfficeAt))
+				if on, err := v.Facts[i].ReceivedOn(); err == nil {
+					says += " menurut tanggal disposisi, " + terbilang.FormatDate(on)
+				}
 			}
 			return []string{says + ", dan jadwalnya disusun sistem. Permohonan yang sudah diterima tidak dapat lagi dikembalikan, ditolak, atau dibatalkan; hanya dapat ditahan."}
 		},
@@ -216,11 +221,13 @@ func typedText(r *http.Request, name string) string {
 	return strings.TrimSpace(strings.ToValidUTF8(strings.ReplaceAll(r.PostForm.Get(name), "\r\n", "\n"), "\uFFFD"))
 }
 
+const dateForm = "Tulis tanggal dengan tahun lebih dahulu, seperti 2026-11-23."
+
 func typedLetter(r *http.Request) (decisions.Statement, error) {
 	l := decisions.Letter{On: typedDate(r, "received_on")}
 	var wrong form.Faults
 	if l.On.IsZero() && typedText(r, "received_on") != "" {
-		wrong.Add("/received_on", "wrong_form", "Tulis tanggal dengan tahun lebih dahulu, seperti 2026-11-23.")
+		wrong.Add("/received_on", "wrong_form", dateForm)
 	}
 	if text := typedText(r, "received_time"); text != "" {
 		l.At = new(workday.TimeOfDay)
@@ -260,7 +267,11 @@ func typedComparison(r *http.Request) (decisions.Statement, error) {
 }
 
 func typedDisposition(r *http.Request) (decisions.Statement, error) {
-	return decisions.Disposition{Note: typedText(r, "note")}, nil
+	d := decisions.Disposition{Note: typedText(r, "note"), On: typedDate(r, "received_on")}
+	if d.On.IsZero() && typedText(r, "received_on") != "" {
+		return nil, form.One("/received_on", "wrong_form", dateForm)
+	}
+	return d, nil
 }
 
 // do takes the step as the account saw the request.
