@@ -21,7 +21,7 @@ var feedAddress = regexp.MustCompile(`http://[^/]+(/kalender/permohonan/[A-Za-z0
 // subscribe makes a feed on a request's page and returns its path.
 func (o *office) subscribe(who, ticket string) string {
 	o.t.Helper()
-	d, _ := o.post(200, who, "/permohonan/"+ticket+"/kalender")
+	d, _ := o.post(200, who, "/langganan/"+ticket)
 	m := feedAddress.FindStringSubmatch(d.text)
 	require.NotNil(o.t, m, d.text)
 	return m[1]
@@ -92,7 +92,7 @@ func TestAFeedEnds(t *testing.T) {
 	require.NoError(t, o.db.Select(t.Context(), &ids, `SELECT id FROM request_feed WHERE revoked_at IS NULL ORDER BY id`))
 	require.Len(t, ids, 2)
 	persuratan, produsen := ids[0], ids[1]
-	revoke := "/permohonan/" + r.Ticket + "/kalender/cabut"
+	revoke := "/langganan/" + r.Ticket + "/cabut"
 	o.post(404, "produsen", revoke, "alamat", persuratan)
 	o.post(404, foreigner, revoke, "alamat", produsen)
 	require.NotContains(t, o.page(200, "produsen", "/permohonan/"+r.Ticket).text, "orang lain")
@@ -129,4 +129,22 @@ func TestStrangersWaitAtTheWindow(t *testing.T) {
 	require.Equal(t, "60", w.Header().Get("Retry-After"))
 	o.machine.Advance(60e9)
 	require.Equal(t, 404, o.ask("", http.MethodGet, "/kalender/permohonan/x.ics", nil).Code)
+}
+
+func TestAFeedByAPI(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	r := o.drop(1)
+	at := v1 + "/requests/" + r.Ticket + "/calendar-feed"
+	o.problem(404, "produsen", http.MethodGet, at, nil)
+	var made struct{ Address string }
+	o.want(201, &made, "produsen", http.MethodPost, at, nil)
+	path := feedAddress.FindStringSubmatch(made.Address)[1]
+	o.feed(path)
+	o.want(200, nil, "produsen", http.MethodGet, at, nil)
+	o.problem(404, "operator", http.MethodGet, at, nil)
+	o.problem(404, foreigner, http.MethodPost, at, nil)
+	o.want(204, nil, "produsen", http.MethodDelete, at, nil)
+	o.problem(404, "produsen", http.MethodDelete, at, nil)
+	o.problem(404, "", http.MethodGet, path, nil)
 }

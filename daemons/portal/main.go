@@ -74,7 +74,7 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	decide := decisions.New(db, office, days.Hours)
 	window := public.New(db, office, machine, days.Hours, cfg.PublicURL)
 	window.Mount(r)
-	api.New(db, office, door, spool, desk, decide).Mount(site)
+	api.New(db, office, door, spool, desk, decide, window).Mount(site)
 	pages.New(db, office, door, spool, desk, decide, window, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
 	return nil
 }

@@ -82,9 +82,9 @@ type Supposed struct {
 
 // What can be supposed at once.
 const (
-	mostSupposed  = 50
-	longestSpan   = 366 // days
-	mostExtraCard = 1_000_000
+	mostSupposed = 50
+	longestSpan  = 366     // days
+	mostExtra    = 100_000 // cards of all extra requests together
 )
 
 // WhatIf makes the plan as it would be, by the planner's own function, and compares it
@@ -183,10 +183,11 @@ func (h *Hypotheses) check(today clock.Date) error {
 			}
 		}
 	}
+	total := 0
 	for i := range h.Extra {
 		at, one := "/extra_requests/"+strconv.Itoa(i), &h.Extra[i]
-		if one.Cards < 1 || one.Cards > mostExtraCard {
-			faults.Add(at+"/cards", "out_of_range", "Isi jumlah kartu permohonan tambahan, dari 1 sampai 1.000.000.")
+		if total += max(0, min(one.Cards, mostExtra+1)); one.Cards < 1 || total > mostExtra {
+			faults.Add(at+"/cards", "out_of_range", "Isi jumlah kartu permohonan tambahan, dari 1 sampai 100.000 bersama-sama.")
 		}
 		switch {
 		case one.Disposition.IsZero():

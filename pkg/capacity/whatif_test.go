@@ -133,6 +133,7 @@ func TestWhatCannotBeSupposed(t *testing.T) {
 		"/downtimes/0/cards out_of_range":                 {Downtimes: []capacity.DaysSupposed{{From: o.next(), Cards: &many}}},
 		"/extra_requests/0/cards out_of_range":            {Extra: []capacity.RequestSupposed{{}}},
 		"/extra_requests/0/disposition_date out_of_range": {Extra: []capacity.RequestSupposed{{Cards: 1, Disposition: o.day.AddDays(4000)}}},
+		"/extra_requests/1/cards out_of_range":            {Extra: []capacity.RequestSupposed{{Cards: 99_999}, {Cards: 2}}},
 		"/holidays/0 missing":                             {Holidays: []clock.Date{{}}},
 		"/workdays/0 frozen":                              {Workdays: []clock.Date{o.day}},
 		"/hold/0 unknown_value":                           {Held: []string{"PSAM-2026-000009-9"}},

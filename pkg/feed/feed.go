@@ -108,3 +108,12 @@ func Revoke(ctx context.Context, tx *postgres.Tx, requestID, id, accountID, by s
 	}
 	return nil
 }
+
+// EndAll ends every address, such as after a restore, which may bring back some that
+// were ended.
+func EndAll(ctx context.Context, tx *postgres.Tx, by string, now time.Time) error {
+	if _, err := tx.Exec(ctx, `UPDATE request_feed SET revoked_at = $1, revoked_by = $2 WHERE revoked_at IS NULL`, now.UTC(), by); err != nil {
+		return fmt.Errorf("feed: ending all: %w", err)
+	}
+	return nil
+}

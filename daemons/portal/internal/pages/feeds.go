@@ -12,6 +12,8 @@ import (
 	"dukcapil.go.id/sifilma/pkg/report"
 )
 
+const feedsPath = "/langganan"
+
 // feedBlock is the part of a request's page where its dates are subscribed to.
 type feedBlock struct {
 	Action string
@@ -21,7 +23,7 @@ type feedBlock struct {
 
 // feedBlock reads the open feeds of a request, as far as somebody may end them.
 func (p *Pages) feedBlock(r *http.Request, who identity.Account, v *report.Request) (feedBlock, error) {
-	b := feedBlock{Action: home + "/" + v.Ticket + "/kalender"}
+	b := feedBlock{Action: feedsPath + "/" + v.Ticket}
 	list, err := p.window.Feeds(r.Context(), who, v.ID)
 	if err != nil {
 		return b, err
@@ -37,8 +39,8 @@ func (p *Pages) feedBlock(r *http.Request, who identity.Account, v *report.Reque
 }
 
 func (p *Pages) mountFeeds(inside chi.Router) {
-	inside.Post(home+"/{ticket}/kalender", p.handle(explained(p.openFeed)))
-	inside.Post(home+"/{ticket}/kalender/cabut", p.handle(explained(p.closeFeed)))
+	inside.Post(feedsPath+"/{ticket}", p.handle(explained(p.openFeed)))
+	inside.Post(feedsPath+"/{ticket}/cabut", p.handle(explained(p.closeFeed)))
 }
 
 type feedBody struct{ Ticket, Address, Back string }

@@ -247,7 +247,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 		}
 	}
 	switch name {
-	case "list", "request":
+	case "list", "request", "feed":
 		s.Section = "permohonan"
 	case "needs", "need", "need-form", "need-cards":
 		s.Section = "permintaan"
