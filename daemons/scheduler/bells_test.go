@@ -10,10 +10,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/test/harness"
 )
 
@@ -125,4 +128,28 @@ func TestHousekeepingForgetsWhatIsOld(t *testing.T) {
 	for _, d := range fleet {
 		require.False(t, strings.Contains(d.Log(), "housekeeping fails"))
 	}
+}
+
+// TestReductionOfTheLastCardsEndsTheRequest: what is left to do was taken off by a
+// letter. The bell finds the order too large and the request done.
+func TestReductionOfTheLastCardsEndsTheRequest(t *testing.T) {
+	t.Parallel()
+	o := persotest.New(t, 3, 2)
+	do(t, o, `UPDATE card SET state = 'clear', chip_id = serial, pcid = upper(md5(serial)), manifest_no = serial,
+		work_order_id = (SELECT id FROM work_order LIMIT 1) WHERE serial = 'SAM00000001'`)
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		scan, err := blob.Put(ctx, tx, "surat.pdf", "application/pdf", strings.NewReader("pindaian"))
+		if err != nil {
+			return err
+		}
+		_, err = perso.Reduce(ctx, tx, o.RequestID, perso.Letter{
+			Number: "1", Date: clock.MustParseDate("2026-03-01"), Signer: "Penanda Tangan", SignerPost: "Direktur", ScanBlob: scan.ID.String(),
+		}, []perso.Seen{{ID: o.CardIDs[1], Version: 1}, {ID: o.CardIDs[2], Version: 1}}, persotest.Person("kasubdit", request.Kasubdit, "pesanan berkurang"))
+		return err
+	})
+	sweeping(t, o, persotest.OfficeAt)
+	eventually(t, o, 1, `SELECT count(*) FROM request WHERE id = $1 AND state = 'done'`, o.RequestID)
+	_, state := o.Remaining(t)
+	require.Equal(t, "closed", state)
+	eventually(t, o, 0, `SELECT count(*) FROM sweep`) // by the bell, not by the sweeper
 }

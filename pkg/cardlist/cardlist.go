@@ -23,6 +23,10 @@ var (
 	// ErrSerialLive says that the serial number belongs to a live request, this
 	// one included, or to a card that was personalised, here or before day one.
 	ErrSerialLive = errors.New("cardlist: serial number is in use")
+	// ErrSerialListed is ErrSerialLive: it stands in the same request's list.
+	ErrSerialListed = fmt.Errorf("%w: in the same list", ErrSerialLive)
+	// ErrSerialIssued is ErrSerialLive: the card was personalised, here or before day one.
+	ErrSerialIssued = fmt.Errorf("%w: it was personalised", ErrSerialLive)
 	// ErrSerialForm says that the serial number does not have the form that the
 	// request's machine type demands.
 	ErrSerialForm = errors.New("cardlist: serial number has the wrong form")
@@ -191,10 +195,27 @@ func Free(ctx context.Context, tx *postgres.Tx, requestID string) error {
 	return nil
 }
 
+// FreeCards gives back what cards held that were taken off their request: the readers,
+// and the serial of a card that was never presented. The serial of a card whose chip
+// is known stays taken, as the chip does: no station would take it again.
+func FreeCards(ctx context.Context, tx *postgres.Tx, cardIDs []string) error {
+	if _, err := tx.Exec(ctx, `
+		DELETE FROM live_serial s
+		WHERE s.card_id = ANY ($1::uuid[]) AND NOT EXISTS (SELECT FROM card c WHERE c.id = s.card_id AND c.chip_id IS NOT NULL)`,
+		pq.Array(cardIDs)); err != nil {
+		return fmt.Errorf("cardlist: giving serials of cards back: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM live_reader WHERE card_id = ANY ($1::uuid[])`, pq.Array(cardIDs)); err != nil {
+		return fmt.Errorf("cardlist: giving readers of cards back: %w", err)
+	}
+	return nil
+}
+
 // AddReplacement puts a new blank at the end of the list in the place of a card
 // that failed (features.md N36), for the same reader and on the same line of the
 // request, and returns its id. The serial is normalised here. Errors: ErrNotFound, ErrReplaced,
-// ErrSerialForm, ErrSerialLive, ErrSerialAlike; none of them aborts the transaction.
+// ErrSerialForm, ErrSerialLive (as ErrSerialListed or ErrSerialIssued where it is so),
+// ErrSerialAlike; none of them aborts the transaction.
 func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, serial string) (newID string, err error) {
 	serial = Normalise(serial)
 	// One at a time per request: each takes the next row number.
@@ -246,7 +267,7 @@ func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, seri
 		return "", fmt.Errorf("cardlist: writing replacement: %w", err)
 	}
 	if n == 0 {
-		return "", ErrSerialLive
+		return "", ErrSerialListed
 	}
 	n, err = tx.Exec(ctx, `
 		INSERT INTO live_serial (serial, request_id, card_id)
@@ -258,6 +279,13 @@ func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, seri
 	if n == 0 {
 		if err := tx.ExecOne(ctx, `DELETE FROM listed_card WHERE id = $1`, id.String()); err != nil {
 			return "", fmt.Errorf("cardlist: withdrawing replacement: %w", err)
+		}
+		taken, err := InUse(ctx, tx, requestID, []string{serial}, nil)
+		switch {
+		case err != nil:
+			return "", err
+		case len(taken) > 0 && taken[0].Personalised:
+			return "", ErrSerialIssued
 		}
 		return "", ErrSerialLive
 	}

@@ -100,6 +100,8 @@ func find(ctx context.Context, r postgres.Reader, id Identity, lock string) (Car
 	}
 	other, err := getCard(ctx, r, `WHERE chip_id = $1`, id.ChipID)
 	switch {
+	case err == nil && other.State == Reduced && other.Serial == id.Serial:
+		return Card{}, &Refusal{Why: SetAside, CardID: other.ID}
 	case err == nil:
 		return Card{}, &Refusal{Why: ChipTaken, CardID: other.ID}
 	case !errors.Is(err, ErrNotFound):
@@ -112,10 +114,16 @@ func find(ctx context.Context, r postgres.Reader, id Identity, lock string) (Car
 		return Card{}, err
 	case issued:
 		return Card{}, &Refusal{Why: IssuedEarlier, CardID: c.ID}
-	case !found:
-		return Card{}, &Refusal{Why: Unlisted}
+	case found:
+		return c, nil
 	}
-	return c, nil
+	switch gone, err := getCard(ctx, r, `WHERE serial = $1 ORDER BY id DESC LIMIT 1`, id.Serial); {
+	case err == nil: // taken off its request, by now at least
+		return Card{}, &Refusal{Why: SetAside, CardID: gone.ID}
+	case !errors.Is(err, ErrNotFound):
+		return Card{}, err
+	}
+	return Card{}, &Refusal{Why: Unlisted}
 }
 
 // Claimable says why a card in this state cannot be claimed, as a *Refusal; nil

@@ -2,24 +2,18 @@ package perso
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
-	"dukcapil.go.id/sifilma/pkg/audit"
-	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
-	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
-var (
-	// ErrSerialTaken says that a serial already belongs to a card on the line.
-	ErrSerialTaken = errors.New("perso: serial belongs to another card")
-	// ErrNotReplaceable says that only a failed or spoiled card is replaced, and
-	// only once.
-	ErrNotReplaceable = errors.New("perso: card cannot be replaced")
-)
+// ErrSerialTaken says that a serial already belongs to a card on the line.
+var ErrSerialTaken = errors.New("perso: serial belongs to another card")
 
 // Enlist makes a card of each listed card of a request that has none yet, when
 // the request is accepted. It returns how many. It can be called again.
@@ -58,10 +52,11 @@ type Tally struct {
 	Spoiled             int `json:"spoiled" db:"spoiled"`
 	Open                int `json:"open" db:"open"` // listed to verified
 	AwaitingReplacement int `json:"awaiting_replacement" db:"awaiting_replacement"`
+	Reduced             int `json:"reduced" db:"reduced"` // taken off by a signed letter
 }
 
 // Counts tallies the cards of a request. Failed and Spoiled count each card
-// that ended so, also when it was replaced since.
+// that ended so, also when it was replaced since, but not when it was reduced.
 func Counts(ctx context.Context, r postgres.Reader, requestID string) (Tally, error) {
 	var t Tally
 	err := r.Get(ctx, &t, `
@@ -71,7 +66,8 @@ func Counts(ctx context.Context, r postgres.Reader, requestID string) (Tally, er
 		       count(*) FILTER (WHERE state = 'in_doubt') AS in_doubt,
 		       count(*) FILTER (WHERE state = 'spoiled') AS spoiled,
 		       count(*) FILTER (WHERE state IN ('listed','bound','numbered','claimed','writing','written','verified')) AS open,
-		       count(*) FILTER (WHERE state IN ('failed','spoiled') AND new.id IS NULL) AS awaiting_replacement
+		       count(*) FILTER (WHERE state IN ('failed','spoiled') AND new.id IS NULL) AS awaiting_replacement,
+		       count(*) FILTER (WHERE state = 'reduced') AS reduced
 		FROM card c LEFT JOIN listed_card new ON new.replaces = c.id
 		WHERE c.request_id = $1`, requestID)
 	if err != nil {
@@ -116,7 +112,20 @@ type CardRow struct {
 	ReplacedBy   *string       `db:"replaced_by" json:"replaced_by"` // card id
 	FinishedAt   *time.Time    `db:"finished_at" json:"finished_at"`
 	Proposal     Decision      `db:"proposal" json:"proposal"` // of the station, for a card in doubt
-	Resolution   *Resolution   `db:"-" json:"resolution"`      // newest decision on the present doubt
+	// Observed is what the station read from a card in doubt; null for others.
+	Observed   *json.RawMessage `db:"observed" json:"observed"`
+	Resolution *Resolution      `db:"-" json:"resolution"` // newest decision on the present doubt
+	Reduction  *TakenOff        `db:"-" json:"reduction"`  // by which it was taken off the request
+}
+
+// TakenOff says by which letter a card was taken off its request, and what it was
+// until then.
+type TakenOff struct {
+	ID           string        `json:"id"`
+	LetterNumber string        `json:"letter_number"`
+	LetterDate   clock.Date    `json:"letter_date"`
+	Was          machine.State `json:"was"`
+	WasLabel     string        `json:"was_label"`
 }
 
 // List returns the cards of a request in the order of its list, replacements
@@ -126,7 +135,8 @@ func List(ctx context.Context, r postgres.Reader, requestID string) ([]CardRow, 
 	err := r.Select(ctx, &rows, `
 		SELECT c.id, l.row, l.line, c.serial, l.reader_serial, c.state, c.version, coalesce(c.pcid, '') AS pcid,
 		       coalesce(c.manifest_no, '') AS manifest_no, c.reason, l.replaces, new.id AS replaced_by, c.finished_at,
-		       CASE c.state WHEN 'in_doubt' THEN coalesce(a.proposal, '') ELSE '' END AS proposal
+		       CASE c.state WHEN 'in_doubt' THEN coalesce(a.proposal, '') ELSE '' END AS proposal,
+		       CASE c.state WHEN 'in_doubt' THEN a.observed END AS observed
 		FROM card c JOIN listed_card l ON l.id = c.id
 		LEFT JOIN listed_card new ON new.replaces = c.id
 		LEFT JOIN perso_attempt a ON a.card_id = c.id AND a.attempt = c.attempt
@@ -139,52 +149,21 @@ func List(ctx context.Context, r postgres.Reader, requestID string) ([]CardRow, 
 	if err != nil {
 		return nil, err
 	}
+	reductions, err := Reductions(ctx, r, requestID)
+	if err != nil {
+		return nil, err
+	}
+	off := map[string]*TakenOff{}
+	for _, d := range reductions {
+		for _, c := range d.Cards {
+			off[c.ID] = &TakenOff{ID: d.ID, LetterNumber: d.Number, LetterDate: d.Date, Was: c.Was, WasLabel: Machine.Label(c.Was)}
+		}
+	}
 	for i := range rows {
-		rows[i].StateLabel = Machine.Label(rows[i].State)
+		rows[i].StateLabel, rows[i].Reduction = Machine.Label(rows[i].State), off[rows[i].ID]
 		if one, ok := resolutions[rows[i].ID]; ok {
 			rows[i].Resolution = &one
 		}
 	}
 	return rows, nil
-}
-
-// RegisterReplacement puts a new blank in the place of a failed or spoiled card:
-// a new serial linked to the old row, a card of its own, and the message that
-// makes the scheduler plan it (features.md N21). Errors: ErrNotReplaceable,
-// ErrSerialTaken and those of cardlist.AddReplacement.
-func RegisterReplacement(ctx context.Context, tx *postgres.Tx, cardID, newSerial string, c Change) (newID string, err error) {
-	old, err := getCard(ctx, tx, `WHERE id = $1 FOR UPDATE`, cardID)
-	if err != nil {
-		return "", err
-	}
-	if old.State != Failed && old.State != Spoiled {
-		return "", ErrNotReplaceable
-	}
-	newID, err = cardlist.AddReplacement(ctx, tx, old.RequestID, old.ID, newSerial)
-	if errors.Is(err, cardlist.ErrReplaced) {
-		return "", ErrNotReplaceable
-	}
-	if err != nil {
-		return "", err
-	}
-	n, err := Enlist(ctx, tx, old.RequestID, c.Actor, c.OfficeAt)
-	if err != nil {
-		return "", err
-	}
-	if n != 1 {
-		return "", fmt.Errorf("perso: replacement of %s enlisted %d cards", old.ID, n)
-	}
-	var version int64
-	if err := tx.Get(ctx, &version, `SELECT version FROM request WHERE id = $1`, old.RequestID); err != nil {
-		return "", fmt.Errorf("perso: replacement: %w", err)
-	}
-	if err := audit.Record(ctx, tx, audit.Entry{
-		Actor: c.Actor.Name, Action: "card.replace", Subject: old.ID, Request: old.RequestID,
-		Detail: map[string]any{"replacement": newID, "serial": newSerial, "reason": c.Reason},
-	}); err != nil {
-		return "", err
-	}
-	return newID, outbox.Put(ctx, tx, outbox.Message{
-		Type: "replacement.registered", Subject: old.RequestID, Version: version, Request: old.RequestID, TraceParent: old.TraceParent,
-	})
 }

@@ -42,6 +42,8 @@ func claim(o *persotest.Office, id perso.Identity, station string) (h perso.Hand
 	return h, err
 }
 
+func seen(c perso.Card) perso.Seen { return perso.Seen{ID: c.ID, Version: c.Version} }
+
 type act func(ctx context.Context, tx *postgres.Tx, h perso.Hand) (perso.Hand, error)
 
 func begin(ctx context.Context, tx *postgres.Tx, h perso.Hand) (perso.Hand, error) {
@@ -253,13 +255,17 @@ func TestDoubtIsSettledByTwoPeople(t *testing.T) {
 	h := run(t, o, o.Serials[0], begin, doubt(perso.DecideResume))
 	propose := func(d perso.Decision, c perso.Change) error {
 		return o.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			_, err := perso.ProposeResolution(ctx, tx, h.Card.ID, d, c)
+			_, err := perso.ProposeResolution(ctx, tx, seen(h.Card), d, c)
 			return err
 		})
 	}
 	confirm := func(c perso.Change) error {
 		return o.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			_, err := perso.ConfirmResolution(ctx, tx, h.Card.ID, c)
+			decision, err := perso.OpenDecision(ctx, tx, h.Card.ID)
+			if err != nil {
+				return err
+			}
+			_, err = perso.ConfirmResolution(ctx, tx, decision, c)
 			return err
 		})
 	}
@@ -291,7 +297,11 @@ func TestDoubtIsSettledByTwoPeople(t *testing.T) {
 	require.ErrorIs(t, try(o, h, resume), perso.ErrNotResolved)
 	require.NoError(t, propose(perso.DecideSpoil, ani))
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		return perso.WithdrawResolution(ctx, tx, h.Card.ID, budi)
+		decision, err := perso.OpenDecision(ctx, tx, h.Card.ID)
+		if err != nil {
+			return err
+		}
+		return perso.WithdrawResolution(ctx, tx, decision, budi)
 	})
 	require.ErrorIs(t, confirm(budi), perso.ErrNoResolution)
 	require.NoError(t, propose(perso.DecideResume, ani))
@@ -314,7 +324,7 @@ func TestDoubtIsSettledByTwoPeople(t *testing.T) {
 	require.Equal(t, perso.Clear, then(t, o, fresh, finish).Card.State)
 	require.ErrorIs(t, func() error {
 		return o.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			_, err := perso.ProposeResolution(ctx, tx, clear.Card.ID, perso.DecideSpoil, ani)
+			_, err := perso.ProposeResolution(ctx, tx, seen(clear.Card), perso.DecideSpoil, ani)
 			return err
 		})
 	}(), perso.ErrNotInDoubt)

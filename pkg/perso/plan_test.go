@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -148,6 +150,28 @@ func (p *planned) events() map[string]func() {
 				}
 				_, err := perso.RegisterReplacement(ctx, tx, failed[0], fmt.Sprintf("SAM9%07d", p.rng.IntN(9_999_999)), persotest.Person("operator", request.Operator, "uji"))
 				return err
+			})
+		},
+		"reduced": func() {
+			p.try(func(ctx context.Context, tx *postgres.Tx) error {
+				var cards []struct {
+					ID        string `db:"id"`
+					RequestID string `db:"request_id"`
+					Version   int64  `db:"version"`
+				}
+				if err := tx.Select(ctx, &cards, `SELECT id, request_id, version FROM card WHERE state IN ('listed','failed') ORDER BY id LIMIT 1`); err != nil || len(cards) == 0 {
+					return err
+				}
+				scan, err := blob.Put(ctx, tx, "surat.pdf", "application/pdf", strings.NewReader("pindaian"))
+				if err != nil {
+					return err
+				}
+				letter := perso.Letter{Number: "S/1", Date: clock.MustParseDate("2026-03-01"), Signer: "Penanda Tangan", SignerPost: "Direktur", ScanBlob: scan.ID.String()}
+				change := persotest.Person("kasubdit", request.Kasubdit, "uji")
+				if _, err := perso.Reduce(ctx, tx, cards[0].RequestID, letter, []perso.Seen{{ID: cards[0].ID, Version: cards[0].Version}}, change); err != nil {
+					return err
+				}
+				return capacity.Shrink(ctx, tx, cards[0].RequestID, p.now) // as its bell has it
 			})
 		},
 		"command": func() {

@@ -57,7 +57,7 @@ var (
 // Resolution is a decision on a card in doubt. It takes effect when a second
 // person confirms it.
 type Resolution struct {
-	ID          string     `db:"id" json:"-"`
+	ID          string     `db:"id" json:"id"`
 	CardID      string     `db:"card_id" json:"-"`
 	CardVersion int64      `db:"card_version" json:"-"`
 	Decision    Decision   `db:"decision" json:"decision"`
@@ -72,11 +72,12 @@ const selectResolution = `
 	SELECT id, card_id, card_version, decision, reason, decided_by, confirmed_by, decided_at, confirmed_at
 	FROM card_resolution `
 
-// ProposeResolution records the first person's decision on a card in doubt. It
-// changes nothing on the card. The same decision by the same person again is no
-// error.
-func ProposeResolution(ctx context.Context, tx *postgres.Tx, cardID string, d Decision, ch Change) (Resolution, error) {
-	h, err := doubtful(ctx, tx, cardID, ch)
+// ProposeResolution records the first person's decision on a card in doubt, as it was
+// seen. It changes nothing on the card. The same decision by the same person again is
+// no error. postgres.ErrStale when the doubt is another one than was seen.
+func ProposeResolution(ctx context.Context, tx *postgres.Tx, card Seen, d Decision, ch Change) (Resolution, error) {
+	cardID := card.ID
+	h, err := doubtful(ctx, tx, card, ch)
 	if err != nil {
 		return Resolution{}, err
 	}
@@ -123,14 +124,16 @@ func ProposeResolution(ctx context.Context, tx *postgres.Tx, cardID string, d De
 	return r, w.note(ctx, "card.resolution.propose", map[string]any{"decision": d, "reason": ch.Reason, "attempt": h.Attempt.Number})
 }
 
-// WithdrawResolution takes back a decision that was not confirmed. Whoever may
-// decide may do so, so that a wrong decision cannot block a card.
-func WithdrawResolution(ctx context.Context, tx *postgres.Tx, cardID string, ch Change) error {
-	h, err := doubtful(ctx, tx, cardID, ch)
-	if err != nil {
-		return err
-	}
-	open, err := openResolution(ctx, tx, cardID)
+// SeenDecision is a decision that waits, as somebody had it before their eyes.
+type SeenDecision struct {
+	Card Seen
+	ID   string // of the Resolution
+}
+
+// WithdrawResolution takes back the decision that was seen and is not confirmed.
+// Whoever may decide may do so, so that a wrong decision cannot block a card.
+func WithdrawResolution(ctx context.Context, tx *postgres.Tx, seen SeenDecision, ch Change) error {
+	h, open, err := seen.open(ctx, tx, ch)
 	if err != nil {
 		return err
 	}
@@ -154,15 +157,25 @@ func (r Resolution) allowed(h Hand) bool {
 	return r.CardVersion == h.Card.Version && (r.Decision == DecideSpoil || r.Decision == h.Attempt.Proposal)
 }
 
-// ConfirmResolution is the second person's word: complete and spoil move the
-// card now; resume leaves it in doubt for the station that has the card in a
-// slot. Each rings card.resolved, so that stations and scheduler look.
-func ConfirmResolution(ctx context.Context, tx *postgres.Tx, cardID string, ch Change) (Card, error) {
-	h, err := doubtful(ctx, tx, cardID, ch)
+// open locks the card and returns the decision that waits, if it is the one that was
+// seen, about the doubt that was seen: postgres.ErrStale otherwise.
+func (s SeenDecision) open(ctx context.Context, tx *postgres.Tx, ch Change) (Hand, Resolution, error) {
+	h, err := doubtful(ctx, tx, s.Card, ch)
 	if err != nil {
-		return Card{}, err
+		return Hand{}, Resolution{}, err
 	}
-	open, err := openResolution(ctx, tx, cardID)
+	open, err := openResolution(ctx, tx, s.Card.ID)
+	if err == nil && open.ID != s.ID {
+		err = postgres.ErrStale
+	}
+	return h, open, err
+}
+
+// ConfirmResolution is the second person's word on the decision that was seen:
+// complete and spoil move the card now; resume leaves it in doubt for the station that
+// has the card in a slot. Each rings card.resolved, so that stations and scheduler look.
+func ConfirmResolution(ctx context.Context, tx *postgres.Tx, seen SeenDecision, ch Change) (Card, error) {
+	h, open, err := seen.open(ctx, tx, ch)
 	if err != nil {
 		return Card{}, err
 	}
@@ -225,17 +238,35 @@ func Resolved(ctx context.Context, r postgres.Reader, c Card) (Decision, error) 
 	return d, nil
 }
 
+// OpenDecision is the decision on a card that waits for its second person, as it is
+// now, for whoever looks and acts in one breath. Errors: ErrNotFound, ErrNotInDoubt,
+// ErrNoResolution.
+func OpenDecision(ctx context.Context, r postgres.Reader, cardID string) (SeenDecision, error) {
+	c, err := Get(ctx, r, cardID)
+	if err != nil {
+		return SeenDecision{}, err
+	}
+	if c.State != InDoubt {
+		return SeenDecision{}, ErrNotInDoubt
+	}
+	open, err := openResolution(ctx, r, cardID)
+	return SeenDecision{Card: Seen{ID: c.ID, Version: c.Version}, ID: open.ID}, err
+}
+
 // doubtful locks a card in doubt for a person who may decide on it.
-func doubtful(ctx context.Context, tx *postgres.Tx, cardID string, ch Change) (Hand, error) {
+func doubtful(ctx context.Context, tx *postgres.Tx, seen Seen, ch Change) (Hand, error) {
 	if !slices.Contains(resolvers, ch.Actor.Role) {
 		return Hand{}, &machine.RoleError{Machine: Machine.Name, Verb: SpoilVerb, Role: ch.Actor.Role}
 	}
-	c, err := getCard(ctx, tx, `WHERE id = $1 FOR UPDATE`, cardID)
+	c, err := getCard(ctx, tx, `WHERE id = $1 FOR UPDATE`, seen.ID)
 	if err != nil {
 		return Hand{}, err
 	}
 	if c.State != InDoubt {
 		return Hand{}, ErrNotInDoubt
+	}
+	if c.Version != seen.Version {
+		return Hand{}, postgres.ErrStale
 	}
 	return hand(ctx, tx, c, selectPublicAttempt)
 }

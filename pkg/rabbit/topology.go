@@ -39,6 +39,7 @@ const (
 	CapacityChanged        = "capacity.changed"
 	StationDowntimeChanged = "station.downtime_changed"
 	ReplacementRegistered  = "replacement.registered"
+	CardsReduced           = "cards.reduced"
 	WorkorderReleased      = "workorder.released"
 	WorkorderRevoked       = "workorder.revoked"
 	WorkorderClosed        = "workorder.closed"
@@ -78,7 +79,7 @@ var topology = []Queue{
 	}},
 	{Name: QueueScheduler, Args: workArgs(), Types: []string{
 		RequestAccepted, RequestCancelled, RequestHeld, RequestReleased,
-		CalendarChanged, CapacityChanged, StationDowntimeChanged, ReplacementRegistered,
+		CalendarChanged, CapacityChanged, StationDowntimeChanged, ReplacementRegistered, CardsReduced,
 		CardResolved, WorkorderFinished,
 	}},
 	{Name: QueueDocumentGenerator, Args: workArgs(), Types: []string{

@@ -44,7 +44,8 @@ type taken struct {
 
 // timeline returns the steps of a request, newest first: its own, those of its
 // work orders, papers and handovers, the facts, and of its cards what is worth a
-// line. Cards that went well are one line a day.
+// line. Cards that went well are one line a day, those that a letter took off one line a
+// letter.
 func timeline(ctx context.Context, rd postgres.Reader, requestID string, facts []Fact, outside bool) ([]Event, error) {
 	var rows []taken
 	if err := rd.Select(ctx, &rows, `
@@ -54,7 +55,7 @@ func timeline(ctx context.Context, rd postgres.Reader, requestID string, facts [
 		LEFT JOIN listed_card c ON h.machine = 'card' AND c.id = h.subject
 		LEFT JOIN listed_card old ON old.id = c.replaces
 		WHERE h.request_id = $1 AND (h.machine <> 'card'
-		   OR h.verb IN ('fail', 'doubt', 'complete', 'resume', 'spoil', 'reduce')
+		   OR h.verb IN ('fail', 'doubt', 'complete', 'resume', 'spoil')
 		   OR h.verb = 'list' AND old.id IS NOT NULL)
 		ORDER BY h.id`, requestID); err != nil {
 		return nil, fmt.Errorf("report: timeline: %w", err)
@@ -77,7 +78,11 @@ func timeline(ctx context.Context, rd postgres.Reader, requestID string, facts [
 	if err != nil {
 		return nil, err
 	}
-	events = append(events, clear...)
+	off, err := reduced(ctx, rd, requestID)
+	if err != nil {
+		return nil, err
+	}
+	events = append(append(events, clear...), off...)
 	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
 	slices.Reverse(events)
 	return events, nameActors(ctx, rd, events, outside)

@@ -60,6 +60,9 @@ CREATE TABLE day_command (
 CREATE INDEX day_command_open ON day_command (id) WHERE done_at IS NULL;
 CREATE INDEX day_command_day ON day_command (day, id);
 
+-- Places of cards that were taken off the request by a letter meanwhile.
+ALTER TABLE work_order ADD COLUMN reduced int NOT NULL DEFAULT 0 CHECK (reduced >= 0);
+
 -- What became of the cards of an order by the close of its day. A card in doubt is
 -- a bucket of its own, whatever it turns out to be later.
 CREATE TABLE day_balance (
@@ -71,8 +74,9 @@ CREATE TABLE day_balance (
     failed        int  NOT NULL CHECK (failed >= 0),
     spoiled       int  NOT NULL CHECK (spoiled >= 0),
     in_doubt      int  NOT NULL CHECK (in_doubt >= 0),
+    reduced       int  NOT NULL CHECK (reduced >= 0),
     not_presented int  NOT NULL CHECK (not_presented >= 0),
-    difference    int  NOT NULL GENERATED ALWAYS AS (planned - clear - failed - spoiled - in_doubt - not_presented) STORED -- 0: it balances
+    difference    int  NOT NULL GENERATED ALWAYS AS (planned - clear - failed - spoiled - in_doubt - reduced - not_presented) STORED -- 0: it balances
 );
 CREATE INDEX day_balance_day ON day_balance (day);
 

@@ -135,11 +135,19 @@ func Person(name string, role machine.Role, reason string) perso.Change {
 func (o *Office) Resolve(t testing.TB, cardID string, d perso.Decision) {
 	t.Helper()
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := perso.ProposeResolution(ctx, tx, cardID, d, Person("operator", request.Operator, "diputuskan dalam uji"))
+		c, err := perso.Get(ctx, tx, cardID)
+		if err != nil {
+			return err
+		}
+		_, err = perso.ProposeResolution(ctx, tx, perso.Seen{ID: c.ID, Version: c.Version}, d, Person("operator", request.Operator, "diputuskan dalam uji"))
 		return err
 	})
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := perso.ConfirmResolution(ctx, tx, cardID, Person("kasubdit", request.Kasubdit, ""))
+		seen, err := perso.OpenDecision(ctx, tx, cardID)
+		if err != nil {
+			return err
+		}
+		_, err = perso.ConfirmResolution(ctx, tx, seen, Person("kasubdit", request.Kasubdit, ""))
 		return err
 	})
 }

@@ -25,6 +25,8 @@ type facts struct {
 	handed handover.Handover // of a BAST
 	cards  []handover.Card   // of a BAST
 	rows   []perso.CardRow   // of a result list
+
+	reductions []perso.Reduction // of a letter
 }
 
 // gather reads them.
@@ -60,6 +62,9 @@ func gather(ctx context.Context, rd postgres.Reader, d letter.Document) (facts, 
 		return f, err
 	}
 	if f.tally, err = perso.Counts(ctx, rd, d.RequestID); err != nil {
+		return f, err
+	}
+	if f.reductions, err = perso.Reductions(ctx, rd, d.RequestID); err != nil {
 		return f, err
 	}
 	f.from, f.to, err = period(ctx, rd, d)

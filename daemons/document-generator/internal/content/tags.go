@@ -83,7 +83,9 @@ func (w *Writer) letter(f facts, values map[string]string, tables map[string][]m
 	r := f.request
 	number(values, "quantity", f.tally.Clear)
 	number(values, "quantity_requested", r.CardCount)
-	number(values, "quantity_failed", f.tally.Failed+f.tally.Spoiled)
+	failed, note := failures(f.tally, f.reductions)
+	number(values, "quantity_failed", failed)
+	values["failed_note"] = note
 	values["perso_period"] = terbilang.FormatPeriod(f.from, f.to)
 	values["signatory_name"], values["signatory_post"] = f.signer.Name, f.signer.Post
 	idLines, details := []string{}, []map[string]string{}
@@ -95,10 +97,6 @@ func (w *Writer) letter(f facts, values map[string]string, tables map[string][]m
 		details = append(details, map[string]string{"label": "Pangkat", "value": f.signer.Rank})
 	}
 	values["signatory_id_lines"], tables["signatory_details"] = strings.Join(idLines, "\n"), details
-	values["failed_note"] = ""
-	if f.tally.Failed+f.tally.Spoiled > 0 { // a request is done when each has its replacement
-		values["failed_note"] = ", seluruhnya telah diganti dengan kartu pengganti"
-	}
 	values["addressee"], values["addressee_post"], values["addressee_place"] = r.Letter.Sender, r.Letter.Post, w.cfg.AddresseePlace
 	values["attachments"] = "1 (satu) berkas"
 	values["letter_nature"] = w.cfg.LetterNature
@@ -109,6 +107,36 @@ func (w *Writer) letter(f facts, values map[string]string, tables map[string][]m
 		copies[i] = map[string]string{"no": strconv.Itoa(i + 1), "name": name}
 	}
 	tables["copies"], tables["copies_header"] = copies, header
+}
+
+// failures is how many cards failed, and what became of them and of those that were
+// taken off. A request is done when each that failed has its replacement, or was taken
+// off by a letter in its stead.
+func failures(t perso.Tally, reductions []perso.Reduction) (failed int, note string) {
+	replaced := t.Failed + t.Spoiled
+	failed = replaced
+	for _, d := range reductions {
+		for _, c := range d.Cards {
+			if c.Was != perso.Listed {
+				failed++
+			}
+		}
+	}
+	switch {
+	case replaced > 0 && replaced == failed:
+		note = ", seluruhnya telah diganti dengan kartu pengganti"
+	case replaced > 0:
+		note = ", " + pieces(replaced) + " di antaranya telah diganti dengan kartu pengganti"
+	}
+	for _, d := range reductions {
+		note += "; " + pieces(len(d.Cards)) + " dikurangi dari permohonan berdasarkan Surat " + d.SignerPost + " Nomor " + d.Number + " tanggal " + terbilang.FormatDate(d.Date)
+	}
+	return failed, note
+}
+
+// pieces is a number of cards in digits and words.
+func pieces(n int) string {
+	return terbilang.FormatInt(int64(n)) + " (" + terbilang.Number(int64(n)) + ") keping"
 }
 
 // number sets a number in digits and in words from one value, so that the two

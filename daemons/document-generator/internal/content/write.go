@@ -11,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
 
@@ -113,6 +114,15 @@ func resultList(f facts) ([]byte, error) {
 // remark is the Keterangan of a card.
 func remark(c perso.CardRow, serials map[string]string) string {
 	parts := []string{perso.Machine.Label(c.State)}
+	off := ""
+	if d := c.Reduction; d != nil {
+		off = " dari permohonan menurut surat nomor " + d.LetterNumber + " tanggal " + terbilang.FormatDate(d.LetterDate)
+		if d.Was == perso.Listed {
+			parts[0] += off
+		} else {
+			parts = []string{d.WasLabel, "dikurangi" + off}
+		}
+	}
 	if c.Reason != "" && c.State != perso.Clear {
 		parts[0] += ": " + c.Reason
 	}

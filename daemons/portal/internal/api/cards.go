@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
@@ -26,9 +27,14 @@ func (a *API) listCards(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// onCard runs a verb on the card of the address in one transaction and answers
-// with its request.
-func (a *API) onCard(w http.ResponseWriter, r *http.Request, do func(ctx context.Context, tx *postgres.Tx, cardID string) error) error {
+func (a *API) replaceCard(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Serial string `json:"serial"`
+		Reason string `json:"reason"`
+	}
+	if err := decode(r, &in); err != nil {
+		return err
+	}
 	id, err := rowID(r)
 	if err != nil {
 		return err
@@ -40,28 +46,96 @@ func (a *API) onCard(w http.ResponseWriter, r *http.Request, do func(ctx context
 	if _, err := within(r.Context(), a.db, r, requestID); err != nil {
 		return err
 	}
-	if err := a.db.InTx(r.Context(), func(ctx context.Context, tx *postgres.Tx) error { return do(ctx, tx, id) }); err != nil {
+	c := a.change(r, decisions.Cut(in.Reason))
+	if err := perso.Machine.May("", perso.EnlistVerb, c.Actor.Role); err != nil {
+		return err
+	}
+	if strings.TrimSpace(in.Serial) == "" {
+		return missing("/serial", "Nomor seri kartu pengganti wajib diisi.")
+	}
+	if err := a.db.InTx(r.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := perso.RegisterReplacement(ctx, tx, id, in.Serial, c) // it writes its own audit row
+		return err
+	}); err != nil {
 		return err
 	}
 	return a.showRequest(w, r, requestID)
 }
 
-func (a *API) replaceCard(w http.ResponseWriter, r *http.Request) error {
+// replaceCards registers several replacements: all of them or none.
+func (a *API) replaceCards(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		Serial string `json:"serial"`
-		Reason string `json:"reason"`
+		Replacements []struct {
+			Card   string `json:"card"`
+			Serial string `json:"serial"`
+			Reason string `json:"reason"`
+		} `json:"replacements"`
 	}
-	return a.onCardWith(w, r, &in, func(ctx context.Context, tx *postgres.Tx, cardID string) error {
-		c := a.change(r, decisions.Cut(in.Reason))
-		if err := perso.Machine.May("", perso.EnlistVerb, c.Actor.Role); err != nil {
-			return err
-		}
-		if strings.TrimSpace(in.Serial) == "" {
-			return missing("/serial", "Nomor seri kartu pengganti wajib diisi.")
-		}
-		_, err := perso.RegisterReplacement(ctx, tx, cardID, in.Serial, c) // it writes its own audit row
+	if err := decode(r, &in); err != nil {
 		return err
-	})
+	}
+	all := make([]perso.Replacement, len(in.Replacements))
+	for i, one := range in.Replacements {
+		id, err := uuid.Parse(one.Card)
+		if err != nil {
+			return perso.ErrNotFound
+		}
+		all[i] = perso.Replacement{CardID: id.String(), Serial: one.Serial, Reason: one.Reason}
+	}
+	requestID, err := a.decide.Replace(r.Context(), signin.Account(r), chi.URLParam(r, "ticket"), all)
+	if err != nil {
+		return err
+	}
+	return a.showRequest(w, r, requestID)
+}
+
+// seenCard is the card of the address in the version of If-Match; who names none
+// decides on the card as it is now.
+func (a *API) seenCard(r *http.Request) (perso.Seen, error) {
+	id, err := rowID(r)
+	if err != nil {
+		return perso.Seen{}, err
+	}
+	c, err := perso.Get(r.Context(), a.db, id)
+	if err != nil {
+		return perso.Seen{}, err
+	}
+	seen := perso.Seen{ID: c.ID, Version: c.Version}
+	if r.Header.Get("If-Match") != "" {
+		seen.Version, err = web.MatchVersion(r)
+	}
+	return seen, err
+}
+
+// seenDecision is the decision on the card of the address that waits: the one of this
+// id, or the present one when none is named.
+func (a *API) seenDecision(r *http.Request, id string) (perso.SeenDecision, error) {
+	card, err := a.seenCard(r)
+	if err != nil {
+		return perso.SeenDecision{}, err
+	}
+	if _, err := a.withinCard(r, card.ID); err != nil { // before anything is said of it
+		return perso.SeenDecision{}, err
+	}
+	if err := perso.Machine.MayEver(perso.SpoilVerb, signin.Account(r).Role); err != nil {
+		return perso.SeenDecision{}, err
+	}
+	if id == "" {
+		now, err := perso.OpenDecision(r.Context(), a.db, card.ID)
+		if err != nil {
+			return perso.SeenDecision{}, err
+		}
+		id = now.ID
+	}
+	return perso.SeenDecision{Card: card, ID: id}, nil
+}
+
+func (a *API) withinCard(r *http.Request, cardID string) (request.Request, error) {
+	requestID, err := perso.CardRequest(r.Context(), a.db, cardID)
+	if err != nil {
+		return request.Request{}, err
+	}
+	return within(r.Context(), a.db, r, requestID)
 }
 
 func (a *API) proposeResolution(w http.ResponseWriter, r *http.Request) error {
@@ -69,35 +143,50 @@ func (a *API) proposeResolution(w http.ResponseWriter, r *http.Request) error {
 		Decision perso.Decision `json:"decision"`
 		Reason   string         `json:"reason"`
 	}
-	return a.onCardWith(w, r, &in, func(ctx context.Context, tx *postgres.Tx, cardID string) error {
-		_, err := perso.ProposeResolution(ctx, tx, cardID, in.Decision, a.change(r, decisions.Cut(in.Reason)))
+	if err := decode(r, &in); err != nil {
 		return err
-	})
+	}
+	card, err := a.seenCard(r)
+	if err != nil {
+		return err
+	}
+	requestID, err := a.decide.Propose(r.Context(), signin.Account(r), card, in.Decision, decisions.Cut(in.Reason))
+	if err != nil {
+		return err
+	}
+	return a.showRequest(w, r, requestID)
 }
 
 // withdrawResolution takes back a decision that nobody has confirmed yet.
 func (a *API) withdrawResolution(w http.ResponseWriter, r *http.Request) error {
-	return a.onCard(w, r, func(ctx context.Context, tx *postgres.Tx, cardID string) error {
-		return perso.WithdrawResolution(ctx, tx, cardID, a.change(r, ""))
-	})
+	seen, err := a.seenDecision(r, "")
+	if err != nil {
+		return err
+	}
+	requestID, err := a.decide.Withdraw(r.Context(), signin.Account(r), seen)
+	if err != nil {
+		return err
+	}
+	return a.showRequest(w, r, requestID)
 }
 
 func (a *API) confirmResolution(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		Reason string `json:"reason"`
+		Resolution string `json:"resolution"`
+		Reason     string `json:"reason"`
 	}
-	return a.onCardWith(w, r, &in, func(ctx context.Context, tx *postgres.Tx, cardID string) error {
-		_, err := perso.ConfirmResolution(ctx, tx, cardID, a.change(r, decisions.Cut(in.Reason)))
-		return err
-	})
-}
-
-// onCardWith is onCard with a body.
-func (a *API) onCardWith(w http.ResponseWriter, r *http.Request, in any, do func(ctx context.Context, tx *postgres.Tx, cardID string) error) error {
-	if err := decode(r, in); err != nil {
+	if err := decode(r, &in); err != nil {
 		return err
 	}
-	return a.onCard(w, r, do)
+	seen, err := a.seenDecision(r, in.Resolution)
+	if err != nil {
+		return err
+	}
+	requestID, err := a.decide.Confirm(r.Context(), signin.Account(r), seen, decisions.Cut(in.Reason))
+	if err != nil {
+		return err
+	}
+	return a.showRequest(w, r, requestID)
 }
 
 // requestFile gives a file that the applicant sent.

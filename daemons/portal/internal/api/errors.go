@@ -116,16 +116,6 @@ var answers = []struct {
 	{cardlist.ErrReplaced, func() error {
 		return web.Conflict("Kartu ini sudah diganti.").WithCode("not-replaceable")
 	}},
-	{cardlist.ErrSerialForm, func() error {
-		return invalid("/serial", "wrong_form", "Bentuk nomor seri tidak sesuai dengan jenis mesin permohonan ini.")
-	}},
-	{cardlist.ErrSerialLive, func() error {
-		return invalid("/serial", "in_use", "Nomor seri ini sudah dipakai permohonan lain, atau kartunya sudah pernah dipersonalisasi.")
-	}},
-	{cardlist.ErrSerialAlike, func() error {
-		return invalid("/serial", "serial_like_issued", "Nomor ini hanya berbeda tanda pemisahnya (spasi, titik, tanda hubung) dari nomor kartu yang sudah pernah diterbitkan. "+
-			"Cocokkan dengan nomor yang tercetak pada kartu, atau pakai kartu blangko lain.")
-	}},
 	{perso.ErrNotInDoubt, func() error {
 		return web.Conflict("Kartu ini tidak dalam keadaan meragukan; tidak ada yang perlu diputuskan.").WithCode("not-in-doubt")
 	}},
@@ -201,6 +191,9 @@ func explain(err error) error {
 		if errors.Is(err, a.err) {
 			return a.answer()
 		}
+	}
+	if f, ok := decisions.SerialFault(err); ok {
+		return invalid(f.Pointer, f.Code, f.Detail)
 	}
 	return err
 }

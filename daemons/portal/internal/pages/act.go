@@ -109,7 +109,7 @@ func actNotice(code string) string {
 			return a.done
 		}
 	}
-	return ""
+	return cardNotices[code]
 }
 
 // take answers a form: back to the page, which says what was done, or the page once

@@ -80,7 +80,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 		"board", "board-day", "feed", "what-if",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
-			ParseFS(files, "templates/layout.html", "templates/day-parts.html", "templates/feed-parts.html", "templates/"+name+".html")) // embedded: parsed in every test
+			ParseFS(files, "templates/layout.html", "templates/cards.html", "templates/day-parts.html", "templates/feed-parts.html", "templates/"+name+".html")) // embedded: parsed in every test
 	}
 	return p
 }
@@ -127,6 +127,7 @@ func (p *Pages) Mount(root chi.Router) {
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
 	p.mountActs(inside)
+	p.mountCards(inside)
 	p.mountNeeds(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))

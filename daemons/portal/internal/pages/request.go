@@ -52,6 +52,9 @@ type requestBody struct {
 	Facts      []factRow
 	Cards      []cardLine
 	CardCounts []cardCount
+	CardBoxes  []cardBox
+	CardsWait  bool // something of CardBoxes is waited for
+	Reductions []reductionLine
 	Listed     []cardlist.Card // while no card is on the line
 	Feeds      feedBlock
 }
@@ -96,7 +99,14 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 		body.Planned = v.Estimate
 	}
 	body.Findings, body.Returned, body.Markable = v.Findings, v.State == request.Returned, validation.Markable(v.Findings) && hasList(v)
+	reductions, err := report.Reductions(r.Context(), p.db, ticket, who)
+	if err != nil {
+		return requestBody{}, err
+	}
+	body.Reductions = reductionLines(v, reductions)
 	body.Cards, body.CardCounts = cardLines(sheet.Cards)
+	body.CardBoxes = cardBoxes(v, sheet.Cards, who)
+	body.CardsWait = slices.ContainsFunc(body.CardBoxes, func(b cardBox) bool { return b.Open })
 	if len(sheet.Cards) == 0 {
 		body.Listed = sheet.Listed
 	}
@@ -184,6 +194,12 @@ func cardLines(cards []perso.CardRow) ([]cardLine, []cardCount) {
 		}
 		if c.Replaces != nil {
 			notes = append(notes, "pengganti "+serial[*c.Replaces])
+		}
+		if d := c.Reduction; d != nil {
+			if d.Was != perso.Listed {
+				notes = []string{strings.TrimSuffix(d.WasLabel+": "+c.Reason, ": ")}
+			}
+			notes = append(notes, "dikurangi menurut surat nomor "+d.LetterNumber+" tanggal "+terbilang.FormatDate(d.LetterDate))
 		}
 		if c.Proposal != "" {
 			notes = append(notes, "usul stasiun: "+perso.DecisionLabels[c.Proposal])

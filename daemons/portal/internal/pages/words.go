@@ -59,6 +59,7 @@ func words() template.FuncMap {
 		"orderTag": orderTag,
 		"num":      number,
 		"date":     func(t time.Time) string { return terbilang.FormatDate(clock.DateOf(t)) },
+		"day":      terbilang.FormatDate,
 		"civil":    func(d *clock.Date) string { return terbilang.FormatDate(*d) },
 		"datetime": terbilang.FormatDateTime,
 		"iso":      func(t time.Time) string { return t.In(clock.Jakarta).Format(time.RFC3339) },

@@ -105,6 +105,8 @@ func taking(take func(web.FieldError)) func(error) error {
 type expected struct {
 	fields, lines []string // lines may have several
 	files         map[string]wanted
+	picks         string    // of the parts that may come again and again, or empty
+	picked        *[]string // theirs
 }
 
 // wanted is a file of a form.
@@ -134,6 +136,8 @@ func (s *Spool) fill(ctx context.Context, p *Parcel, mr *multipart.Reader, parts
 			if err = s.attach(ctx, p, part, file); err != nil && file.soft != nil {
 				err = file.soft(err)
 			}
+		case parts.picks != "" && name == parts.picks:
+			err = parts.pick(part)
 		case slices.Contains(parts.fields, name):
 			p.Fields[name], err = field(part, name, "")
 		case slices.Contains(parts.lines, name):
@@ -145,6 +149,21 @@ func (s *Spool) fill(ctx context.Context, p *Parcel, mr *multipart.Reader, parts
 			return err
 		}
 	}
+}
+
+// pick takes one more row.
+func (e expected) pick(part *multipart.Part) error {
+	row, err := field(io.LimitReader(part, maxPick+1), e.picks, "")
+	switch {
+	case err != nil:
+		return err
+	case len(row) > maxPick:
+		return fault("/"+e.picks, "too_long", "Isian ini terlalu panjang.")
+	case len(*e.picked) == MaxPicked:
+		return fault("/"+e.picks, "too_many", fmt.Sprintf("Paling banyak %d kartu sekaligus.", MaxPicked))
+	}
+	*e.picked = append(*e.picked, row)
+	return nil
 }
 
 func (s *Spool) attach(ctx context.Context, p *Parcel, part *multipart.Part, want wanted) error {

@@ -304,6 +304,7 @@ var causes = map[string]string{
 	"capacity.changed":         "kapasitas berubah",
 	"station.downtime_changed": "jadwal henti stasiun berubah",
 	"replacement.registered":   "kartu pengganti didaftarkan",
+	"cards.reduced":            "kartu dikurangi dengan surat",
 	"card.resolved":            "kartu ragu diputuskan",
 	"workorder.finished":       "perintah kerja selesai",
 }
@@ -339,6 +340,11 @@ func (p *Planner) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Eve
 		}
 		if !slices.Contains(why, cause) {
 			why = append(why, cause)
+		}
+		if e.Type == rabbit.CardsReduced {
+			if err := capacity.Shrink(ctx, tx, e.Request, officeAt); err != nil {
+				return err
+			}
 		}
 		if e.Request == "" || seen[e.Request] {
 			continue

@@ -56,6 +56,17 @@ var stages = []stage{
 			 AND NOT EXISTS (SELECT FROM work_order o WHERE o.request_id = r.id AND o.state IN ('planned','released','closing'))`,
 	},
 	{
+		bell: rabbit.CardsReduced, queue: rabbit.QueueScheduler, why: "work orders for more cards than are left",
+		late: `SELECT d.id AS subject, 1 AS version, r.id AS request, d.at AS since
+			FROM request r
+			CROSS JOIN LATERAL (SELECT x.id, x.at FROM card_reduction x WHERE x.request_id = r.id ORDER BY x.id DESC LIMIT 1) d
+			WHERE r.state IN ('scheduled','in_progress')
+			 AND (SELECT sum(o.remaining) FROM work_order o WHERE o.request_id = r.id AND o.state IN ('released','closing'))
+			   > (SELECT count(*) FROM card c WHERE c.request_id = r.id
+			      AND c.state IN ('listed','bound','numbered','claimed','writing','written','verified')
+			      AND NOT EXISTS (SELECT FROM perso_attempt a WHERE a.card_id = c.id AND a.attempt = c.attempt AND a.counted))`,
+	},
+	{
 		// The rule is perso.Complete; here it only chooses whose bell to ring, and
 		// whoever hears it judges.
 		bell: rabbit.WorkorderFinished, queue: rabbit.QueueScheduler, why: "every card is settled and the request is not done",

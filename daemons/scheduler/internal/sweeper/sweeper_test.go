@@ -98,7 +98,7 @@ func paper(kind, subject string) string {
 func (r *rig) age(d time.Duration) {
 	r.t.Helper()
 	by := ` - interval '` + d.String() + `'`
-	r.do(`UPDATE history SET at = at`+by, `UPDATE sweep SET rung_at = rung_at`+by,
+	r.do(`UPDATE history SET at = at`+by, `UPDATE card_reduction SET at = at`+by, `UPDATE sweep SET rung_at = rung_at`+by,
 		`UPDATE outbox SET sent_at = sent_at`+by, `UPDATE lease SET expires_at = expires_at`+by)
 }
 
@@ -158,6 +158,10 @@ func TestEachStage(t *testing.T) {
 			`UPDATE card SET state = 'listed' WHERE id = (SELECT max(id::text)::uuid FROM card)`}, "replacement.registered", "scheduler", []string{
 			`INSERT INTO work_order (id, request_id, day, slots, capacity, remaining, state)
 			 SELECT gen_random_uuid(), id, '2026-03-03', '[1,2)', 250, 1, 'planned' FROM request`}},
+		"a reduction": {"in_progress", []string{`UPDATE card SET state = 'reduced' WHERE serial = 'SAM00000001'`,
+			`INSERT INTO card_reduction (id, request_id, letter_number, letter_date, signer, signer_post, reason, scan_blob, decided_by, office_at)
+			 SELECT gen_random_uuid(), id, '1', '2026-03-02', 'x', 'x', 'x', gen_random_uuid(), 'uji', now() FROM request`}, "cards.reduced", "scheduler",
+			[]string{`UPDATE work_order SET remaining = 1`}},
 		"all cards settled": {"in_progress", []string{clearCards, closeOrders}, "workorder.finished", "scheduler",
 			[]string{`UPDATE request SET state = 'done', version = version + 1`, paper("result_list", "id")}},
 		"done": {"done", []string{clearCards, closeOrders}, "request.done", "document-generator", []string{paper("result_list", "id")}},

@@ -103,6 +103,7 @@ func TestEveryTypeIsSpoken(t *testing.T) {
 	t.Parallel()
 	spoken := map[string]bool{
 		"replacement.registered": true,                           // perso, beside the steps of two cards
+		"cards.reduced":          true,                           // perso, one for all the steps of a letter
 		"calendar.changed":       true, "capacity.changed": true, // capacity, beside the change of a day
 		// The scheduler hears this already; it has no verb yet.
 		"station.downtime_changed": true,

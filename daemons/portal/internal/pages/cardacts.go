@@ -1,0 +1,317 @@
+package pages
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
+	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/report"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
+)
+
+// Last parts of the addresses of the forms on cards; they are the codes of the notices
+// afterwards, too.
+const (
+	actReduce   = "pengurangan"
+	actReplace  = "pengganti"
+	actPropose  = "usul"
+	actConfirm  = "konfirmasi"
+	actWithdraw = "tarik"
+)
+
+// cardNotices say what was done.
+var cardNotices = map[string]string{
+	actReduce: "Pengurangan tercatat; jadwal disusun ulang.", actReplace: "Kartu pengganti terdaftar dan masuk ke antrean personalisasi.",
+	actPropose: "Keputusan tercatat; berlaku setelah dikonfirmasi orang lain.", actConfirm: "Keputusan dikonfirmasi.",
+	actWithdraw: "Keputusan ditarik.",
+}
+
+// cardHeadings are the forms by their names, for what was not done.
+var cardHeadings = map[string]string{
+	actReduce: "Kurangi kartu dengan surat", actReplace: "Daftarkan kartu pengganti", actPropose: "Putuskan kartu yang meragukan",
+	actConfirm: "Konfirmasi keputusan", actWithdraw: "Tarik keputusan",
+}
+
+// cardBox is something that whoever asks can do with cards now.
+type cardBox struct {
+	Anchor, Heading string
+	Says            []string
+	Facts           []pair
+	Forms           []cardForm
+	Open            bool
+}
+
+// cardForm is a form of a box.
+type cardForm struct {
+	key    string // apart from the page's others
+	Action string
+	Upload bool
+	Groups []fieldGroup
+	Fields []field
+	Submit string
+	Quiet  bool
+	Grave  bool
+}
+
+// fieldGroup are the fields about one card.
+type fieldGroup struct {
+	Legend string
+	Fields []field
+}
+
+// fields are all of a form's, in their order.
+func (f *cardForm) all() []*field {
+	var all []*field
+	for i := range f.Groups {
+		for j := range f.Groups[i].Fields {
+			all = append(all, &f.Groups[i].Fields[j])
+		}
+	}
+	for i := range f.Fields {
+		all = append(all, &f.Fields[i])
+	}
+	return all
+}
+
+// Picks says that cards are picked in it.
+func (f cardForm) Picks() bool { return f.key == actReduce }
+
+// cardBoxes are what an account can do with the cards of a request now.
+func cardBoxes(v *report.Request, cards []perso.CardRow, who identity.Account) []cardBox {
+	var boxes []cardBox
+	at := home + "/" + v.Ticket + "/kartu/"
+	names := namesIn(v)
+	for _, c := range cards {
+		if perso.Machine.May(c.State, perso.SpoilVerb, who.Role) == nil {
+			boxes = append(boxes, doubtBox(at, c, who, names))
+		}
+	}
+	if perso.Machine.May("", perso.EnlistVerb, who.Role) == nil {
+		if box, any := replaceBox(at, cards); any {
+			boxes = append(boxes, box)
+		}
+	}
+	if box, any := reduceBox(at, cards, who); any {
+		boxes = append(boxes, box)
+	}
+	for i := range boxes {
+		for j := range boxes[i].Forms {
+			f := &boxes[i].Forms[j]
+			for k, one := range f.all() {
+				if one.Form == "" {
+					one.Form = f.key
+				}
+				if one.Kind == "checkboxes" { // several of one name
+					one.Form += "-" + strconv.Itoa(k)
+				}
+			}
+		}
+	}
+	return boxes
+}
+
+// namesIn are the people of a request's timeline by their user names.
+func namesIn(v *report.Request) func(username string) string {
+	names := map[string]string{}
+	for _, e := range v.Timeline {
+		names[e.Actor] = e.Name
+	}
+	return func(username string) string {
+		if name := names[username]; name != "" {
+			return name
+		}
+		return username
+	}
+}
+
+// observations are what a station reads from a card in doubt, in the order of the page.
+var observations = []struct{ key, label string }{
+	{"step", "Terhenti pada langkah"}, {"proof", "Pembuktian terhenti pada"}, {"life_cycle", "Siklus hidup kartu"}, {"key_versions", "Versi kunci pada kartu"},
+	{"marker", "Penanda upaya pada kartu"}, {"pcid", "PCID pada kartu"}, {"manifest_no", "No. manifest pada kartu"},
+}
+
+// observed words what the station read.
+func observed(raw *json.RawMessage) []pair {
+	var read map[string]any
+	if raw == nil || json.Unmarshal(*raw, &read) != nil || len(read) == 0 {
+		return []pair{{"Hasil baca stasiun", "Kartu belum dibaca kembali. Letakkan kartu pada pembaca stasiun supaya isinya dibaca."}}
+	}
+	var facts []pair
+	for _, o := range observations {
+		switch said := read[o.key].(type) {
+		case string:
+			if said == "" {
+				said = "tidak ada"
+			}
+			facts = append(facts, pair{o.label, said})
+		case bool:
+			facts = append(facts, pair{o.label, map[bool]string{true: "ada", false: "tidak ada"}[said]})
+		}
+	}
+	return facts
+}
+
+func doubtBox(at string, c perso.CardRow, who identity.Account, names func(string) string) cardBox {
+	box := cardBox{Anchor: "kartu-" + c.ID, Heading: "Putuskan kartu meragukan " + c.Serial, Open: true}
+	if c.Reason != "" {
+		box.Facts = append(box.Facts, pair{"Sebab", c.Reason})
+	}
+	box.Facts = append(box.Facts, observed(c.Observed)...)
+	if c.Proposal != "" {
+		box.Facts = append(box.Facts, pair{"Usul stasiun", perso.DecisionLabels[c.Proposal]})
+	}
+	version := field{Name: "versi", Kind: "hidden", Value: strconv.FormatInt(c.Version, 10)}
+	s := c.Resolution
+	if s != nil && s.ConfirmedBy == nil {
+		box.Facts = append(box.Facts, pair{"Keputusan orang pertama", perso.DecisionLabels[s.Decision] + ", oleh " + names(s.DecidedBy) + ", " +
+			terbilang.FormatDateTime(s.DecidedAt) + "\n“" + s.Reason + "”"})
+		seen := field{Name: "keputusan", Kind: "hidden", Value: s.ID}
+		if s.DecidedBy == who.Username {
+			box.Says = append(box.Says, "Keputusan Anda berlaku setelah dikonfirmasi orang lain, Operator KI atau Kasubdit KI.")
+		} else {
+			box.Says = append(box.Says, afterwards[s.Decision])
+			box.Forms = append(box.Forms, cardForm{
+				key: actConfirm + "-" + c.ID, Action: at + c.ID + "/" + actConfirm, Submit: "Konfirmasi: " + lowerFirst(perso.DecisionLabels[s.Decision]), Grave: s.Decision == perso.DecideSpoil,
+				Fields: []field{version, seen,
+					{Name: "reason", Label: "Catatan", Kind: "textarea", Longest: decisions.MaxText, Optional: true},
+					{Name: confirmed, Label: "Saya sudah memeriksa kartu ini dan setuju; keputusan ini tidak dapat ditarik kembali setelah dikonfirmasi.", Kind: "checkbox"}},
+			})
+		}
+		box.Forms = append(box.Forms, cardForm{key: actWithdraw + "-" + c.ID, Action: at + c.ID + "/" + actWithdraw, Submit: "Tarik keputusan", Quiet: true, Fields: []field{version, seen}})
+		return box
+	}
+	if s != nil {
+		box.Facts = append(box.Facts, pair{"Sudah diputuskan", perso.DecisionLabels[s.Decision] + ", oleh " + names(s.DecidedBy) + " dan " + names(*s.ConfirmedBy)})
+		box.Says = append(box.Says, "Letakkan kartu pada pembaca stasiun untuk melaksanakan keputusan itu. Bila tidak mungkin lagi, putuskan yang lain.")
+	}
+	options := []option{}
+	for _, d := range []perso.Decision{perso.DecideComplete, perso.DecideResume, perso.DecideSpoil} {
+		if d == perso.DecideSpoil || d == c.Proposal {
+			options = append(options, option{Value: string(d), Label: perso.DecisionLabels[d]})
+		}
+	}
+	hint := "Menerima sebagai selesai atau melanjutkan penulisan hanya dapat dipilih bila stasiun membaca kartu dan mengusulkannya."
+	box.Says = append(box.Says, "Keputusan berlaku setelah dikonfirmasi orang kedua.")
+	box.Forms = append(box.Forms, cardForm{
+		key: actPropose + "-" + c.ID, Action: at + c.ID + "/" + actPropose, Submit: "Catat keputusan",
+		Fields: []field{version, {Name: "decision", Label: "Keputusan", Kind: "select", Options: options, Hint: hint},
+			{Name: "reason", Label: "Alasan", Kind: "textarea", Longest: decisions.MaxText, Hint: "Dibaca orang yang mengonfirmasi."}},
+	})
+	return box
+}
+
+// afterwards is what follows the second person's word.
+var afterwards = map[perso.Decision]string{
+	perso.DecideComplete: "Dengan konfirmasi Anda kartu dianggap selesai ditulis; stasiun memverifikasinya sebelum dinyatakan berhasil.",
+	perso.DecideResume:   "Dengan konfirmasi Anda stasiun melanjutkan penulisan kartu ini, dengan isi yang sama, begitu kartunya diletakkan pada pembaca.",
+	perso.DecideSpoil:    "Dengan konfirmasi Anda kartu dinyatakan rusak untuk selamanya; nomornya tidak dipakai lagi, dan kartu menunggu pengganti.",
+}
+
+// waitsForBlank says that a card failed and nothing stands in for it.
+func waitsForBlank(c perso.CardRow) bool {
+	return (c.State == perso.Failed || c.State == perso.Spoiled) && c.ReplacedBy == nil
+}
+
+func replaceBox(at string, cards []perso.CardRow) (box cardBox, any bool) {
+	f := cardForm{key: actReplace, Action: at + actReplace, Submit: "Daftarkan pengganti"}
+	for _, c := range cards {
+		if !waitsForBlank(c) {
+			continue
+		}
+		f.Groups = append(f.Groups, fieldGroup{Legend: named(c), Fields: []field{
+			{Name: "serial_" + c.ID, Label: "No. seri kartu pengganti", Kind: "text", Optional: true, Complete: "off"},
+			{Name: "reason_" + c.ID, Label: "Alasan", Kind: "text", Optional: true},
+		}})
+	}
+	return cardBox{
+		Anchor: actReplace, Heading: "Daftarkan kartu pengganti", Open: true, Forms: []cardForm{f},
+		Says: []string{"Isi nomor seri blangko pengganti seperti tercetak pada kartunya. Baris yang kosong dilewati; yang diisi didaftarkan semuanya sekaligus. " +
+			"Tanpa alasan, alasan kegagalan kartunya yang dicatat."},
+	}, len(f.Groups) > 0
+}
+
+// named is a card with what became of it.
+func named(c perso.CardRow) string {
+	text := "Kartu " + c.Serial + ", " + lowerFirst(c.StateLabel)
+	if c.Reason != "" {
+		text += ": " + c.Reason
+	}
+	return text
+}
+
+func reduceBox(at string, cards []perso.CardRow, who identity.Account) (box cardBox, any bool) {
+	groups := map[bool]*field{
+		true:  {Name: "card", Label: "Kartu gagal atau rusak yang belum diganti", Kind: "checkboxes"},
+		false: {Name: "card", Label: "Kartu yang belum pernah dipresentasikan di stasiun", Kind: "checkboxes"},
+	}
+	for _, c := range cards {
+		if perso.Machine.May(c.State, perso.ReduceVerb, who.Role) != nil || c.ReplacedBy != nil {
+			continue
+		}
+		label := c.Serial
+		if c.State != perso.Listed {
+			label += ", " + lowerFirst(c.StateLabel)
+		}
+		g := groups[c.State != perso.Listed]
+		g.Options = append(g.Options, option{Value: fmt.Sprintf("%s:%d", c.ID, c.Version), Label: label})
+	}
+	f := cardForm{key: actReduce, Action: at + actReduce, Upload: true, Submit: "Kurangi kartu", Grave: true}
+	for _, failed := range []bool{true, false} {
+		if n := len(groups[failed].Options); n > 0 {
+			groups[failed].Label += " (" + number(n) + ")"
+			f.Fields = append(f.Fields, *groups[failed])
+			any = true
+		}
+	}
+	f.Fields = append(f.Fields,
+		field{Name: "letter_number", Label: "Nomor surat pengurangan", Kind: "text"},
+		field{Name: "letter_date", Label: "Tanggal surat", Kind: "date"},
+		field{Name: "signer", Label: "Nama penanda tangan", Kind: "text"},
+		field{Name: "signer_post", Label: "Jabatan penanda tangan", Kind: "text", Hint: "Dari produsen sendiri; surat reseller atau lembaga pengguna tidak cukup."},
+		field{Name: "reason", Label: "Alasan pengurangan", Kind: "textarea", Longest: decisions.MaxText, Hint: "Dibaca pemohon."},
+		field{Name: "scan", Label: "Pindaian surat", Kind: "file", Value: ".pdf,.jpg,.jpeg,.png,application/pdf,image/jpeg,image/png", Hint: "PDF, JPG, atau PNG, paling besar 3 MB."},
+	)
+	return cardBox{
+		Anchor: actReduce, Heading: cardHeadings[actReduce], Forms: []cardForm{f},
+		Says: []string{"Kartu yang dipilih keluar dari permohonan untuk selamanya, berdasarkan surat bertanda tangan dari produsen. Readernya bebas diajukan lagi; chip kartu gagal dan nomornya tidak dipakai lagi. " +
+			"Sekurangnya satu kartu harus tersisa, dan bila tidak ada lagi yang harus dikerjakan, permohonan selesai."},
+	}, any
+}
+
+// reductionLine is a reduction as the page lists it.
+type reductionLine struct {
+	perso.Reduction
+	Serials []string
+	Who     string
+	Path    string // of the scan
+}
+
+func reductionLines(v *report.Request, all []perso.Reduction) []reductionLine {
+	names := namesIn(v)
+	lines := make([]reductionLine, len(all))
+	for i, d := range all {
+		lines[i] = reductionLine{Reduction: d, Path: "/api/v1/requests/" + v.Ticket + "/reductions/" + d.ID + "/letter"}
+		if d.DecidedBy != "" {
+			lines[i].Who = names(d.DecidedBy)
+		}
+		for _, c := range d.Cards {
+			lines[i].Serials = append(lines[i].Serials, c.Serial)
+		}
+	}
+	return lines
+}
+
+// mayCards says whether a role can do one of the acts at all.
+func mayCards(path string, role machine.Role) error {
+	switch path {
+	case actReduce:
+		return perso.Machine.MayEver(perso.ReduceVerb, role)
+	case actReplace:
+		return perso.Machine.May("", perso.EnlistVerb, role)
+	}
+	return perso.Machine.MayEver(perso.SpoilVerb, role)
+}

@@ -1,0 +1,50 @@
+package upload
+
+import (
+	"mime"
+	"mime/multipart"
+	"net/http"
+
+	"dukcapil.go.id/sifilma/pkg/form"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// Bounds of a letter that comes with the rows it is about.
+const (
+	// MaxPicked is how many rows one letter may name: more than any request has cards
+	// that were not made yet on a usual day, and few enough to be looked through.
+	MaxPicked = 5000
+	maxPick   = 64 // bytes of the name of a row
+	// MaxLetterBody is the largest body that ReadLetter takes, in bytes. A row is a
+	// part of its own, with its head.
+	MaxLetterBody = maxLetter + bodySpare + MaxPicked*(maxPick+256)
+)
+
+// Letter is a form with the scan of a letter and the rows that were picked. Close it.
+type Letter struct {
+	*Parcel
+	Picked []string
+}
+
+// ReadLetter takes in a form with these fields, of which those of lines may have
+// several lines, a letter (PDF, JPG or PNG) in the part scan, and any number of parts
+// pick, each with a row. What is wrong with the letter is returned as faults beside
+// the form, which holds the rest then; other errors are a *web.Problem, or a fault of
+// this machine.
+func (s *Spool) ReadLetter(r *http.Request, fields, lines []string, scan, pick string) (*Letter, form.Faults, error) {
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
+		return nil, nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data.")
+	}
+	l := &Letter{Parcel: &Parcel{Fields: map[string]string{}, Files: map[string]*File{}}}
+	var faults form.Faults
+	soft := taking(func(e web.FieldError) { faults.Add(e.Pointer, e.Code, "%s", e.Detail) })
+	parts := expected{fields: fields, lines: lines, picks: pick, picked: &l.Picked, files: map[string]wanted{
+		scan: {limit: maxLetter, check: (*File).checkLetter, soft: soft, large: "Pindaian surat paling besar 3 MB. Pindai dengan resolusi lebih rendah."},
+	}}
+	if err := s.fill(r.Context(), l.Parcel, multipart.NewReader(r.Body, params["boundary"]), parts); err != nil {
+		l.Close()
+		return nil, nil, err
+	}
+	return l, faults, nil
+}
