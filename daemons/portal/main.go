@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/pages"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/public"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -71,7 +72,9 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	desk := masterdata.New(db, office, door.Now, cfg.OneTime)
 	site := r.With(sameSite)
 	decide := decisions.New(db, office, days.Hours)
-	api.New(db, office, door, spool, desk, decide).Mount(site)
-	pages.New(db, office, door, spool, desk, decide, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
+	window := public.New(db, office, machine, days.Hours, cfg.PublicURL)
+	window.Mount(r)
+	api.New(db, office, door, spool, desk, decide, window).Mount(site)
+	pages.New(db, office, door, spool, desk, decide, window, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
 	return nil
 }

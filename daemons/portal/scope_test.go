@@ -28,7 +28,7 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 
 	walked := 0
 	require.NoError(t, chi.Walk(o.router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
-		if !strings.Contains(route, "{") || strings.Contains(route, "*") || strings.HasPrefix(route, "/static/") {
+		if !strings.Contains(route, "{") || strings.Contains(route, "*") || strings.HasPrefix(route, "/static/") || strings.Contains(route, "{token}") {
 			return nil
 		}
 		id := h.ID
@@ -40,7 +40,7 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 		case strings.Contains(route, "/needs/"):
 			id = asked.Files[0].ID
 		}
-		keepers := strings.Contains(route, "/days/") || strings.HasPrefix(route, "/kalender/") || method != http.MethodGet && strings.Contains(route, "/holidays/") ||
+		keepers := strings.Contains(route, "/days/{day}/") || strings.HasPrefix(route, "/kalender/") || method != http.MethodGet && strings.Contains(route, "/holidays/") ||
 			strings.Contains(route, "/downtimes/") || strings.Contains(route, "/placements/") || strings.HasSuffix(route, "/import") ||
 			strings.Contains(route, "/accounts/") || strings.Contains(route, "/account-changes/") || strings.HasPrefix(route, "/data-induk/") ||
 			method != http.MethodGet && (strings.Contains(route, "/pks/") || strings.Contains(route, "/machine-types/") || strings.HasSuffix(route, "activation"))
@@ -76,7 +76,7 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 	require.Empty(t, list.Requests)
 	o.want(200, &list, "produsen", http.MethodGet, "/api/v1/requests?totals=true", nil)
 	require.Equal(t, 1, list.Total)
-	o.problem(403, "produsen", http.MethodGet, "/api/v1/days", nil)
+
 	o.want(200, nil, "operator", http.MethodGet, "/api/v1/days?from=2026-11-01&to=2026-12-01", nil)
 	o.problem(400, "operator", http.MethodGet, "/api/v1/days?from=0000-01-01", nil)
 }

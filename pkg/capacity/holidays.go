@@ -51,11 +51,18 @@ func SeedHolidays(ctx context.Context, tx *postgres.Tx, holidays []workday.Holid
 
 // Calendar reads the office's calendar.
 func Calendar(ctx context.Context, rd postgres.Reader) (*workday.Calendar, error) {
-	var holidays []workday.Holiday
+	holidays, err := readHolidays(ctx, rd)
+	if err != nil {
+		return nil, err
+	}
+	return workday.New(holidays), nil
+}
+
+func readHolidays(ctx context.Context, rd postgres.Reader) (holidays []workday.Holiday, err error) {
 	if err := rd.Select(ctx, &holidays, `SELECT day AS date, kind, name, decree, confirmed FROM holiday`); err != nil {
 		return nil, fmt.Errorf("capacity: reading holidays: %w", err)
 	}
-	return workday.New(holidays), nil
+	return holidays, nil
 }
 
 // UnknownYears lists the years that cards are planned in and that have no holiday in

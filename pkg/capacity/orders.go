@@ -248,26 +248,3 @@ func move(ctx context.Context, tx *postgres.Tx, o WorkOrder, verb machine.Verb, 
 		Type: step.Message, Subject: o.ID, Version: o.Version + 1, Request: o.RequestID, TraceParent: o.TraceParent,
 	})
 }
-
-// BoardDay is a day on the board: what is planned and done on it.
-type BoardDay struct {
-	Day       clock.Date `db:"day" json:"day"`
-	Capacity  int        `db:"capacity" json:"capacity"`
-	Used      int        `db:"used" json:"used"`
-	Remaining int        `db:"remaining" json:"remaining"`
-	Orders    int        `db:"orders" json:"orders"`
-}
-
-// Board returns the days with orders, from..to inclusive.
-func Board(ctx context.Context, rd postgres.Reader, from, to clock.Date) ([]BoardDay, error) {
-	board := []BoardDay{}
-	err := rd.Select(ctx, &board, `
-		SELECT d.day, d.capacity, coalesce(sum(o.quantity), 0) AS used, coalesce(sum(o.remaining), 0) AS remaining,
-		       count(o.id) AS orders
-		FROM capacity_day d LEFT JOIN work_order o ON o.day = d.day AND o.state <> 'revoked'
-		WHERE d.day BETWEEN $1 AND $2 GROUP BY d.day, d.capacity ORDER BY d.day`, from, to)
-	if err != nil {
-		return nil, fmt.Errorf("capacity: board: %w", err)
-	}
-	return board, nil
-}

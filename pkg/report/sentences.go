@@ -55,6 +55,7 @@ var sentences = map[string]sentence{
 	"work_order.settle": {internal: true, words: func(t taken) string {
 		return "Perintah kerja untuk " + t.day() + " ditutup, tersisa " + t.number("remaining") + " kartu"
 	}},
+	"work_order.reopen": {internal: true, words: func(t taken) string { return "Perintah kerja untuk " + t.day() + " dibuka kembali" }},
 
 	"document.draft":           {internal: true, words: paper("disusun")},
 	"document.number":          {internal: true, words: func(t taken) string { return paper("diberi nomor " + t.text("number"))(t) }},

@@ -119,12 +119,20 @@ func access(reg prometheus.Registerer) func(http.Handler) http.Handler {
 					line.Str("caller_trace_id", c.caller) // the request that is concerned has a trace of its own
 				}
 				line.Str("method", r.Method).Str("route", route).
-					Str("path", r.URL.Path).Int("status", status).Int("bytes", ww.BytesWritten()).
+					Str("path", shownPath(r)).Int("status", status).Int("bytes", ww.BytesWritten()).
 					Dur("took_ms", took).Str("remote", ClientIP(r)).Msg("http request")
 			}()
 			next.ServeHTTP(ww, r)
 		})
 	}
+}
+
+// shownPath is the path as it may be logged: a token in it is a secret.
+func shownPath(r *http.Request) string {
+	if rc := chi.RouteContext(r.Context()); rc != nil && rc.URLParam("token") != "" {
+		return rc.RoutePattern()
+	}
+	return r.URL.Path
 }
 
 // level is that of a request's line in the log.

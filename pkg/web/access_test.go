@@ -78,3 +78,14 @@ func TestACallJoinsTheTraceOfItsRequest(t *testing.T) {
 	require.Equal(t, trace.ID(own), lines[0]["trace_id"])
 	require.Equal(t, trace.ID(caller), lines[0]["caller_trace_id"])
 }
+
+// TestATokenInTheAddressIsNotLogged: whoever reads the log cannot use it.
+func TestATokenInTheAddressIsNotLogged(t *testing.T) {
+	t.Parallel()
+	r, out := newRouter(0)
+	r.Get("/x/{token}.ics", Handle(func(http.ResponseWriter, *http.Request) error { return NotFound("tidak ada") }))
+	ask(r, http.MethodGet, "/x/rahasia.ics", "")
+	lines := logged(t, out)
+	require.Len(t, lines, 1)
+	require.Equal(t, "/x/{token}.ics", lines[0]["path"])
+}

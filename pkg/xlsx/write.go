@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -27,12 +28,16 @@ type Column struct {
 	Title string
 	Width float64 // in characters; 0 is Excel's default
 	Align Align
+	// Number makes cells numbers that can be added up, where they are written in
+	// digits alone. The others stay text; so must what only looks like a number, such
+	// as a serial.
+	Number bool
 	// Choices makes Excel offer a list in the cells below the header.
 	Choices []string
 }
 
 // Table is a sheet with titles, a header row and text cells. Every cell is
-// text, so that serial numbers keep their zeros and digits and nothing in a
+// text unless its column is one of numbers, so that serial numbers keep their zeros and digits and nothing in a
 // cell is ever taken for a formula.
 type Table struct {
 	Sheet string
@@ -147,7 +152,7 @@ func (t *tableWriter) styles() (err error) {
 	font := excelize.Font{Family: "Arial", Size: 10}
 	bold := font
 	bold.Bold = true
-	const textFormat = 49 // "@"
+	const textFormat, wholeFormat = 49, 3 // "@" and "#,##0"
 	if t.title, err = t.file.NewStyle(&excelize.Style{Font: &bold, Alignment: &excelize.Alignment{Horizontal: "center", Vertical: "center", WrapText: true}}); err != nil {
 		return err
 	}
@@ -161,7 +166,11 @@ func (t *tableWriter) styles() (err error) {
 	for _, border := range [][]excelize.Border{rules, nil} {
 		for _, column := range t.table.Columns {
 			alignment := &excelize.Alignment{Horizontal: [...]string{"left", "center", "right"}[column.Align], Vertical: "top", WrapText: true}
-			id, err := t.file.NewStyle(&excelize.Style{Font: &font, NumFmt: textFormat, Border: border, Alignment: alignment})
+			format := textFormat
+			if column.Number {
+				format = wholeFormat
+			}
+			id, err := t.file.NewStyle(&excelize.Style{Font: &font, NumFmt: format, Border: border, Alignment: alignment})
 			if err != nil {
 				return err
 			}
@@ -248,7 +257,7 @@ func (t *tableWriter) body(row int) error {
 			if i < len(values) {
 				value = values[i]
 			}
-			cells[i] = excelize.Cell{StyleID: t.cells[i], Value: value}
+			cells[i] = excelize.Cell{StyleID: t.cells[i], Value: t.value(i, value)}
 		}
 		if err := t.row(row, cells); err != nil {
 			return err
@@ -265,6 +274,16 @@ func (t *tableWriter) body(row int) error {
 		row++
 	}
 	return nil
+}
+
+// value is what a cell of a column holds.
+func (t *tableWriter) value(column int, text string) any {
+	if t.table.Columns[column].Number {
+		if n, err := strconv.ParseUint(text, 10, 32); err == nil {
+			return n
+		}
+	}
+	return text
 }
 
 // row writes a row after checking what excelize would cut or drop in silence.

@@ -17,7 +17,7 @@ const module = "dukcapil.go.id/sifilma/"
 
 // ground knows nothing of SAM cards.
 var ground = []string{
-	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "idempotency", "journal", "machine", "outbox",
+	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "ical", "idempotency", "journal", "machine", "outbox",
 	"pkcs11", "postgres", "rabbit", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
 }
 
@@ -35,9 +35,10 @@ var office = map[string][]string{
 	"stock":       {"institution", "identity", "request"},
 	"perso":       {"institution", "identity", "register", "request", "cardlist", "capacity", "stock"},
 	"letter":      {"request"},
+	"feed":        {"institution", "identity", "request"},
 	"handover":    {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter"},
 	"stage":       {"institution", "identity", "request", "capacity", "perso", "letter", "handover"},
-	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover", "stage"},
+	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover", "feed", "stage"},
 }
 
 // outside is what the office floor must not know.

@@ -15,6 +15,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/public"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -39,13 +40,14 @@ type API struct {
 	marker *validation.Marker
 	desk   *masterdata.Desk
 	decide *decisions.Desk
+	window *public.Window
 }
 
 // New returns the API.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk) *API {
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window) *API {
 	return &API{
 		db: db, office: office, door: door, spool: spool,
-		marker: validation.NewMarker(1), desk: desk, decide: decide,
+		marker: validation.NewMarker(1), desk: desk, decide: decide, window: window,
 	}
 }
 
@@ -65,7 +67,8 @@ func (a *API) Mount(root chi.Router) {
 			a.mountProfile(r)
 			a.mountCalendar(r)
 			a.mountPlan(r)
-			r.Get("/days", handle(a.days))
+			a.mountBoard(r)
+			a.mountFeeds(r)
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/late-requests", handle(a.lateRequests))
 			r.Get("/requests/{ticket}", handle(a.getRequest))

@@ -5,10 +5,7 @@ import (
 	"net/http"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
-	"dukcapil.go.id/sifilma/pkg/capacity"
-	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
-	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -78,46 +75,4 @@ func (a *API) me(w http.ResponseWriter, r *http.Request) error {
 		MustChange    bool    `json:"must_change_password"`
 	}{who.Username, who.Name, who.Role, request.RoleLabels[who.Role], who.Institution, who.InstitutionID, who.MustChange})
 	return nil
-}
-
-const (
-	daysShown = 30
-	daysMost  = 366
-)
-
-func (a *API) days(w http.ResponseWriter, r *http.Request) error {
-	if report.Outside(signin.Account(r)) {
-		return web.Forbidden("Papan kapasitas hanya untuk pegawai Ditjen Dukcapil.")
-	}
-	from, err := dateParam(r, "from", clock.Today(a.office))
-	if err != nil {
-		return err
-	}
-	to, err := dateParam(r, "to", from.AddDays(daysShown))
-	if err != nil {
-		return err
-	}
-	if to.Before(from) || from.DaysUntil(to) > daysMost {
-		return web.BadRequest("Rentang tanggal paling panjang satu tahun.",
-			web.FieldError{Pointer: "/to", Code: "out_of_range", Detail: "Tanggal akhir harus antara tanggal awal dan setahun sesudahnya."})
-	}
-	days, err := capacity.Board(r.Context(), a.db, from, to)
-	if err != nil {
-		return err
-	}
-	web.WriteJSON(w, r, http.StatusOK, map[string]any{"days": days})
-	return nil
-}
-
-func dateParam(r *http.Request, name string, fallback clock.Date) (clock.Date, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return fallback, nil
-	}
-	d, err := clock.ParseDate(text)
-	if err != nil {
-		return d, web.BadRequest("Tanggal pada alamat tidak dapat dibaca.",
-			web.FieldError{Pointer: "/" + name, Code: "wrong_type", Detail: "Tulis tanggal sebagai TTTT-BB-HH."})
-	}
-	return d, nil
 }

@@ -15,18 +15,6 @@ import (
 
 const home = "/permohonan"
 
-// landing is the front page. It stands also while the database is away.
-func (p *Pages) landing(w http.ResponseWriter, r *http.Request) {
-	if a, err := p.door.Who(r); err == nil {
-		r = signin.WithAccount(r, a)
-	}
-	notice := ""
-	if r.URL.Query().Get("tersimpan") == "kata-sandi" {
-		notice = "Kata sandi Anda sudah diganti."
-	}
-	p.show(w, r, http.StatusOK, "landing", "Selamat datang di SI-FILMA", struct{ Notice string }{notice})
-}
-
 type loginBody struct {
 	Username, Next, Notice, Error string
 	// Onward is where whoever has just signed in goes on at the intake. It is a link:

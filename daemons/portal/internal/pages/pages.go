@@ -23,6 +23,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/public"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
@@ -51,6 +52,7 @@ type Pages struct {
 	assets map[string]asset // by the name in their address
 	desk   *masterdata.Desk
 	decide *decisions.Desk
+	window *public.Window
 }
 
 type asset struct {
@@ -60,9 +62,9 @@ type asset struct {
 
 // New returns the pages; intake is the address of the intake as browsers see it,
 // or empty.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, intake string) *Pages {
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, intake string) *Pages {
 	p := &Pages{
-		db: db, office: office, door: door, spool: spool, intake: intake, desk: desk, decide: decide,
+		db: db, office: office, door: door, spool: spool, intake: intake, desk: desk, decide: decide, window: window,
 		sheets: map[string]*template.Template{}, assets: map[string]asset{},
 	}
 	addresses := p.readAssets()
@@ -75,9 +77,11 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 	}
 	for _, name := range []string{
 		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
+		"board", "board-day", "feed", "what-if",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
-			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/"+name+".html")) // embedded: parsed in every test
+			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/day-parts.html", "templates/feed-parts.html",
+				"templates/"+name+".html")) // embedded: parsed in every test
 	}
 	return p
 }
@@ -119,6 +123,8 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountOwn(site.With(p.door.RequireAny(p.toLogin)), inside)
 	p.mountData(inside)
 	p.mountCalendar(inside)
+	p.mountBoard(inside)
+	p.mountFeeds(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
 	inside.Get(latePath, p.handle(p.officeOnly(p.late)))
@@ -248,7 +254,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 		}
 	}
 	switch name {
-	case "list", "request":
+	case "list", "request", "feed":
 		s.Section = "permohonan"
 	case "needs", "need", "need-form", "need-cards":
 		s.Section = "permintaan"

@@ -60,6 +60,7 @@ type requestBody struct {
 	Reductions []reductionLine
 	Listed     []cardlist.Card // while no card is on the line
 	Plan       *planBlock      // for the office, while cards are to be made
+	Feeds      feedBlock
 }
 
 // request shows one request whole.
@@ -96,6 +97,9 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 		Notice: actNotice(r.URL.Query().Get("sudah")) + planNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
 	}
 	if body.Plan, err = p.planBlock(r, v); err != nil {
+		return requestBody{}, err
+	}
+	if body.Feeds, err = p.feedBlock(r, who, v); err != nil {
 		return requestBody{}, err
 	}
 	if v.State != request.Done && !request.Machine.Final(v.State) {

@@ -56,6 +56,7 @@ var formatNames = map[string]string{"docx": "Word (konsep)", "pdf": "PDF", "xlsx
 func words() template.FuncMap {
 	return template.FuncMap{
 		"requestTag": tagOf(request.Machine), "needTag": tagOf(need.Machine), "documentTag": tagOf(letter.Machine), "handoverTag": tagOf(handover.Machine),
+		"orderTag": orderTag,
 		"num":      number,
 		"date":     func(t time.Time) string { return terbilang.FormatDate(clock.DateOf(t)) },
 		"day":      terbilang.FormatDate,

@@ -38,7 +38,7 @@ func (d *Door) ChangePassword(r *http.Request, p NewPassword) error {
 	if len(p.Old) > 1000 {
 		return wrongOld()
 	}
-	if !d.limit.allow(place) {
+	if !d.limit.Allow(place) {
 		return ErrTooMany
 	}
 	was, err := identity.Authenticate(ctx, d.db, identity.Login{Username: who.Username, Password: p.Old, From: place, Signed: who.Username}, now)

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/gate"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -31,17 +32,22 @@ var (
 	ErrMustChange = errors.New("signin: password must be changed")
 )
 
+// perPlace are the attempts a minute from one network, whatever the user name: it
+// slows down guessing over many names. The attempts on each name are counted in the
+// database.
+const perPlace = 60
+
 // Door checks logins and sessions.
 type Door struct {
 	db     *postgres.DB
 	clock  clock.Machine
 	secure bool
-	limit  *limiter
+	limit  *gate.Gate
 }
 
 // New returns a door; secure says that browsers come by HTTPS.
 func New(db *postgres.DB, c clock.Machine, secure bool) *Door {
-	return &Door{db: db, clock: c, secure: secure, limit: newLimiter(c)}
+	return &Door{db: db, clock: c, secure: secure, limit: gate.New(c, perPlace)}
 }
 
 // Enter checks a login and opens a session, whose cookie goes into the answer.
@@ -52,7 +58,7 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, username, password 
 		return identity.Account{}, ErrRefused
 	}
 	place := web.ClientIP(r)
-	if !d.limit.allow(place) {
+	if !d.limit.Allow(place) {
 		return identity.Account{}, ErrTooMany
 	}
 	now := d.clock.Now()

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/feed"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/need"
@@ -85,6 +86,9 @@ func Raise(ctx context.Context, db *postgres.DB, o Order) error {
 			return fmt.Errorf("restored: %w", err)
 		}
 		if err := identity.EndSessions(ctx, tx); err != nil {
+			return err
+		}
+		if err := feed.EndAll(ctx, tx, o.By, time.Now()); err != nil {
 			return err
 		}
 		// Whoever held these is gone, or of another time.
