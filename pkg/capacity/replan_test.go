@@ -249,5 +249,7 @@ func TestAWindowRunsOnceByTwoSchedulers(t *testing.T) {
 	run(o.day.At(7, 30))
 	run(o.day.At(7, 31))
 	run(o.day.AddDays(3).At(12, 0)) // three nights missed
+	run(o.day.At(8, 0))             // the clock was set back
+	run(o.day.AddDays(3).At(12, 1)) // and forth
 	require.Equal(t, []string{"11-22 07:30", "11-23 07:30", "11-24 07:30", "11-25 07:30", "11-26 07:30"}, windows)
 }
