@@ -50,6 +50,7 @@ func TestWhoHearsWhat(t *testing.T) {
 		CapacityChanged:        {QueueScheduler},
 		StationDowntimeChanged: {QueueScheduler},
 		ReplacementRegistered:  {QueueScheduler},
+		CardsReduced:           {QueueScheduler},
 		WorkorderFinished:      {QueueScheduler},
 		CardResolved:           {QueueScheduler, sink, station},
 		WorkorderReleased:      {sink, station},
