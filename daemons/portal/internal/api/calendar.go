@@ -147,14 +147,15 @@ func (a *API) removeHoliday(w http.ResponseWriter, r *http.Request) error {
 	if !masterdata.May(signin.Account(r).Role) {
 		return masterdata.ErrForbidden
 	}
-	return a.removal(w, r, func(day clock.Date, version int64, reason string) error {
+	return removal(w, r, dayVersion, func(day clock.Date, version int64, reason string) error {
 		return a.desk.RemoveHoliday(r.Context(), signin.Account(r), day, version, reason)
 	})
 }
 
-// removal answers the removal of a day's entry.
-func (a *API) removal(w http.ResponseWriter, r *http.Request, do func(day clock.Date, version int64, reason string) error) error {
-	day, version, err := dayVersion(r)
+// removal answers the removal of what seen finds in the address, as of its version.
+func removal[K any](w http.ResponseWriter, r *http.Request, seen func(r *http.Request) (key K, version int64, err error),
+	do func(key K, version int64, reason string) error) error {
+	key, version, err := seen(r)
 	if err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func (a *API) removal(w http.ResponseWriter, r *http.Request, do func(day clock.
 	if err := web.DecodeJSON(r, &in); err != nil {
 		return err
 	}
-	if err := do(day, version, in.Reason); err != nil {
+	if err := do(key, version, in.Reason); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -218,7 +219,7 @@ func (a *API) unsetCapacity(w http.ResponseWriter, r *http.Request) error {
 	if !masterdata.MaySetCapacity(signin.Account(r).Role) {
 		return masterdata.ErrNotCapacity
 	}
-	return a.removal(w, r, func(day clock.Date, version int64, reason string) error {
+	return removal(w, r, dayVersion, func(day clock.Date, version int64, reason string) error {
 		return a.desk.UnsetCapacity(r.Context(), signin.Account(r), day, version, reason)
 	})
 }

@@ -101,28 +101,9 @@ func (a *API) unplace(w http.ResponseWriter, r *http.Request) error {
 	if !planning.May(signin.Account(r).Role) {
 		return planning.ErrForbidden
 	}
-	return a.versionedRemoval(w, r, func(id string, version int64, reason string) error {
+	return removal(w, r, versioned, func(id string, version int64, reason string) error {
 		return a.planDesk().Unplace(r.Context(), signin.Account(r), id, version, reason)
 	})
-}
-
-// versionedRemoval answers the removal of a row by its id.
-func (a *API) versionedRemoval(w http.ResponseWriter, r *http.Request, do func(id string, version int64, reason string) error) error {
-	id, version, err := versioned(r)
-	if err != nil {
-		return err
-	}
-	var in struct {
-		Reason string `json:"reason"`
-	}
-	if err := web.DecodeJSON(r, &in); err != nil {
-		return err
-	}
-	if err := do(id, version, in.Reason); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }
 
 func (a *API) getCommands(w http.ResponseWriter, r *http.Request) error {
@@ -258,7 +239,7 @@ func (a *API) removeDowntime(w http.ResponseWriter, r *http.Request) error {
 	if !planning.MayDowntime(signin.Account(r).Role) {
 		return planning.ErrNotDowntime
 	}
-	return a.versionedRemoval(w, r, func(id string, version int64, reason string) error {
+	return removal(w, r, versioned, func(id string, version int64, reason string) error {
 		return a.planDesk().RemoveDowntime(r.Context(), signin.Account(r), id, version, reason)
 	})
 }
