@@ -35,7 +35,6 @@ type child struct {
 	// Only the worker goroutine uses these.
 	link     *link
 	sessions uint64
-	ahead    uint32 // counter of the last try to connect that was ahead of the watcher
 }
 
 // link is an open handle. It is good for one insertion (seq) only.
@@ -182,13 +181,8 @@ func (c *child) connect() message {
 	now, count := c.slot.current()
 	if n := uint32(status.State) >> 16; now != seq || (n != 0 && n != count) {
 		c.drop(scard.LeaveCard)
-		if now == seq && n == c.ahead {
-			_ = c.slot.catchUp(n, status.Atr) // a report that fails: the supervisor is gone
-		}
-		c.ahead = n
 		return message{Class: classCardGone, Detail: "card was changed while connecting"}
 	}
-	c.ahead = 0
 	c.sessions++
 	l.session = c.sessions
 	return message{

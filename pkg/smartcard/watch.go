@@ -90,23 +90,6 @@ func (s *slot) observe(state scard.StateFlag, atr []byte) error {
 	return err
 }
 
-// catchUp announces the card in the slot as a new one, when the handle of a second
-// try in a row finds the same counter ahead of the watcher. pcscd compares only
-// counters that are not 0: a card that was there when pcscd started and was reset
-// since moves the counter from 0, and no change of state is ever told.
-func (s *slot) catchUp(count uint32, atr []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.seq == 0 || count == s.count {
-		return nil
-	}
-	err := s.leave()
-	s.count, s.rouse = count, 0
-	s.last++
-	s.seq = s.last
-	return errors.Join(err, s.report(message{Event: Inserted, Seq: s.seq, ATR: atr}))
-}
-
 // overlooked tells, a limited number of times, that pcscd may be blind to the
 // slot. When a card cannot be reset, as after a bad contact, a fast swap or the
 // end of the process that held it, pcscd calls the slot empty without counting a
