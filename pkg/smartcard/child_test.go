@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ebfe/scard"
 	"github.com/stretchr/testify/require"
@@ -178,23 +180,69 @@ func TestReaderAndServiceGone(t *testing.T) {
 // is there a card to be woken, and not for ever.
 func TestOverlookedCardIsRoused(t *testing.T) {
 	t.Parallel()
-	script := newScripted()
-	s := serve(t, script)
-	s.insertCard()
-	s.state(scriptedState{state: 0x00010012}) // empty, same count
-	s.event(Removed)
-	for range maxRouse + 3 {
+	synctest.Test(t, func(t *testing.T) {
+		script := newScripted()
+		s := serve(t, script)
+		s.insertCard()
+		s.state(scriptedState{state: 0x00010012}) // empty, same count
+		s.event(Removed)
+		for range maxRouse + 3 {
+			s.state(scriptedState{err: scard.ErrTimeout})
+		}
+		s.state(scriptedState{state: 0x00010022, atr: []byte{0x3B, 0x00}})
+		require.Equal(t, uint64(2), s.event(Inserted).Seq)
+		s.state(scriptedState{state: 0x00020012}) // empty, counted
+		s.event(Removed)
 		s.state(scriptedState{err: scard.ErrTimeout})
-	}
-	s.state(scriptedState{state: 0x00010022, atr: []byte{0x3B, 0x00}})
-	require.Equal(t, uint64(2), s.event(Inserted).Seq)
-	s.state(scriptedState{state: 0x00020012}) // empty, counted
-	s.event(Removed)
-	s.state(scriptedState{err: scard.ErrTimeout})
-	s.state(scriptedState{err: scard.ErrTimeout})
-	script.mu.Lock()
-	defer script.mu.Unlock()
-	require.Equal(t, maxRouse, script.direct)
+		s.state(scriptedState{err: scard.ErrTimeout})
+		script.mu.Lock()
+		defer script.mu.Unlock()
+		require.Equal(t, maxRouse, script.direct)
+	})
+}
+
+// After a reset of a slot that looked empty, pcscd has the time to find a card
+// that came just then by itself, before anybody hears of it.
+func TestARousedSlotIsLeftAloneForALookOfPCSCD(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		script := newScripted()
+		s := serve(t, script)
+		s.state(scriptedState{state: 0x00000012})
+		s.event(ReaderReady)
+		began := time.Now()
+		s.state(scriptedState{err: scard.ErrTimeout}) // rouses
+		s.state(scriptedState{state: 0x00010022, atr: []byte{0x3B, 0x00}})
+		require.Equal(t, uint64(1), s.event(Inserted).Seq)
+		require.Equal(t, pcscdPoll, time.Since(began))
+	})
+}
+
+// pcscd's library compares only counters that are not 0: while none was counted
+// the watcher looks for itself.
+func TestTheFirstChangesAreSeenThoughNobodyTells(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		script := newScripted()
+		s := serve(t, script)
+		s.state(scriptedState{state: 0x00000022, atr: []byte{0x3B, 0x00}}) // was there when pcscd started
+		s.event(ReaderReady)
+		require.Equal(t, uint64(1), s.event(Inserted).Seq)
+		s.state(scriptedState{err: scard.ErrTimeout})
+		s.state(scriptedState{state: 0x00020020, atr: []byte{0x3B, 0x00}}) // another one by now
+		require.Equal(t, uint64(1), s.event(Removed).Seq)
+		require.Equal(t, uint64(2), s.event(Inserted).Seq)
+		s.state(scriptedState{err: scard.ErrTimeout})
+		s.state(scriptedState{err: scard.ErrTimeout})
+		script.mu.Lock()
+		defer script.mu.Unlock()
+		var asked []scard.StateFlag
+		for _, a := range script.asked {
+			asked = append(asked, a.CurrentState)
+		}
+		require.Equal(t, []scard.StateFlag{scard.StateUnaware, 0x00000020, scard.StateUnaware, 0x00020020, 0x00020020}, asked[:5])
+		require.Zero(t, script.direct)
+	})
 }
 
 func TestCommandsOutOfPlace(t *testing.T) {

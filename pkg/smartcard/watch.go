@@ -21,6 +21,9 @@ const (
 	cancelEvery = 50 * time.Millisecond
 	// maxRouse bounds the tries to make pcscd see a card it overlooks.
 	maxRouse = 5
+	// pcscdPoll is longer than pcscd takes to look at a slot again by itself
+	// (400 ms, PCSCLITE_STATUS_POLL_RATE).
+	pcscdPoll = 500 * time.Millisecond
 )
 
 var errReaderUnavailable = errors.New("smartcard: reader is not available")
@@ -36,6 +39,8 @@ type slot struct {
 	last  uint64 // last insertion number given
 	count uint32 // pcscd's event counter at the last look
 	mute  bool
+	// owed says that pcscd called the slot empty and has not counted the removal.
+	owed bool
 	// rouse counts down the tries to wake pcscd; see overlooked.
 	rouse int
 }
@@ -66,13 +71,17 @@ func (s *slot) observe(state scard.StateFlag, atr []byte) error {
 	same := present == (s.seq != 0) && (!present || count == s.count && mute == s.mute)
 	switch {
 	case present:
-		s.rouse = 0
+		s.owed, s.rouse = false, 0
 	case first: // whoever was here before may have left a card that pcscd overlooks
-		s.rouse = maxRouse
-	case count != s.count:
-		s.rouse = 0
-	case s.seq != 0:
-		s.rouse = maxRouse
+		s.owed, s.rouse = false, maxRouse
+	case count == s.count && s.seq != 0:
+		s.owed, s.rouse = true, maxRouse
+	case count != s.count: // by one for each coming and going
+		in := (s.seq != 0 || s.owed) != ((count-s.count)%2 == 1)
+		s.owed, s.rouse = false, 0
+		if in { // a card came, and a reset that had just found nobody hid it
+			s.rouse = maxRouse
+		}
 	}
 	s.count = count
 	if same {
@@ -145,14 +154,18 @@ func (c *child) watch(ctx context.Context) {
 		if seen {
 			pause = watchPauseMin
 		}
-		wait := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			wait.Stop()
-			return
-		case <-wait.C:
-		}
+		rest(ctx, pause)
 		pause = min(2*pause, watchPauseMax)
+	}
+}
+
+// rest waits for d, or until ctx is done.
+func rest(ctx context.Context, d time.Duration) {
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wait.C:
 	}
 }
 
@@ -176,7 +189,12 @@ func (c *child) watchSession(ctx context.Context) (seen bool, err error) {
 		err := guard(func() error { return pcsc.GetStatusChange(states, statusWait) })
 		if errors.Is(err, scard.ErrTimeout) {
 			if c.slot.overlooked() {
-				c.rouse(pcsc)
+				c.rouse(ctx, pcsc)
+			}
+			// The library compares only counters that are not 0: until the first event
+			// it tells of no card that another has replaced.
+			if _, count := c.slot.current(); count == 0 {
+				states[0].CurrentState = scard.StateUnaware
 			}
 			continue
 		}
@@ -197,8 +215,11 @@ func (c *child) watchSession(ctx context.Context) (seen bool, err error) {
 }
 
 // rouse resets whatever is in the slot, so that pcscd looks at it again. Whether
-// it helped shows in the next state.
-func (c *child) rouse(pcsc pcscContext) {
+// it helped shows in the next state. A card that came just then is shown by the
+// reset first; pcscd finds it again by itself, counts it and powers it up once more.
+// Nobody may have begun to talk to it by then.
+func (c *child) rouse(ctx context.Context, pcsc pcscContext) {
+	defer rest(ctx, pcscdPoll)
 	_ = guard(func() error {
 		card, err := pcsc.connect(c.name, scard.ShareDirect, scard.ProtocolUndefined)
 		if err != nil {
