@@ -136,58 +136,52 @@ func (e Edition) check(w *Why) error {
 	return together(errors.Join(append(errs, faults.Err())...))
 }
 
+// entry is a row of the table: of a day, as of a version (0: there is none yet).
+type entry interface {
+	on() clock.Date
+	seen() int64
+}
+
+func (h Holiday) on() clock.Date { return h.Date }
+func (h Holiday) seen() int64    { return h.Version }
+func (s Setting) on() clock.Date { return s.Day }
+func (s Setting) seen() int64    { return s.Version }
+
 // changes are what the edition does to the table, or postgres.ErrStale where it is
 // of another.
 func (e Edition) changes(t Table) ([]change, error) {
-	holidays, settings := map[clock.Date]Holiday{}, map[clock.Date]Setting{}
-	for _, h := range t.Holidays {
-		holidays[h.Date] = h
+	holidays, err := compare(kindHoliday, t.Holidays, e.Holidays, e.NoHolidays, func(h Holiday) Holiday { h.Version++; return h })
+	if err != nil {
+		return nil, err
 	}
-	for _, s := range t.Settings {
-		settings[s.Day] = s
+	settings, err := compare(kindCapacity, t.Settings, e.Settings, e.NoSettings, func(s Setting) Setting { s.Version++; return s })
+	return append(holidays, settings...), err
+}
+
+// compare lists what entries that are put, as raised by a version, and entries that
+// are gone do to those of the table.
+func compare[E entry](kind string, table, put, gone []E, raised func(E) E) (list []change, err error) {
+	now := make(map[clock.Date]E, len(table))
+	for _, e := range table {
+		now[e.on()] = e
 	}
-	var list []change
-	note := func(day clock.Date, kind string, before, after any) {
-		list = append(list, change{day, kind, before, after})
-	}
-	for _, h := range e.Holidays {
-		before, known := holidays[h.Date]
-		after := Holiday{h.Holiday, h.Version + 1}
-		switch {
-		case known != (h.Version > 0) || known && before.Version != h.Version:
-			return nil, postgres.ErrStale
-		case known:
-			note(h.Date, kindHoliday, before, after)
-		default:
-			note(h.Date, kindHoliday, nil, after)
-		}
-	}
-	for _, h := range e.NoHolidays {
-		before, known := holidays[h.Date]
-		if !known || before.Version != h.Version {
+	for _, e := range put {
+		before, known := now[e.on()]
+		if known != (e.seen() > 0) || known && before.seen() != e.seen() {
 			return nil, postgres.ErrStale
 		}
-		note(h.Date, kindHoliday, before, nil)
-	}
-	for _, s := range e.Settings {
-		before, known := settings[s.Day]
-		after := s
-		after.Version++
-		switch {
-		case known != (s.Version > 0) || known && before.Version != s.Version:
-			return nil, postgres.ErrStale
-		case known:
-			note(s.Day, kindCapacity, before, after)
-		default:
-			note(s.Day, kindCapacity, nil, after)
+		c := change{day: e.on(), kind: kind, after: raised(e)}
+		if known {
+			c.before = before
 		}
+		list = append(list, c)
 	}
-	for _, s := range e.NoSettings {
-		before, known := settings[s.Day]
-		if !known || before.Version != s.Version {
+	for _, e := range gone {
+		before, known := now[e.on()]
+		if !known || before.seen() != e.seen() {
 			return nil, postgres.ErrStale
 		}
-		note(s.Day, kindCapacity, before, nil)
+		list = append(list, change{day: e.on(), kind: kind, before: before})
 	}
 	return list, nil
 }

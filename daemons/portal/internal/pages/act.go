@@ -142,17 +142,25 @@ type trouble struct {
 	Typed   []pair // in a form that the page no longer has
 }
 
+// ofForm is the problem of a form that is shown again, or the error as it is
+// explained, where it is none of the form's.
+func ofForm(err error) (problem *web.Problem, explained error) {
+	if explained = api.Explain(err); !errors.As(explained, &problem) {
+		return nil, explained
+	}
+	switch problem.Status {
+	case http.StatusUnprocessableEntity, http.StatusConflict, http.StatusPreconditionFailed:
+		return problem, nil
+	}
+	return nil, explained
+}
+
 // takeAgain shows the request as it is now with why a step was not taken, or passes
 // on an error that is not the form's.
 func (p *Pages) takeAgain(w http.ResponseWriter, r *http.Request, a act, ticket string, err error) error {
 	stale := errors.Is(err, postgres.ErrStale)
-	var problem *web.Problem
-	if err = api.Explain(err); !errors.As(err, &problem) {
-		return err
-	}
-	switch problem.Status {
-	case http.StatusUnprocessableEntity, http.StatusConflict, http.StatusPreconditionFailed:
-	default:
+	problem, err := ofForm(err)
+	if err != nil {
 		return err
 	}
 	body, err := p.requestBody(r, ticket)

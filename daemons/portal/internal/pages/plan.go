@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/planning"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/capacity"
@@ -18,7 +17,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
-	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 // planBlock is the plan of a request on its page: where its cards are, how full the
@@ -258,13 +256,8 @@ func (p *Pages) takePlan(a planAct) func(w http.ResponseWriter, r *http.Request)
 // as it is now, with what was typed.
 func (p *Pages) planAgain(w http.ResponseWriter, r *http.Request, a planAct, ticket string, err error) error {
 	stale := errors.Is(err, postgres.ErrStale)
-	var problem *web.Problem
-	if err = api.Explain(err); !errors.As(err, &problem) {
-		return err
-	}
-	switch problem.Status {
-	case http.StatusUnprocessableEntity, http.StatusConflict, http.StatusPreconditionFailed:
-	default:
+	problem, err := ofForm(err)
+	if err != nil {
 		return err
 	}
 	body, err := p.requestBody(r, ticket)
