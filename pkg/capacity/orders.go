@@ -161,6 +161,11 @@ func RevokeRequest(ctx context.Context, tx *postgres.Tx, requestID string, offic
 		WHERE request_id = $1 AND state IN ('planned','released') ORDER BY id FOR UPDATE`, requestID); err != nil {
 		return fmt.Errorf("capacity: reading orders: %w", err)
 	}
+	return takeBack(ctx, tx, orders, officeAt)
+}
+
+// takeBack revokes orders, or closes them, as RevokeRequest says.
+func takeBack(ctx context.Context, tx *postgres.Tx, orders []WorkOrder, officeAt time.Time) error {
 	for _, o := range orders {
 		held, err := inHand(ctx, tx, o.ID)
 		if err != nil {
@@ -175,6 +180,17 @@ func RevokeRequest(ctx context.Context, tx *postgres.Tx, requestID string, offic
 		}
 	}
 	return nil
+}
+
+// takeBackAhead takes back what is released for days after today, as a clock that was
+// ahead for a while leaves it: it would count as work under way until its day, and be
+// claimed today at the cost of that one.
+func takeBackAhead(ctx context.Context, tx *postgres.Tx, officeAt time.Time) error {
+	var orders []WorkOrder
+	if err := tx.Select(ctx, &orders, selectOrder+`WHERE day > $1 AND state = 'released' ORDER BY id FOR UPDATE`, clock.DateOf(officeAt)); err != nil {
+		return fmt.Errorf("capacity: reading orders ahead: %w", err)
+	}
+	return takeBack(ctx, tx, orders, officeAt)
 }
 
 // inHand counts the cards that stations hold under an order. The caller has
@@ -195,7 +211,8 @@ const heldCards = `SELECT count(*) FROM card c WHERE c.work_order_id = $1 AND c.
 const counted = `EXISTS (SELECT FROM perso_attempt a WHERE a.card_id = c.id AND a.attempt = c.attempt AND a.counted)`
 
 // ClaimOrder finds and locks the released order under which one more card of
-// the request may be personalised. The lock lasts until the claim commits, so
+// the request may be personalised: of today, or of a day before that is not closed
+// yet, for none that lies ahead is released. The lock lasts until the claim commits, so
 // that neither the day's close nor another claim can come between. It returns
 // ErrNoOrder if there is none.
 func ClaimOrder(ctx context.Context, tx *postgres.Tx, requestID string) (WorkOrder, error) {

@@ -46,7 +46,17 @@ func newOffice(t *testing.T) *office {
 		}
 		return institution.SeedMachineType(ctx, tx, institution.MachineType{Code: "uji", Name: "Uji", SAMPattern: ".*", ReaderPattern: ".*"})
 	})
+	o.begin(t, o.day)
 	return o
+}
+
+// begin has the release of a day run, with nothing to release.
+func (o *office) begin(t *testing.T, day clock.Date) {
+	t.Helper()
+	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO schedule_run (job, window_start, effects) VALUES ('release', $1, '{"released": 0}')`, day.At(7, 30).UTC())
+		return err
+	})
 }
 
 // next is the first day that can be planned.
