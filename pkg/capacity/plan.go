@@ -6,7 +6,7 @@
 //
 // It writes the tables holiday, capacity_setting, station_downtime, placement,
 // day_command, day_change, plan_parameter, capacity_day, work_order, day_balance,
-// estimate, estimate_move and schedule_run.
+// estimate, estimate_move, schedule_run and plan_due, which triggers fill.
 package capacity
 
 import (

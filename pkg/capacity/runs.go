@@ -42,11 +42,11 @@ func ParseSchedule(expression string) (cron.Schedule, error) {
 
 // firstLook is how far back a job looks that has never run; catchUp, any other. The
 // jobs look at the office as it is now, so that of many missed windows the last ones
-// do what all would; without a bound a clock that is years ahead for a moment would
-// run thousands.
+// do what all would; without a bound, which is longer than the office is ever away, a
+// clock that is years ahead for a moment would run thousands.
 const (
 	firstLook = 24 * time.Hour
-	catchUp   = 7 * 24 * time.Hour
+	catchUp   = 31 * 24 * time.Hour
 )
 
 type due struct {

@@ -40,7 +40,7 @@ func TestAClockYearsAheadForAMoment(t *testing.T) {
 	o := newOffice(t)
 	run := runner(t, o)
 	require.Equal(t, []string{"26-11-23"}, run(o.day.At(8, 0)))
-	require.Len(t, run(clock.MustParseDate("2036-05-01").At(12, 0)), 7)
+	require.Len(t, run(clock.MustParseDate("2036-05-01").At(12, 0)), 31)
 	require.Empty(t, run(o.day.At(8, 1)))
 	require.Equal(t, []string{"26-11-24"}, run(o.day.AddDays(1).At(7, 31)))
 	require.Equal(t, []string{"26-11-25", "26-11-26", "26-11-27"}, run(o.day.AddDays(4).At(8, 0)), "three nights missed")
