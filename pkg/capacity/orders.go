@@ -182,12 +182,15 @@ func takeBack(ctx context.Context, tx *postgres.Tx, orders []WorkOrder, officeAt
 	return nil
 }
 
-// takeBackAhead takes back what is released for days after today, as a clock that was
-// ahead for a while leaves it: it would count as work under way until its day, and be
-// claimed today at the cost of that one.
-func takeBackAhead(ctx context.Context, tx *postgres.Tx, officeAt time.Time) error {
+// TakeBackAhead takes back what is released for days after one, as a clock that was
+// ahead for a while leaves it: nobody can claim it before its day, and until then its
+// cards would have no other place.
+func TakeBackAhead(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt time.Time) error {
+	if err := Lock(ctx, tx); err != nil {
+		return err
+	}
 	var orders []WorkOrder
-	if err := tx.Select(ctx, &orders, selectOrder+`WHERE day > $1 AND state = 'released' ORDER BY id FOR UPDATE`, clock.DateOf(officeAt)); err != nil {
+	if err := tx.Select(ctx, &orders, selectOrder+`WHERE day > $1 AND state = 'released' ORDER BY id FOR UPDATE`, day); err != nil {
 		return fmt.Errorf("capacity: reading orders ahead: %w", err)
 	}
 	return takeBack(ctx, tx, orders, officeAt)
@@ -211,15 +214,15 @@ const heldCards = `SELECT count(*) FROM card c WHERE c.work_order_id = $1 AND c.
 const counted = `EXISTS (SELECT FROM perso_attempt a WHERE a.card_id = c.id AND a.attempt = c.attempt AND a.counted)`
 
 // ClaimOrder finds and locks the released order under which one more card of
-// the request may be personalised: of today, or of a day before that is not closed
-// yet, for none that lies ahead is released. The lock lasts until the claim commits, so
+// the request may be personalised today: of the day, or of one before that is not
+// closed yet, but of none that lies ahead. The lock lasts until the claim commits, so
 // that neither the day's close nor another claim can come between. It returns
 // ErrNoOrder if there is none.
-func ClaimOrder(ctx context.Context, tx *postgres.Tx, requestID string) (WorkOrder, error) {
+func ClaimOrder(ctx context.Context, tx *postgres.Tx, requestID string, today clock.Date) (WorkOrder, error) {
 	var orders []WorkOrder
 	if err := tx.Select(ctx, &orders, selectOrder+`
-		WHERE request_id = $1 AND state = 'released' AND mode = 'station' AND remaining > 0
-		ORDER BY day, id FOR NO KEY UPDATE`, requestID); err != nil {
+		WHERE request_id = $1 AND state = 'released' AND mode = 'station' AND remaining > 0 AND day <= $2
+		ORDER BY day, id FOR NO KEY UPDATE`, requestID, today); err != nil {
 		return WorkOrder{}, fmt.Errorf("capacity: locking orders: %w", err)
 	}
 	for _, o := range orders {

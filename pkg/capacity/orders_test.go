@@ -171,8 +171,8 @@ func TestClosingADayDrawsItUpWhateverElseEnds(t *testing.T) {
 		_, err := capacity.ReleaseDay(ctx, tx, tuesday, tuesday.At(7, 30))
 		return err
 	})
-	finish(t, o, take(t, o, o.Serials[1]))
-	finish(t, o, take(t, o, o.Serials[2]))
+	finish(t, o, takeAt(t, o, o.Serials[1], tuesday.At(8, 0)))
+	finish(t, o, takeAt(t, o, o.Serials[2], tuesday.At(8, 0)))
 	letGo(t, o, h)
 	require.Equal(t, 1, closeDays(t, o, tuesday).Orders)
 	list, err := capacity.Balances(t.Context(), o.DB, tuesday)

@@ -45,9 +45,6 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (done Changes, e
 	if err := Lock(ctx, tx); err != nil {
 		return done, err
 	}
-	if err := takeBackAhead(ctx, tx, in.OfficeAt); err != nil {
-		return done, err
-	}
 	inputs, err := Load(ctx, tx, in)
 	if err != nil {
 		return done, err

@@ -176,7 +176,7 @@ func TestReleaseClaimCountDownAndClose(t *testing.T) {
 	})
 	var order capacity.WorkOrder
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		order, err = capacity.ClaimOrder(ctx, tx, r.ID)
+		order, err = capacity.ClaimOrder(ctx, tx, r.ID, o.next())
 		return err
 	})
 	require.Equal(t, 3, order.Remaining)
@@ -193,7 +193,7 @@ func TestReleaseClaimCountDownAndClose(t *testing.T) {
 		return err
 	})
 	err := o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.ClaimOrder(ctx, tx, r.ID)
+		_, err := capacity.ClaimOrder(ctx, tx, r.ID, o.next())
 		return err
 	})
 	require.ErrorIs(t, err, capacity.ErrNoOrder)

@@ -146,8 +146,7 @@ func NewestRun(ctx context.Context, rd postgres.Reader) (newest time.Time, err e
 // by a clock that was ahead, and are due again when their time comes. What such a
 // clock did cannot be undone by this: orders that it closed stay closed, until people
 // open them again on their day, and estimates that it moved keep those moves. The
-// next replanning puts the plan right, and takes back what was released for a day
-// that lies ahead.
+// next replanning puts the plan right; TakeBackAhead, what is released.
 func ForgetRuns(ctx context.Context, tx *postgres.Tx, after time.Time) (int, error) {
 	n, err := tx.Exec(ctx, `DELETE FROM schedule_run WHERE window_start > $1`, after.UTC())
 	if err != nil {

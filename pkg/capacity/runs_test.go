@@ -67,34 +67,42 @@ func TestWindowsOfAClockThatWasAheadAreForgotten(t *testing.T) {
 	require.Equal(t, []string{"26-11-24"}, run(o.day.AddDays(1).At(7, 30)))
 }
 
-// TestNoReleasedOrderLiesAhead: a clock that was a day ahead released tomorrow's
-// orders. The next replanning takes them back, so that nothing is claimed today at
-// the cost of tomorrow; where a card was written meanwhile, tomorrow has spent it.
-func TestNoReleasedOrderLiesAhead(t *testing.T) {
+// TestWhatIsReleasedAheadIsNotClaimed before its day: a clock that was a day ahead
+// released tomorrow's orders. Taken back, their cards are planned again; where one was
+// written, the day has spent it.
+func TestWhatIsReleasedAheadIsNotClaimed(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	first, second := o.accepted(t, 4), o.accepted(t, 3)
 	o.replan(t, o.day.At(9, 0))
+	claim := func(r request.Request, today clock.Date) (order capacity.WorkOrder, err error) {
+		err = o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+			order, err = capacity.ClaimOrder(ctx, tx, r.ID, today)
+			return err
+		})
+		return order, err
+	}
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-		if _, err := capacity.ReleaseDay(ctx, tx, o.next(), o.next().At(7, 30)); err != nil {
-			return err
-		}
-		order, err := capacity.ClaimOrder(ctx, tx, second.ID)
-		if err != nil {
-			return err
-		}
+		_, err := capacity.ReleaseDay(ctx, tx, o.next(), o.next().At(7, 30))
+		return err
+	})
+	order, err := claim(second, o.next())
+	require.NoError(t, err)
+	_, err = claim(second, o.next().AddDays(1))
+	require.NoError(t, err, "the day is over and not closed yet")
+	_, err = claim(second, o.day)
+	require.ErrorIs(t, err, capacity.ErrNoOrder)
+
+	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM card WHERE id IN (SELECT id FROM card WHERE request_id = $1 LIMIT 1)`, second.ID); err != nil { // it is finished
 			return err
 		}
-		return capacity.CountDown(ctx, tx, order.ID, machine.Actor{Name: "stasiun", Role: request.Station}, o.next().At(8, 0))
+		if err := capacity.CountDown(ctx, tx, order.ID, machine.Actor{Name: "stasiun", Role: request.Station}, o.next().At(8, 0)); err != nil {
+			return err
+		}
+		return capacity.TakeBackAhead(ctx, tx, o.day, o.day.At(10, 0))
 	})
 	o.replan(t, o.day.At(10, 0))
-	for _, r := range []request.Request{first, second} {
-		require.ErrorIs(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-			_, err := capacity.ClaimOrder(ctx, tx, r.ID)
-			return err
-		}), capacity.ErrNoOrder)
-	}
 	require.Equal(t, map[string]int{"2026-11-24": 3, "2026-11-25": 1}, o.plan(t, first), "behind the slots that are spent")
 	require.Equal(t, map[string]int{"2026-11-25": 2}, o.plan(t, second))
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {

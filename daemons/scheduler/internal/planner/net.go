@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"dukcapil.go.id/sifilma/pkg/capacity"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 )
@@ -26,8 +27,11 @@ const (
 // watch raises the alarm when the office clock leaps, and makes good what can be when
 // it is set back: what was run ahead of time is due again, and the plan is made anew.
 func (p *Planner) watch(ctx context.Context, officeAt time.Time) error {
-	before := p.seen.office
+	before, ahead := p.seen.office, clock.DateOf(officeAt)
 	if before.IsZero() {
+		// Only the windows tell of what was before this start. They may have been run by
+		// another's clock, or this one is not set yet: the days just ahead may be right.
+		ahead = clock.DateOf(officeAt.Add(leap))
 		var err error
 		if before, err = capacity.NewestRun(ctx, p.db); err != nil {
 			return err
@@ -45,6 +49,9 @@ func (p *Planner) watch(ctx context.Context, officeAt time.Time) error {
 				return err
 			}
 			if forgotten, err = capacity.ForgetRuns(ctx, tx, officeAt.Add(wobble)); err != nil {
+				return err
+			}
+			if err := capacity.TakeBackAhead(ctx, tx, ahead, officeAt); err != nil {
 				return err
 			}
 			_, err = p.plan(ctx, tx, officeAt, "jam kantor dibetulkan")
