@@ -49,6 +49,8 @@ CREATE TRIGGER card_reduction_due AFTER INSERT ON card_reduction FOR EACH ROW EX
 -- What each tick of the scheduler asks.
 CREATE INDEX request_accepted ON request (id) WHERE state = 'accepted';
 CREATE INDEX work_order_closing ON work_order (id) WHERE state = 'closing';
+-- And the look at the stage clocks between their sweeps.
+CREATE INDEX request_unfinished ON request (id) WHERE state NOT IN ('done', 'cancelled', 'rejected');
 
 GRANT SELECT ON plan_due TO sifilma_read;
 GRANT DELETE ON plan_due TO sifilma_scheduler;
