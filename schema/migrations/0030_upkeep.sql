@@ -21,24 +21,24 @@ CREATE TABLE plan_due (
 
 CREATE FUNCTION plan_due() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    IF TG_LEVEL = 'STATEMENT' THEN
-        INSERT INTO plan_due (bell) VALUES (TG_ARGV[0]);
-    ELSIF TG_TABLE_NAME = 'day_change' THEN
+    IF TG_TABLE_NAME = 'day_change' THEN
         INSERT INTO plan_due (bell, subject) VALUES (CASE NEW.kind WHEN 'holiday' THEN 'calendar.changed'
             WHEN 'downtime' THEN 'station.downtime_changed' ELSE 'capacity.changed' END, NEW.id);
     ELSIF TG_TABLE_NAME = 'request' THEN
         INSERT INTO plan_due (bell, request_id) VALUES (CASE NEW.state WHEN 'held' THEN 'request.held'
             WHEN 'cancelled' THEN 'request.cancelled' WHEN 'rejected' THEN 'request.cancelled' ELSE 'request.released' END, NEW.id);
-    ELSE
+    ELSIF TG_TABLE_NAME IN ('listed_card', 'card_reduction') THEN
         INSERT INTO plan_due (bell, request_id) VALUES (TG_ARGV[0], NEW.request_id);
+    ELSE
+        INSERT INTO plan_due (bell) VALUES (TG_ARGV[0]);
     END IF;
     RETURN NULL;
 END $$;
 -- Whoever writes them; what they mean for people is in day_change.
-CREATE TRIGGER holiday_due AFTER INSERT OR UPDATE OR DELETE ON holiday EXECUTE FUNCTION plan_due('calendar.changed');
-CREATE TRIGGER capacity_setting_due AFTER INSERT OR UPDATE OR DELETE ON capacity_setting EXECUTE FUNCTION plan_due('capacity.changed');
-CREATE TRIGGER placement_due AFTER INSERT OR UPDATE OR DELETE ON placement EXECUTE FUNCTION plan_due('capacity.changed');
-CREATE TRIGGER station_downtime_due AFTER INSERT OR UPDATE OR DELETE ON station_downtime EXECUTE FUNCTION plan_due('station.downtime_changed');
+CREATE TRIGGER holiday_due AFTER INSERT OR UPDATE OR DELETE ON holiday FOR EACH ROW EXECUTE FUNCTION plan_due('calendar.changed');
+CREATE TRIGGER capacity_setting_due AFTER INSERT OR UPDATE OR DELETE ON capacity_setting FOR EACH ROW EXECUTE FUNCTION plan_due('capacity.changed');
+CREATE TRIGGER placement_due AFTER INSERT OR UPDATE OR DELETE ON placement FOR EACH ROW EXECUTE FUNCTION plan_due('capacity.changed');
+CREATE TRIGGER station_downtime_due AFTER INSERT OR UPDATE OR DELETE ON station_downtime FOR EACH ROW EXECUTE FUNCTION plan_due('station.downtime_changed');
 CREATE TRIGGER day_change_due AFTER INSERT ON day_change FOR EACH ROW EXECUTE FUNCTION plan_due();
 CREATE TRIGGER request_due AFTER UPDATE OF state ON request FOR EACH ROW
     WHEN (NEW.state <> OLD.state AND (NEW.state IN ('held', 'cancelled', 'rejected') OR OLD.state = 'held')) EXECUTE FUNCTION plan_due();
