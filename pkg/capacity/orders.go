@@ -266,7 +266,7 @@ func move(ctx context.Context, tx *postgres.Tx, o WorkOrder, verb machine.Verb, 
 	}
 	err = tx.ExecOne(ctx, `
 		UPDATE work_order SET state = $4, version = version + 1,
-		       remaining = CASE $4 WHEN 'closing' THEN least(remaining, (`+heldCards+`)) WHEN 'closed' THEN remaining + returned ELSE remaining END,
+		       remaining = CASE $4 WHEN 'closing' THEN least(remaining, (`+heldCards+`)) ELSE remaining + returned END,
 		       returned = CASE $4 WHEN 'closing' THEN remaining - least(remaining, (`+heldCards+`)) ELSE 0 END,
 		       released_at = CASE WHEN $4 = 'released' THEN $5 ELSE released_at END,
 		       closed_at = CASE WHEN $4 IN ('closed','revoked') THEN $5::timestamptz END
