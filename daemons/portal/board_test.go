@@ -217,8 +217,8 @@ func TestTheBoardOfARequestTakenBack(t *testing.T) {
 		return capacity.RevokeRequest(ctx, tx, first.ID, tuesday.At(11, 0))
 	})
 	v := o.day("operator", tuesday)
-	require.Equal(t, 10, v.Used, "the day has spent its places")
-	require.Equal(t, []any{capacity.Closing, 7, 3}, []any{v.Requests[0].State, v.Requests[0].Planned, v.Requests[0].Result.Clear})
+	require.Equal(t, 8, v.Used, "places that the day has spent; the others are free again")
+	require.Equal(t, []any{capacity.Closing, 5, 3}, []any{v.Requests[0].State, v.Requests[0].Planned, v.Requests[0].Result.Clear})
 
 	// Formerly such an order was taken back.
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {

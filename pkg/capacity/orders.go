@@ -149,9 +149,9 @@ func settle(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (closed Da
 }
 
 // RevokeRequest takes back every order of a request that is cancelled,
-// rejected or held. The slots of an order that was taken back are free again, so
-// one under which cards were counted off, or are in a station's hands, is closed
-// instead, by Settle as soon as those hands are empty: the day has spent its slots.
+// rejected or held. One under which cards were counted off, or are in a station's
+// hands, keeps the slots of these, for the day has spent them, and is closed by Settle
+// as soon as those hands are empty. All other slots are free again.
 func RevokeRequest(ctx context.Context, tx *postgres.Tx, requestID string, officeAt time.Time) error {
 	if err := Lock(ctx, tx); err != nil {
 		return err
@@ -172,8 +172,12 @@ func takeBack(ctx context.Context, tx *postgres.Tx, orders []WorkOrder, officeAt
 			return err
 		}
 		verb := verbRevoke
-		if held > 0 || o.Remaining < o.Quantity {
-			verb = verbClose
+		if spent := o.Quantity - o.Remaining + held; spent > 0 {
+			verb, o.Quantity, o.Remaining = verbClose, spent, held
+			if err := tx.ExecOne(ctx, `UPDATE work_order SET slots = int4range(lower(slots), lower(slots) + $2::int), remaining = $3 WHERE id = $1`,
+				o.ID, spent, held); err != nil {
+				return fmt.Errorf("capacity: taking an order back: %w", err)
+			}
 		}
 		if err := move(ctx, tx, o, verb, scheduler, officeAt); err != nil {
 			return err

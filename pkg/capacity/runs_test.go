@@ -103,11 +103,11 @@ func TestWhatIsReleasedAheadIsNotClaimed(t *testing.T) {
 		return capacity.TakeBackAhead(ctx, tx, o.day, o.day.At(10, 0))
 	})
 	o.replan(t, o.day.At(10, 0))
-	require.Equal(t, map[string]int{"2026-11-24": 3, "2026-11-25": 1}, o.plan(t, first), "behind the slots that are spent")
-	require.Equal(t, map[string]int{"2026-11-25": 2}, o.plan(t, second))
+	require.Equal(t, map[string]int{"2026-11-24": 4}, o.plan(t, first))
+	require.Equal(t, map[string]int{"2026-11-24": 1, "2026-11-25": 1}, o.plan(t, second), "behind the slot that is spent")
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
 		end, err := capacity.Settle(ctx, tx, o.day.At(10, 0))
-		require.Equal(t, [2]int{1, 2}, [2]int{end.Orders, end.Balance.NotPresented})
+		require.Equal(t, [2]int{1, 0}, [2]int{end.Orders, end.Balance.NotPresented})
 		return err
 	})
 	require.Zero(t, o.replan(t, o.day.At(10, 1)))
