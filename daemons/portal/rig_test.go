@@ -76,7 +76,11 @@ func (o *office) seed() {
 	o.t.Helper()
 	var other, bank, otherBank institution.Institution
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
-		var err error
+		// The day has begun: its release ran, with nothing to release.
+		_, err := tx.Exec(ctx, `INSERT INTO schedule_run (job, window_start, effects) VALUES ('release', $1, '{"released": 0}')`, clock.DateOf(morning).At(7, 30).UTC())
+		if err != nil {
+			return err
+		}
 		if o.at, err = institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Produsen, Name: "PT Produsen Contoh"}); err != nil {
 			return err
 		}

@@ -246,7 +246,7 @@ func TestReleaseNowCloseEarlyReopen(t *testing.T) {
 	require.Len(t, balances, 2)
 	require.Equal(t, [3]int{6, 6, 0}, [3]int{balances[0].Planned, balances[0].NotPresented, balances[0].Difference})
 	require.ErrorIs(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.ClaimOrder(ctx, tx, first.ID)
+		_, err := capacity.ClaimOrder(ctx, tx, first.ID, tuesday)
 		return err
 	}), capacity.ErrNoOrder, "nothing is claimed on a closed day")
 
@@ -255,7 +255,7 @@ func TestReleaseNowCloseEarlyReopen(t *testing.T) {
 	require.Equal(t, map[string]int{"2026-11-24": 6}, o.plan(t, first))
 	require.Equal(t, map[string]int{"2026-11-25": 8}, o.plan(t, second))
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.ClaimOrder(ctx, tx, first.ID)
+		_, err := capacity.ClaimOrder(ctx, tx, first.ID, tuesday)
 		return err
 	})
 	balances, err = capacity.Balances(t.Context(), o.db, tuesday)

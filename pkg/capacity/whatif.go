@@ -117,7 +117,7 @@ func WhatIf(ctx context.Context, rd postgres.Reader, in PlanInput, h Hypotheses)
 	}
 	calendar := h.calendar(holidays)
 	h.resize(&size)
-	then.Days = Days{Calendar: calendar, First: calendar.Next(today), Taken: inputs.Days.Taken,
+	then.Days = Days{Calendar: calendar, First: inputs.first(calendar, today), Taken: inputs.Days.Taken,
 		Capacity: func(d clock.Date) int { return max(size.on(d), inputs.Days.Taken[d]-1) }}
 
 	extra := h.demands(today)
