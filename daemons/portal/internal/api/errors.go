@@ -67,6 +67,9 @@ var answers = []struct {
 	{capacity.ErrNotPlannable, func() error {
 		return web.Conflict("Permohonan ini tidak sedang diproduksi, sehingga rencananya tidak dapat diatur. Periksa keadaannya sekarang.").WithCode("not-plannable")
 	}},
+	{capacity.ErrCommandWaits, func() error {
+		return web.Conflict("Perintah “Lepas sekarang” dengan jumlah kartu lain masih menunggu dilaksanakan, beberapa detik lagi. Lihat hasilnya, lalu perintahkan lagi bila masih perlu.").WithCode("command-waits")
+	}},
 	{capacity.ErrNoEntry, func() error {
 		return web.NotFound("Catatan ini tidak ada, atau sudah dihapus.")
 	}},

@@ -36,6 +36,17 @@ type planAct struct {
 	take                              func(d planning.Desk, r *http.Request, ticket string) error
 }
 
+// releaseNow is the path of the decision that is an order about today.
+const releaseNow = "lepas"
+
+// overtaken says that the plan is not as it was seen.
+func (a planAct) overtaken() string {
+	if a.path == releaseNow {
+		return "Sudah ada perintah untuk hari ini sejak Anda membuka halaman ini, mungkin kiriman Anda sendiri. Lihat hasilnya pada perintah hari ini, lalu kirim lagi bila masih perlu; yang Anda ketik masih ada."
+	}
+	return "Rencana permohonan ini diatur orang lain sejak Anda membuka halaman ini. Periksa pengaturan yang sekarang, lalu kirim lagi bila masih perlu; yang Anda ketik masih ada."
+}
+
 const planAnchor = "rencana"
 
 var (
@@ -62,12 +73,13 @@ var planActs = []planAct{
 		fields: []field{planCards, planDay, {Name: "pin", Label: "Kunci bagian ini pada hari itu, mendahului antrean", Kind: "checkbox"}, planReason}, take: placed(false, true),
 	},
 	{
-		path: "lepas", heading: "Lepas sekarang", submit: "Lepas sekarang", done: "Perintah tercatat dan dilaksanakan beberapa detik lagi. Muat ulang halaman ini untuk melihat hasilnya.",
-		says: "Kartu dapat dikerjakan stasiun hari ini juga, sepanjang hari ini masih ada ruang.",
+		path: releaseNow, heading: "Lepas sekarang", submit: "Lepas sekarang", done: "Perintah tercatat dan dilaksanakan beberapa detik lagi. Muat ulang halaman ini untuk melihat hasilnya.",
+		says: "Sebanyak itu kartu dapat dikerjakan stasiun hari ini juga: dahulu yang memang dijadwalkan hari ini, lalu dari hari berikutnya sepanjang hari ini masih ada ruang. Sisanya tetap menurut jadwal.",
 		fields: []field{{Name: "cards", Label: "Jumlah kartu", Kind: "text", Mode: "numeric", Optional: true, Hint: "Bila kosong: sebanyak yang muat hari ini."},
 			planReason},
 		take: func(d planning.Desk, r *http.Request, ticket string) error {
-			_, err := d.Give(r.Context(), signin.Account(r), capacity.ReleaseNow, ticket, typedCards(r), r.PostForm.Get("reason"))
+			_, err := d.Give(r.Context(), signin.Account(r),
+				planning.Order{Verb: capacity.ReleaseNow, Ticket: ticket, Cards: typedCards(r), Reason: r.PostForm.Get("reason"), Seen: seenVersion(r)})
 			return err
 		},
 	},
@@ -134,7 +146,7 @@ func planNotice(code string) string {
 		if planAnchor+"-"+a.path != code {
 			continue
 		}
-		if a.path == "lepas" {
+		if a.path == releaseNow {
 			return a.done
 		}
 		return a.done + " Perkiraan yang baru tampil setelah rencana disusun ulang, beberapa detik lagi."
@@ -165,6 +177,9 @@ func (p *Pages) planBlock(r *http.Request, v *report.Request) (*planBlock, error
 	for _, a := range planActs {
 		f := actForm{act: act{path: planAnchor + "-" + a.path}, Heading: a.heading, Says: []string{a.says}, Submit: a.submit, Version: plan.Version,
 			Action: home + "/" + v.Ticket + "/" + planAnchor + "/" + a.path, Fields: slices.Clone(a.fields)}
+		if a.path == releaseNow {
+			f.Version = plan.Ordered
+		}
 		for i := range f.Fields {
 			f.Fields[i].Form = f.act.path
 		}
@@ -278,7 +293,7 @@ func (p *Pages) planAgain(w http.ResponseWriter, r *http.Request, a planAct, tic
 			f := &body.Plan.Acts[i]
 			f.Open, fields = true, fill(f.Fields, r)
 			if stale {
-				body.Trouble.Faults = append(body.Trouble.Faults, fault{f.anchor(), "Rencana permohonan ini diatur orang lain sejak Anda membuka halaman ini. Periksa pengaturan yang sekarang, lalu kirim lagi bila masih perlu; yang Anda ketik masih ada."})
+				body.Trouble.Faults = append(body.Trouble.Faults, fault{f.anchor(), a.overtaken()})
 			}
 		} else {
 			body.Trouble.Typed = typedPairs(fields)
