@@ -77,3 +77,34 @@ func TestNumbersThatNoColumnHoldsAreFaults(t *testing.T) {
 		o.page(200, "", "/?kartu="+n)
 	}
 }
+
+// TestPlacementsThatBindNobody are not told as if they did.
+func TestPlacementsThatBindNobody(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(30))
+	o.scheduled("permohonan baru diterima")
+	path, at := "/api/v1/requests/"+v.Ticket, "/permohonan/"+v.Ticket
+	var plan planning.Plan
+	for _, day := range []string{"2026-11-24", "2026-11-26"} {
+		o.want(200, &plan, "kasubdit", http.MethodGet, path+"/plan", nil)
+		o.want(200, &plan, "kasubdit", http.MethodPost, path+"/placements", map[string]any{"day": day, "cards": 2, "reason": "uji"}, ifMatch(plan.Version)...)
+	}
+	inForce := func() (list []bool) {
+		o.want(200, &plan, "kasubdit", http.MethodGet, path+"/plan", nil)
+		for _, p := range plan.Placements {
+			list = append(list, p.InForce)
+		}
+		return list
+	}
+	require.Equal(t, []bool{true, true}, inForce())
+	require.NotContains(t, o.page(200, "kasubdit", at).text, "tidak berlaku")
+	o.clock.Set(morning.AddDate(0, 0, 2))
+	require.Equal(t, []bool{false, true}, inForce())
+	text := o.page(200, "kasubdit", at).text
+	require.Contains(t, text, "2 kartu paling cepat 24 November 2026 (sudah lewat, tidak berlaku lagi)")
+	require.NotContains(t, text, "26 November 2026 (")
+	o.want(200, nil, "kasubdit", http.MethodPost, path+"/hold", map[string]any{"reason": "ditahan"}, ifMatch(o.see(v.Ticket).Version)...)
+	require.Equal(t, []bool{false, false}, inForce())
+	require.Contains(t, o.page(200, "kasubdit", at).text, "26 November 2026 (tidak berlaku selama ditahan)")
+}

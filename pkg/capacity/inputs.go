@@ -72,7 +72,7 @@ func Load(ctx context.Context, rd postgres.Reader, in PlanInput) (Inputs, error)
 	if inputs.Queue, err = queue(ctx, rd, inputs.Frozen, nil); err != nil {
 		return inputs, err
 	}
-	if err := addParts(ctx, rd, inputs.Queue); err != nil {
+	if err := addParts(ctx, rd, inputs.Queue, in.Calendar.Next(clock.DateOf(in.OfficeAt))); err != nil {
 		return inputs, err
 	}
 	inputs.Days, inputs.planned, err = days(ctx, rd, in)
@@ -104,22 +104,6 @@ func queue(ctx context.Context, rd postgres.Reader, frozen clock.Date, only []st
 		return nil, fmt.Errorf("capacity: reading the queue: %w", err)
 	}
 	return list, nil
-}
-
-// addParts adds what people decided about places.
-func addParts(ctx context.Context, rd postgres.Reader, list []Waiting) error {
-	var rows []Placement
-	if err := rd.Select(ctx, &rows, selectPlacement+`ORDER BY id`); err != nil {
-		return fmt.Errorf("capacity: reading placements: %w", err)
-	}
-	parts := make(map[string][]Part, len(rows))
-	for _, p := range rows {
-		parts[p.RequestID] = append(parts[p.RequestID], Part{Day: p.Day, Cards: p.Cards, Pin: p.Pin})
-	}
-	for i := range list {
-		list[i].Parts = parts[list[i].RequestID]
-	}
-	return nil
 }
 
 // sizes is the capacity of days from a day on, as people set them.

@@ -204,14 +204,18 @@ func planTables(plan planning.Plan, today string, mine bool) []rowsTable {
 		ahead.Rows = append(ahead.Rows, []cell{{Text: name}, {Text: number(d.Capacity)}, {Text: number(d.Used)}, {Text: number(d.Free())}})
 	}
 	tables := []rowsTable{days, ahead}
-	decided := rowsTable{Caption: "Pengaturan petugas yang berlaku", Heads: []string{"Pengaturan", "Alasan", "Oleh"}}
+	decided := rowsTable{Caption: "Pengaturan petugas", Heads: []string{"Pengaturan", "Alasan", "Oleh"}}
 	if mine {
 		decided.Heads = append(decided.Heads, "Tindakan")
 	}
 	for _, one := range plan.Placements {
 		text := one.Verb() + ": " + one.Text()
-		if one.Day.String() < today {
-			text += " (sudah lewat)"
+		switch {
+		case one.InForce:
+		case one.Day.String() < today:
+			text += " (sudah lewat, tidak berlaku lagi)"
+		default:
+			text += " (tidak berlaku selama ditahan)"
 		}
 		row := []cell{{Text: text}, {Text: one.Reason}, {Text: one.By}}
 		if mine {
@@ -320,11 +324,11 @@ func (p *Pages) unplacing() editor {
 		if err != nil {
 			return capacity.Placement{}, "", err
 		}
-		i := slices.IndexFunc(plan.Placements, func(one capacity.Placement) bool { return one.ID == id })
+		i := slices.IndexFunc(plan.Placements, func(one planning.Placement) bool { return one.ID == id })
 		if i < 0 {
 			return capacity.Placement{}, "", capacity.ErrNoEntry
 		}
-		return plan.Placements[i], home + "/" + plan.Ticket, nil
+		return plan.Placements[i].Placement, home + "/" + plan.Ticket, nil
 	}
 	return editor{"Cabut pengaturan rencana",
 		func(r *http.Request) (formBody, error) {

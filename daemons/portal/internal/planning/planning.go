@@ -79,12 +79,20 @@ type Plan struct {
 	// Version changes with each decision about the request's place.
 	Version int64 `json:"version"`
 	// Ordered changes with each order of today about the request.
-	Ordered    int64                `json:"-"`
-	Open       bool                 `json:"open"` // in production, so that it can be decided about
-	Days       []capacity.Placed    `json:"days"`
-	Placements []capacity.Placement `json:"placements"` // what people decided, by day
-	Commands   []capacity.Command   `json:"commands"`   // of today, newest first
-	Ahead      []capacity.DayLoad   `json:"ahead"`      // the next hari kerja, today first
+	Ordered    int64              `json:"-"`
+	Open       bool               `json:"open"` // in production, so that it can be decided about
+	Days       []capacity.Placed  `json:"days"`
+	Placements []Placement        `json:"placements"` // what people decided, by day
+	Commands   []capacity.Command `json:"commands"`   // of today, newest first
+	Ahead      []capacity.DayLoad `json:"ahead"`      // the next hari kerja, today first
+}
+
+// Placement is what people decided about a place.
+type Placement struct {
+	capacity.Placement
+	// InForce says that it binds the plan: the request is in production and the day
+	// is not over.
+	InForce bool `json:"in_force"`
 }
 
 // version of what people decided about a request.
@@ -131,10 +139,14 @@ func find(ctx context.Context, rd postgres.Reader, who identity.Account, ticket 
 
 func (d Desk) read(ctx context.Context, rd postgres.Reader, r request.Request) (v Plan, err error) {
 	v = Plan{Ticket: r.Ticket, Open: r.State == request.Accepted || r.State == request.Scheduled || r.State == request.InProgress}
-	if v.Placements, err = capacity.Placements(ctx, rd, r.ID); err != nil {
+	placements, err := capacity.Placements(ctx, rd, r.ID)
+	if err != nil {
 		return v, err
 	}
-	v.Version = version(v.Placements)
+	v.Version, v.Placements = version(placements), make([]Placement, len(placements))
+	for i, p := range placements {
+		v.Placements[i] = Placement{p, v.Open && !p.Day.Before(d.Today())}
+	}
 	if v.Days, err = capacity.PlacedOf(ctx, rd, r.ID); err != nil {
 		return v, err
 	}
