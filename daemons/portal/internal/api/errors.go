@@ -109,6 +109,12 @@ var answers = []struct {
 		return p
 	}},
 
+	{report.ErrBusy, func() error {
+		p := web.Unavailable(5 * time.Second)
+		p.Detail = "Terlalu banyak simulasi yang sedang dihitung. Coba lagi beberapa detik lagi."
+		return p
+	}},
+
 	{postgres.ErrStale, func() error {
 		return web.PreconditionFailed("Data ini baru saja diubah oleh pihak lain. Muat ulang, periksa, lalu coba kembali.")
 	}},
