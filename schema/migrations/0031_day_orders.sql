@@ -12,3 +12,8 @@ ALTER TABLE estimate_move DISABLE TRIGGER estimate_move_kept;
 UPDATE estimate_move SET cause = regexp_replace(cause, '(^|[:;] )stasiun [^;]* berhenti (?=\d{1,2} [A-Z][a-z]+ \d{4})', '\1satu stasiun berhenti ', 'g') WHERE cause ~ 'stasiun .* berhenti \d';
 ALTER TABLE estimate_move ENABLE TRIGGER estimate_move_kept;
 UPDATE estimate SET cause = regexp_replace(cause, '(^|[:;] )stasiun [^;]* berhenti (?=\d{1,2} [A-Z][a-z]+ \d{4})', '\1satu stasiun berhenti ', 'g') WHERE cause ~ 'stasiun .* berhenti \d';
+
+-- Two people may take a card away from a station that is not heard of any more.
+ALTER TABLE card_resolution DROP CONSTRAINT card_resolution_decision_check;
+ALTER TABLE card_resolution ADD CONSTRAINT card_resolution_decision_check CHECK (decision IN ('complete', 'resume', 'spoil', 'doubt'));
+GRANT UPDATE (counted) ON perso_attempt TO sifilma_portal;

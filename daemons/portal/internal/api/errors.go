@@ -141,8 +141,14 @@ var answers = []struct {
 	{perso.ErrNotInDoubt, func() error {
 		return web.Conflict("Kartu ini tidak dalam keadaan meragukan; tidak ada yang perlu diputuskan.").WithCode("not-in-doubt")
 	}},
+	{perso.ErrNotAbandoned, func() error {
+		return web.Conflict("Kartu ini tidak sedang di tangan stasiun, sehingga tidak dapat dinyatakan meragukan.").WithCode("not-abandoned")
+	}},
+	{perso.ErrStationHeard, func() error {
+		return web.Conflict("Kartu ini, atau stasiun yang memegangnya, masih terdengar dalam satu jam terakhir. Biarkan stasiun menyelesaikannya; coba lagi bila sudah satu jam tanpa kabar.").WithCode("station-heard")
+	}},
 	{perso.ErrUnknownDecision, func() error {
-		return invalid("/decision", "unknown_value", "Keputusan harus salah satu dari: complete, resume, spoil.")
+		return invalid("/decision", "unknown_value", "Keputusan harus salah satu dari: complete, resume, spoil, doubt.")
 	}},
 	{perso.ErrNotObserved, func() error {
 		return web.Conflict("Hasil pembacaan kartu tidak mendukung keputusan ini; baca kartu kembali atau nyatakan rusak.").WithCode("not-observed")
