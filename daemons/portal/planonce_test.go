@@ -108,3 +108,32 @@ func TestPlacementsThatBindNobody(t *testing.T) {
 	require.Equal(t, []bool{false, false}, inForce())
 	require.Contains(t, o.page(200, "kasubdit", at).text, "26 November 2026 (tidak berlaku selama ditahan)")
 }
+
+// TestDaysAtTheEndsOfTime are answered, or faults, and never a failure.
+func TestDaysAtTheEndsOfTime(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(3))
+	o.scheduled("permohonan baru diterima")
+	path := "/api/v1/requests/" + v.Ticket
+	var plan planning.Plan
+	o.want(200, &plan, "kasubdit", http.MethodGet, path+"/plan", nil)
+	for _, day := range []string{"0001-01-01", "9999-11-30", "2032-11-24", "2026-02-30", "10000-01-01", ""} {
+		for target, body := range map[string]map[string]any{
+			path + "/placements": {"cards": 2, "day": day, "reason": "x"},
+			v1 + "/downtimes":    {"station": "s", "from": day, "to": day, "cards": 2, "reason": "x"},
+			v1 + "/what-if":      {"holidays": []any{day}, "workdays": []any{day}, "days": []any{map[string]any{"from": day, "to": day, "cards": 1}}},
+		} {
+			code := o.ask("kasubdit", http.MethodPost, target, body, ifMatch(plan.Version)...).Code
+			require.Contains(t, []int{400, 422}, code, "%s %q", target, day)
+		}
+		if day == "" {
+			continue
+		}
+		for _, target := range []string{"/downtimes?from=" + day, "/downtimes?to=" + day, "/days?from=" + day, "/days/" + day + "/commands", "/days/" + day, "/calendar/" + day[:min(4, len(day))]} {
+			require.Less(t, o.ask("kasubdit", http.MethodGet, v1+target, nil).Code, 500, target)
+		}
+		require.Less(t, o.ask("kasubdit", http.MethodGet, "/papan?dari="+day, nil).Code, 500, day)
+		require.Less(t, o.ask("kasubdit", http.MethodGet, "/papan/"+day, nil).Code, 500, day)
+	}
+}
