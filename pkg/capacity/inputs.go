@@ -66,7 +66,12 @@ func Load(ctx context.Context, rd postgres.Reader, in PlanInput) (inputs Inputs,
 	if inputs.Queue, err = queue(ctx, rd, inputs.Frozen, nil); err != nil {
 		return inputs, err
 	}
-	return inputs, addParts(ctx, rd, inputs.Queue)
+	// A part of a day that became a holiday binds on the hari kerja after it.
+	from := inputs.Days.First
+	for !in.Calendar.IsWorkday(from.AddDays(-1)) {
+		from = from.AddDays(-1)
+	}
+	return inputs, addParts(ctx, rd, inputs.Queue, from)
 }
 
 // queue reads the requests in production, or some of them, with their cards that
@@ -94,22 +99,6 @@ func queue(ctx context.Context, rd postgres.Reader, frozen clock.Date, only []st
 		return nil, fmt.Errorf("capacity: reading the queue: %w", err)
 	}
 	return list, nil
-}
-
-// addParts adds what people decided about places.
-func addParts(ctx context.Context, rd postgres.Reader, list []Waiting) error {
-	var rows []Placement
-	if err := rd.Select(ctx, &rows, selectPlacement+`ORDER BY id`); err != nil {
-		return fmt.Errorf("capacity: reading placements: %w", err)
-	}
-	parts := make(map[string][]Part, len(rows))
-	for _, p := range rows {
-		parts[p.RequestID] = append(parts[p.RequestID], Part{Day: p.Day, Cards: p.Cards, Pin: p.Pin})
-	}
-	for i := range list {
-		list[i].Parts = parts[list[i].RequestID]
-	}
-	return nil
 }
 
 // sizes is the capacity of days from a day on, as people set them.

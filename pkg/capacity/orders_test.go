@@ -145,7 +145,7 @@ func TestAClosingOrderCoversTheCardsInHandOnly(t *testing.T) {
 
 			o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 				w := capacity.Why{Actor: "kasubdit", Reason: "lembur", OfficeAt: firstDay.At(17, 0)}
-				if _, err := capacity.Give(ctx, tx, capacity.Command{Verb: capacity.Reopen}, w); err != nil {
+				if _, _, err := capacity.Give(ctx, tx, capacity.Command{Verb: capacity.Reopen}, w); err != nil {
 					return err
 				}
 				_, err := capacity.Obey(ctx, tx, capacity.PlanInput{Calendar: shipped(t), OfficeAt: firstDay.At(17, 0)})

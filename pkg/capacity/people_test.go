@@ -187,7 +187,7 @@ func (o *office) give(t *testing.T, at time.Time, c capacity.Command) {
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
 		w := o.why("uji")
 		w.OfficeAt = at
-		_, err := capacity.Give(ctx, tx, c, w)
+		_, _, err := capacity.Give(ctx, tx, c, w)
 		return err
 	})
 }
@@ -278,12 +278,12 @@ func TestCommandsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	err := o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.Give(ctx, tx, capacity.Command{Verb: capacity.ReleaseNow}, capacity.Why{OfficeAt: o.day.AddDays(5).At(9, 0)})
+		_, _, err := capacity.Give(ctx, tx, capacity.Command{Verb: capacity.ReleaseNow}, capacity.Why{OfficeAt: o.day.AddDays(5).At(9, 0)})
 		return err
 	})
 	require.Equal(t, []string{"/ticket missing", "/day not_a_workday", "/reason missing"}, pointers(t, err))
 	err = o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.Give(ctx, tx, capacity.Command{Verb: "dance"}, o.why("uji"))
+		_, _, err := capacity.Give(ctx, tx, capacity.Command{Verb: "dance"}, o.why("uji"))
 		return err
 	})
 	var faults form.Faults

@@ -178,7 +178,7 @@ func (p *planned) events() map[string]func() {
 			p.try(func(ctx context.Context, tx *postgres.Tx) error {
 				whose := p.someone()
 				c := capacity.Command{Verb: []capacity.CommandVerb{capacity.ReleaseNow, capacity.CloseEarly, capacity.Reopen}[p.rng.IntN(3)], RequestID: &whose}
-				_, err := capacity.Give(ctx, tx, c, p.why())
+				_, _, err := capacity.Give(ctx, tx, c, p.why())
 				return err
 			})
 			p.Must(p.t, func(ctx context.Context, tx *postgres.Tx) error {

@@ -269,7 +269,7 @@ func TestCardsOfOvertimeMayComeTheNextMorning(t *testing.T) {
 	d.office.Set(monday.At(16, 0))
 	d.tick(1)
 	d.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.Give(ctx, tx, capacity.Command{Verb: capacity.Reopen}, capacity.Why{Actor: "k", Reason: "lembur", OfficeAt: monday.At(17, 0)})
+		_, _, err := capacity.Give(ctx, tx, capacity.Command{Verb: capacity.Reopen}, capacity.Why{Actor: "k", Reason: "lembur", OfficeAt: monday.At(17, 0)})
 		return err
 	})
 	d.office.Set(monday.At(17, 0))
