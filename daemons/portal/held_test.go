@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 )
 
@@ -23,6 +26,7 @@ func TestAHeldRequestPromisesNoDay(t *testing.T) {
 	o.want(200, nil, "kasubdit", http.MethodPost, path+"/hold", map[string]any{"reason": "menunggu berkas"}, ifMatch(o.see(v.Ticket).Version)...)
 	o.plan(10)
 	o.clock.Set(morning.AddDate(0, 0, 7)) // the days that it had are over
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error { return begin(ctx, tx, clock.Today(o.clock)) })
 	for _, who := range []string{"produsen", "kasubdit", "operator"} {
 		var seen report.Request
 		o.want(200, &seen, who, http.MethodGet, path, nil)
