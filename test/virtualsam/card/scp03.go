@@ -1,49 +1,65 @@
 package card
 
-// Security level bits of EXTERNAL AUTHENTICATE P1 (Amendment D table 7-3).
-const (
-	levelCMAC = 0x01
-	levelCDEC = 0x02
-	levelRMAC = 0x10
-	levelRENC = 0x20
-)
-
-const macLength = 8
-
-// channel is one SCP03 secure channel session, from INITIALIZE UPDATE on.
-type channel struct {
-	keyset     int // generation of the keyset that opened the session
+// scp03 is one SCP03 session (GlobalPlatform Amendment D 1.1.1).
+type scp03 struct {
+	sessionState
 	context    []byte
 	enc, mac   []byte
 	rmac       []byte
+	dek        []byte
+	i          byte
+	sequence   []byte
 	challenge  []byte
 	cryptogram []byte
-	open       bool // EXTERNAL AUTHENTICATE done
-	level      byte
 	chain      [blockSize]byte // MAC chaining value
 	counter    [blockSize]byte // encryption counter, big endian
 }
 
-// newChannel derives the session keys, the pseudo-random card challenge and
+// newSCP03 derives the session keys, the pseudo-random card challenge and
 // the card cryptogram (Amendment D s.6.2.1 and 6.2.2).
-func newChannel(keys Keys, generation int, sequence []byte, aid, host []byte) *channel {
+func newSCP03(keys Keys, generation int, i byte, sequence, aid, host []byte) *scp03 {
 	challenge := derive(keys.ENC, deriveCardChallenge, 8, sequence, aid)
 	context := append(append([]byte(nil), host...), challenge...)
-	c := &channel{
-		keyset:    generation,
-		context:   context,
-		challenge: challenge,
-		enc:       derive(keys.ENC, deriveSessionENC, len(keys.ENC), context),
-		mac:       derive(keys.MAC, deriveSessionMAC, len(keys.MAC), context),
-		rmac:      derive(keys.MAC, deriveSessionRMAC, len(keys.MAC), context),
+	c := &scp03{
+		sessionState: sessionState{keyset: generation},
+		context:      context,
+		i:            i,
+		sequence:     sequence,
+		challenge:    challenge,
+		enc:          derive(keys.ENC, deriveSessionENC, len(keys.ENC), context),
+		mac:          derive(keys.MAC, deriveSessionMAC, len(keys.MAC), context),
+		rmac:         derive(keys.MAC, deriveSessionRMAC, len(keys.MAC), context),
+		dek:          keys.DEK,
 	}
 	c.cryptogram = derive(c.mac, deriveCardCryptogram, 8, context)
 	return c
 }
 
+func (c *scp03) state() *sessionState { return &c.sessionState }
+
+// answer is what INITIALIZE UPDATE tells after the key version (Amendment D
+// table 7-2).
+func (c *scp03) answer(spoil bool) []byte {
+	out := append([]byte{0x03, c.i}, c.challenge...)
+	out = append(out, c.cryptogram...)
+	if spoil {
+		out[len(out)-1] ^= 0xFF
+	}
+	return append(out, c.sequence...)
+}
+
+// decrypt undoes the encryption of sensitive data, under the static DEK
+// (Amendment D s.6.2.8).
+func (c *scp03) decrypt(data []byte) ([]byte, bool) {
+	if len(data) == 0 || len(data)%blockSize != 0 {
+		return nil, false
+	}
+	return decryptSensitive(c.dek, data), true
+}
+
 // verifyMAC checks the C-MAC at the end of the data field and moves the MAC
 // chaining value on (Amendment D s.6.2.4).
-func (c *channel) verifyMAC(cmd command) (data []byte, ok bool) {
+func (c *scp03) verifyMAC(cmd command) (data []byte, ok bool) {
 	if len(cmd.data) < macLength {
 		return nil, false
 	}
@@ -58,20 +74,19 @@ func (c *channel) verifyMAC(cmd command) (data []byte, ok bool) {
 
 // authenticate is the card's half of EXTERNAL AUTHENTICATE: the cryptogram
 // first (6300, as a wrong key shows itself), then the MAC (6982).
-func (c *channel) authenticate(cmd command) uint16 {
+func (c *scp03) authenticate(cmd command) uint16 {
 	if !equal(cmd.data[:8], derive(c.mac, deriveHostCryptogram, 8, c.context)) {
 		return swAuthFailed
 	}
 	if _, ok := c.verifyMAC(cmd); !ok {
 		return swSecurity
 	}
-	c.open, c.level = true, cmd.p1
 	return swOK
 }
 
 // icv is the initial vector of the current command, or of its response
 // (Amendment D s.6.2.6 and 6.2.7).
-func (c *channel) icv(response bool) []byte {
+func (c *scp03) icv(response bool) []byte {
 	block := c.counter
 	if response {
 		block[0] = 0x80
@@ -80,15 +95,8 @@ func (c *channel) icv(response bool) []byte {
 	return block[:]
 }
 
-// unwrap takes the secure messaging off a command. Any doubt is ok=false: the
-// caller aborts the session.
-func (c *channel) unwrap(cmd command) (command, bool) {
-	if c.level&levelCMAC == 0 {
-		return cmd, cmd.cla&secureMessaging == 0
-	}
-	if cmd.cla&secureMessaging == 0 {
-		return command{}, false
-	}
+// unwrap takes C-MAC and C-DECRYPTION off a command.
+func (c *scp03) unwrap(cmd command) (command, bool) {
 	data, ok := c.verifyMAC(cmd)
 	if !ok {
 		return command{}, false
@@ -108,16 +116,14 @@ func (c *channel) unwrap(cmd command) (command, bool) {
 			return command{}, false
 		}
 	}
-	cmd.cla &^= secureMessaging
 	cmd.data = data
 	return cmd, true
 }
 
 // wrap protects a response; an error status word goes out bare (Amendment D s.6.2.5).
-func (c *channel) wrap(data []byte, sw uint16) []byte {
-	warning := sw>>8 == 0x62 || sw>>8 == 0x63
-	if c.level&levelRMAC == 0 || (sw != swOK && !warning) {
-		return append(append([]byte(nil), data...), statusBytes(sw)...)
+func (c *scp03) wrap(data []byte, sw uint16) []byte {
+	if !good(sw) {
+		return statusBytes(sw)
 	}
 	if c.level&levelRENC != 0 && len(data) > 0 {
 		data = cbcEncrypt(c.enc, c.icv(true), pad80(data))
@@ -125,18 +131,4 @@ func (c *channel) wrap(data []byte, sw uint16) []byte {
 	mac := cmac(c.rmac, c.chain[:], data, statusBytes(sw))
 	out := append(append([]byte(nil), data...), mac[:macLength]...)
 	return append(out, statusBytes(sw)...)
-}
-
-// knownLevel tells whether P1 of EXTERNAL AUTHENTICATE is one of table 7-3 and
-// within what parameter i offers.
-func knownLevel(level, i byte) bool {
-	switch level {
-	case 0x00, 0x01, 0x03:
-		return true
-	case 0x11, 0x13:
-		return i&0x20 != 0
-	case 0x33:
-		return i&0x60 == 0x60
-	}
-	return false
 }
