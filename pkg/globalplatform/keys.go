@@ -2,8 +2,6 @@ package globalplatform
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/des" //nolint:gosec // SCP02 and the cards that speak it have nothing else
 	"errors"
 	"fmt"
 )
@@ -30,14 +28,6 @@ func (a Algorithm) String() string {
 		return "DES"
 	}
 	return "unknown cipher"
-}
-
-// blockSize is the cipher's block in bytes.
-func (a Algorithm) blockSize() int {
-	if a == DES {
-		return des.BlockSize
-	}
-	return aes.BlockSize
 }
 
 // check says whether a key of this many bytes exists.

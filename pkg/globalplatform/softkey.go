@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/des" //nolint:gosec // SCP02 and the cards that speak it have nothing else
+	"crypto/des"
 	"crypto/rand"
 	"fmt"
 )
@@ -59,7 +59,7 @@ func newSoftwareKey(algorithm Algorithm, value []byte) (*SoftwareKey, error) {
 		k.block, err = aes.NewCipher(value)
 	} else {
 		whole := append(append(make([]byte, 0, 32), value...), value[:8]...) // K1 K2 K1
-		k.block, err = des.NewTripleDESCipher(whole[:24])                    //nolint:gosec // see the import
+		k.block, err = des.NewTripleDESCipher(whole[:24])
 		clear(whole)
 	}
 	if err != nil {

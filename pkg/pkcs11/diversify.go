@@ -2,7 +2,7 @@ package pkcs11
 
 import (
 	"context"
-	"crypto/des" //nolint:gosec // for its block size: the cards of the office may have DES keys
+	"crypto/des"
 	"crypto/subtle"
 	"fmt"
 )

@@ -3,7 +3,7 @@ package pkcs11
 import (
 	"context"
 	"crypto/aes"
-	"crypto/des" //nolint:gosec // for its block size: the cards of the office may have DES keys
+	"crypto/des"
 	"fmt"
 	"sync"
 

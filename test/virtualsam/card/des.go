@@ -2,7 +2,7 @@ package card
 
 import (
 	"crypto/cipher"
-	"crypto/des" //nolint:gosec // SCP02 has nothing else
+	"crypto/des"
 	"crypto/subtle"
 	"fmt"
 )
@@ -14,7 +14,7 @@ func tripleDES(key []byte) cipher.Block {
 	if len(key) != 16 {
 		panic(fmt.Sprintf("card: DES key of %d bytes reached the cipher", len(key)))
 	}
-	block, err := des.NewTripleDESCipher([]byte(string(key) + string(key[:8]))) //nolint:gosec // see the import
+	block, err := des.NewTripleDESCipher([]byte(string(key) + string(key[:8])))
 	if err != nil {
 		panic(err)
 	}
@@ -23,7 +23,7 @@ func tripleDES(key []byte) cipher.Block {
 
 // singleDES is for half a key.
 func singleDES(half []byte) cipher.Block {
-	block, err := des.NewCipher(half) //nolint:gosec // see the import
+	block, err := des.NewCipher(half)
 	if err != nil {
 		panic(err)
 	}
