@@ -28,6 +28,7 @@ func TestInToken(t *testing.T) {
 		"DiversifiedKeysetHasPublishedCheckValues": diversifiedKeysetHasPublishedCheckValues,
 		"WrapAgreesWithKeysInMemory":               wrapAgreesWithKeysInMemory,
 		"PersonalisesVirtualSAM":                   personalisesVirtualSAM,
+		"PersonalisesVirtualSAMBySCP02":            personalisesVirtualSAMBySCP02,
 		"PublishedSCP02":                           publishedSCP02InToken,
 		"DiversifiedDESKeysetHasCheckValues":       diversifiedDESKeysetHasCheckValues,
 		"DESKeysAreWrapped":                        desKeysAreWrapped,
