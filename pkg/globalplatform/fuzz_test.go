@@ -203,3 +203,36 @@ func (o one) Transmit(context.Context, []byte) ([]byte, error) { return o, nil }
 type echo struct{ secureChannel }
 
 func (echo) wrap(c Command) ([]byte, error) { return c.Bytes() }
+
+// FuzzOpenSession: no answer to INITIALIZE UPDATE of a card that does not know
+// the keys leads to EXTERNAL AUTHENTICATE.
+func FuzzOpenSession(f *testing.F) {
+	f.Add(false, byte(0), append(append(make([]byte, 10), 0x30, 0x03, 0x70), append(make([]byte, 19), 0x90, 0x00)...))
+	f.Add(true, byte(0x55), append(append(make([]byte, 10), 0x30, 0x02), append(make([]byte, 16), 0x90, 0x00)...))
+	f.Add(true, byte(0x15), []byte{0x69, 0x83})
+	f.Add(false, byte(0), []byte{0x61, 0x10})
+	f.Fuzz(func(t *testing.T, des bool, options byte, answer []byte) {
+		o := OpenOptions{SecurityLevel: LevelCMAC, AID: []byte{0xA0, 0, 0, 1, 0x51}}
+		keys, err := SoftwareKeys(make16(1), make16(2), make16(3))
+		if des {
+			o.Protocol, o.Options = SCP02, options
+			keys, err = SoftwareDESKeys(make16(1), make16(2), make16(3))
+		}
+		require.NoError(t, err)
+		c := &mutter{answer: answer}
+		_, err = OpenSession(t.Context(), c, keys, o)
+		require.Error(t, err)
+		require.False(t, c.authenticated)
+	})
+}
+
+// mutter says the same to everything.
+type mutter struct {
+	answer        []byte
+	authenticated bool
+}
+
+func (m *mutter) Transmit(_ context.Context, raw []byte) ([]byte, error) {
+	m.authenticated = m.authenticated || raw[1] == 0x82
+	return m.answer, nil
+}

@@ -26,6 +26,8 @@ func TestInToken(t *testing.T) {
 		"DESParityIsSetInTheToken":   desParityIsSetInTheToken,
 		"DerivedKeysStayInside":      derivedKeysStayInside,
 		"DiversificationIsRefused":   diversificationIsRefused,
+		"ShortInputOfAN10922":        shortInputOfAN10922,
+		"DerivesWithoutMechanism":    derivesWithoutMechanism,
 		"StoredKeys":                 storedKeys,
 		"UsageIsEnforcedByTheToken":  usageIsEnforcedByTheToken,
 		"WrapIsEncryptionOfTheValue": wrapIsEncryptionOfTheValue,
