@@ -177,11 +177,11 @@ func (c *Chip) sequenceBytes() []byte {
 }
 
 func (c *Chip) getData(cmd command) ([]byte, uint16) {
-	dgi := func(tag int, value []byte) ([]byte, uint16) {
+	dgi := func(tag int, step Step, value []byte) ([]byte, uint16) {
 		if len(value) == 0 {
 			return nil, swNotFound
 		}
-		return tlv(tag, value), swOK
+		return tlv(tag, c.fault.told(step, value)), swOK
 	}
 	switch tag := int(cmd.p1)<<8 | int(cmd.p2); tag {
 	case 0x9F7F:
@@ -192,20 +192,21 @@ func (c *Chip) getData(cmd command) ([]byte, uint16) {
 		return c.cardData(), swOK
 	case 0x00E0:
 		var info []byte
+		version := c.fault.told(StepPutKey, []byte{c.kvn})[0]
 		for id := byte(1); id <= 3; id++ {
-			info = append(info, tlv(0xC0, []byte{id, c.kvn, c.keyType(), byte(len(c.keys.ENC))})...)
+			info = append(info, tlv(0xC0, []byte{id, version, c.keyType(), byte(len(c.keys.ENC))})...)
 		}
 		return tlv(0xE0, info), swOK
 	case 0x00C1:
 		return tlv(0xC1, c.sequenceBytes()), swOK
 	case dgiMarker:
-		return dgi(tag, c.marker)
+		return dgi(tag, StepMarker, c.marker)
 	case dgiPCID:
-		return dgi(tag, c.pcid)
+		return dgi(tag, StepPCID, c.pcid)
 	case dgiCONF:
 		return nil, swSecurity // never readable, set or not
 	case dgiManifest:
-		return dgi(tag, c.manifest)
+		return dgi(tag, StepManifest, c.manifest)
 	}
 	return nil, swNotFound
 }
@@ -249,7 +250,7 @@ func (c *Chip) getStatus(cmd command) ([]byte, uint16) {
 	if name := cmd.data[2:]; len(name) > len(c.aid) || !equal(name, c.aid[:len(name)]) {
 		return nil, swNotFound
 	}
-	entry := append(tlv(0x4F, c.aid), tlv(0x9F70, []byte{c.life})...)
+	entry := append(tlv(0x4F, c.aid), tlv(0x9F70, c.fault.told(StepStatus, []byte{c.life}))...)
 	entry = append(entry, tlv(0xC5, []byte{0x9E, 0xFE, 0x80})...)
 	return tlv(0xE3, entry), swOK
 }
