@@ -14,9 +14,9 @@ import (
 	"dukcapil.go.id/sifilma/test/demo/sample"
 )
 
-// drop sends the sample request to the intake endpoint, as a produsen's software
-// does, and returns its Kode Tiket.
-func (p *play) drop(ctx context.Context) (ticket string, err error) {
+// drop sends a request for so many cards to the intake endpoint, as a produsen's
+// software does, and returns its Kode Tiket.
+func (p *play) drop(ctx context.Context, title string, cards int) (ticket string, err error) {
 	key := uuid.NewString()
 	today := clock.Today(p.office)
 	// Serials are unique for ever, so each sample has its own: S and eleven
@@ -46,7 +46,7 @@ func (p *play) drop(ctx context.Context) (ticket string, err error) {
 		return "", err
 	}
 	body, err := json.Marshal(map[string]any{
-		"kind": "reader", "reference": reference, "title": SampleTitle, "sam_function": "R", "card_count": cards,
+		"kind": "reader", "reference": reference, "title": title, "sam_function": "R", "card_count": cards,
 		"machine_type": "gsx-01", "pks_number": p.Cast.PKS, "notes": "Contoh yang dibuat oleh peragaan.",
 		"letter":          map[string]any{"sender": p.Cast.Produsen, "post": "Direktur", "number": letterNumber, "date": today, "subject": "permohonan personalisasi kartu SAM"},
 		"lines":           []map[string]any{{"lembaga": p.Cast.Lembaga, "quantity": cards, "remarks": ""}},
