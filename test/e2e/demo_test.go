@@ -25,7 +25,7 @@ func TestDemoTwiceAndWhatItLeaves(t *testing.T) {
 	first.checkBooks(ticket)
 	first.searchSecrets(secrets)
 	first.checkTrace(ticket)
-	before := first.queue(4_000, 4_000) // two months of work for others, whose cards nobody has
+	before := first.queue(1_500, 1_500) // weeks of work for others, whose cards nobody has
 	require.NoError(t, first.stop())
 	require.Empty(t, leftovers(t, dir), "processes left behind")
 
