@@ -33,7 +33,7 @@ func (p *play) personalise(ctx context.Context, v view) (acted bool, err error) 
 	for _, c := range list {
 		bySerial[c.Serial] = c
 	}
-	slots, err := p.slots(ctx)
+	slots, err := hand.Slots(ctx, people.NewProgram(p.Station, ""))
 	if err != nil {
 		return false, err
 	}
@@ -103,17 +103,6 @@ func (p *play) personalise(ctx context.Context, v view) (acted bool, err error) 
 		return p.await(ctx, plan) // nothing more today: come back when cards are planned
 	}
 	return acted, nil
-}
-
-func (p *play) slots(ctx context.Context) ([]hand.Slot, error) {
-	var status struct {
-		Values struct {
-			Readers []hand.Slot `json:"readers"`
-		} `json:"values"`
-	}
-	station := people.NewProgram(p.Station, "")
-	_, err := station.Do(ctx, people.Call{Method: http.MethodGet, Path: "/api/v1/status"}, &status)
-	return status.Values.Readers, err
 }
 
 // decide plays the staff: replacements for failed cards, and the two people who
