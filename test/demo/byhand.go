@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -168,25 +169,31 @@ func putCard(ctx context.Context, sam *client.Client, station *people.Client, se
 	if err := sam.Insert(ctx, reader, serial); err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, sam.Remove(context.WithoutCancel(ctx), reader)) }()
+	inside := true
+	defer func() {
+		if inside {
+			err = errors.Join(err, sam.Remove(context.WithoutCancel(ctx), reader))
+		}
+	}()
 	for {
+		readers, _, err := sam.List(ctx)
+		if err != nil {
+			return "", err
+		}
+		for _, r := range readers {
+			inside = inside && (r.Name != reader || r.ID != "") // it may slip out
+		}
 		slots, err := hand.Slots(ctx, station)
 		if err != nil {
 			return "", err
 		}
 		for _, s := range slots {
 			if s.Name == reader && s.Serial == serial && s.May() {
-				return outcomes[s.Outcome] + " " + s.Reason, nil
+				return strings.TrimSpace(outcomes[s.Outcome] + " " + s.Reason), nil
 			}
 		}
-		readers, _, err := sam.List(ctx)
-		if err != nil {
-			return "", err
-		}
-		for _, r := range readers {
-			if r.Name == reader && r.ID == "" {
-				return "kartu terlepas dari pembaca", nil
-			}
+		if !inside {
+			return "kartu terlepas dari pembaca; lihat keadaannya pada halaman permohonan.", nil
 		}
 		select {
 		case <-ctx.Done():
