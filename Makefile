@@ -22,8 +22,8 @@ test_readers := 4
 help: ## Tampilkan daftar ini
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-run: install build ## Jalankan seluruh kantor di komputer ini sampai Ctrl-C
-	@exec bin/sifilma up -play bin/demo
+run: install build ## Jalankan seluruh kantor di komputer ini sampai Ctrl-C; PLAY=0 tanpa peragaan
+	@exec bin/sifilma up $(if $(filter 0,$(PLAY)),,-play bin/demo)
 
 demo: install build ## Sama seperti run, lalu selesai dengan kode 0
 	@exec bin/sifilma up -play bin/demo -once

@@ -188,12 +188,12 @@ func TestDoubtIsDecidedByForms(t *testing.T) {
 	o.produce(v, 1)
 	id := o.doubt(v.ID, perso.DecideComplete)
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
-		return tx.ExecOne(ctx, `UPDATE perso_attempt SET observed = '{"life_cycle": "SECURED", "pcid": true, "marker": "", "step": "OPEN SAM"}'`)
+		return tx.ExecOne(ctx, `UPDATE perso_attempt SET observed = '{"life_cycle": "SECURED", "pcid": true, "marker": "", "step": "secret"}'`)
 	})
 	page := "/permohonan/" + v.Ticket
 	at := page + "/kartu/" + id + "/"
 	d := o.page(200, "operator", page)
-	for _, says := range []string{"jawaban kartu hilang", "Siklus hidup kartu SECURED", "PCID pada kartu ada", "Penanda upaya pada kartu tidak ada", "Terhenti pada langkah OPEN SAM", "Usul stasiun Terima sebagai selesai"} {
+	for _, says := range []string{"jawaban kartu hilang", "Siklus hidup kartu terisi dan dikunci", "PCID pada kartu ada", "Penanda upaya pada kartu tidak ada", "Terhenti pada langkah penulisan rahasia (CONF)", "Usul stasiun Terima sebagai selesai"} {
 		require.Contains(t, d.text, says)
 	}
 	require.NotContains(t, o.page(200, "produsen", page).text, "Siklus hidup")
@@ -238,4 +238,24 @@ func TestDoubtIsDecidedByForms(t *testing.T) {
 	require.Equal(t, 4, audited)
 	other := o.accept(o.drop(1))
 	o.post(404, "kasubdit", "/permohonan/"+other.Ticket+"/kartu/"+id+"/usul", "versi", "1", "decision", "spoil", "reason", "x") // another request's card
+}
+
+// A card that was taken away in the middle is in doubt before anybody has read it: the
+// page says where it stood still, and what to do next, in the words of the office.
+func TestADoubtBeforeReadingSaysTheNextStep(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(3))
+	o.produce(v, 1)
+	o.doubt(v.ID, "")
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.ExecOne(ctx, `UPDATE perso_attempt SET observed = '{"step": "numbers", "life_cycle": "INITIALIZED"}'`)
+	})
+	d := o.page(200, "operator", "/permohonan/"+v.Ticket)
+	for _, says := range []string{"Terhenti pada langkah penulisan nomor", "Siklus hidup kartu terisi sebagian, belum dikunci", "Masukkan kartu ke pembaca di stasiun supaya dibaca"} {
+		require.Contains(t, d.text, says)
+	}
+	require.NotContains(t, d.text, "INITIALIZED")
+	d, _ = o.act(422, "operator", v.Ticket, "usul", "decision", "selesai", "reason", "uji")
+	require.NotContains(t, d.text, "complete")
 }

@@ -15,7 +15,7 @@ func TestACauseNamesNobodyInTheOffice(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	v := o.accept(o.drop(30))
-	o.scheduled("permohonan baru diterima")
+	o.scheduled("permohonan ini diterima")
 	path := "/api/v1/requests/" + v.Ticket
 	feed := o.subscribe("produsen", v.Ticket)
 	var down capacity.Downtime

@@ -18,10 +18,14 @@ import (
 
 var feedAddress = regexp.MustCompile(`http://[^/]+(/kalender/permohonan/[A-Za-z0-9_-]{43}\.ics)`)
 
+var feedSeen = regexp.MustCompile(`name="lama" value="([0-9a-f-]*)"`)
+
 // subscribe makes a feed on a request's page and returns its path.
 func (o *office) subscribe(who, ticket string) string {
 	o.t.Helper()
-	d, _ := o.post(200, who, "/langganan/"+ticket)
+	seen := feedSeen.FindStringSubmatch(o.want(200, nil, who, http.MethodGet, "/permohonan/"+ticket, nil).Body.String())
+	require.NotNil(o.t, seen)
+	d, _ := o.post(200, who, "/langganan/"+ticket, "lama", seen[1])
 	m := feedAddress.FindStringSubmatch(d.text)
 	require.NotNil(o.t, m, d.text)
 	return m[1]
@@ -112,6 +116,50 @@ func TestAFeedEnds(t *testing.T) {
 		return err
 	})
 	gone(again) // that account may not see the request any more
+}
+
+// TestLoadingAgainKeepsTheAddress: the browser sends the form of the shown address
+// again, or asks for it; the address lives, and the answer is a page.
+func TestLoadingAgainKeepsTheAddress(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	r := o.drop(1)
+	o.clock.Set(o.clock.Now().AddDate(0, 0, 7))
+	path := o.subscribe("produsen", r.Ticket)
+	d, _ := o.post(409, "produsen", "/langganan/"+r.Ticket, "lama", "")
+	require.Contains(t, d.text, "tetap berlaku")
+	o.feed(path)
+	page := o.page(200, "produsen", "/permohonan/"+r.Ticket)
+	require.Contains(t, page.text, "Alamat langganan Anda dibuat 30 November 2026.", "by the clock of everything else")
+	w := o.want(303, nil, "produsen", http.MethodGet, "/langganan/"+r.Ticket, nil)
+	require.Equal(t, "/permohonan/"+r.Ticket+"#langganan", w.Header().Get("Location"))
+	o.page(404, foreigner, "/langganan/"+r.Ticket)
+
+	second := o.subscribe("produsen", r.Ticket) // asked for on purpose
+	o.feed(second)
+	o.problem(404, "", http.MethodGet, path, nil)
+}
+
+// TestACalendarNamesTheDaysThatAreWorked: an event lasts from the first to the last,
+// and others have the days between.
+func TestACalendarNamesTheDaysThatAreWorked(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	r := o.drop(30)
+	v := o.accept(r)
+	path := o.subscribe("produsen", r.Ticket)
+	o.plan(10) // 24 to 26 November 2026
+	_, text := o.feed(path)
+	require.NotContains(t, text, "Dikerjakan pada")
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := capacity.Place(ctx, tx, capacity.Placement{RequestID: v.ID, Day: clock.MustParseDate("2026-12-02"), Cards: 10},
+			capacity.Why{Actor: "kasubdit", Reason: "uji", OfficeAt: o.clock.Now()})
+		return err
+	})
+	o.plan(10)
+	_, text = o.feed(path)
+	require.Contains(t, text, "DTSTART;VALUE=DATE:20261124\r\nDTEND;VALUE=DATE:20261203\r\n")
+	require.Contains(t, text, "Dikerjakan pada 24 s.d. 25 November 2026\\; 2 Desember 2026.")
 }
 
 func TestStrangersWaitAtTheWindow(t *testing.T) {

@@ -49,7 +49,7 @@ func TestAPlaceInThePlanIsDecided(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	v := o.accept(o.drop(30))
-	o.scheduled("permohonan baru diterima")
+	o.scheduled("permohonan ini diterima")
 	path := "/api/v1/requests/" + v.Ticket
 	require.Equal(t, map[string]int{"2026-11-24": 30}, o.cardsByDay(v.Ticket))
 
@@ -71,13 +71,13 @@ func TestAPlaceInThePlanIsDecided(t *testing.T) {
 		o.problem(422, "kasubdit", http.MethodPost, path+"/placements", map[string]any{"day": "2026-11-28", "cards": 31, "reason": " "}, ifMatch(plan.Version)...)))
 	seen := plan.Version
 	o.want(200, &plan, "kasubdit", http.MethodPost, path+"/placements", pin, ifMatch(seen)...)
-	o.scheduled("kapasitas berubah: penempatan kartu diatur petugas")
+	o.scheduled("penempatan kartu diatur petugas")
 	require.Equal(t, map[string]int{"2026-11-26": 30}, o.cardsByDay(v.Ticket))
 	o.problem(412, "kasubdit", http.MethodPost, path+"/placements", pin, ifMatch(seen)...)
 
 	o.want(200, &plan, "kasubdit", http.MethodPost, path+"/placements", map[string]any{"day": "2026-12-01", "cards": 10, "reason": "dipecah"}, ifMatch(plan.Version)...)
 	require.Len(t, plan.Placements, 2)
-	o.scheduled("kapasitas berubah: penempatan kartu diatur petugas")
+	o.scheduled("penempatan kartu diatur petugas")
 	require.Equal(t, map[string]int{"2026-11-26": 20, "2026-12-01": 10}, o.cardsByDay(v.Ticket))
 
 	at := "/api/v1/placements/" + plan.Placements[0].ID + "/removal"
@@ -86,7 +86,7 @@ func TestAPlaceInThePlanIsDecided(t *testing.T) {
 	require.Equal(t, map[string]string{"/reason": "missing"}, codes(o.problem(422, "kasubdit", http.MethodPost, at, map[string]any{"reason": ""}, ifMatch(1)...)))
 	o.want(204, nil, "kasubdit", http.MethodPost, at, map[string]any{"reason": "tidak jadi"}, ifMatch(1)...)
 	o.problem(404, "kasubdit", http.MethodPost, at, map[string]any{"reason": "x"}, ifMatch(1)...)
-	o.scheduled("kapasitas berubah: penempatan kartu diatur petugas")
+	o.scheduled("penempatan kartu diatur petugas")
 	require.Equal(t, map[string]int{"2026-11-24": 20, "2026-12-01": 10}, o.cardsByDay(v.Ticket))
 	require.Contains(t, o.see(v.Ticket).Estimate.Cause, "penempatan kartu diatur petugas")
 	var deeds []string
@@ -99,7 +99,7 @@ func TestTodayIsOrderedAbout(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	v := o.accept(o.drop(30))
-	o.scheduled("permohonan baru diterima")
+	o.scheduled("permohonan ini diterima")
 	today := clock.Today(o.clock).String()
 	path, day := "/api/v1/requests/"+v.Ticket, "/api/v1/days/"+today
 	why := map[string]any{"reason": "listrik padam"}
@@ -145,7 +145,7 @@ func TestStationsDowntimesAreKept(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	v := o.accept(o.drop(30))
-	o.scheduled("permohonan baru diterima")
+	o.scheduled("permohonan ini diterima")
 	const at = "/api/v1/downtimes"
 	form := map[string]any{"station": "Stasiun 2", "from": "2026-11-24", "to": "2026-11-25", "cards": 240, "reason": "pembaca diperbaiki"}
 	for _, who := range []string{"produsen", "persuratan", "dirjen", "direktur"} {

@@ -16,7 +16,7 @@ func TestAnOrderAboutTodayIsGivenOnce(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	v := o.accept(o.drop(30))
-	o.scheduled("permohonan baru diterima")
+	o.scheduled("permohonan ini diterima")
 	path, at := "/api/v1/requests/"+v.Ticket+"/release-now", "/permohonan/"+v.Ticket
 	today := "/api/v1/days/" + clock.Today(o.clock).String()
 	order := map[string]any{"cards": 5, "reason": "mendesak"}
@@ -49,7 +49,7 @@ func TestNumbersThatNoColumnHoldsAreFaults(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	v := o.accept(o.drop(3))
-	o.scheduled("permohonan baru diterima")
+	o.scheduled("permohonan ini diterima")
 	path, at := "/api/v1/requests/"+v.Ticket, "/permohonan/"+v.Ticket
 	var plan planning.Plan
 	o.want(200, &plan, "kasubdit", http.MethodGet, path+"/plan", nil)
@@ -83,7 +83,7 @@ func TestPlacementsThatBindNobody(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	v := o.accept(o.drop(30))
-	o.scheduled("permohonan baru diterima")
+	o.scheduled("permohonan ini diterima")
 	path, at := "/api/v1/requests/"+v.Ticket, "/permohonan/"+v.Ticket
 	var plan planning.Plan
 	for _, day := range []string{"2026-11-24", "2026-11-26"} {
@@ -114,7 +114,7 @@ func TestDaysAtTheEndsOfTime(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	v := o.accept(o.drop(3))
-	o.scheduled("permohonan baru diterima")
+	o.scheduled("permohonan ini diterima")
 	path := "/api/v1/requests/" + v.Ticket
 	var plan planning.Plan
 	o.want(200, &plan, "kasubdit", http.MethodGet, path+"/plan", nil)

@@ -24,7 +24,7 @@ func TestThePlanIsDecidedOnARequestsPage(t *testing.T) {
 	fresh := o.drop(3)
 	require.NotContains(t, o.page(200, "kasubdit", "/permohonan/"+fresh.Ticket).text, "Rencana personalisasi")
 	v := o.accept(o.drop(30))
-	o.scheduled("permohonan baru diterima")
+	o.scheduled("permohonan ini diterima")
 	at := "/permohonan/" + v.Ticket
 	d := o.page(200, "kasubdit", at)
 	for _, text := range []string{"Rencana personalisasi", "Selasa, 24 November 2026 30 30", "Ruang pada hari kerja berikutnya", "Senin, 23 November 2026 (hari ini) 250 0 250", "Kunci pada hari", "Lepas sekarang"} {
@@ -53,10 +53,10 @@ func TestThePlanIsDecidedOnARequestsPage(t *testing.T) {
 	require.Contains(t, d.text, "diatur orang lain sejak Anda membuka halaman ini")
 	require.Contains(t, d.text, "menyusul")
 	_, next = o.post(303, "kasubdit", at+"/rencana/pecah", "versi", o.planVersion(v.Ticket), "cards", "10", "day", "2026-12-01", "pin", "1", "reason", "sebagian")
-	o.scheduled("kapasitas berubah: penempatan kartu diatur petugas")
+	o.scheduled("penempatan kartu diatur petugas")
 	d = o.page(200, "kasubdit", next)
 	for _, text := range []string{"Kamis, 26 November 2026 20 20", "Selasa, 1 Desember 2026 10 10", "Dikunci: semua kartu yang tersisa pada 26 November 2026 pelantikan kasubdit Cabut",
-		"Dipecah dan dikunci: 10 kartu pada 1 Desember 2026 sebagian", "bergeser karena kapasitas berubah: penempatan kartu diatur petugas"} {
+		"Dipecah dan dikunci: 10 kartu pada 1 Desember 2026 sebagian", "bergeser karena penempatan kartu diatur petugas"} {
 		require.Contains(t, d.text, text)
 	}
 	require.NotContains(t, o.page(200, "operator", at).text, "Cabut")
@@ -94,7 +94,7 @@ func TestTodayIsClosedAndReopenedOnPages(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	v := o.accept(o.drop(30))
-	o.scheduled("permohonan baru diterima")
+	o.scheduled("permohonan ini diterima")
 	const at = "/kalender/hari-ini"
 	require.Contains(t, o.page(200, "operator", "/kalender").text, "Hari ini · Henti stasiun")
 	require.NotContains(t, o.page(200, "produsen", "/kalender").text, "Henti stasiun")

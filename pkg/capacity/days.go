@@ -262,6 +262,10 @@ func DayChanges(ctx context.Context, rd postgres.Reader, from, to clock.Date, li
 	return list, nil
 }
 
+// CausePlaced is the cause when people decided about the place of cards; whose, is not for
+// other eyes.
+const CausePlaced = "penempatan kartu diatur petugas"
+
 // CauseOf says in Indonesian which change of a day an announcement is of, for the
 // estimates that it moves, which their produsen reads: what changed, but not the
 // reason and of which station, which is the office's own. It is empty when there is no
@@ -284,7 +288,7 @@ func (c DayChange) words(outside bool) (string, error) {
 	day := terbilang.FormatDate(c.Day)
 	switch c.Kind {
 	case kindPlacement:
-		return "penempatan kartu diatur petugas", nil // whose, is not for other eyes
+		return CausePlaced, nil
 	case kindDowntime:
 		return downtimeWords(c, outside)
 	case kindCapacity:

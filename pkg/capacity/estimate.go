@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/lib/pq"
@@ -60,14 +62,20 @@ func EstimateOf(ctx context.Context, rd postgres.Reader, requestID string) (*Est
 // estimate writes the span of days of each request that has moved, of all or of
 // some, with the cause, and keeps every move; the first promise stays as it was.
 func estimate(ctx context.Context, tx *postgres.Tx, in PlanInput, only []string) (int, error) {
-	which, args := ``, []any{in.Cause, in.OfficeAt.UTC()}
+	ids := slices.Sorted(maps.Keys(in.Own))
+	own := make([]string, len(ids))
+	for i, id := range ids {
+		own[i] = in.Own[id]
+	}
+	which, args := ``, []any{in.Cause, in.OfficeAt.UTC(), pq.Array(ids), pq.Array(own)}
 	if only != nil { // another text, for another plan
-		which, args = `AND r.id = ANY ($3::uuid[])`, append(args, pq.Array(only))
+		which, args = `AND r.id = ANY ($5::uuid[])`, append(args, pq.Array(only))
 	}
 	n, err := tx.Exec(ctx, `
 		WITH moved AS (
 			INSERT INTO estimate AS e (request_id, first_start, first_finish, start, finish, cause, moved_at)
-			SELECT o.request_id, min(o.day), max(o.day), min(o.day), max(o.day), $1, $2
+			SELECT o.request_id, min(o.day), max(o.day), min(o.day), max(o.day),
+			       coalesce((SELECT c.cause FROM unnest($3::uuid[], $4::text[]) AS c (id, cause) WHERE c.id = o.request_id), $1), $2
 			FROM work_order o JOIN request r ON r.id = o.request_id
 			WHERE o.state <> 'revoked' AND r.state IN ('accepted','scheduled','in_progress') `+which+`
 			GROUP BY o.request_id

@@ -22,6 +22,8 @@ type PlanInput struct {
 	// Cause is why the plan may move, in Indonesian; it is kept with each
 	// estimate that moves.
 	Cause string
+	// Own are the causes of the requests that have one of their own, by id.
+	Own map[string]string
 }
 
 // Waiting is a request in production and its cards that wait for a place, which may

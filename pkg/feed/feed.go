@@ -24,6 +24,9 @@ import (
 // ErrNotFound says that there is no such feed, or none that is still open.
 var ErrNotFound = errors.New("feed: not found")
 
+// ErrStale says that another address was made or ended since somebody looked.
+var ErrStale = errors.New("feed: not the address that was seen")
+
 // Feed is an open address, without its secret.
 type Feed struct {
 	ID        string    `db:"id"`
@@ -38,9 +41,10 @@ const selectFeed = `
 	FROM request_feed f JOIN account a ON a.id = f.account_id WHERE f.revoked_at IS NULL AND `
 
 // Make opens an address of a request for an account and returns its secret, once. The
-// one that the account had for this request ends: whoever lost it makes another. by
-// is the user name, now the time of the machine clock.
-func Make(ctx context.Context, tx *postgres.Tx, requestID, accountID, by string, now time.Time) (id, token string, err error) {
+// one that the account had for this request ends: whoever lost it makes another. seen
+// is the id of that one as whoever asks has seen it, empty for none; nil asks for no
+// such care. by is the user name, now the time of the office clock. Error: ErrStale.
+func Make(ctx context.Context, tx *postgres.Tx, requestID, accountID string, seen *string, by string, now time.Time) (id, token string, err error) {
 	random := make([]byte, 32)
 	if _, err := rand.Read(random); err != nil {
 		return "", "", fmt.Errorf("feed: random: %w", err)
@@ -53,6 +57,16 @@ func Make(ctx context.Context, tx *postgres.Tx, requestID, accountID, by string,
 	// Two that are made at once wait for each other here.
 	if _, err := tx.Exec(ctx, `SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE`, accountID); err != nil {
 		return "", "", fmt.Errorf("feed: locking the account: %w", err)
+	}
+	if seen != nil {
+		var open string
+		if err := tx.Get(ctx, &open, `
+			SELECT coalesce((SELECT id::text FROM request_feed WHERE request_id = $1 AND account_id = $2 AND revoked_at IS NULL), '')`, requestID, accountID); err != nil {
+			return "", "", fmt.Errorf("feed: reading the old one: %w", err)
+		}
+		if open != *seen {
+			return "", "", ErrStale
+		}
 	}
 	if _, err := tx.Exec(ctx, `
 		UPDATE request_feed SET revoked_at = $3, revoked_by = $4 WHERE request_id = $1 AND account_id = $2 AND revoked_at IS NULL`,

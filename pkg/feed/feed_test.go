@@ -32,7 +32,7 @@ func TestOneOpenFeedForEachAccount(t *testing.T) {
 		all.Go(func() {
 			var made string
 			err := o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-				_, made, err = feed.Make(ctx, tx, r.ID, account, "seseorang", now)
+				_, made, err = feed.Make(ctx, tx, r.ID, account, nil, "seseorang", now)
 				return err
 			})
 			if err == nil {

@@ -78,6 +78,9 @@ type row struct {
 
 // NewRelay returns a relay that does nothing until Run.
 func NewRelay(db *postgres.DB, to Publisher, log zerolog.Logger) *Relay {
+	for _, kind := range rabbit.Types() { // there from the start: an alarm sees the first one rise
+		unroutable.WithLabelValues(kind)
+	}
 	return &Relay{
 		db: db, to: to, log: log, clock: clock.Real(), owner: uuid.NewString(), behind: true,
 		arrived: make(chan struct{}, 1), due: make(chan struct{}, 1), faulty: map[string]bool{},

@@ -94,12 +94,40 @@ func dates(ctx context.Context, rd postgres.Reader, r request.Request, page stri
 	if planned.MovedAt.After(e.Changed) {
 		e.Changed = planned.MovedAt
 	}
-	e.Description = estimateWords(planned) + "\n" + e.Description
+	worked, err := workedDays(ctx, rd, r.ID)
+	if err != nil {
+		return c, err
+	}
+	e.Description = estimateWords(planned) + worked + "\n" + e.Description
 	if planned.Suspended { // calendars take it off until it has days again
 		e.Status, e.Summary = ical.Cancelled, "Ditahan: "+e.Summary
 	}
 	c.Events = []ical.Event{e}
 	return c, nil
+}
+
+// workedDays names the days that have cards of the request, if they do not follow one
+// another: the event itself lasts from the first to the last.
+func workedDays(ctx context.Context, rd postgres.Reader, requestID string) (string, error) {
+	var days []clock.Date
+	if err := rd.Select(ctx, &days, `
+		SELECT DISTINCT w.day FROM work_order w JOIN request r ON r.id = w.request_id
+		WHERE w.request_id = $1 AND w.state <> 'revoked' AND r.state <> 'held' ORDER BY w.day`, requestID); err != nil {
+		return "", fmt.Errorf("report: days of a feed: %w", err)
+	}
+	var runs []string
+	for i := 0; i < len(days); {
+		last := i
+		for last+1 < len(days) && days[last].AddDays(1) == days[last+1] {
+			last++
+		}
+		runs = append(runs, terbilang.FormatPeriod(days[i], days[last]))
+		i = last + 1
+	}
+	if len(runs) < 2 {
+		return "", nil
+	}
+	return "\nDikerjakan pada " + strings.Join(runs, "; ") + ".", nil
 }
 
 // estimateWords says where an estimate stands, and why it is not where it was

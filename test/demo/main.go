@@ -4,7 +4,8 @@
 // intake endpoint, the portal's API, the readers.
 //
 // It reads its script, a JSON object that `sifilma up` writes, from standard
-// input.
+// input. With arguments it does one thing for whoever tries the office by hand:
+// `demo berkas` writes the files of a new request, `demo kartu` puts cards in.
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); ctx.Err() != nil {
+	if err := run(ctx, os.Args[1:]); ctx.Err() != nil {
 		os.Exit(130) // stopped, not failed
 	} else if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "peragaan:", err)
@@ -29,7 +30,10 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		return byHand(ctx, args)
+	}
 	var script story.Script
 	if err := json.NewDecoder(os.Stdin).Decode(&script); err != nil {
 		return fmt.Errorf("membaca naskah: %w", err)

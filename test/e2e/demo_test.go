@@ -4,15 +4,17 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 	"dukcapil.go.id/sifilma/test/virtualsam/writelog"
 )
 
 // TestDemoTwiceAndWhatItLeaves runs the demo, looks at everything that it left
-// behind, and runs it again on the same data.
+// behind, and runs it again on the same data, behind the requests of others.
 func TestDemoTwiceAndWhatItLeaves(t *testing.T) {
 	dir := runDir(t)
 	first := start(t, dir)
@@ -23,6 +25,7 @@ func TestDemoTwiceAndWhatItLeaves(t *testing.T) {
 	first.checkBooks(ticket)
 	first.searchSecrets(secrets)
 	first.checkTrace(ticket)
+	before := first.queue(1_500, 1_500) // weeks of work for others, whose cards nobody has
 	require.NoError(t, first.stop())
 	require.Empty(t, leftovers(t, dir), "processes left behind")
 
@@ -33,6 +36,10 @@ func TestDemoTwiceAndWhatItLeaves(t *testing.T) {
 	require.NotEqual(t, ticket, m[1])
 	require.Equal(t, []string{"25", "25", "4"}, m[2:])
 	judge(t, dir, 50)
+	require.Contains(t, second.text.String(), "Kasubdit KI menguncinya")
+	office, err := clock.OpenOffice("file:" + filepath.Join(dir, "office-clock"))
+	require.NoError(t, err)
+	require.Less(t, office.Now().Sub(before), 31*24*time.Hour, "the office clock leapt past the others' requests")
 	require.Empty(t, leftovers(t, dir), "processes left behind")
 }
 

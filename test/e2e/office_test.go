@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/deploy/local"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/test/demo/story"
 	"dukcapil.go.id/sifilma/test/harness"
 )
 
@@ -169,6 +173,38 @@ func (o *office) stop() error {
 	return o.wait()
 }
 
+// queue puts requests of others into the plan, with so many cards each, as people
+// would with the logins that the start tells. It returns the office time after that.
+func (o *office) queue(cards ...int) time.Time {
+	o.t.Helper()
+	said := o.text.String()
+	script := story.Script{Began: time.Now(), OfficeClock: filepath.Join(o.dir, "office-clock")}
+	at := regexp.MustCompile(`Portal: (\S+)   Intake: (\S+)`).FindStringSubmatch(said)
+	require.NotNil(o.t, at)
+	script.Portal, script.Intake = at[1], at[2]
+	key := regexp.MustCompile(`(?m)^Kunci API (.+): (\S+)$`).FindStringSubmatch(said)
+	require.NotNil(o.t, key)
+	script.Cast.Produsen, script.Cast.APIKey = key[1], key[2]
+	pks := regexp.MustCompile(`(?m)^PKS (.+): (\S+)$`).FindStringSubmatch(said)
+	require.NotNil(o.t, pks)
+	script.Cast.Lembaga, script.Cast.PKS = pks[1], pks[2]
+	roles := map[string]string{"pic-produsen": "produsen"} // the others are called by their roles
+	for _, m := range logins.FindAllStringSubmatch(said, -1) {
+		role := cmp.Or(roles[m[1]], m[1])
+		script.Cast.Logins = append(script.Cast.Logins, story.Login{Username: m[1], Role: role, Password: m[2]})
+	}
+	require.Len(o.t, script.Cast.Logins, 6)
+	ctx, cancel := context.WithTimeout(o.t.Context(), patience)
+	defer cancel()
+	for _, n := range cards {
+		_, err := story.Queue(ctx, script, io.Discard, n)
+		require.NoError(o.t, err)
+	}
+	office, err := clock.OpenOffice("file:" + script.OfficeClock)
+	require.NoError(o.t, err)
+	return office.Now()
+}
+
 // daemons are the processes of the fleet that run now.
 func (o *office) daemons() map[string]local.Process {
 	o.t.Helper()
@@ -209,5 +245,8 @@ func leftovers(t *testing.T, dir string) []string {
 	}
 	return found
 }
+
+// logins are the accounts that the start tells.
+var logins = regexp.MustCompile(`(?m)^ +(\S+) +((?:[a-z2-7]{6}-){3}[a-z2-7]{6}) `)
 
 var lastLine = regexp.MustCompile(`(?m)^demo: ok request=(PSAM-\d{4}-\d{6}-\d) cards=(\d+)/(\d+) documents=(\d+) seconds=\d+$`)

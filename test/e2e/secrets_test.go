@@ -33,29 +33,15 @@ func (o *office) services() *local.Services {
 }
 
 // secrets collects what must be found nowhere: the passwords and the API key
-// that the summary shows, each card's transport and final keys, and its CONF.
+// that are shown at the start, each card's transport and final keys, and its CONF.
 func (o *office) secrets(ticket string) map[string][]byte {
 	o.t.Helper()
 	known := map[string][]byte{}
-	o.until(`Kunci API`)
 	key := regexp.MustCompile(`filma_[0-9a-f]+_(\S+)`).FindStringSubmatch(o.text.String())
 	require.NotNil(o.t, key)
 	known["API key"] = []byte(key[1])
-	account := regexp.MustCompile(`^\s+(\S+)\s+([a-z2-7]{6}-\S+)\s`)
-	for {
-		line, ok := o.next()
-		require.True(o.t, ok)
-		m := account.FindStringSubmatch(line)
-		if m == nil {
-			if len(known) > 1 {
-				break
-			}
-			continue
-		}
+	for _, m := range logins.FindAllStringSubmatch(o.text.String(), -1) {
 		known["password of "+m[1]] = []byte(m[2])
-		if strings.HasPrefix(m[1], "dirjen") { // the last of the cast
-			break
-		}
 	}
 	require.Len(o.t, known, 7, "API key and six accounts")
 

@@ -100,6 +100,24 @@ func TestAlertsAreOfMetricsThatAre(t *testing.T) {
 	}
 }
 
+// TestCountersOfAlertsAreThereFromTheStart: increase() and rate() of a counter that is
+// born with its first event are 0, and the alarm is not raised.
+func TestCountersOfAlertsAreThereFromTheStart(t *testing.T) {
+	t.Parallel()
+	source := sources(t)
+	rising := regexp.MustCompile(`(?:increase|rate)\((sifilma_[a-z0-9_]+)`)
+	found := 0
+	for _, m := range rising.FindAllStringSubmatch(string(tracked(t)["deploy/monitoring/alerts.yaml"]), -1) {
+		vector := regexp.MustCompile(`([\w.]+)\s*=\s*\w+\.NewCounterVec\(prometheus\.CounterOpts\{\s*Name: "` + m[1] + `"`).FindStringSubmatch(source)
+		if vector == nil { // one without labels is there by itself
+			continue
+		}
+		found++
+		require.Regexp(t, `(?m)^\s*`+regexp.QuoteMeta(vector[1])+`\.WithLabelValues\([^()]*\)$`, source, "%s: its series are to be made with 0 at the start", m[1])
+	}
+	require.GreaterOrEqual(t, found, 3)
+}
+
 // TestPrometheusScrapesEveryDaemon: the example names the addresses that the shipped
 // configurations listen on.
 func TestPrometheusScrapesEveryDaemon(t *testing.T) {

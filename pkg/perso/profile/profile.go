@@ -39,6 +39,13 @@ const (
 	Confirm      Step = "confirm"      // GET STATUS says SECURED
 )
 
+// Labels are the steps as people read them.
+var Labels = map[Step]string{
+	Marker: "penandaan", Initialize: "inisialisasi", Numbers: "penulisan nomor",
+	Secret: "penulisan rahasia (CONF)", Keys: "penggantian kunci", Authenticate: "autentikasi kunci baru",
+	ReadBack: "pembacaan kembali", OpenSAM: "uji OPEN SAM", Secure: "penguncian akhir", Confirm: "pemeriksaan akhir",
+}
+
 // order is the one order that lets a station tell afterwards how far it came:
 // the marker before any content, the secret before the keys that prove it, and
 // SECURED when all is proven.

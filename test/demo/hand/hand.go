@@ -7,8 +7,10 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/test/demo/people"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 	"dukcapil.go.id/sifilma/test/virtualsam/control"
 	"dukcapil.go.id/sifilma/test/virtualsam/control/client"
@@ -102,3 +104,14 @@ func (s Slot) May() bool { return s.Instruction == "ambil" || s.Instruction == "
 
 // InDoubt says whether people must decide on the card in the slot.
 func (s Slot) InDoubt() bool { return s.Outcome == "in_doubt" }
+
+// Slots are the readers as the station with this address shows them.
+func Slots(ctx context.Context, station *people.Client) ([]Slot, error) {
+	var status struct {
+		Values struct {
+			Readers []Slot `json:"readers"`
+		} `json:"values"`
+	}
+	_, err := station.Do(ctx, people.Call{Method: http.MethodGet, Path: "/api/v1/status"}, &status)
+	return status.Values.Readers, err
+}

@@ -121,9 +121,11 @@ func (p *play) act(ctx context.Context, v view) (bool, error) {
 		p.nextDay(9, 30)
 		return verb("kasubdit", "acceptance", map[string]any{})
 	case "scheduled":
-		if v.Estimate != nil {
-			p.stepTo(v.Estimate.Start.At(7, 31))
+		s, err := p.plan(ctx, v.Ticket)
+		if err != nil || s.begun(clock.Today(p.office)) {
+			return false, err
 		}
+		return p.await(ctx, s)
 	case "in_progress":
 		return p.personalise(ctx, v)
 	case "done":

@@ -123,11 +123,7 @@ func (p *play) summary(ctx context.Context, v view) error {
 	}
 	p.out.Say("  Portal         %s/permohonan/%s", p.Portal, v.Ticket)
 	p.out.Say("  Intake         %s  (petunjuk bagi produsen)", p.Intake)
-	p.out.Say("  Kunci API      %s", p.Cast.APIKey)
-	p.out.Say("  Akun portal (kata sandi berganti pada tiap kali dijalankan)")
-	for _, l := range p.Cast.Logins {
-		p.out.Say("    %-14s %-28s %s", l.Username, l.Password, l.Name)
-	}
+	p.out.Say("  Akun           kata sandi dan kunci API tertulis di atas, sebelum peragaan dimulai")
 	if p.Once {
 		p.out.Say("demo: ok request=%s cards=%d/%d documents=%d seconds=%.0f", v.Ticket, v.Cards.Clear, v.CardCount, v.papers(), time.Since(p.Began).Seconds())
 	} else {

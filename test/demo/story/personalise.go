@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/test/demo/hand"
@@ -20,9 +21,6 @@ var faults = map[int]virtual.Fault{
 	19: {MemoryFullAt: virtual.StepManifest},
 }
 
-// horizon is how many days ahead the demo looks for planned cards.
-const horizon = 60
-
 // personalise is what the hand at the readers and the staff beside it do: put
 // cards in and take them out as the station says, register replacements of
 // failed cards, decide on cards in doubt, and come back on the planned day.
@@ -35,7 +33,7 @@ func (p *play) personalise(ctx context.Context, v view) (acted bool, err error) 
 	for _, c := range list {
 		bySerial[c.Serial] = c
 	}
-	slots, err := p.slots(ctx)
+	slots, err := hand.Slots(ctx, people.NewProgram(p.Station, ""))
 	if err != nil {
 		return false, err
 	}
@@ -48,10 +46,11 @@ func (p *play) personalise(ctx context.Context, v view) (acted bool, err error) 
 	if acted, err = p.decide(ctx, list, inserted); acted || err != nil {
 		return acted, err
 	}
-	open, next, err := p.planned(ctx)
+	plan, err := p.plan(ctx, v.Ticket)
 	if err != nil {
 		return false, err
 	}
+	open := plan.begun(clock.Today(p.office))
 	var waiting []string
 	for _, c := range list {
 		if (c.waiting() && open || c.State == "in_doubt") && !inserted[c.Serial] {
@@ -72,7 +71,7 @@ func (p *play) personalise(ctx context.Context, v view) (acted bool, err error) 
 	for _, r := range readers {
 		held[r.ID] = true
 	}
-	waiting = slices.DeleteFunc(waiting, func(s string) bool { return held[s] })
+	waiting = slices.DeleteFunc(waiting, func(s string) bool { return held[s] || !p.turned.may(s, time.Now()) })
 	for _, r := range readers {
 		slot, known := byName[r.Name]
 		switch {
@@ -88,6 +87,11 @@ func (p *play) personalise(ctx context.Context, v view) (acted bool, err error) 
 			acted = true
 		case r.ID != "" && known && slot.Serial == r.ID && slot.May() && !(slot.InDoubt() && bySerial[r.ID].State == "in_doubt"),
 			r.ID != "" && known && slot.Outcome == "refused" && slot.May():
+			if slot.Outcome == "refused" {
+				if err := p.turned.note(r.ID, slot.Reason, time.Now()); err != nil {
+					return acted, err
+				}
+			}
 			if err := p.sam.Remove(ctx, r.Name); err != nil {
 				return acted, err
 			}
@@ -95,49 +99,10 @@ func (p *play) personalise(ctx context.Context, v view) (acted bool, err error) 
 		}
 	}
 	empty := !slices.ContainsFunc(slots, func(s hand.Slot) bool { return s.Serial != "" })
-	if !acted && !open && next != nil && empty && v.Cards.Open > 0 {
-		p.stepTo(next.At(7, 31)) // nothing more today: come back when cards are planned
-		return true, nil
+	if !acted && !open && empty && v.Cards.Open > 0 {
+		return p.await(ctx, plan) // nothing more today: come back when cards are planned
 	}
 	return acted, nil
-}
-
-func (p *play) slots(ctx context.Context) ([]hand.Slot, error) {
-	var status struct {
-		Values struct {
-			Readers []hand.Slot `json:"readers"`
-		} `json:"values"`
-	}
-	station := people.NewProgram(p.Station, "")
-	_, err := station.Do(ctx, people.Call{Method: http.MethodGet, Path: "/api/v1/status"}, &status)
-	return status.Values.Readers, err
-}
-
-// planned says whether cards may be personalised today, and the next day for
-// which some are planned.
-func (p *play) planned(ctx context.Context) (today bool, next *clock.Date, err error) {
-	now := clock.Today(p.office)
-	var board struct {
-		Days []struct {
-			Day       clock.Date `json:"day"`
-			Remaining int        `json:"remaining"`
-		} `json:"days"`
-	}
-	_, err = p.staff["operator"].Do(ctx, people.Call{Method: http.MethodGet,
-		Path: fmt.Sprintf("/api/v1/days?from=%s&to=%s", now, now.AddDays(horizon))}, &board)
-	if err != nil {
-		return false, nil, err
-	}
-	for _, d := range board.Days {
-		if d.Remaining == 0 {
-			continue
-		}
-		if d.Day == now {
-			return true, nil, nil
-		}
-		return false, &d.Day, nil
-	}
-	return false, nil, nil
 }
 
 // decide plays the staff: replacements for failed cards, and the two people who

@@ -13,6 +13,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/test/demo/hand"
 	"dukcapil.go.id/sifilma/test/demo/people"
 	"dukcapil.go.id/sifilma/test/demo/screen"
@@ -36,17 +37,20 @@ type Script struct {
 		PINFile string `json:"pin_file"`
 	} `json:"token"`
 	Cast struct {
-		Produsen string `json:"produsen"`
-		Lembaga  string `json:"lembaga"`
-		PKS      string `json:"pks"`
-		APIKey   string `json:"api_key"`
-		Logins   []struct {
-			Username string `json:"username"`
-			Name     string `json:"name"`
-			Role     string `json:"role"`
-			Password string `json:"password"`
-		} `json:"logins"`
+		Produsen string  `json:"produsen"`
+		Lembaga  string  `json:"lembaga"`
+		PKS      string  `json:"pks"`
+		APIKey   string  `json:"api_key"`
+		Logins   []Login `json:"logins"`
 	} `json:"cast"`
+}
+
+// Login is an account of the office.
+type Login struct {
+	Username string `json:"username"`
+	Name     string `json:"name"`
+	Role     string `json:"role"`
+	Password string `json:"password"`
 }
 
 // Requests that a demo drops.
@@ -70,16 +74,14 @@ type play struct {
 	maker  *hand.ChipMaker
 	office clock.Office
 	stage  int // the last one shown, by its place in stages
+	pinned pinned
+	turned refusals
 }
 
 // Play plays until a request is handed over and its papers are signed.
 func Play(ctx context.Context, s Script, w io.Writer) error {
-	p := &play{Script: s, out: screen.New(w, s.Began), client: people.NewProgram(s.Intake, s.Cast.APIKey), staff: map[string]*people.Client{}, stage: -1}
-	for _, l := range s.Cast.Logins {
-		p.staff[l.Role] = people.NewPerson(s.Portal, l.Username, l.Password)
-	}
-	var err error
-	if p.office, err = clock.OpenOffice("file:" + s.OfficeClock); err != nil {
+	p, err := newPlay(s, w)
+	if err != nil {
 		return err
 	}
 	if p.sam, err = dial(ctx, s.VirtualSAM); err != nil {
@@ -101,8 +103,8 @@ func Play(ctx context.Context, s Script, w io.Writer) error {
 	if ticket != "" {
 		p.out.Say("\nMelanjutkan permohonan %s dari keadaan terakhirnya.", ticket)
 	} else {
-		p.stepTo(p.workday(p.office.Now(), 0).At(9, 0))
-		if ticket, err = p.drop(ctx); err != nil {
+		p.stepTo(p.workday(p.office.Now(), 0).At(9, 0), "jam kerja dimulai")
+		if ticket, err = p.drop(ctx, SampleTitle, cards); err != nil {
 			return err
 		}
 	}
@@ -111,6 +113,46 @@ func Play(ctx context.Context, s Script, w io.Writer) error {
 		return fmt.Errorf("permohonan %s: %w", ticket, err)
 	}
 	return p.summary(ctx, view)
+}
+
+func newPlay(s Script, w io.Writer) (*play, error) {
+	p := &play{Script: s, out: screen.New(w, s.Began), client: people.NewProgram(s.Intake, s.Cast.APIKey), staff: map[string]*people.Client{}, stage: -1, turned: refusals{}}
+	for _, l := range s.Cast.Logins {
+		p.staff[l.Role] = people.NewPerson(s.Portal, l.Username, l.Password)
+	}
+	var err error
+	p.office, err = clock.OpenOffice("file:" + s.OfficeClock)
+	return p, err
+}
+
+// Queue drops a request for so many cards that is nobody's sample and plays it into
+// the plan, for tests of an office that is busy; nobody puts its cards in.
+func Queue(ctx context.Context, s Script, w io.Writer, cards int) (ticket string, err error) {
+	p, err := newPlay(s, w)
+	if err != nil {
+		return "", err
+	}
+	if ticket, err = p.drop(ctx, "Permohonan lain", cards); err != nil {
+		return "", err
+	}
+	for {
+		v, err := p.see(ctx, ticket)
+		if err != nil || v.State == "scheduled" || v.State == "in_progress" {
+			return ticket, err
+		}
+		acted, err := p.act(ctx, v)
+		if err != nil && !people.Is(err, http.StatusConflict, http.StatusPreconditionFailed, http.StatusPreconditionRequired) {
+			return ticket, err
+		}
+		if acted && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ticket, ctx.Err()
+		case <-time.After(lookEvery):
+		}
+	}
 }
 
 // dial waits for the virtual cards' socket.
@@ -163,13 +205,21 @@ func (p *play) unfinished(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// stepTo sets the office clock forward; it never goes back.
-func (p *play) stepTo(t time.Time) {
-	if t.After(p.office.Now()) {
-		if err := clock.StepOffice(p.OfficeClock, t); err != nil {
-			p.out.Say("jam kantor: %v", err)
-		}
+// stepTo sets the office clock forward, and says why when another day begins; it
+// never goes back. It says whether it moved.
+func (p *play) stepTo(t time.Time, why string) bool {
+	now := p.office.Now()
+	if !t.After(now) {
+		return false
 	}
+	if err := clock.StepOffice(p.OfficeClock, t); err != nil {
+		p.out.Say("jam kantor: %v", err)
+		return false
+	}
+	if day := clock.DateOf(t); day != clock.DateOf(now) {
+		p.out.Say("  Jam kantor dimajukan ke %s, %s WIB: %s.", terbilang.FormatDate(day), t.In(clock.Jakarta).Format("15.04"), why)
+	}
+	return true
 }
 
 // later lets an hour of office time pass, within office hours.
@@ -179,9 +229,9 @@ func (p *play) later() {
 		p.nextDay(9, 0)
 		return
 	}
-	p.stepTo(now.Add(time.Hour))
+	p.stepTo(now.Add(time.Hour), "satu jam berlalu")
 }
 
 func (p *play) nextDay(hour, minute int) {
-	p.stepTo(p.workday(p.office.Now(), 1).At(hour, minute))
+	p.stepTo(p.workday(p.office.Now(), 1).At(hour, minute), "hari kerja berikutnya")
 }

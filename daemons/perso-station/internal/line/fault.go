@@ -48,21 +48,13 @@ func classify(p *profile.Profile, err error) fault {
 	return faultUnknown
 }
 
-// stepLabels are the steps as people read them.
-var stepLabels = map[profile.Step]string{
-	profile.Marker: "penandaan", profile.Initialize: "inisialisasi", profile.Numbers: "penulisan nomor",
-	profile.Secret: "penulisan CONF", profile.Keys: "penggantian kunci", profile.Authenticate: "autentikasi kunci baru",
-	profile.ReadBack: "pembacaan kembali", profile.OpenSAM: "uji OPEN SAM", profile.Secure: "penguncian akhir",
-	profile.Confirm: "pemeriksaan akhir",
-}
-
 // reason is an error as people read it: the step and the card's status word,
 // never data.
 func reason(what string, err error) string {
 	var step *sam.StepError
 	at := ""
 	if errors.As(err, &step) {
-		at = " pada tahap " + stepLabels[step.Step]
+		at = " pada tahap " + profile.Labels[step.Step]
 	}
 	sw, ok := globalplatform.StatusOf(err)
 	switch {

@@ -148,7 +148,7 @@ var answers = []struct {
 		return web.Conflict("Kartu ini, atau stasiun yang memegangnya, masih terdengar dalam satu jam terakhir. Biarkan stasiun menyelesaikannya; coba lagi bila sudah satu jam tanpa kabar.").WithCode("station-heard")
 	}},
 	{perso.ErrUnknownDecision, func() error {
-		return invalid("/decision", "unknown_value", "Keputusan harus salah satu dari: complete, resume, spoil, doubt.")
+		return invalid("/decision", "unknown_value", "Keputusan harus salah satu dari: terima sebagai selesai, lanjutkan penulisan, nyatakan rusak, nyatakan meragukan.")
 	}},
 	{perso.ErrNotObserved, func() error {
 		return web.Conflict("Hasil pembacaan kartu tidak mendukung keputusan ini; baca kartu kembali atau nyatakan rusak.").WithCode("not-observed")

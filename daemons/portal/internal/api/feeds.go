@@ -53,7 +53,7 @@ func (a *API) makeFeed(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	token, err := a.window.Open(r.Context(), signin.Account(r), of.ID)
+	token, err := a.window.Open(r.Context(), signin.Account(r), of.ID, nil)
 	if err != nil {
 		return err
 	}

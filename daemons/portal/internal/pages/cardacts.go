@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
@@ -138,21 +140,35 @@ var observations = []struct{ key, label string }{
 func observed(raw *json.RawMessage) []pair {
 	var read map[string]any
 	if raw == nil || json.Unmarshal(*raw, &read) != nil || len(read) == 0 {
-		return []pair{{"Hasil baca stasiun", "Kartu belum dibaca kembali. Letakkan kartu pada pembaca stasiun supaya isinya dibaca."}}
+		return []pair{{"Hasil baca stasiun", "Kartu belum dibaca kembali."}}
 	}
 	var facts []pair
 	for _, o := range observations {
 		switch said := read[o.key].(type) {
 		case string:
-			if said == "" {
-				said = "tidak ada"
-			}
-			facts = append(facts, pair{o.label, said})
+			facts = append(facts, pair{o.label, wordOf(o.key, said)})
 		case bool:
 			facts = append(facts, pair{o.label, map[bool]string{true: "ada", false: "tidak ada"}[said]})
 		}
 	}
 	return facts
+}
+
+// lifeCycles are what the card says of itself, as people read it.
+var lifeCycles = map[string]string{
+	"OP_READY": "blangko, belum diisi", "INITIALIZED": "terisi sebagian, belum dikunci", "SECURED": "terisi dan dikunci",
+	"CARD_LOCKED": "diblokir", "TERMINATED": "tidak dapat dipakai lagi",
+}
+
+// wordOf words what was read; what nobody has named stays as it is.
+func wordOf(key, said string) string {
+	switch key {
+	case "step", "proof":
+		return cmp.Or(profile.Labels[profile.Step(said)], said, "tidak diketahui")
+	case "life_cycle":
+		return cmp.Or(lifeCycles[said], said, "tidak terbaca")
+	}
+	return cmp.Or(said, "tidak ada")
 }
 
 // left says that a card can be taken away from its station, or that somebody wants to.
@@ -210,6 +226,9 @@ func doubtBox(at string, c perso.CardRow, who identity.Account, names func(strin
 				{Name: "reason", Label: "Alasan", Kind: "textarea", Longest: decisions.MaxText, Hint: "Dibaca orang yang mengonfirmasi."}},
 		})
 		return box
+	}
+	if c.Proposal == "" && s == nil {
+		box.Says = append(box.Says, "Masukkan kartu ke pembaca di stasiun supaya dibaca; stasiun lalu mengusulkan keputusannya di sini. Bila kartunya tidak ada lagi, nyatakan rusak.")
 	}
 	options := []option{}
 	for _, d := range []perso.Decision{perso.DecideComplete, perso.DecideResume, perso.DecideSpoil} {

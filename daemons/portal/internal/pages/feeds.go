@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -39,20 +40,40 @@ func (p *Pages) feedBlock(r *http.Request, who identity.Account, v *report.Reque
 }
 
 func (p *Pages) mountFeeds(inside chi.Router) {
+	inside.Get(feedsPath+"/{ticket}", p.handle(explained(p.seeFeed)))
 	inside.Post(feedsPath+"/{ticket}", p.handle(explained(p.openFeed)))
 	inside.Post(feedsPath+"/{ticket}/cabut", p.handle(explained(p.closeFeed)))
 }
 
 type feedBody struct{ Ticket, Address, Back string }
 
-// openFeed makes an address and shows it, once.
+// seeFeed is for who comes by the address of the form: the feeds are on the request.
+func (p *Pages) seeFeed(w http.ResponseWriter, r *http.Request) error {
+	v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r), p.office.Now())
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, home+"/"+v.Ticket+"#langganan", http.StatusSeeOther) //nolint:gosec // the ticket is the database's own
+	return nil
+}
+
+// openFeed makes an address and shows it, once: the form names the address that it
+// replaces, so that a page that is loaded again does not end what it has just shown.
 func (p *Pages) openFeed(w http.ResponseWriter, r *http.Request) error {
 	who := signin.Account(r)
 	v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), who, p.office.Now())
 	if err != nil {
 		return err
 	}
-	token, err := p.window.Open(r.Context(), who, v.ID)
+	if err := typed(r); err != nil {
+		return err
+	}
+	seen := r.PostForm.Get("lama")
+	token, err := p.window.Open(r.Context(), who, v.ID, &seen)
+	if errors.Is(err, feed.ErrStale) {
+		p.show(w, r, http.StatusConflict, "feed", "Langganan kalender", feedBody{v.Ticket, "", home + "/" + v.Ticket})
+		return nil
+	}
 	if err != nil {
 		return err
 	}

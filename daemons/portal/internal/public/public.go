@@ -114,9 +114,9 @@ func (p *Window) Feeds(ctx context.Context, who identity.Account, requestID stri
 
 // Open makes a feed of a request that whoever asks has been shown, and returns its
 // secret.
-func (p *Window) Open(ctx context.Context, who identity.Account, requestID string) (token string, err error) {
+func (p *Window) Open(ctx context.Context, who identity.Account, requestID string, seen *string) (token string, err error) {
 	err = p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		id, made, err := feed.Make(ctx, tx, requestID, who.ID, who.Username, p.clock.Now())
+		id, made, err := feed.Make(ctx, tx, requestID, who.ID, seen, who.Username, p.office.Now())
 		if err != nil {
 			return err
 		}
@@ -129,7 +129,7 @@ func (p *Window) Open(ctx context.Context, who identity.Account, requestID strin
 // Close ends a feed. Error: report.ErrNotFound.
 func (p *Window) Close(ctx context.Context, who identity.Account, requestID, id string) error {
 	return unknown(p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		if err := feed.Revoke(ctx, tx, requestID, id, own(who), who.Username, p.clock.Now()); err != nil {
+		if err := feed.Revoke(ctx, tx, requestID, id, own(who), who.Username, p.office.Now()); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{Actor: who.Username, Action: "feed.revoke", Subject: id, Detail: map[string]any{"request": requestID}})

@@ -122,13 +122,13 @@ func TestThePlanMovesWithoutBells(t *testing.T) {
 				return err
 			}
 		}, map[string]int{"2026-03-03": 10, "2026-03-04": 2, "2026-03-05": 3},
-			"jadwal henti stasiun berubah: stasiun DC-1 berhenti 4 Maret 2026, 8 kartu per hari berkurang"},
+			"jadwal henti stasiun berubah: satu stasiun berhenti 4 Maret 2026, 8 kartu per hari berkurang"},
 		"placement": {func(d *deaf) func(ctx context.Context, tx *postgres.Tx) error {
 			return func(ctx context.Context, tx *postgres.Tx) error {
 				_, err := capacity.Place(ctx, tx, capacity.Placement{RequestID: d.RequestID, Day: wednesday}, why)
 				return err
 			}
-		}, map[string]int{"2026-03-04": 10, "2026-03-05": 5}, "kapasitas berubah: penempatan kartu diatur petugas"},
+		}, map[string]int{"2026-03-04": 10, "2026-03-05": 5}, "penempatan kartu diatur petugas"},
 		"reduction": {func(d *deaf) func(ctx context.Context, tx *postgres.Tx) error {
 			return func(ctx context.Context, tx *postgres.Tx) error {
 				scan, err := blob.Put(ctx, tx, "surat.pdf", "application/pdf", strings.NewReader("pindaian"))
@@ -143,7 +143,7 @@ func TestThePlanMovesWithoutBells(t *testing.T) {
 					off, persotest.Person("kasubdit", request.Kasubdit, "pesanan berkurang"))
 				return err
 			}
-		}, map[string]int{"2026-03-03": 9}, "kartu dikurangi dengan surat"},
+		}, map[string]int{"2026-03-03": 9}, "kartu permohonan ini dikurangi dengan surat"},
 		"hold": {func(d *deaf) func(ctx context.Context, tx *postgres.Tx) error {
 			return d.take(request.Hold, persotest.Person("kasubdit", request.Kasubdit, "uji"))
 		}, map[string]int{}, ""},
@@ -193,7 +193,7 @@ func TestARequestIsPlannedWithoutBells(t *testing.T) {
 	d.Must(t, d.take(request.Release, kasubdit))
 	d.tick(2)
 	require.Equal(t, map[string]int{"2026-03-03": 10, "2026-03-04": 10}, d.planned())
-	require.Equal(t, "permohonan dilanjutkan", d.cause())
+	require.Equal(t, "permohonan ini dilanjutkan", d.cause())
 
 	id, _ := d.Accepted(t, 3, monday)
 	d.tick(1)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +24,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/trace"
 	"dukcapil.go.id/sifilma/pkg/workday"
 )
@@ -226,9 +226,9 @@ func (p *Planner) settle(ctx context.Context, tx *postgres.Tx) error {
 		return err
 	}
 	p.tell(ctx, closed)
-	in.Cause = "kartu yang tidak dipresentasikan dipindahkan"
+	in.Cause = "kartu yang belum dikerjakan dijadwalkan lagi"
 	if obeyed > 0 {
-		in.Cause = "perintah untuk hari ini"
+		in.Cause = "pekerjaan " + terbilang.FormatDate(clock.DateOf(in.OfficeAt)) + " diatur atas perintah Kasubdit KI"
 	}
 	_, err = capacity.Replan(ctx, tx, in)
 	return err
@@ -243,7 +243,7 @@ func (p *Planner) tell(ctx context.Context, closed capacity.DayEnd) {
 }
 
 func (p *Planner) replan(ctx context.Context, tx *postgres.Tx, _, officeAt time.Time) (any, error) {
-	return p.plan(ctx, tx, officeAt, "perencanaan ulang malam")
+	return p.plan(ctx, tx, officeAt, "rencana disusun ulang pada malam hari")
 }
 
 // release opens the day's work orders. A window of a day that is over releases
@@ -257,7 +257,7 @@ func (p *Planner) release(ctx context.Context, tx *postgres.Tx, window, officeAt
 	}
 	p.tell(ctx, closed)
 	if day != clock.DateOf(officeAt) {
-		return p.plan(ctx, tx, officeAt, "hari terlewat tanpa pelepasan")
+		return p.plan(ctx, tx, officeAt, "hari kerja terlewat sebelum kartunya dikerjakan")
 	}
 	calendar, err := capacity.Calendar(ctx, tx)
 	if err != nil {
@@ -281,7 +281,7 @@ func (p *Planner) closeDay(ctx context.Context, tx *postgres.Tx, window, officeA
 		return nil, err
 	}
 	p.tell(ctx, closed)
-	changes, err := p.plan(ctx, tx, officeAt, "penutupan hari")
+	changes, err := p.plan(ctx, tx, officeAt, "hari kerja berakhir; kartu yang belum dikerjakan dijadwalkan lagi")
 	return map[string]any{"closed": closed, "plan": changes}, err
 }
 
@@ -306,39 +306,6 @@ func (p *Planner) plan(ctx context.Context, tx *postgres.Tx, officeAt time.Time,
 	}
 	in.Cause = cause
 	return capacity.Replan(ctx, tx, in)
-}
-
-// causes say in Indonesian why a doorbell may move an estimate.
-var causes = map[string]string{
-	"request.accepted":         "permohonan baru diterima",
-	"request.cancelled":        "permohonan batal atau ditolak",
-	"request.held":             "permohonan ditahan",
-	"request.released":         "permohonan dilanjutkan",
-	"calendar.changed":         "kalender berubah",
-	"capacity.changed":         "kapasitas berubah",
-	"station.downtime_changed": "jadwal henti stasiun berubah",
-	"replacement.registered":   "kartu pengganti didaftarkan",
-	"cards.reduced":            "kartu dikurangi dengan surat",
-	"card.resolved":            "kartu ragu diputuskan",
-	"workorder.finished":       "perintah kerja selesai",
-}
-
-// mostCauses are named of all that were heard of at once.
-const mostCauses = 3
-
-// causeOf says why a doorbell may move an estimate.
-func causeOf(ctx context.Context, tx *postgres.Tx, e rabbit.Event) (string, error) {
-	switch e.Type {
-	case rabbit.CalendarChanged, rabbit.CapacityChanged, rabbit.StationDowntimeChanged:
-		if e.Subject == "" {
-			break
-		}
-		detail, err := capacity.CauseOf(ctx, tx, e.Subject)
-		if err != nil || detail != "" {
-			return causes[e.Type] + ": " + detail, err
-		}
-	}
-	return causes[e.Type], nil
 }
 
 // Hear answers doorbells. It looks at the rows as they are now, so a bell may
@@ -366,19 +333,17 @@ func (p *Planner) hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Eve
 	if len(events) == 0 { // a bell was quicker
 		return nil
 	}
-	var why []string
+	var why reasons
 	seen := make(map[string]bool)
 	for _, e := range events {
 		if e.Subject+e.Request == "" && slices.ContainsFunc(events, func(o rabbit.Event) bool { return o.Type == e.Type && o.Subject != "" }) {
 			continue // another says what was changed
 		}
-		cause, err := causeOf(ctx, tx, e)
+		said, err := causeOf(ctx, tx, e)
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(why, cause) {
-			why = append(why, cause)
-		}
+		why.add(e.Request, said)
 		if e.Type == rabbit.CardsReduced {
 			if err := capacity.Shrink(ctx, tx, e.Request, officeAt); err != nil {
 				return err
@@ -392,14 +357,11 @@ func (p *Planner) hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Eve
 			return err
 		}
 	}
-	if len(why) > mostCauses {
-		why = append(why[:mostCauses], "dan lain-lain")
-	}
 	in, err := p.input(ctx, tx, officeAt)
 	if err != nil {
 		return err
 	}
-	in.Cause = strings.Join(why, "; ")
+	in.Cause, in.Own = why.others(), why.each()
 	if !whole {
 		// The common case by far: new requests, which rank last.
 		_, ok, err := capacity.Extend(ctx, tx, in, slices.Collect(maps.Keys(seen)))

@@ -106,6 +106,9 @@ func New(cfg Config, db *postgres.DB, broker Broker, log zerolog.Logger, m clock
 	if err != nil {
 		return nil, err
 	}
+	for _, st := range stages { // there from the start: an alarm sees the first one rise
+		rung.WithLabelValues(st.bell)
+	}
 	return &Sweeper{cfg: cfg, db: db, broker: broker, log: log, clock: m, self: self.String()}, nil
 }
 

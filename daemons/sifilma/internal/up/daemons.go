@@ -227,6 +227,8 @@ func ready(ctx context.Context, client *http.Client, address string) bool {
 // tell prints where everything is, for a run without a play.
 func (of *office) tell() {
 	say("\nPortal: " + of.address("portal") + "   Intake: " + of.address("intake"))
+	say("Kunci API " + of.cast.Produsen + ": " + of.cast.APIKey)
+	say("PKS " + of.cast.Lembaga + ": " + of.cast.PKS)
 	say("Akun portal (kata sandi berganti pada tiap kali dijalankan):")
 	for _, l := range of.cast.Logins {
 		say(fmt.Sprintf("  %-14s %-28s %s", l.Username, l.Password, l.Name))

@@ -91,12 +91,13 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 		}
 		return 1, err
 	}
+	if o.Play != "-" { // who reads the script reads nothing else
+		of.tell() // before the play, which may take long
+	}
 	if o.Play != "" {
 		if code, err = of.play(ctx); err != nil {
 			return 1, err
 		}
-	} else {
-		of.tell()
 	}
 	if o.Once || ctx.Err() != nil {
 		return code, nil
