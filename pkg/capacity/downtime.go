@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -29,15 +30,28 @@ type Downtime struct {
 const selectDowntime = `SELECT id, station, from_day, to_day, cards, reason, version FROM station_downtime `
 
 // Text says it in Indonesian, for the office.
-func (d Downtime) Text() string { return "stasiun " + d.Station + d.stops() }
+func (d Downtime) Text() string { return d.Name() + d.stops() }
+
+// Name is the station as it is said in a sentence; people may have written the word
+// themselves.
+func (d Downtime) Name() string {
+	if strings.HasPrefix(strings.ToLower(d.Station), "stasiun") {
+		return d.Station
+	}
+	return "stasiun " + d.Station
+}
+
+// span says when.
+func (d Downtime) span() string {
+	if d.To == d.From {
+		return terbilang.FormatDate(d.From)
+	}
+	return terbilang.FormatDate(d.From) + " sampai " + terbilang.FormatDate(d.To)
+}
 
 // stops says when, and how many cards the days have less.
 func (d Downtime) stops() string {
-	span := terbilang.FormatDate(d.From)
-	if d.To != d.From {
-		span += " sampai " + terbilang.FormatDate(d.To)
-	}
-	return fmt.Sprintf(" berhenti %s, %s kartu per hari berkurang", span, terbilang.FormatInt(int64(d.Cards)))
+	return fmt.Sprintf(" berhenti %s, %s kartu per hari berkurang", d.span(), terbilang.FormatInt(int64(d.Cards)))
 }
 
 // downtimeWords say what was done to a downtime; for eyes outside they do not say of
