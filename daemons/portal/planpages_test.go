@@ -42,7 +42,7 @@ func TestThePlanIsDecidedOnARequestsPage(t *testing.T) {
 
 	seen := o.planVersion(v.Ticket)
 	d, _ = o.post(422, "kasubdit", at+"/rencana/pecah", "versi", seen, "cards", "", "day", "2026-11-28", "pin", "1", "reason", " ")
-	for _, text := range []string{"Belum dilakukan: pecah permohonan", "Isi jumlah kartu yang dipisahkan, paling sedikit 1.", "Tanggal ini bukan hari kerja.", "Alasan wajib diisi"} {
+	for _, text := range []string{"Belum dilakukan: pecah permohonan", "Isi jumlah kartu yang dipisahkan, paling sedikit 1.", "Tanggal ini bukan hari kerja (akhir pekan).", "Alasan wajib diisi"} {
 		require.Contains(t, d.text, text)
 	}
 	d, _ = o.post(422, "kasubdit", at+"/rencana/kunci", "versi", seen, "day", "2026-11-28", "reason", "pelantikan <b>")

@@ -118,6 +118,15 @@ func (d *Downtime) check(w *Why) error {
 	return err
 }
 
+// checkDays wants a hari kerja among the days, without which nothing stops.
+func (d Downtime) checkDays(ctx context.Context, rd postgres.Reader) error {
+	calendar, err := Calendar(ctx, rd)
+	if err != nil || !calendar.OnOrAfter(d.From).After(d.To) {
+		return err
+	}
+	return form.One("/from", "not_a_workday", "Tidak ada hari kerja di antara kedua tanggal ini; stasiun memang tidak bekerja.")
+}
+
 // AddDowntime records that a station will stand still. What is planned on those
 // days moves on; what is released stays. Errors: form.Faults.
 func AddDowntime(ctx context.Context, tx *postgres.Tx, d Downtime, w Why) (Downtime, error) {
@@ -128,6 +137,9 @@ func AddDowntime(ctx context.Context, tx *postgres.Tx, d Downtime, w Why) (Downt
 	id, err := uuid.NewV7()
 	if err != nil {
 		return d, fmt.Errorf("capacity: id: %w", err)
+	}
+	if err := d.checkDays(ctx, tx); err != nil {
+		return d, err
 	}
 	d.ID, d.Version = id.String(), 1
 	if _, err := tx.Exec(ctx, `INSERT INTO station_downtime (id, station, from_day, to_day, cards, reason) VALUES ($1, $2, $3, $4, $5, $6)`,
@@ -152,6 +164,11 @@ func ChangeDowntime(ctx context.Context, tx *postgres.Tx, d Downtime, w Why) (Do
 	}
 	if before == d {
 		return d, nil
+	}
+	if began := before.From.Before(w.today()) && d.From == before.From; !began && (d.From != before.From || d.To != before.To) {
+		if err := d.checkDays(ctx, tx); err != nil {
+			return d, err
+		}
 	}
 	d.Version++
 	if err := tx.ExecOne(ctx, `UPDATE station_downtime SET station = $2, from_day = $3, to_day = $4, cards = $5, reason = $6, version = $7 WHERE id = $1`,

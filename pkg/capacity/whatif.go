@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
@@ -112,6 +113,9 @@ func WhatIf(ctx context.Context, rd postgres.Reader, in PlanInput, h Hypotheses)
 	if err != nil {
 		return s, err
 	}
+	if err := h.checkWorkdays(workday.New(holidays)); err != nil {
+		return s, err
+	}
 	then := inputs
 	if then.Queue, err = h.hold(inputs.Queue); err != nil {
 		return s, err
@@ -215,6 +219,21 @@ func (h *Hypotheses) Check(today clock.Date) error {
 		}
 	}
 	slices.SortFunc(faults, func(a, b form.Fault) int { return strings.Compare(a.Pointer, b.Pointer) })
+	return faults.Err()
+}
+
+// checkWorkdays wants of the days that are not to be off any more that they are
+// holidays of a weekday: of others the plan would stay as it is.
+func (h Hypotheses) checkWorkdays(calendar *workday.Calendar) error {
+	var faults form.Faults
+	for i, d := range h.Workdays {
+		switch {
+		case calendar.IsWorkday(d):
+			faults.Add("/workdays/"+strconv.Itoa(i), "already_a_workday", "Tanggal ini memang hari kerja.")
+		case d.Weekday() == time.Saturday || d.Weekday() == time.Sunday:
+			faults.Add("/workdays/"+strconv.Itoa(i), "weekend", "Tanggal ini akhir pekan, yang selalu libur.")
+		}
+	}
 	return faults.Err()
 }
 
