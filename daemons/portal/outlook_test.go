@@ -102,7 +102,7 @@ func TestTheOutlookSaysWhatItDoesNotKnow(t *testing.T) {
 	d := o.page(200, "", "/?kartu=20000")
 	require.Contains(t, d.text, "Hari libur tahun 2027 belum ditetapkan")
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "stasiun-1", From: clock.MustParseDate("2026-11-24"), To: clock.MustParseDate("2027-11-22"), Cards: 250},
+		_, _, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "stasiun-1", From: clock.MustParseDate("2026-11-24"), To: clock.MustParseDate("2027-11-22"), Cards: 250},
 			capacity.Why{Actor: "kasubdit", Reason: "pindah gedung", OfficeAt: o.clock.Now()})
 		return err
 	})

@@ -2,8 +2,10 @@ package capacity_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/capacity"
@@ -17,7 +19,7 @@ import (
 func (o *office) down(t *testing.T, d capacity.Downtime) (capacity.Downtime, error) {
 	t.Helper()
 	err := o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		d, err = capacity.AddDowntime(ctx, tx, d, o.why("uji"))
+		d, _, err = capacity.AddDowntime(ctx, tx, d, o.why("uji"))
 		return err
 	})
 	return d, err
@@ -110,4 +112,52 @@ func TestADayThatBecomesAHolidayKeepsItsNumber(t *testing.T) {
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
 		return capacity.Unset(ctx, tx, o.next(), s.Version, o.why("uji"))
 	})
+}
+
+// TestAStationStandsStillOnce: a downtime that is sent again, however many at once and
+// however the station is written, is the first; another one of the same days is
+// refused and named.
+func TestAStationStandsStillOnce(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	one := capacity.Downtime{Station: "Stasiun 2", From: o.next(), To: o.next().AddDays(2), Cards: 4}
+	first, err := o.down(t, one)
+	require.NoError(t, err)
+	var all sync.WaitGroup
+	for _, name := range []string{"Stasiun 2", "stasiun  2", "2"} {
+		all.Go(func() {
+			again := one
+			again.Station = name
+			made, err := o.down(t, again)
+			assert.NoError(t, err)
+			assert.Equal(t, first, made)
+		})
+	}
+	all.Wait()
+	var rows, bells int
+	require.NoError(t, o.db.Get(t.Context(), &rows, `SELECT count(*) FROM station_downtime`))
+	require.NoError(t, o.db.Get(t.Context(), &bells, `SELECT count(*) FROM outbox WHERE type = 'station.downtime_changed'`))
+	require.Equal(t, []int{1, 1}, []int{rows, bells})
+
+	late := one
+	late.From, late.To = one.To, one.To.AddDays(3)
+	_, err = o.down(t, late)
+	require.Equal(t, []string{"/from in_use"}, pointers(t, err))
+	require.Contains(t, said(t, err), "Stasiun 2 sudah tercatat berhenti 24 November 2026 sampai 26 November 2026, 4 kartu per hari.")
+	late.Station = "3"
+	other, err := o.down(t, late)
+	require.NoError(t, err, "another station")
+	change := func(d capacity.Downtime) error {
+		return o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := capacity.ChangeDowntime(ctx, tx, d, o.why("uji"))
+			return err
+		})
+	}
+	other.Station = "2"
+	require.Equal(t, []string{"/from in_use"}, pointers(t, change(other)))
+	first.Cards = 5
+	require.NoError(t, change(first), "it is in nobody's way but its own")
+	late.Cards = 1_000_000
+	_, err = o.down(t, late)
+	require.Contains(t, said(t, err), "dari 1 sampai 100.000.")
 }
