@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func (p *Pages) mountCalendar(inside chi.Router) {
 		calendarPath + "/kapasitas": p.newCapacity(), calendarPath + "/kapasitas/{day}": p.editCapacity(), calendarPath + "/kapasitas/{day}/biasa": p.usualCapacity(),
 	} {
 		get(path, p.present(e))
-		inside.Post(path, p.handle(explained(p.save(e))))
+		inside.Post(path, p.handle(explained(p.saveDay(e))))
 	}
 }
 
@@ -114,7 +115,7 @@ func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 // imported says what an import did to so many days.
 func imported(n int) string {
 	if n == 0 {
-		return "Tidak ada yang berubah."
+		return "Tidak ada yang berubah; kalender sudah seperti buku kerja itu."
 	}
 	return number(n) + " hari diubah dari Excel. Rencana disusun ulang dengan sendirinya."
 }
@@ -311,9 +312,27 @@ func typedCapacity(r *http.Request, day clock.Date) capacity.Setting {
 func (p *Pages) newCapacity() editor {
 	return editor{"Atur kapasitas hari",
 		func(r *http.Request) (formBody, error) {
-			return formBody{Crumbs: calendarCrumbs, Action: calendarPath + "/kapasitas", Submit: "Atur",
+			if err := p.settersOnly(r); err != nil {
+				return formBody{}, err
+			}
+			text := r.URL.Query().Get("tanggal")
+			if sent := strings.TrimSpace(r.PostForm.Get("day")); sent != "" {
+				text = sent
+			}
+			body := formBody{Crumbs: calendarCrumbs, Action: calendarPath + "/kapasitas", Submit: "Atur",
 				Lead:   "Paling cepat untuk besok, karena rencana hari ini sudah tetap. Rencana disusun ulang dengan sendirinya.",
-				Fields: []field{{Name: "day", Label: "Tanggal", Kind: "date", Value: r.URL.Query().Get("tanggal")}, capacityField(""), dayReason}}, p.settersOnly(r)
+				Fields: []field{{Name: "day", Label: "Tanggal", Kind: "date", Value: text}, capacityField(""), dayReason}}
+			day, err := clock.ParseDate(text)
+			if err != nil {
+				return body, nil
+			}
+			now, err := p.desk.DayCapacity(r.Context(), signin.Account(r), day)
+			if errors.Is(err, capacity.ErrNoEntry) {
+				return body, nil
+			}
+			body.Version, body.Fields[1].Value = now.Version, strconv.Itoa(now.Capacity)
+			body.Facts = []fact{{"Sudah diatur", terbilang.FormatDayDate(day) + ": " + number(now.Capacity) + " kartu"}, {"Alasan terakhir", now.Reason}}
+			return body, err
 		},
 		func(r *http.Request) (string, error) {
 			s, err := p.desk.SetCapacity(r.Context(), signin.Account(r), typedCapacity(r, typedDate(r, "day")), r.PostForm.Get("reason"))

@@ -59,6 +59,12 @@ type importBody struct {
 	Reason              []field
 }
 
+// done says that the calendar is as the workbook and the chosen removals want it.
+func (b importBody) done() bool {
+	chosen := func(o option) bool { return o.Chosen }
+	return b.Changes == 0 && len(b.Wrong) == 0 && !slices.ContainsFunc(b.HolidaysGone, chosen) && !slices.ContainsFunc(b.CapacityGone, chosen)
+}
+
 // yearAsked is the year of a form or of the address.
 func yearAsked(text string) (int, error) {
 	year, err := strconv.Atoi(text)
@@ -236,8 +242,12 @@ func (p *Pages) saveImport(w http.ResponseWriter, r *http.Request) error {
 	if lost != nil {
 		return lost
 	}
+	if stale && body.done() { // sent twice
+		http.Redirect(w, r, calendarOf(content.Year)+"&diimpor=0", http.StatusSeeOther)
+		return nil
+	}
 	if stale {
-		body.Notice = "Kalender diubah orang lain sejak pratinjau ini dibuat, sehingga belum ada yang disimpan. Berikut perbandingan dengan kalender yang sekarang; alasan dan centang Anda masih ada. Periksa, lalu simpan lagi bila masih sesuai."
+		body.Notice = "Kalender berubah sejak pratinjau ini dibuat, mungkin oleh kiriman Anda sendiri, sehingga belum ada yang disimpan. Berikut perbandingan dengan kalender yang sekarang; alasan dan centang Anda masih ada. Periksa, lalu simpan lagi bila masih sesuai."
 		return p.showImport(w, r, http.StatusPreconditionFailed, body)
 	}
 	var problem *web.Problem

@@ -27,7 +27,7 @@ func (p *Pages) mountDowntimes(inside chi.Router) {
 		downtimePath + "/{id}/hapus": p.downtimeRemoval(),
 	} {
 		inside.Get(path, p.handle(explained(p.present(e))))
-		inside.Post(path, p.handle(explained(p.save(e))))
+		inside.Post(path, p.handle(explained(p.saveDay(e))))
 	}
 }
 
