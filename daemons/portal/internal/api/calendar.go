@@ -59,7 +59,7 @@ func (a *API) calendarYear(w http.ResponseWriter, r *http.Request) error {
 // dayOf is the day in the address.
 func dayOf(r *http.Request) (clock.Date, error) {
 	day, err := clock.ParseDate(chi.URLParam(r, "day"))
-	if err != nil {
+	if err != nil || day.Year < firstYear || day.Year > lastYear {
 		return day, web.NotFound("Tanggal pada alamat ditulis seperti 2026-08-17.")
 	}
 	return day, nil

@@ -75,9 +75,9 @@ func (p *Pages) mountCalendar(inside chi.Router) {
 // the days whose capacity people set.
 func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 	who := signin.Account(r)
-	year, err := strconv.Atoi(r.URL.Query().Get("tahun"))
-	if err != nil || year < calendarFirst || year > calendarLast {
-		year = p.desk.Today().Year
+	year, err := p.yearIn(r)
+	if err != nil {
+		return err
 	}
 	v, err := p.desk.CalendarYear(r.Context(), who, year)
 	if err != nil {
@@ -183,13 +183,18 @@ func (p *Pages) monthGrid(v masterdata.Year, month time.Month, keeper, setter bo
 
 var calendarCrumbs = []crumb{{"Kalender", calendarPath}}
 
-// dayIn is the day in the address.
-func dayIn(r *http.Request) (clock.Date, error) {
-	d, err := clock.ParseDate(chi.URLParam(r, "day"))
-	if err != nil {
+// shownDay is a day of an address, of a year that is shown.
+func shownDay(text string) (clock.Date, error) {
+	d, err := clock.ParseDate(text)
+	if err != nil || d.Year < calendarFirst || d.Year > calendarLast {
 		return d, web.NotFound("Tanggal pada alamat ini tidak ada.")
 	}
 	return d, nil
+}
+
+// dayIn is the day in the address.
+func dayIn(r *http.Request) (clock.Date, error) {
+	return shownDay(chi.URLParam(r, "day"))
 }
 
 // kept is where whoever changed a day goes.
