@@ -79,6 +79,8 @@ type Supposed struct {
 	// LastBefore and LastAfter are the last days with cards; nil when no card is
 	// planned.
 	LastBefore, LastAfter *clock.Date
+	// UnknownYear is the first year that either plan reaches and that has no calendar.
+	UnknownYear int
 }
 
 // What can be supposed at once.
@@ -132,6 +134,15 @@ func WhatIf(ctx context.Context, rd postgres.Reader, in PlanInput, h Hypotheses)
 	before := newPlan(fixed, Plan(inputs.Demands(), inputs.Days))
 	after := newPlan(fixed, Plan(append(then.Demands(), extra...), then.Days))
 	s.LastBefore, s.LastAfter = before.last, after.last
+	last := today
+	for _, d := range []*clock.Date{before.last, after.last} {
+		if d != nil && d.After(last) {
+			last = *d
+		}
+	}
+	if missing := in.Calendar.Missing(today.Year, last.Year); len(missing) > 0 {
+		s.UnknownYear = missing[0]
+	}
 	for _, w := range inputs.Queue {
 		if !slices.ContainsFunc(then.Queue, func(t Waiting) bool { return t.RequestID == w.RequestID }) {
 			delete(after.places, w.RequestID) // what is released of it is taken back as well

@@ -109,6 +109,9 @@ func estimateWords(e *capacity.Estimate) string {
 		return "Permohonan ditahan; hari personalisasinya dihitung lagi setelah dilanjutkan.\nPerkiraan sebelum ditahan: " + terbilang.FormatPeriod(e.Start, e.Finish) + "."
 	}
 	text := "Perkiraan personalisasi: " + terbilang.FormatPeriod(e.Start, e.Finish) + "."
+	if more := e.Caveat(); more != "" {
+		text += "\n" + more
+	}
 	if e.Start == e.FirstStart && e.Finish == e.FirstFinish {
 		return text
 	}

@@ -169,6 +169,7 @@ func (p *Pages) planBlock(r *http.Request, v *report.Request) (*planBlock, error
 		b.Says = "Selama ditahan, kartu yang belum dilepas tidak memakai tempat pada hari mana pun; rencananya dapat diatur lagi setelah permohonan dilanjutkan."
 		return b, nil
 	}
+	b.Says = plan.Caveat
 	if !mine {
 		return b, nil
 	}

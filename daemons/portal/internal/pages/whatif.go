@@ -31,9 +31,10 @@ type whatIfBody struct {
 
 // whatIfAnswer is the plan as it would be, in words.
 type whatIfAnswer struct {
-	Lead  string
-	Facts []pair
-	Moved []movedLine
+	Lead   string
+	Caveat string
+	Facts  []pair
+	Moved  []movedLine
 }
 
 type movedLine struct {
@@ -166,7 +167,7 @@ func (b *whatIfBody) point(faults form.Faults, at map[string]string) {
 }
 
 func tellWhatIf(v *report.WhatIf, h capacity.Hypotheses) *whatIfAnswer {
-	a := &whatIfAnswer{Lead: "Tidak ada permohonan yang bergeser.", Facts: []pair{{"Diandaikan", strings.Join(supposedWords(h), "\n")}}}
+	a := &whatIfAnswer{Caveat: capacity.Caveat(v.UnknownYear), Lead: "Tidak ada permohonan yang bergeser.", Facts: []pair{{"Diandaikan", strings.Join(supposedWords(h), "\n")}}}
 	if n := len(v.Moved); n > 0 {
 		a.Lead = number(n) + " permohonan bergeser, " + number(v.Unmoved) + " tetap."
 	}
