@@ -127,7 +127,7 @@ func TestTheFrontPageTellsOfTheQueue(t *testing.T) {
 	v := o.accept(o.drop(7))
 	o.plan(10)
 	d := o.page(200, "", "/")
-	require.Contains(t, d.text, "Ajukan hari ini: personalisasi 1 kartu mulai sekitar 30 November 2026 sampai 4 Desember 2026.")
+	require.Contains(t, d.text, "Ajukan hari ini: personalisasi 1 kartu dimulai antara 30 November dan 4 Desember 2026.")
 	require.Contains(t, d.text, "7 kartu dari 1 permohonan")
 	require.Contains(t, d.text, "Selasa, 24 November 2026, masih muat 3 kartu")
 	require.NotContains(t, d.text, v.Ticket)

@@ -55,7 +55,7 @@ func TestThePlanIsDecidedOnARequestsPage(t *testing.T) {
 	_, next = o.post(303, "kasubdit", at+"/rencana/pecah", "versi", o.planVersion(v.Ticket), "cards", "10", "day", "2026-12-01", "pin", "1", "reason", "sebagian")
 	o.scheduled("kapasitas berubah: penempatan kartu diatur petugas")
 	d = o.page(200, "kasubdit", next)
-	for _, text := range []string{"Kamis, 26 November 2026 20 20", "Selasa, 1 Desember 2026 10 10", "Dikunci: semua kartu yang tersisa pada 26 November 2026 pelantikan kasubdit Cabut",
+	for _, text := range []string{"Kamis, 26 November 2026 20 20", "Selasa, 1 Desember 2026 10 10", "Dikunci: semua kartu yang tersisa pada 26 November 2026 pelantikan Kasubdit KI Cabut",
 		"Dipecah dan dikunci: 10 kartu pada 1 Desember 2026 sebagian", "bergeser karena kapasitas berubah: penempatan kartu diatur petugas"} {
 		require.Contains(t, d.text, text)
 	}

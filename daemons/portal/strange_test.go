@@ -41,3 +41,31 @@ func TestASheetThatIsNotThereIsNamed(t *testing.T) {
 		require.NotContains(t, d.text, "sama dengan kalender.")
 	}
 }
+
+// TestNumbersAndDatesAsPeopleWriteThem: thousands with dots wherever the messages write
+// them so, nothing that is no whole number, and a wrong date called wrong.
+func TestNumbersAndDatesAsPeopleWriteThem(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	require.Contains(t, o.page(200, "", "/?kartu=1.000").text, "personalisasi 1.000 kartu dimulai")
+	require.Contains(t, o.page(200, "", "/?kartu=1.5").text, "Jumlah kartu harus antara 1 dan 20.000.")
+	_, next := o.post(303, "kasubdit", "/kalender/kapasitas", "day", "2026-12-08", "capacity", "1.000", "reason", "x")
+	d := o.page(200, "kasubdit", next)
+	require.Contains(t, d.text, "Kapasitas 1.000 kartu")
+	require.Contains(t, d.text, "x Kasubdit KI 23 November 2026", "people have names")
+	o.post(422, "kasubdit", "/kalender/kapasitas", "day", "2026-12-09", "capacity", "1.5", "reason", "x")
+	for _, day := range []string{"08/12/2026", "2026-13-40"} {
+		d, _ = o.post(422, "kasubdit", "/kalender/kapasitas", "day", day, "capacity", "5", "reason", "x")
+		require.Contains(t, d.text, "Tanggal tidak dikenal. Tulis seperti 2026-08-17.")
+	}
+	d, _ = o.post(422, "kasubdit", "/kalender/kapasitas", "day", "", "capacity", "5", "reason", "x")
+	require.Contains(t, d.text, "Tanggal wajib diisi.")
+	o.post(303, "operator", "/kalender/henti-stasiun/baru", "station", "2", "from", "2026-11-24", "to", "2026-11-24", "cards", "1.000", "reason", "x")
+
+	d = o.page(422, "kasubdit", "/papan/andai?hari_kartu=5&henti_kartu=5")
+	require.Contains(t, d.text, "Kapasitas hari, dari tanggal: Tanggal wajib diisi.")
+	require.Contains(t, d.text, "Stasiun berhenti, dari tanggal: Tanggal wajib diisi.")
+	d = o.page(422, "kasubdit", "/papan/andai?tambah_kartu=5&tambah_tanggal=2026-13-40")
+	require.Contains(t, d.text, "Permohonan tambahan, tanggal disposisi: Tanggal tidak dikenal.")
+	require.Contains(t, o.page(403, "persuratan", "/kalender/libur/baru").text, "Kalender dijaga oleh Operator KI dan Kasubdit KI.")
+}

@@ -95,6 +95,9 @@ func dates(ctx context.Context, rd postgres.Reader, r request.Request, page stri
 		e.Changed = planned.MovedAt
 	}
 	e.Description = estimateWords(planned) + "\n" + e.Description
+	if more := planned.Caveat(); more != "" && !planned.Suspended {
+		e.Description += "\n" + more
+	}
 	if planned.Suspended { // calendars take it off until it has days again
 		e.Status, e.Summary = ical.Cancelled, "Ditahan: "+e.Summary
 	}
@@ -109,9 +112,6 @@ func estimateWords(e *capacity.Estimate) string {
 		return "Permohonan ditahan; hari personalisasinya dihitung lagi setelah dilanjutkan.\nPerkiraan sebelum ditahan: " + terbilang.FormatPeriod(e.Start, e.Finish) + "."
 	}
 	text := "Perkiraan personalisasi: " + terbilang.FormatPeriod(e.Start, e.Finish) + "."
-	if more := e.Caveat(); more != "" {
-		text += "\n" + more
-	}
 	if e.Start == e.FirstStart && e.Finish == e.FirstFinish {
 		return text
 	}

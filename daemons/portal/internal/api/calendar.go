@@ -91,7 +91,7 @@ func (f holidayForm) row() capacity.Holiday {
 
 func (a *API) addHoliday(w http.ResponseWriter, r *http.Request) error {
 	if !masterdata.May(signin.Account(r).Role) {
-		return masterdata.ErrForbidden
+		return masterdata.ErrNotCalendar
 	}
 	var in holidayForm
 	if err := web.DecodeJSON(r, &in); err != nil {
@@ -120,7 +120,7 @@ func (a *API) getHoliday(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) changeHoliday(w http.ResponseWriter, r *http.Request) error {
 	if !masterdata.May(signin.Account(r).Role) {
-		return masterdata.ErrForbidden
+		return masterdata.ErrNotCalendar
 	}
 	day, version, err := dayVersion(r)
 	if err != nil {
@@ -145,7 +145,7 @@ func (a *API) changeHoliday(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) removeHoliday(w http.ResponseWriter, r *http.Request) error {
 	if !masterdata.May(signin.Account(r).Role) {
-		return masterdata.ErrForbidden
+		return masterdata.ErrNotCalendar
 	}
 	return removal(w, r, dayVersion, func(day clock.Date, version int64, reason string) error {
 		return a.desk.RemoveHoliday(r.Context(), signin.Account(r), day, version, reason)

@@ -103,6 +103,13 @@ func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(v.Changes) > 0 {
 		t := rowsTable{Caption: "Perubahan, terbaru lebih dahulu", Heads: []string{"Perubahan", "Alasan", "Oleh", "Waktu"}}
+		var who []*string
+		for i := range v.Changes {
+			who = append(who, &v.Changes[i].ChangedBy)
+		}
+		if err := p.named(r.Context(), who...); err != nil {
+			return err
+		}
 		for _, c := range v.Changes {
 			t.Rows = append(t.Rows, []cell{{Text: sentenceCase(c.Text)}, {Text: c.Reason}, {Text: c.ChangedBy}, {Text: terbilang.FormatDateTime(c.ChangedAt)}})
 		}
@@ -206,7 +213,7 @@ var dayReason = field{Name: "reason", Label: "Alasan", Kind: "textarea", Hint: "
 
 func (p *Pages) keepersOnly(r *http.Request) error {
 	if !masterdata.May(signin.Account(r).Role) {
-		return masterdata.ErrForbidden
+		return masterdata.ErrNotCalendar
 	}
 	return nil
 }
@@ -307,8 +314,8 @@ func capacityField(n string) field {
 // typedCapacity is the number of a form; one that cannot be read is refused by the
 // office.
 func typedCapacity(r *http.Request, day clock.Date) capacity.Setting {
-	n, err := strconv.Atoi(r.PostForm.Get("capacity"))
-	if err != nil {
+	n, ok := terbilang.ParseInt(r.PostForm.Get("capacity"))
+	if !ok {
 		n = -1
 	}
 	return capacity.Setting{Day: day, Capacity: n, Version: seenVersion(r)}

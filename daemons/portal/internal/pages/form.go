@@ -46,6 +46,16 @@ func (f field) ID() string {
 	return f.Form + "-" + f.Name
 }
 
+// unknownDate is told where a date was given that is none.
+const unknownDate = "Tanggal tidak dikenal. Tulis seperti 2026-08-17."
+
+// unreadable says of a date that something is in it which is none.
+func (f field) unreadable() bool {
+	text := strings.TrimSpace(f.Value)
+	_, err := clock.ParseDate(text)
+	return f.Kind == "date" && text != "" && err != nil
+}
+
 // crumb is a step of the way here.
 type crumb struct{ Label, Path string }
 
@@ -116,8 +126,11 @@ func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body
 		name := strings.TrimPrefix(e.Pointer, "/")
 		at := fault{Detail: e.Detail}
 		for i := range body.Fields {
-			if body.Fields[i].Name == name {
-				body.Fields[i].Error, at.Anchor = e.Detail, body.Fields[i].ID()
+			if f := &body.Fields[i]; f.Name == name {
+				if f.unreadable() {
+					at.Detail = unknownDate
+				}
+				f.Error, at.Anchor = at.Detail, f.ID()
 			}
 		}
 		body.Faults = append(body.Faults, at)

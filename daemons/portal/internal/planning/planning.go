@@ -80,7 +80,7 @@ type Plan struct {
 	Version int64 `json:"version"`
 	// Ordered changes with each order of today about the request.
 	Ordered    int64              `json:"-"`
-	Caveat     string             `json:"-"` // where people chose a day of a year without a calendar
+	Caveat     string             `json:"-"`    // where people chose a day of a year without a calendar
 	Open       bool               `json:"open"` // in production, so that it can be decided about
 	Days       []capacity.Placed  `json:"days"`
 	Placements []Placement        `json:"placements"` // what people decided, by day
