@@ -69,3 +69,24 @@ func TestNumbersAndDatesAsPeopleWriteThem(t *testing.T) {
 	require.Contains(t, d.text, "Permohonan tambahan, tanggal disposisi: Tanggal tidak dikenal.")
 	require.Contains(t, o.page(403, "persuratan", "/kalender/libur/baru").text, "Kalender dijaga oleh Operator KI dan Kasubdit KI.")
 }
+
+// TestAWrongValueNamesItsFieldAndWhatIsWanted instead of the type that was sent.
+func TestAWrongValueNamesItsFieldAndWhatIsWanted(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(3))
+	path := v1 + "/requests/" + v.Ticket + "/placements"
+	for _, c := range []struct {
+		field, detail string
+		value         any
+	}{
+		{"day", "Tanggal tidak dikenal. Tulis seperti 2026-08-17.", "08/12/2026"}, {"day", "Tanggal tidak dikenal. Tulis seperti 2026-08-17.", 5},
+		{"cards", "Isi dengan bilangan bulat, seperti 250.", 5.5}, {"cards", "Isi dengan bilangan bulat, seperti 250.", "lima"}, {"reason", "Isi dengan teks.", 1},
+	} {
+		p := o.problem(400, "kasubdit", http.MethodPost, path, map[string]any{c.field: c.value}, ifMatch(0)...)
+		require.Len(t, p.Errors, 1, c.field)
+		require.Equal(t, []string{"/" + c.field, c.detail}, []string{p.Errors[0].Pointer, p.Errors[0].Detail})
+	}
+	p := o.problem(400, "kasubdit", http.MethodGet, v1+"/days?from=2026-12-02&to=2026-12-01", nil)
+	require.Equal(t, "Tanggal akhir lebih awal daripada tanggal awal.", p.Detail)
+}
