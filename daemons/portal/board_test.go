@@ -174,6 +174,9 @@ func TestTheBoardAsAWorkbook(t *testing.T) {
 		kind, err := f.GetCellType("Papan", "D4")
 		require.NoError(t, err)
 		require.Contains(t, []excelize.CellType{excelize.CellTypeNumber, excelize.CellTypeUnset}, kind, "numbers that can be added up")
+		day, err := f.GetCellValue("Papan", "A4", excelize.Options{RawCellValue: true})
+		require.NoError(t, err)
+		require.Equal(t, "46350", day, "a date that can be sorted")
 		list, err := f.GetRows("Papan")
 		require.NoError(t, err)
 		return list[3:]

@@ -160,6 +160,14 @@ func TestTheLatePage(t *testing.T) {
 	for row, err := range book.Rows("Terlambat") {
 		require.NoError(t, err)
 		cells = append(cells, row.Cell(2).Text)
+		if row.Cell(2).Text != late.Ticket {
+			continue
+		}
+		for _, column := range []int{1, 8, 9, 10, 11, 12} {
+			require.Equal(t, xlsx.Number, row.Cell(column).Kind, "column %d can be sorted", column)
+		}
+		require.Equal(t, xlsx.Date, row.Cell(13).Kind)
+		require.Equal(t, []string{"6", "5"}, []string{row.Cell(8).Text, row.Cell(9).Text})
 	}
 	require.NoError(t, book.Close())
 	require.Subset(t, cells, []string{"Kode tiket", late.Ticket, warned.Ticket})

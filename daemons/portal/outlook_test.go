@@ -102,7 +102,7 @@ func TestTheOutlookSaysWhatItDoesNotKnow(t *testing.T) {
 	d := o.page(200, "", "/?kartu=20000")
 	require.Contains(t, d.text, "Hari libur tahun 2027 belum ditetapkan")
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "stasiun-1", From: clock.MustParseDate("2026-11-24"), To: clock.MustParseDate("2027-11-22"), Cards: 250},
+		_, _, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "stasiun-1", From: clock.MustParseDate("2026-11-24"), To: clock.MustParseDate("2027-11-22"), Cards: 250},
 			capacity.Why{Actor: "kasubdit", Reason: "pindah gedung", OfficeAt: o.clock.Now()})
 		return err
 	})
@@ -127,7 +127,7 @@ func TestTheFrontPageTellsOfTheQueue(t *testing.T) {
 	v := o.accept(o.drop(7))
 	o.plan(10)
 	d := o.page(200, "", "/")
-	require.Contains(t, d.text, "Ajukan hari ini: personalisasi 1 kartu mulai sekitar 30 November 2026 sampai 4 Desember 2026.")
+	require.Contains(t, d.text, "Ajukan hari ini: personalisasi 1 kartu dimulai antara 30 November dan 4 Desember 2026.")
 	require.Contains(t, d.text, "7 kartu dari 1 permohonan")
 	require.Contains(t, d.text, "Selasa, 24 November 2026, masih muat 3 kartu")
 	require.NotContains(t, d.text, v.Ticket)

@@ -161,7 +161,7 @@ func TestStationsDowntimesAreKept(t *testing.T) {
 	require.Equal(t, []string{"station.downtime_changed"}, o.rung(o.lastChange()))
 	o.scheduled("jadwal henti stasiun berubah")
 	require.Equal(t, map[string]int{"2026-11-24": 10, "2026-11-25": 10, "2026-11-26": 10}, o.cardsByDay(v.Ticket))
-	require.Equal(t, "stasiun Stasiun 2 berhenti 24 November 2026 sampai 25 November 2026, 240 kartu per hari berkurang", o.calendar("operator", "2026").Changes[0].Text)
+	require.Equal(t, "Stasiun 2 berhenti 24 November 2026 sampai 25 November 2026, 240 kartu per hari berkurang", o.calendar("operator", "2026").Changes[0].Text)
 
 	form["to"] = "2026-11-24"
 	o.problem(428, "operator", http.MethodPut, one, form)

@@ -42,7 +42,7 @@ func TestThePlanIsDecidedOnARequestsPage(t *testing.T) {
 
 	seen := o.planVersion(v.Ticket)
 	d, _ = o.post(422, "kasubdit", at+"/rencana/pecah", "versi", seen, "cards", "", "day", "2026-11-28", "pin", "1", "reason", " ")
-	for _, text := range []string{"Belum dilakukan: pecah permohonan", "Isi jumlah kartu yang dipisahkan, paling sedikit 1.", "Tanggal ini bukan hari kerja.", "Alasan wajib diisi"} {
+	for _, text := range []string{"Belum dilakukan: pecah permohonan", "Isi jumlah kartu yang dipisahkan, paling sedikit 1.", "Tanggal ini bukan hari kerja (akhir pekan).", "Alasan wajib diisi"} {
 		require.Contains(t, d.text, text)
 	}
 	d, _ = o.post(422, "kasubdit", at+"/rencana/kunci", "versi", seen, "day", "2026-11-28", "reason", "pelantikan <b>")
@@ -55,7 +55,7 @@ func TestThePlanIsDecidedOnARequestsPage(t *testing.T) {
 	_, next = o.post(303, "kasubdit", at+"/rencana/pecah", "versi", o.planVersion(v.Ticket), "cards", "10", "day", "2026-12-01", "pin", "1", "reason", "sebagian")
 	o.scheduled("penempatan kartu diatur petugas")
 	d = o.page(200, "kasubdit", next)
-	for _, text := range []string{"Kamis, 26 November 2026 20 20", "Selasa, 1 Desember 2026 10 10", "Dikunci: semua kartu yang tersisa pada 26 November 2026 pelantikan kasubdit Cabut",
+	for _, text := range []string{"Kamis, 26 November 2026 20 20", "Selasa, 1 Desember 2026 10 10", "Dikunci: semua kartu yang tersisa pada 26 November 2026 pelantikan Kasubdit KI Cabut",
 		"Dipecah dan dikunci: 10 kartu pada 1 Desember 2026 sebagian", "bergeser karena penempatan kartu diatur petugas"} {
 		require.Contains(t, d.text, text)
 	}

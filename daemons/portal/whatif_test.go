@@ -60,7 +60,7 @@ func TestWhatIfIsAQuestion(t *testing.T) {
 	require.Contains(t, d.text, "Stasiun berhenti 24 November 2026, 10 kartu per hari berkurang Permohonan tambahan 1.000 kartu dengan disposisi 23 November 2026 Permohonan "+first.Ticket+" ditahan")
 	require.Equal(t, "1.000", d.value("tambah_kartu"))
 	d = o.page(422, "operator", "/papan/andai?hari_dari=2026-11-23&hari_kartu=banyak&libur=besok&tahan=PSAM-2026-000009-9")
-	for _, want := range []string{"Rencana hari ini sudah tetap; isi mulai besok.", "Isi jumlah kartu per hari, dari 0 sampai 100.000.", "Tanggal wajib diisi."} {
+	for _, want := range []string{"Rencana hari ini sudah tetap; isi mulai besok.", "Isi jumlah kartu per hari, dari 0 sampai 100.000.", "Lainnya, hari libur baru: Tanggal tidak dikenal."} {
 		require.Contains(t, d.text, want)
 	}
 	o.want(200, &v, "operator", http.MethodPost, v1+"/what-if", map[string]any{})

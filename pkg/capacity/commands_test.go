@@ -176,7 +176,7 @@ func TestNumbersThatNoColumnHolds(t *testing.T) {
 			return err
 		})), n)
 		require.Equal(t, []string{"/cards out_of_range"}, pointers(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-			_, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "s", From: o.next(), To: o.next(), Cards: n}, o.why("uji"))
+			_, _, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "s", From: o.next(), To: o.next(), Cards: n}, o.why("uji"))
 			return err
 		})), n)
 		require.Equal(t, []string{"/capacity out_of_range"}, pointers(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {

@@ -162,11 +162,18 @@ func CheckAhead(day, today clock.Date, ofCapacity bool) form.Faults {
 }
 
 // Set gives a day a number of cards of its own, as of the version in s (0 for a day
-// that has none). Today's plan is frozen, so the day lies ahead. Errors: form.Faults,
+// that has none). Today's plan is frozen, so the day lies ahead; and it is a hari kerja,
+// though one that becomes a holiday later keeps its number. Errors: form.Faults,
 // postgres.ErrStale.
 func Set(ctx context.Context, tx *postgres.Tx, s Setting, w Why) (Setting, error) {
 	var faults form.Faults
-	plannable(&faults, s.Day, w.today())
+	if plannable(&faults, s.Day, w.today()); len(faults) == 0 {
+		calendar, err := Calendar(ctx, tx)
+		if err != nil {
+			return s, err
+		}
+		workdayOnly(&faults, "/day", s.Day, calendar)
+	}
 	checkCards(&faults, s.Capacity)
 	if err := errors.Join(faults.Err(), w.check()); err != nil {
 		return s, together(err)

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -29,15 +31,28 @@ type Downtime struct {
 const selectDowntime = `SELECT id, station, from_day, to_day, cards, reason, version FROM station_downtime `
 
 // Text says it in Indonesian, for the office.
-func (d Downtime) Text() string { return "stasiun " + d.Station + d.stops() }
+func (d Downtime) Text() string { return d.Name() + d.stops() }
+
+// Name is the station as it is said in a sentence; people may have written the word
+// themselves.
+func (d Downtime) Name() string {
+	if strings.HasPrefix(strings.ToLower(d.Station), "stasiun") {
+		return d.Station
+	}
+	return "stasiun " + d.Station
+}
+
+// span says when.
+func (d Downtime) span() string {
+	if d.To == d.From {
+		return terbilang.FormatDate(d.From)
+	}
+	return terbilang.FormatDate(d.From) + " sampai " + terbilang.FormatDate(d.To)
+}
 
 // stops says when, and how many cards the days have less.
 func (d Downtime) stops() string {
-	span := terbilang.FormatDate(d.From)
-	if d.To != d.From {
-		span += " sampai " + terbilang.FormatDate(d.To)
-	}
-	return fmt.Sprintf(" berhenti %s, %s kartu per hari berkurang", span, terbilang.FormatInt(int64(d.Cards)))
+	return fmt.Sprintf(" berhenti %s, %s kartu per hari berkurang", d.span(), terbilang.FormatInt(int64(d.Cards)))
 }
 
 // downtimeWords say what was done to a downtime; for eyes outside they do not say of
@@ -97,35 +112,98 @@ func (d *Downtime) check(w *Why) error {
 		faults.Add("/to", "out_of_range", "Henti stasiun paling lama satu tahun.")
 	}
 	if d.Cards < 1 || d.Cards > mostCards {
-		faults.Add("/cards", "out_of_range", "Isi berapa kartu per hari yang tidak dapat dikerjakan, paling sedikit 1.")
+		faults.Add("/cards", "out_of_range", "Isi berapa kartu per hari yang tidak dapat dikerjakan, dari 1 sampai %s.", count(mostCards))
 	}
 	err := together(errors.Join(faults.Err(), w.check()))
 	d.Reason = w.Reason
 	return err
 }
 
+// checkDays wants a hari kerja among the days, without which nothing stops.
+func (d Downtime) checkDays(ctx context.Context, rd postgres.Reader) error {
+	calendar, err := Calendar(ctx, rd)
+	if err != nil || !calendar.OnOrAfter(d.From).After(d.To) {
+		return err
+	}
+	return form.One("/from", "not_a_workday", "Tidak ada hari kerja di antara kedua tanggal ini; stasiun memang tidak bekerja.")
+}
+
+// station is the name by which a station is told from others, however people wrote it.
+func (d Downtime) station() string {
+	name := strings.Join(strings.Fields(strings.ToLower(d.Station)), " ")
+	return strings.TrimPrefix(name, "stasiun ")
+}
+
+// lockDowntimes lets nobody else record a downtime until the transaction ends.
+func lockDowntimes(ctx context.Context, tx *postgres.Tx) error {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, downtimeLock); err != nil {
+		return fmt.Errorf("capacity: lock: %w", err)
+	}
+	return nil
+}
+
+// others are the downtimes of the same station that have a day in common with this
+// one: a station stands still once.
+func (d Downtime) others(ctx context.Context, rd postgres.Reader) ([]Downtime, error) {
+	list, err := Downtimes(ctx, rd, d.From, d.To)
+	return slices.DeleteFunc(list, func(o Downtime) bool { return o.ID == d.ID || o.station() != d.station() }), err
+}
+
+// apart refuses days on which the station stands still already.
+func (d Downtime) apart(ctx context.Context, rd postgres.Reader) error {
+	others, err := d.others(ctx, rd)
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	o := others[0]
+	name := strings.ToUpper(o.Name()[:1]) + o.Name()[1:]
+	return form.One("/from", "in_use", fmt.Sprintf("%s sudah tercatat berhenti %s, %s kartu per hari. Ubah catatan itu, atau pilih hari lain.", name, o.span(), count(o.Cards)))
+}
+
 // AddDowntime records that a station will stand still. What is planned on those
-// days moves on; what is released stays. Errors: form.Faults.
-func AddDowntime(ctx context.Context, tx *postgres.Tx, d Downtime, w Why) (Downtime, error) {
-	d.Version = 0
+// days moves on; what is released stays. One that is recorded already, with the same
+// days and cards, is the one that there is; then fresh is false. Errors: form.Faults.
+func AddDowntime(ctx context.Context, tx *postgres.Tx, d Downtime, w Why) (made Downtime, fresh bool, err error) {
+	d.ID, d.Version = "", 0
 	if err := d.check(&w); err != nil {
-		return d, err
+		return d, false, err
+	}
+	if err := lockDowntimes(ctx, tx); err != nil {
+		return d, false, err
+	}
+	others, err := d.others(ctx, tx)
+	if err != nil {
+		return d, false, err
+	}
+	for _, o := range others {
+		if o.From == d.From && o.To == d.To && o.Cards == d.Cards {
+			return o, false, nil
+		}
+	}
+	if err := d.apart(ctx, tx); err != nil {
+		return d, false, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return d, fmt.Errorf("capacity: id: %w", err)
+		return d, false, fmt.Errorf("capacity: id: %w", err)
+	}
+	if err := d.checkDays(ctx, tx); err != nil {
+		return d, false, err
 	}
 	d.ID, d.Version = id.String(), 1
 	if _, err := tx.Exec(ctx, `INSERT INTO station_downtime (id, station, from_day, to_day, cards, reason) VALUES ($1, $2, $3, $4, $5, $6)`,
 		d.ID, d.Station, d.From, d.To, d.Cards, d.Reason); err != nil {
-		return d, fmt.Errorf("capacity: recording a downtime: %w", err)
+		return d, false, fmt.Errorf("capacity: recording a downtime: %w", err)
 	}
-	return d, w.note(ctx, tx, kindDowntime, d.From, nil, d)
+	return d, true, w.note(ctx, tx, kindDowntime, d.From, nil, d)
 }
 
 // ChangeDowntime changes one that is not over, such as its last day, as of its
 // version. Errors: ErrNoEntry, form.Faults, postgres.ErrStale.
 func ChangeDowntime(ctx context.Context, tx *postgres.Tx, d Downtime, w Why) (Downtime, error) {
+	if err := lockDowntimes(ctx, tx); err != nil {
+		return d, err
+	}
 	before, err := lockDowntime(ctx, tx, d.ID, d.Version)
 	if err != nil {
 		return d, err
@@ -138,6 +216,16 @@ func ChangeDowntime(ctx context.Context, tx *postgres.Tx, d Downtime, w Why) (Do
 	}
 	if before == d {
 		return d, nil
+	}
+	if began := before.From.Before(w.today()) && d.From == before.From; !began && (d.From != before.From || d.To != before.To) {
+		if err := d.checkDays(ctx, tx); err != nil {
+			return d, err
+		}
+	}
+	if d.From.Before(before.From) || d.To.After(before.To) || d.station() != before.station() {
+		if err := d.apart(ctx, tx); err != nil {
+			return d, err
+		}
 	}
 	d.Version++
 	if err := tx.ExecOne(ctx, `UPDATE station_downtime SET station = $2, from_day = $3, to_day = $4, cards = $5, reason = $6, version = $7 WHERE id = $1`,

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -13,6 +15,8 @@ import (
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
+	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
 // Table is what people entered of a year.
@@ -103,6 +107,9 @@ func Edit(ctx context.Context, tx *postgres.Tx, t Table, e Edition, w Why) error
 	if err := e.check(&w); err != nil {
 		return err
 	}
+	if err := e.checkWorkdays(t); err != nil {
+		return err
+	}
 	changes, err := e.changes(t)
 	if err != nil {
 		return err
@@ -134,6 +141,26 @@ func (e Edition) check(w *Why) error {
 		plannable(&faults, s.Day, today)
 	}
 	return together(errors.Join(append(errs, faults.Err())...))
+}
+
+// checkWorkdays wants that days with a number of cards are hari kerja of the calendar
+// that the edition makes.
+func (e Edition) checkWorkdays(t Table) error {
+	off := map[clock.Date]workday.Holiday{}
+	for _, h := range append(slices.Clone(t.Holidays), e.Holidays...) {
+		off[h.Date] = h.Holiday
+	}
+	for _, h := range e.NoHolidays {
+		delete(off, h.Date)
+	}
+	calendar := workday.New(slices.Collect(maps.Values(off)))
+	var faults form.Faults
+	for _, s := range e.Settings {
+		if !calendar.IsWorkday(s.Day) {
+			faults.Add("/remove_holidays", "not_a_workday", "Kapasitas %s hanya dapat diatur bila hari itu tidak lagi libur; centang penghapusannya, atau hapus barisnya pada lembar kapasitas.", terbilang.FormatDate(s.Day))
+		}
+	}
+	return faults.Err()
 }
 
 // entry is a row of the table: of a day, as of a version (0: there is none yet).

@@ -49,7 +49,7 @@ func TestManyDaysChangeAtOnceOrNotAtAll(t *testing.T) {
 
 	first := capacity.Edition{
 		Holidays: []capacity.Holiday{entry(day(1, 1), "Satu", 0), entry(day(2, 1), "Dua", 0), entry(day(3, 1), "Tiga", 0)},
-		Settings: []capacity.Setting{{Day: day(1, 5), Capacity: 100, Reason: "a"}, {Day: day(1, 6), Capacity: 0, Reason: "b"}},
+		Settings: []capacity.Setting{{Day: day(1, 7), Capacity: 100, Reason: "a"}, {Day: day(1, 8), Capacity: 0, Reason: "b"}},
 	}
 	require.NoError(t, o.edit(t, first, o.why("SKB")))
 	v := o.table(t)
@@ -59,8 +59,8 @@ func TestManyDaysChangeAtOnceOrNotAtAll(t *testing.T) {
 		{Holidays: []capacity.Holiday{entry(day(4, 1), "Empat", 0), entry(day(1, 1), "Lagi", 0)}},
 		{Holidays: []capacity.Holiday{entry(day(4, 1), "Empat", 0), entry(day(1, 1), "Lagi", 2)}},
 		{Holidays: []capacity.Holiday{entry(day(4, 1), "Empat", 0)}, NoHolidays: []capacity.Holiday{entry(day(2, 1), "", 2)}},
-		{Holidays: []capacity.Holiday{entry(day(4, 1), "Empat", 0)}, NoSettings: []capacity.Setting{{Day: day(1, 5), Version: 9}}},
-		{Holidays: []capacity.Holiday{entry(day(4, 1), "Empat", 0)}, Settings: []capacity.Setting{{Day: day(1, 5), Capacity: 1, Reason: "x"}}},
+		{Holidays: []capacity.Holiday{entry(day(4, 1), "Empat", 0)}, NoSettings: []capacity.Setting{{Day: day(1, 7), Version: 9}}},
+		{Holidays: []capacity.Holiday{entry(day(4, 1), "Empat", 0)}, Settings: []capacity.Setting{{Day: day(1, 7), Capacity: 1, Reason: "x"}}},
 	} {
 		require.ErrorIs(t, o.edit(t, wrong, o.why("SKB")), postgres.ErrStale)
 		require.Equal(t, v, o.table(t))

@@ -27,8 +27,22 @@ type Estimate struct {
 	// Suspended says that the request is held: these are the days that it had, which
 	// hold no more; it gets new ones when it goes on.
 	Suspended bool `db:"suspended" json:"suspended"`
+	// UnknownYear is the first year that it reaches and that has no calendar: there it is
+	// a guess. 0 for none.
+	UnknownYear int `db:"unknown_year" json:"unknown_year"`
 	// Moves are all places that it has had, the first promise first.
 	Moves []Move `db:"-" json:"moves"`
+}
+
+// Caveat says in Indonesian why the days are a guess, if they are.
+func (e Estimate) Caveat() string { return Caveat(e.UnknownYear) }
+
+// Caveat says what follows of a year without a calendar; nothing for 0.
+func Caveat(unknownYear int) string {
+	if unknownYear == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Hari libur tahun %d belum ditetapkan; perkiraan dapat bergeser.", unknownYear)
 }
 
 // Move is one place of an estimate, and what brought it there.
@@ -43,7 +57,9 @@ type Move struct {
 func EstimateOf(ctx context.Context, rd postgres.Reader, requestID string) (*Estimate, error) {
 	var e Estimate
 	err := rd.Get(ctx, &e, `
-		SELECT e.first_start, e.first_finish, e.start, e.finish, e.cause, e.moved_at, r.state = 'held' AS suspended
+		SELECT e.first_start, e.first_finish, e.start, e.finish, e.cause, e.moved_at, r.state = 'held' AS suspended,
+		       coalesce((SELECT min(y) FROM generate_series(extract(year FROM e.start)::int, extract(year FROM e.finish)::int) y
+		                 WHERE NOT EXISTS (SELECT FROM holiday h WHERE h.day BETWEEN make_date(y, 1, 1) AND make_date(y, 12, 31))), 0) AS unknown_year
 		FROM estimate e JOIN request r ON r.id = e.request_id WHERE e.request_id = $1`, requestID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil

@@ -139,6 +139,18 @@ func plannable(faults *form.Faults, day, today clock.Date) {
 	dayAhead(faults, "/day", day, today)
 }
 
+// workdayOnly wants a hari kerja: on another day there is nothing to decide about.
+func workdayOnly(faults *form.Faults, pointer string, day clock.Date, calendar *workday.Calendar) {
+	if calendar.IsWorkday(day) {
+		return
+	}
+	why := "akhir pekan"
+	if h, ok := calendar.Holiday(day); ok {
+		why = h.Name
+	}
+	faults.Add(pointer, "not_a_workday", "Tanggal ini bukan hari kerja (%s).", why)
+}
+
 // dayAhead wants a day that is not over.
 func dayAhead(faults *form.Faults, pointer string, day, today clock.Date) {
 	switch {

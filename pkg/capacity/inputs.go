@@ -139,7 +139,7 @@ func readSizesOn(ctx context.Context, rd postgres.Reader, from, today clock.Date
 		SELECT 'usual' AS kind, NULL::date AS from_day, NULL::date AS to_day, usual AS cards,
 		       CASE WHEN ramadan_on THEN ramadan::text END AS more FROM plan_parameter
 		UNION ALL SELECT 'set', day, NULL, capacity, NULL FROM capacity_setting WHERE day >= $1
-		UNION ALL SELECT 'down', from_day, to_day, cards, NULL FROM station_downtime WHERE to_day >= $1
+		UNION ALL SELECT 'down', from_day, to_day, cards, station FROM station_downtime WHERE to_day >= $1
 		UNION ALL SELECT 'begun', NULL, NULL, 0, NULL WHERE `+begun, from, today); err != nil {
 		return s, fmt.Errorf("capacity: reading the days' capacity: %w", err)
 	}
@@ -149,7 +149,7 @@ func readSizesOn(ctx context.Context, rd postgres.Reader, from, today clock.Date
 		case "set":
 			s.set[*r.From] = r.Cards
 		case "down":
-			s.down = append(s.down, Downtime{From: *r.From, To: *r.To, Cards: r.Cards})
+			s.down = append(s.down, Downtime{Station: *r.More, From: *r.From, To: *r.To, Cards: r.Cards})
 		case "begun":
 			s.begun = true
 		default:

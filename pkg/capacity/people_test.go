@@ -119,7 +119,7 @@ func TestDowntimeTakesItsCardsFromTheDays(t *testing.T) {
 	o.replan(t, o.day.At(9, 0))
 	var d capacity.Downtime
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		d, err = capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "DC-1", From: o.next(), To: o.next().AddDays(1), Cards: 7}, o.why("uji"))
+		d, _, err = capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "DC-1", From: o.next(), To: o.next().AddDays(1), Cards: 7}, o.why("uji"))
 		return err
 	})
 	o.replan(t, o.day.At(10, 0))
@@ -151,7 +151,7 @@ func TestDowntimeTakesItsCardsFromTheDays(t *testing.T) {
 	require.NoError(t, o.db.Get(t.Context(), &bells, `SELECT count(*) FROM outbox WHERE type = 'station.downtime_changed'`))
 	require.Equal(t, 3, bells)
 	require.Equal(t, []string{"/station missing", "/from in_past", "/to in_past", "/to out_of_range", "/cards out_of_range", "/reason missing"}, pointers(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{From: o.day.AddDays(-1), To: o.day.AddDays(-2)}, capacity.Why{OfficeAt: o.day.At(9, 0)})
+		_, _, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{From: o.day.AddDays(-1), To: o.day.AddDays(-2)}, capacity.Why{OfficeAt: o.day.At(9, 0)})
 		return err
 	})))
 }

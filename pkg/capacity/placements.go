@@ -157,9 +157,15 @@ func checkPlace(ctx context.Context, tx *postgres.Tx, r request.Request, p Place
 		if err != nil {
 			return err
 		}
+		workdayOnly(&faults, "/day", p.Day, calendar)
+		size, err := Sizes(ctx, tx, p.Day, p.Day, w.today())
+		if err != nil {
+			return err
+		}
 		switch {
-		case !calendar.IsWorkday(p.Day):
-			faults.Add("/day", "not_a_workday", "Tanggal ini bukan hari kerja.")
+		case len(faults) > 0:
+		case p.Pin && size[p.Day].Capacity == 0:
+			faults.Add("/day", "no_capacity", "Kapasitas hari ini 0 kartu (%s), sehingga tidak ada kartu yang dapat dikunci.", size[p.Day].Why)
 		case r.DispositionDate != nil && p.Day.Before(*r.DispositionDate):
 			faults.Add("/day", "before_disposition", "Kartu tidak dapat dijadwalkan sebelum disposisinya.")
 		}

@@ -20,6 +20,9 @@ import (
 // a day: one of them at a time.
 const planLock = 0x53464d50 // "SFMP"
 
+// downtimeLock is that of whoever records downtimes.
+const downtimeLock = 0x53464d51
+
 var scheduler = machine.Actor{Name: "scheduler", Role: request.Scheduler}
 
 // Lock takes the planner's transaction lock.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
@@ -78,6 +79,8 @@ type Supposed struct {
 	// LastBefore and LastAfter are the last days with cards; nil when no card is
 	// planned.
 	LastBefore, LastAfter *clock.Date
+	// UnknownYear is the first year that either plan reaches and that has no calendar.
+	UnknownYear int
 }
 
 // What can be supposed at once.
@@ -112,6 +115,9 @@ func WhatIf(ctx context.Context, rd postgres.Reader, in PlanInput, h Hypotheses)
 	if err != nil {
 		return s, err
 	}
+	if err := h.checkWorkdays(workday.New(holidays)); err != nil {
+		return s, err
+	}
 	then := inputs
 	if then.Queue, err = h.hold(inputs.Queue); err != nil {
 		return s, err
@@ -128,6 +134,15 @@ func WhatIf(ctx context.Context, rd postgres.Reader, in PlanInput, h Hypotheses)
 	before := newPlan(fixed, Plan(inputs.Demands(), inputs.Days))
 	after := newPlan(fixed, Plan(append(then.Demands(), extra...), then.Days))
 	s.LastBefore, s.LastAfter = before.last, after.last
+	last := today
+	for _, d := range []*clock.Date{before.last, after.last} {
+		if d != nil && d.After(last) {
+			last = *d
+		}
+	}
+	if missing := in.Calendar.Missing(today.Year, last.Year); len(missing) > 0 {
+		s.UnknownYear = missing[0]
+	}
 	for _, w := range inputs.Queue {
 		if !slices.ContainsFunc(then.Queue, func(t Waiting) bool { return t.RequestID == w.RequestID }) {
 			delete(after.places, w.RequestID) // what is released of it is taken back as well
@@ -215,6 +230,21 @@ func (h *Hypotheses) Check(today clock.Date) error {
 		}
 	}
 	slices.SortFunc(faults, func(a, b form.Fault) int { return strings.Compare(a.Pointer, b.Pointer) })
+	return faults.Err()
+}
+
+// checkWorkdays wants of the days that are not to be off any more that they are
+// holidays of a weekday: of others the plan would stay as it is.
+func (h Hypotheses) checkWorkdays(calendar *workday.Calendar) error {
+	var faults form.Faults
+	for i, d := range h.Workdays {
+		switch {
+		case calendar.IsWorkday(d):
+			faults.Add("/workdays/"+strconv.Itoa(i), "already_a_workday", "Tanggal ini memang hari kerja.")
+		case d.Weekday() == time.Saturday || d.Weekday() == time.Sunday:
+			faults.Add("/workdays/"+strconv.Itoa(i), "weekend", "Tanggal ini akhir pekan, yang selalu libur.")
+		}
+	}
 	return faults.Err()
 }
 

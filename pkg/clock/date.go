@@ -2,7 +2,9 @@ package clock
 
 import (
 	"database/sql/driver"
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 	_ "time/tzdata" // a minimal server has no zone files
 )
@@ -109,6 +111,19 @@ func (d Date) At(hour, minute int) time.Time {
 
 // MarshalText gives the ISO form; JSON and YAML use it.
 func (d Date) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalJSON is UnmarshalText for JSON, with an error that package json completes with
+// the name of the field.
+func (d *Date) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil || d.UnmarshalText([]byte(text)) != nil {
+		return &json.UnmarshalTypeError{Value: string(b), Type: reflect.TypeFor[Date]()}
+	}
+	return nil
+}
 
 // UnmarshalText reads the ISO form; the empty text is "no date".
 func (d *Date) UnmarshalText(b []byte) error {

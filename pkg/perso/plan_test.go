@@ -101,7 +101,7 @@ func (p *planned) events() map[string]func() {
 		"downtime": func() {
 			p.try(func(ctx context.Context, tx *postgres.Tx) error {
 				from := p.ahead()
-				_, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "DC-1", From: from, To: from.AddDays(p.rng.IntN(4)), Cards: 1 + p.rng.IntN(8)}, p.why())
+				_, _, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "DC-1", From: from, To: from.AddDays(p.rng.IntN(4)), Cards: 1 + p.rng.IntN(8)}, p.why())
 				return err
 			})
 		},

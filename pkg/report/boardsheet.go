@@ -19,7 +19,7 @@ func WriteBoard(w io.Writer, b *Board, today clock.Date) error {
 		Sheet: "Papan", Landscape: true,
 		Titles: []string{"PAPAN KAPASITAS PERSONALISASI", terbilang.FormatPeriod(b.From, b.To) + ", keadaan pada " + terbilang.FormatDate(today)},
 		Columns: []xlsx.Column{
-			{Title: "Tanggal", Width: 11}, {Title: "Hari", Width: 9}, {Title: "Keterangan", Width: 28},
+			{Title: "Tanggal", Width: 11, Date: true}, {Title: "Hari", Width: 9}, {Title: "Keterangan", Width: 28},
 			number("Kapasitas"), number("Terpakai"), number("Kosong"),
 			{Title: "Kode Tiket", Width: 22}, {Title: "Pemohon", Width: 30}, {Title: "Perintah kerja", Width: 15}, number("Direncanakan"),
 			number("Berhasil"), number("Gagal"), number("Meragukan"), number("Rusak"), number("Di stasiun"), number("Menunggu"), number("Terbawa"),

@@ -99,6 +99,9 @@ func dates(ctx context.Context, rd postgres.Reader, r request.Request, page stri
 		return c, err
 	}
 	e.Description = estimateWords(planned) + worked + "\n" + e.Description
+	if more := planned.Caveat(); more != "" && !planned.Suspended {
+		e.Description += "\n" + more
+	}
 	if planned.Suspended { // calendars take it off until it has days again
 		e.Status, e.Summary = ical.Cancelled, "Ditahan: "+e.Summary
 	}

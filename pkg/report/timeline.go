@@ -149,6 +149,27 @@ func alarmed(ctx context.Context, rd postgres.Reader, requestID string) ([]Event
 	return events, nil
 }
 
+// People are the names of accounts by their usernames, for the office's own eyes; a
+// username without an account is not among them.
+func People(ctx context.Context, rd postgres.Reader, usernames []string) (map[string]string, error) {
+	var rows []struct {
+		Username string       `db:"username"`
+		Name     string       `db:"name"`
+		Role     machine.Role `db:"role"`
+	}
+	if err := rd.Select(ctx, &rows, `SELECT username, name, role FROM account WHERE username = ANY ($1)`, pq.Array(usernames)); err != nil {
+		return nil, fmt.Errorf("report: names: %w", err)
+	}
+	names := make(map[string]string, len(rows))
+	for _, p := range rows {
+		names[p.Username] = p.Name
+		if role := request.RoleLabels[p.Role]; role != p.Name && role != "" {
+			names[p.Username] += " (" + role + ")"
+		}
+	}
+	return names, nil
+}
+
 // nameActors adds the names of people and roles, or takes away who it was from
 // eyes outside: to them it was the office.
 func nameActors(ctx context.Context, rd postgres.Reader, events []Event, outside bool) error {

@@ -22,6 +22,9 @@ type WhatIf struct {
 	// The last days with cards, as planned and as it would be; nil for none.
 	LastBefore *clock.Date `json:"last_before"`
 	LastAfter  *clock.Date `json:"last_after"`
+	// UnknownYear is the first year that these days reach and that has no calendar:
+	// there they are guesses. 0 for none.
+	UnknownYear int `json:"unknown_year"`
 }
 
 // MovedRequest is a request that would stand elsewhere.
@@ -100,6 +103,7 @@ func askWhatIf(ctx context.Context, db *postgres.DB, officeAt time.Time, h capac
 			return err
 		}
 		out.LastBefore, out.LastAfter, out.Extra = s.LastBefore, s.LastAfter, append(out.Extra, s.Extra...)
+		out.UnknownYear = s.UnknownYear
 		var ids []string
 		for _, one := range s.Shifts {
 			if one.Moves() {

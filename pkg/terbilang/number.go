@@ -6,6 +6,7 @@
 package terbilang
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -77,6 +78,20 @@ func FormatInt(n int64) string {
 		b.WriteRune(digit)
 	}
 	return b.String()
+}
+
+// grouped is a number with dots between its thousands, as FormatInt writes it.
+var grouped = regexp.MustCompile(`^[1-9][0-9]{0,2}(\.[0-9]{3})+$`)
+
+// ParseInt reads a whole number as people write it, 1000 or 1.000; ok is false for
+// anything else, such as 1.5.
+func ParseInt(text string) (n int, ok bool) {
+	text = strings.TrimSpace(text)
+	if grouped.MatchString(text) {
+		text = strings.ReplaceAll(text, ".", "")
+	}
+	n, err := strconv.Atoi(text)
+	return n, err == nil
 }
 
 // appendGroup appends the words of 1..999.

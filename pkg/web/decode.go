@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
 )
 
 // DecodeJSON reads the body as exactly one JSON value into dst. It refuses another
@@ -92,7 +94,7 @@ func jsonProblem(err error) error {
 	case errors.As(err, &wrong):
 		return BadRequest("Ada isian dengan jenis yang salah.", FieldError{
 			Pointer: pointer(strings.Split(wrong.Field, ".")...), Code: "wrong_type",
-			Detail: "Jenis nilai " + wrong.Value + " tidak sesuai untuk isian ini.",
+			Detail: wanted(wrong.Type),
 		})
 	case errors.As(err, &syntax):
 		return BadRequest("Isi permintaan bukan JSON yang benar (bita ke-" + strconv.FormatInt(syntax.Offset, 10) + ").")
@@ -111,6 +113,24 @@ func jsonProblem(err error) error {
 	}
 	// A type's own UnmarshalJSON or UnmarshalText refused a value.
 	return BadRequest("Ada isian yang nilainya tidak dapat dibaca.")
+}
+
+// wanted says what a value of a type looks like.
+func wanted(t reflect.Type) string {
+	if t == reflect.TypeFor[clock.Date]() {
+		return "Tanggal tidak dikenal. Tulis seperti 2026-08-17."
+	}
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64:
+		return "Isi dengan bilangan bulat, seperti 250."
+	case reflect.String:
+		return "Isi dengan teks."
+	case reflect.Bool:
+		return "Isi dengan true atau false."
+	case reflect.Slice, reflect.Array:
+		return "Isi dengan daftar."
+	}
+	return "Isi dengan objek."
 }
 
 var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -32,12 +33,14 @@ type Column struct {
 	// digits alone. The others stay text; so must what only looks like a number, such
 	// as a serial.
 	Number bool
+	// Date makes cells dates, where they are written as 2026-11-30. The others stay text.
+	Date bool
 	// Choices makes Excel offer a list in the cells below the header.
 	Choices []string
 }
 
 // Table is a sheet with titles, a header row and text cells. Every cell is
-// text unless its column is one of numbers, so that serial numbers keep their zeros and digits and nothing in a
+// text unless its column is one of numbers or dates, so that serial numbers keep their zeros and digits and nothing in a
 // cell is ever taken for a formula.
 type Table struct {
 	Sheet string
@@ -153,6 +156,7 @@ func (t *tableWriter) styles() (err error) {
 	bold := font
 	bold.Bold = true
 	const textFormat, wholeFormat = 49, 3 // "@" and "#,##0"
+	dateFormat := "yyyy-mm-dd"
 	if t.title, err = t.file.NewStyle(&excelize.Style{Font: &bold, Alignment: &excelize.Alignment{Horizontal: "center", Vertical: "center", WrapText: true}}); err != nil {
 		return err
 	}
@@ -170,7 +174,11 @@ func (t *tableWriter) styles() (err error) {
 			if column.Number {
 				format = wholeFormat
 			}
-			id, err := t.file.NewStyle(&excelize.Style{Font: &font, NumFmt: format, Border: border, Alignment: alignment})
+			style := &excelize.Style{Font: &font, NumFmt: format, Border: border, Alignment: alignment}
+			if column.Date {
+				style.NumFmt, style.CustomNumFmt = 0, &dateFormat
+			}
+			id, err := t.file.NewStyle(style)
 			if err != nil {
 				return err
 			}
@@ -281,6 +289,11 @@ func (t *tableWriter) value(column int, text string) any {
 	if t.table.Columns[column].Number {
 		if n, err := strconv.ParseUint(text, 10, 32); err == nil {
 			return n
+		}
+	}
+	if t.table.Columns[column].Date {
+		if day, err := time.Parse(time.DateOnly, text); err == nil {
+			return day
 		}
 	}
 	return text

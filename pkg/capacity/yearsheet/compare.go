@@ -126,6 +126,34 @@ func (d *comparison) twice(sheet string, seen map[clock.Date]int, day clock.Date
 	return false
 }
 
+// workdays is the calendar as it may become: a holiday that the workbook lacks is still
+// one until its removal is chosen, which whoever writes finds out.
+func (d *comparison) workdays(t capacity.Table) *workday.Calendar {
+	var list []workday.Holiday
+	for _, row := range d.content.Holidays {
+		list = append(list, row.Holiday)
+	}
+	if !d.content.HasHolidays {
+		for _, h := range t.Holidays {
+			list = append(list, h.Holiday)
+		}
+	}
+	return workday.New(list)
+}
+
+// off tells of a day that gets a number of cards and is no hari kerja.
+func (d *comparison) off(calendar *workday.Calendar, row SettingRow) bool {
+	if calendar.IsWorkday(row.Day) {
+		return false
+	}
+	why := "akhir pekan"
+	if h, ok := calendar.Holiday(row.Day); ok {
+		why = h.Name
+	}
+	d.fault(CapacitySheet, HeaderDate, row.Row, "not_a_workday", "%s bukan hari kerja (%s); kapasitasnya tidak dapat diatur. Hapus baris ini.", terbilang.FormatDayDate(row.Day), why)
+	return true
+}
+
 // barred tells why an entry that differs cannot be changed; header is that of its
 // first cell that does.
 func (d *comparison) barred(sheet, header string, row int, day clock.Date, present string) bool {
@@ -214,7 +242,7 @@ func (d *comparison) badHoliday(row *HolidayRow) bool {
 
 func (d *comparison) settings(t capacity.Table, gone []clock.Date) {
 	seen := map[clock.Date]int{}
-	present := map[clock.Date]capacity.Setting{}
+	calendar, present := d.workdays(t), map[clock.Date]capacity.Setting{}
 	for _, s := range t.Settings {
 		present[s.Day] = s
 	}
@@ -225,7 +253,7 @@ func (d *comparison) settings(t capacity.Table, gone []clock.Date) {
 		set := capacity.Setting{Day: row.Day, Capacity: row.Capacity, Reason: row.Reason}
 		now, known := present[row.Day]
 		if !known {
-			if !d.barred(CapacitySheet, HeaderDate, row.Row, row.Day, "Pada kalender hari ini memakai kapasitas biasa.") {
+			if !d.barred(CapacitySheet, HeaderDate, row.Row, row.Day, "Pada kalender hari ini memakai kapasitas biasa.") && !d.off(calendar, row) {
 				d.Changes = append(d.Changes, Change{Action: Add, Kind: Capacity, Day: row.Day, Place: d.place(CapacitySheet, HeaderDate, row.Row),
 					Text: settingText(set), setting: set})
 			}
@@ -237,7 +265,7 @@ func (d *comparison) settings(t capacity.Table, gone []clock.Date) {
 			continue
 		}
 		set.Version = now.Version
-		if !d.barred(CapacitySheet, header, row.Row, row.Day, "Pada kalender: "+settingText(now)+".") {
+		if !d.barred(CapacitySheet, header, row.Row, row.Day, "Pada kalender: "+settingText(now)+".") && !d.off(calendar, row) {
 			d.Changes = append(d.Changes, Change{Action: Alter, Kind: Capacity, Day: row.Day, Place: d.place(CapacitySheet, header, row.Row), Text: differs, setting: set})
 		}
 	}

@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/xuri/excelize/v2"
 
+	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/capacity/yearsheet"
+	"dukcapil.go.id/sifilma/pkg/clock"
 )
 
 // row fills the cells of a row from A on.
@@ -132,4 +134,25 @@ func TestWhatIsNotRead(t *testing.T) {
 	require.Empty(t, d.Faults)
 	require.Empty(t, d.Changes)
 	require.Empty(t, d.Missing)
+}
+
+// TestCapacityOfADayOffIsRefusedAtItsCell; one that the calendar has is left alone.
+func TestCapacityOfADayOffIsRefusedAtItsCell(t *testing.T) {
+	t.Parallel()
+	now := table()
+	now.Settings = append(now.Settings, capacity.Setting{Day: clock.MustParseDate("2026-12-25"), Capacity: 5, Reason: "sebelum ditetapkan", Version: 1})
+	d := compare(t, written(t, now), now, yearsheet.Removal{})
+	require.Empty(t, d.Faults)
+	require.Empty(t, d.Changes)
+	now = table()
+	var content yearsheet.Content
+	content, _ = read(t, written(t, now), 2026)
+	for i, day := range []string{"2026-12-06", "2026-12-24", "2026-12-31"} {
+		content.Capacity = append(content.Capacity, yearsheet.SettingRow{Row: 50 + i, Day: clock.MustParseDate(day), Capacity: 100, Reason: "lembur"})
+	}
+	d = yearsheet.Compare(content, now, yearsheet.Who{Today: today, Capacity: true}, yearsheet.Removal{})
+	require.Len(t, d.Changes, 1)
+	require.Len(t, d.Faults, 2)
+	require.Equal(t, "A50 Minggu, 6 Desember 2026 bukan hari kerja (akhir pekan); kapasitasnya tidak dapat diatur. Hapus baris ini.", d.Faults[0].Cell+" "+d.Faults[0].Detail)
+	require.Contains(t, d.Faults[1].Detail, "Cuti bersama")
 }

@@ -38,7 +38,11 @@ func (a *API) board(r *http.Request) (*report.Board, error) {
 	if err != nil {
 		return nil, err
 	}
-	if to.Before(from) || from.DaysUntil(to) > daysMost {
+	if to.Before(from) {
+		return nil, web.BadRequest("Tanggal akhir lebih awal daripada tanggal awal.",
+			web.FieldError{Pointer: "/to", Code: "out_of_range", Detail: "Tanggal akhir tidak boleh sebelum tanggal awal."})
+	}
+	if from.DaysUntil(to) > daysMost {
 		return nil, web.BadRequest("Rentang tanggal paling panjang satu tahun.",
 			web.FieldError{Pointer: "/to", Code: "out_of_range", Detail: "Tanggal akhir harus antara tanggal awal dan setahun sesudahnya."})
 	}
@@ -116,6 +120,10 @@ func dateParam(r *http.Request, name string, fallback clock.Date) (clock.Date, e
 	if err != nil {
 		return d, web.BadRequest("Tanggal pada alamat tidak dapat dibaca.",
 			web.FieldError{Pointer: "/" + name, Code: "wrong_type", Detail: "Tulis tanggal sebagai TTTT-BB-HH."})
+	}
+	if d.Year < firstYear || d.Year > lastYear {
+		return d, web.BadRequest("Tanggal pada alamat tidak ada dalam kalender.",
+			web.FieldError{Pointer: "/" + name, Code: "out_of_range", Detail: "Tahunnya antara 2000 dan 2999."})
 	}
 	return d, nil
 }

@@ -59,7 +59,7 @@ func (a *API) calendarYear(w http.ResponseWriter, r *http.Request) error {
 // dayOf is the day in the address.
 func dayOf(r *http.Request) (clock.Date, error) {
 	day, err := clock.ParseDate(chi.URLParam(r, "day"))
-	if err != nil {
+	if err != nil || day.Year < firstYear || day.Year > lastYear {
 		return day, web.NotFound("Tanggal pada alamat ditulis seperti 2026-08-17.")
 	}
 	return day, nil
@@ -91,7 +91,7 @@ func (f holidayForm) row() capacity.Holiday {
 
 func (a *API) addHoliday(w http.ResponseWriter, r *http.Request) error {
 	if !masterdata.May(signin.Account(r).Role) {
-		return masterdata.ErrForbidden
+		return masterdata.ErrNotCalendar
 	}
 	var in holidayForm
 	if err := web.DecodeJSON(r, &in); err != nil {
@@ -120,7 +120,7 @@ func (a *API) getHoliday(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) changeHoliday(w http.ResponseWriter, r *http.Request) error {
 	if !masterdata.May(signin.Account(r).Role) {
-		return masterdata.ErrForbidden
+		return masterdata.ErrNotCalendar
 	}
 	day, version, err := dayVersion(r)
 	if err != nil {
@@ -145,7 +145,7 @@ func (a *API) changeHoliday(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) removeHoliday(w http.ResponseWriter, r *http.Request) error {
 	if !masterdata.May(signin.Account(r).Role) {
-		return masterdata.ErrForbidden
+		return masterdata.ErrNotCalendar
 	}
 	return removal(w, r, dayVersion, func(day clock.Date, version int64, reason string) error {
 		return a.desk.RemoveHoliday(r.Context(), signin.Account(r), day, version, reason)

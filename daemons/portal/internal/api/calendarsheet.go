@@ -47,7 +47,7 @@ func (a *API) calendarSheet(w http.ResponseWriter, r *http.Request) error {
 func (a *API) importCalendar(w http.ResponseWriter, r *http.Request) error {
 	who := signin.Account(r)
 	if !masterdata.May(who.Role) {
-		return masterdata.ErrForbidden
+		return masterdata.ErrNotCalendar
 	}
 	year, err := yearOf(r)
 	if err != nil {

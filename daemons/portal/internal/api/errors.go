@@ -52,6 +52,9 @@ var answers = []struct {
 	{masterdata.ErrForbidden, func() error {
 		return web.Forbidden("Peran Anda tidak berwenang atas data induk ini.")
 	}},
+	{masterdata.ErrNotCalendar, func() error {
+		return web.Forbidden("Kalender dijaga oleh Operator KI dan Kasubdit KI.")
+	}},
 	{masterdata.ErrNotCapacity, func() error {
 		return web.Forbidden("Kapasitas hari diatur oleh Kasubdit KI.")
 	}},

@@ -19,6 +19,9 @@ import (
 // ErrNotCapacity says that somebody's role does not set the capacity of days.
 var ErrNotCapacity = errors.New("masterdata: the capacity of days is not for this role")
 
+// ErrNotCalendar says that somebody's role does not look after the calendar.
+var ErrNotCalendar = errors.New("masterdata: the calendar is not for this role")
+
 // setters of a day's capacity (users.md A.3).
 var setters = []machine.Role{request.Kasubdit}
 

@@ -10,6 +10,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/need"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -96,8 +97,8 @@ func formOf(p *upload.Parcel, correction bool) (f need.Form, found []web.FieldEr
 		Title: text("title", "Judul Permintaan", maxLong, true), MachineType: text("machine_type", "Jenis Mesin", maxShort, true),
 		Remarks: text("remarks", "Keterangan", maxRemarks, false),
 	}
-	n, err := strconv.Atoi(p.Fields["quantity"])
-	if err != nil || n < 1 || n > maxQuantity {
+	n, ok := terbilang.ParseInt(p.Fields["quantity"])
+	if !ok || n < 1 || n > maxQuantity {
 		add("quantity", "out_of_range", "Jumlah kartu wajib diisi dengan bilangan mulai dari 1.")
 	}
 	f.Quantity = n

@@ -226,7 +226,10 @@ func blame(fields []field, problem *web.Problem) []fault {
 		one := fault{Detail: e.Detail}
 		for i := range fields {
 			if "/"+fields[i].Name == e.Pointer && fields[i].Kind != "hidden" {
-				fields[i].Error, one.Anchor = e.Detail, fields[i].ID()
+				if fields[i].unreadable() {
+					one.Detail = unknownDate
+				}
+				fields[i].Error, one.Anchor = one.Detail, fields[i].ID()
 			}
 		}
 		faults = append(faults, one)

@@ -112,9 +112,12 @@ func (p *Pages) mountBoard(inside chi.Router) {
 func (p *Pages) board(w http.ResponseWriter, r *http.Request) error {
 	who := signin.Account(r)
 	today := p.desk.Today()
-	from, err := clock.ParseDate(r.URL.Query().Get("dari"))
-	if err != nil {
-		from = today
+	from := today
+	if text := r.URL.Query().Get("dari"); text != "" {
+		var err error
+		if from, err = shownDay(text); err != nil {
+			return err
+		}
 	}
 	to := from.AddDays(boardSpan - 1)
 	b, err := report.LoadBoard(r.Context(), p.db, who, from, to, today)

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func (p *Pages) mountCalendar(inside chi.Router) {
 		calendarPath + "/kapasitas": p.newCapacity(), calendarPath + "/kapasitas/{day}": p.editCapacity(), calendarPath + "/kapasitas/{day}/biasa": p.usualCapacity(),
 	} {
 		get(path, p.present(e))
-		inside.Post(path, p.handle(explained(p.save(e))))
+		inside.Post(path, p.handle(explained(p.saveDay(e))))
 	}
 }
 
@@ -74,9 +75,9 @@ func (p *Pages) mountCalendar(inside chi.Router) {
 // the days whose capacity people set.
 func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 	who := signin.Account(r)
-	year, err := strconv.Atoi(r.URL.Query().Get("tahun"))
-	if err != nil || year < calendarFirst || year > calendarLast {
-		year = p.desk.Today().Year
+	year, err := p.yearIn(r)
+	if err != nil {
+		return err
 	}
 	v, err := p.desk.CalendarYear(r.Context(), who, year)
 	if err != nil {
@@ -102,6 +103,13 @@ func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(v.Changes) > 0 {
 		t := rowsTable{Caption: "Perubahan, terbaru lebih dahulu", Heads: []string{"Perubahan", "Alasan", "Oleh", "Waktu"}}
+		var who []*string
+		for i := range v.Changes {
+			who = append(who, &v.Changes[i].ChangedBy)
+		}
+		if err := p.named(r.Context(), who...); err != nil {
+			return err
+		}
 		for _, c := range v.Changes {
 			t.Rows = append(t.Rows, []cell{{Text: sentenceCase(c.Text)}, {Text: c.Reason}, {Text: c.ChangedBy}, {Text: terbilang.FormatDateTime(c.ChangedAt)}})
 		}
@@ -114,7 +122,7 @@ func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 // imported says what an import did to so many days.
 func imported(n int) string {
 	if n == 0 {
-		return "Tidak ada yang berubah."
+		return "Tidak ada yang berubah; kalender sudah seperti buku kerja itu."
 	}
 	return number(n) + " hari diubah dari Excel. Rencana disusun ulang dengan sendirinya."
 }
@@ -182,13 +190,18 @@ func (p *Pages) monthGrid(v masterdata.Year, month time.Month, keeper, setter bo
 
 var calendarCrumbs = []crumb{{"Kalender", calendarPath}}
 
-// dayIn is the day in the address.
-func dayIn(r *http.Request) (clock.Date, error) {
-	d, err := clock.ParseDate(chi.URLParam(r, "day"))
-	if err != nil {
+// shownDay is a day of an address, of a year that is shown.
+func shownDay(text string) (clock.Date, error) {
+	d, err := clock.ParseDate(text)
+	if err != nil || d.Year < calendarFirst || d.Year > calendarLast {
 		return d, web.NotFound("Tanggal pada alamat ini tidak ada.")
 	}
 	return d, nil
+}
+
+// dayIn is the day in the address.
+func dayIn(r *http.Request) (clock.Date, error) {
+	return shownDay(chi.URLParam(r, "day"))
 }
 
 // kept is where whoever changed a day goes.
@@ -200,7 +213,7 @@ var dayReason = field{Name: "reason", Label: "Alasan", Kind: "textarea", Hint: "
 
 func (p *Pages) keepersOnly(r *http.Request) error {
 	if !masterdata.May(signin.Account(r).Role) {
-		return masterdata.ErrForbidden
+		return masterdata.ErrNotCalendar
 	}
 	return nil
 }
@@ -301,8 +314,8 @@ func capacityField(n string) field {
 // typedCapacity is the number of a form; one that cannot be read is refused by the
 // office.
 func typedCapacity(r *http.Request, day clock.Date) capacity.Setting {
-	n, err := strconv.Atoi(r.PostForm.Get("capacity"))
-	if err != nil {
+	n, ok := terbilang.ParseInt(r.PostForm.Get("capacity"))
+	if !ok {
 		n = -1
 	}
 	return capacity.Setting{Day: day, Capacity: n, Version: seenVersion(r)}
@@ -311,9 +324,27 @@ func typedCapacity(r *http.Request, day clock.Date) capacity.Setting {
 func (p *Pages) newCapacity() editor {
 	return editor{"Atur kapasitas hari",
 		func(r *http.Request) (formBody, error) {
-			return formBody{Crumbs: calendarCrumbs, Action: calendarPath + "/kapasitas", Submit: "Atur",
+			if err := p.settersOnly(r); err != nil {
+				return formBody{}, err
+			}
+			text := r.URL.Query().Get("tanggal")
+			if sent := strings.TrimSpace(r.PostForm.Get("day")); sent != "" {
+				text = sent
+			}
+			body := formBody{Crumbs: calendarCrumbs, Action: calendarPath + "/kapasitas", Submit: "Atur",
 				Lead:   "Paling cepat untuk besok, karena rencana hari ini sudah tetap. Rencana disusun ulang dengan sendirinya.",
-				Fields: []field{{Name: "day", Label: "Tanggal", Kind: "date", Value: r.URL.Query().Get("tanggal")}, capacityField(""), dayReason}}, p.settersOnly(r)
+				Fields: []field{{Name: "day", Label: "Tanggal", Kind: "date", Value: text}, capacityField(""), dayReason}}
+			day, err := clock.ParseDate(text)
+			if err != nil {
+				return body, nil
+			}
+			now, err := p.desk.DayCapacity(r.Context(), signin.Account(r), day)
+			if errors.Is(err, capacity.ErrNoEntry) {
+				return body, nil
+			}
+			body.Version, body.Fields[1].Value = now.Version, strconv.Itoa(now.Capacity)
+			body.Facts = []fact{{"Sudah diatur", terbilang.FormatDayDate(day) + ": " + number(now.Capacity) + " kartu"}, {"Alasan terakhir", now.Reason}}
+			return body, err
 		},
 		func(r *http.Request) (string, error) {
 			s, err := p.desk.SetCapacity(r.Context(), signin.Account(r), typedCapacity(r, typedDate(r, "day")), r.PostForm.Get("reason"))

@@ -52,11 +52,18 @@ type importBody struct {
 	Groups              []rowsTable // what would change
 	HolidaysGone        []option
 	CapacityGone        []option
+	Lacks               string // the sheet that there is not
 	Same, Past, Changes int
 	Ready               bool // something may be done
 	Version             int64
 	Content             string // packed, for the second step
 	Reason              []field
+}
+
+// done says that the calendar is as the workbook and the chosen removals want it.
+func (b importBody) done() bool {
+	chosen := func(o option) bool { return o.Chosen }
+	return b.Changes == 0 && len(b.Wrong) == 0 && !slices.ContainsFunc(b.HolidaysGone, chosen) && !slices.ContainsFunc(b.CapacityGone, chosen)
 }
 
 // yearAsked is the year of a form or of the address.
@@ -66,6 +73,15 @@ func yearAsked(text string) (int, error) {
 		return 0, web.NotFound("Tidak ada kalender tahun ini.")
 	}
 	return year, nil
+}
+
+// yearIn is the year that the address asks for, or the present one.
+func (p *Pages) yearIn(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("tahun")
+	if text == "" {
+		return p.desk.Today().Year, nil
+	}
+	return yearAsked(text)
 }
 
 func calendarOf(year int) string { return calendarPath + "?tahun=" + strconv.Itoa(year) }
@@ -87,9 +103,9 @@ func (p *Pages) importForm(w http.ResponseWriter, r *http.Request) error {
 	if err := p.keepersOnly(r); err != nil {
 		return err
 	}
-	year, err := yearAsked(r.URL.Query().Get("tahun"))
+	year, err := p.yearIn(r)
 	if err != nil {
-		year = p.desk.Today().Year
+		return err
 	}
 	p.show(w, r, http.StatusOK, "form", importTitle(year), askSheet(year))
 	return nil
@@ -158,6 +174,7 @@ func (p *Pages) importBody(r *http.Request, content yearsheet.Content, gone year
 	}
 	body := importBody{
 		Year: content.Year, Version: v.Version, Same: v.Same, Past: v.Past, Changes: len(v.Changes), Wrong: wrongCells(v.Faults),
+		Lacks:  lacks(content),
 		Ready:  len(v.Faults) == 0 && len(v.Changes)+len(v.Missing) > 0,
 		Reason: []field{{Name: "reason", Label: "Alasan", Kind: "textarea", Value: r.PostForm.Get("reason"), Hint: "Satu alasan untuk seluruh perubahan ini; tercatat bersama tiap hari dan hanya dibaca pegawai Ditjen Dukcapil."}},
 	}
@@ -190,6 +207,17 @@ func (p *Pages) importBody(r *http.Request, content yearsheet.Content, gone year
 		body.Content, err = packed(content)
 	}
 	return body, err
+}
+
+// lacks names the sheet that a workbook has not; there is one at least.
+func lacks(c yearsheet.Content) string {
+	switch {
+	case !c.HasHolidays:
+		return "Lembar " + yearsheet.HolidaySheet + " tidak ada; hanya " + yearsheet.CapacitySheet + " yang dibandingkan."
+	case !c.HasCapacity:
+		return "Lembar " + yearsheet.CapacitySheet + " tidak ada; hanya " + yearsheet.HolidaySheet + " yang dibandingkan."
+	}
+	return ""
 }
 
 var entryNames = map[string]string{yearsheet.Holiday: "Hari libur", yearsheet.Capacity: "Kapasitas"}
@@ -236,8 +264,12 @@ func (p *Pages) saveImport(w http.ResponseWriter, r *http.Request) error {
 	if lost != nil {
 		return lost
 	}
+	if stale && body.done() { // sent twice
+		http.Redirect(w, r, calendarOf(content.Year)+"&diimpor=0", http.StatusSeeOther)
+		return nil
+	}
 	if stale {
-		body.Notice = "Kalender diubah orang lain sejak pratinjau ini dibuat, sehingga belum ada yang disimpan. Berikut perbandingan dengan kalender yang sekarang; alasan dan centang Anda masih ada. Periksa, lalu simpan lagi bila masih sesuai."
+		body.Notice = "Kalender berubah sejak pratinjau ini dibuat, mungkin oleh kiriman Anda sendiri, sehingga belum ada yang disimpan. Berikut perbandingan dengan kalender yang sekarang; alasan dan centang Anda masih ada. Periksa, lalu simpan lagi bila masih sesuai."
 		return p.showImport(w, r, http.StatusPreconditionFailed, body)
 	}
 	var problem *web.Problem

@@ -123,6 +123,11 @@ func (p *Pages) present(e editor) func(w http.ResponseWriter, r *http.Request) e
 }
 
 func (p *Pages) save(e editor) func(w http.ResponseWriter, r *http.Request) error {
+	return p.saved(e, p.again)
+}
+
+// saved is save with what answers a form that was not taken.
+func (p *Pages) saved(e editor, again func(w http.ResponseWriter, r *http.Request, title string, body formBody, err error) error) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		body, err := e.body(r)
 		if err != nil {
@@ -136,7 +141,7 @@ func (p *Pages) save(e editor) func(w http.ResponseWriter, r *http.Request) erro
 			if v := seenVersion(r); v > 0 {
 				body.Version = v // what was typed is about what was seen
 			}
-			return p.again(w, r, e.title, body, err)
+			return again(w, r, e.title, body, err)
 		}
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil

@@ -27,7 +27,7 @@ func (p *Pages) mountDowntimes(inside chi.Router) {
 		downtimePath + "/{id}/hapus": p.downtimeRemoval(),
 	} {
 		inside.Get(path, p.handle(explained(p.present(e))))
-		inside.Post(path, p.handle(explained(p.save(e))))
+		inside.Post(path, p.handle(explained(p.saveDay(e))))
 	}
 }
 
@@ -149,7 +149,7 @@ func (p *Pages) endDowntime() editor {
 		func(r *http.Request) (formBody, error) {
 			d, err := p.downtimeIn(r)
 			return formBody{Crumbs: downtimeCrumbs, Action: downtimePath + "/" + d.ID + "/akhiri", Submit: "Akhiri", Version: d.Version,
-				Lead:   "Stasiun " + d.Station + " berhenti " + terbilang.FormatPeriod(d.From, d.To) + ". Sesudah hari terakhirnya kapasitas kembali penuh.",
+				Lead:   sentenceCase(d.Name()) + " berhenti " + terbilang.FormatPeriod(d.From, d.To) + ". Sesudah hari terakhirnya kapasitas kembali penuh.",
 				Fields: []field{{Name: "to", Label: "Hari terakhir stasiun berhenti", Kind: "date", Value: p.desk.Today().String(), Hint: "Paling cepat hari ini, karena rencana hari ini sudah tetap."}, planReason}}, err
 		},
 		func(r *http.Request) (string, error) {

@@ -12,6 +12,8 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -42,6 +44,16 @@ func (f field) ID() string {
 		return f.Name
 	}
 	return f.Form + "-" + f.Name
+}
+
+// unknownDate is told where a date was given that is none.
+const unknownDate = "Tanggal tidak dikenal. Tulis seperti 2026-08-17."
+
+// unreadable says of a date that something is in it which is none.
+func (f field) unreadable() bool {
+	text := strings.TrimSpace(f.Value)
+	_, err := clock.ParseDate(text)
+	return f.Kind == "date" && text != "" && err != nil
 }
 
 // crumb is a step of the way here.
@@ -114,8 +126,11 @@ func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body
 		name := strings.TrimPrefix(e.Pointer, "/")
 		at := fault{Detail: e.Detail}
 		for i := range body.Fields {
-			if body.Fields[i].Name == name {
-				body.Fields[i].Error, at.Anchor = e.Detail, body.Fields[i].ID()
+			if f := &body.Fields[i]; f.Name == name {
+				if f.unreadable() {
+					at.Detail = unknownDate
+				}
+				f.Error, at.Anchor = at.Detail, f.ID()
 			}
 		}
 		body.Faults = append(body.Faults, at)
@@ -125,6 +140,71 @@ func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body
 	}
 	p.show(w, r, problem.Status, "form", title, body)
 	return nil
+}
+
+// saveDay is save for what concerns days, which several people look after at once: a
+// form that was overtaken is shown with what there is now.
+func (p *Pages) saveDay(e editor) func(w http.ResponseWriter, r *http.Request) error {
+	return p.saved(e, func(w http.ResponseWriter, r *http.Request, title string, body formBody, err error) error {
+		if errors.Is(err, postgres.ErrStale) {
+			return p.overtaken(w, r, e, err)
+		}
+		return p.again(w, r, title, body, err)
+	})
+}
+
+// overtaken shows a form once more after its row was changed by others, or by the same
+// person elsewhere: with what was typed, what is different now, and the version that
+// the row has now, so that it can be sent again.
+func (p *Pages) overtaken(w http.ResponseWriter, r *http.Request, e editor, err error) error {
+	body, lost := e.body(r)
+	if lost != nil {
+		return lost
+	}
+	now := shownTexts(body.Fields)
+	fill(body.Fields, r)
+	body.Faults = []fault{{Detail: "Data ini berubah sejak Anda membuka formulir ini, mungkin oleh kiriman Anda sendiri, sehingga kiriman ini belum disimpan. Yang Anda ketik masih ada; periksa, lalu kirim lagi bila masih sesuai."}}
+	for i, text := range shownTexts(body.Fields) {
+		f := &body.Fields[i]
+		if now[i] != text && now[i] != "" {
+			f.Error = "Sekarang tercatat: " + now[i] + "."
+			body.Faults = append(body.Faults, fault{f.ID(), f.Label + ", sekarang tercatat: " + now[i] + "."})
+		}
+	}
+	var problem *web.Problem
+	if err = api.Explain(err); !errors.As(err, &problem) {
+		return err
+	}
+	p.show(w, r, problem.Status, "form", e.title, body)
+	return nil
+}
+
+// shownTexts are the values of fields as people read them.
+func shownTexts(fields []field) []string {
+	texts := make([]string, len(fields))
+	for i, f := range fields {
+		var chosen []string
+		for _, o := range f.Options {
+			if o.Chosen {
+				chosen = append(chosen, o.Label)
+			}
+		}
+		switch {
+		case f.Kind == "password" || f.Kind == "file" || f.Kind == "hidden":
+		case f.Kind == "checkboxes" && len(chosen) == 0:
+			texts[i] = "tidak dicentang"
+		case len(f.Options) > 0:
+			texts[i] = strings.Join(chosen, ", ")
+		case f.Kind == "date":
+			texts[i] = f.Value
+			if d, err := clock.ParseDate(strings.TrimSpace(f.Value)); err == nil {
+				texts[i] = terbilang.FormatDate(d)
+			}
+		default:
+			texts[i] = strings.TrimSpace(f.Value)
+		}
+	}
+	return texts
 }
 
 // typed reads what was sent by a form.

@@ -9,6 +9,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/public"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/stage"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
@@ -42,8 +43,8 @@ func (p *Pages) landing(w http.ResponseWriter, r *http.Request) {
 	part := outlookPart{Typed: strings.TrimSpace(r.URL.Query().Get("kartu"))}
 	cards := 1
 	if part.Typed != "" {
-		n, ok := public.ParseCards(strings.ReplaceAll(part.Typed, ".", "")) // as people write thousands
-		if ok {
+		n, whole := terbilang.ParseInt(part.Typed)
+		if n, ok := public.ParseCards(strconv.Itoa(n)); whole && ok {
 			cards = n
 		} else {
 			part.Fault = public.CardsRange
@@ -77,19 +78,27 @@ func (t *outlookPart) tell(o report.Outlook) {
 		t.Answer = "Belum ada hari kerja dalam jangkauan kalender yang muat untuk " + number(o.Cards) + " kartu."
 		return
 	}
-	t.Answer = "Ajukan hari ini: personalisasi " + number(o.Cards) + " kartu mulai sekitar " + between(o.Earliest.Start == o.Latest.Start,
-		terbilang.FormatDate(o.Earliest.Start), terbilang.FormatDate(o.Latest.Start)) + "."
-	t.Also = "Kartu diserahterimakan sekitar " + between(o.Earliest.Ready == o.Latest.Ready, terbilang.FormatDate(o.Earliest.Ready), terbilang.FormatDate(o.Latest.Ready)) + "."
+	t.Answer = "Ajukan hari ini: personalisasi " + number(o.Cards) + " kartu dimulai " + between(o.Earliest.Start, o.Latest.Start) + "."
+	t.Also = "Kartu diserahterimakan " + between(o.Earliest.Ready, o.Latest.Ready) + "."
 	if o.UnknownYear != 0 {
 		t.Notice = "Hari libur tahun " + strconv.Itoa(o.UnknownYear) + " belum ditetapkan, sehingga tanggal pada tahun itu belum dapat dipastikan."
 	}
 }
 
-func between(same bool, from, to string) string {
-	if same {
-		return from
+// between says on which of some days: one, such as "sekitar 7 Desember 2026", or one of
+// several, such as "antara 7 dan 11 Desember 2026".
+func between(from, to clock.Date) string {
+	if from == to {
+		return "sekitar " + terbilang.FormatDate(from)
 	}
-	return from + " sampai " + to
+	first := terbilang.FormatDate(from)
+	switch {
+	case from.Year == to.Year && from.Month == to.Month:
+		first = strconv.Itoa(from.Day)
+	case from.Year == to.Year:
+		first = strings.TrimSuffix(first, " "+strconv.Itoa(from.Year))
+	}
+	return "antara " + first + " dan " + terbilang.FormatDate(to)
 }
 
 func hariKerja(s stage.Limit) string {

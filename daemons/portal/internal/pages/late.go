@@ -148,13 +148,17 @@ func (p *Pages) lateWorkbook(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	number := func(title string, width float64) xlsx.Column {
+		return xlsx.Column{Title: title, Width: width, Align: xlsx.Right, Number: true}
+	}
 	table := xlsx.Table{
 		Sheet: "Terlambat", Landscape: true,
 		Titles: []string{"Permohonan yang terlambat atau mendekati batas", "Keadaan " + terbilang.FormatDateTime(now)},
 		Columns: []xlsx.Column{
-			{Title: "No.", Width: 6}, {Title: "Kode tiket", Width: 22}, {Title: "Pemohon", Width: 30}, {Title: "Judul", Width: 36}, {Title: "Tahap", Width: 26},
-			{Title: "Keadaan", Width: 18}, {Title: "Terhadap batas", Width: 22}, {Title: "Hari kerja tahap", Width: 20}, {Title: "Hari kerja seluruhnya", Width: 22},
-			{Title: "Hari kerja pemohon", Width: 20}, {Title: "Di tahap ini sejak", Width: 20}, {Title: "Menunggu", Width: 60},
+			number("No.", 6), {Title: "Kode tiket", Width: 22}, {Title: "Pemohon", Width: 30}, {Title: "Judul", Width: 36}, {Title: "Tahap", Width: 26},
+			{Title: "Keadaan", Width: 18}, {Title: "Terhadap batas", Width: 22}, number("Hari kerja tahap", 12), number("Batas tahap", 12),
+			number("Hari kerja seluruhnya", 12), number("Batas seluruhnya", 12), number("Hari kerja pemohon", 12),
+			{Title: "Di tahap ini sejak", Width: 14, Date: true}, {Title: "Menunggu", Width: 60},
 		},
 	}
 	for i, one := range list.Requests {
@@ -168,9 +172,15 @@ func (p *Pages) lateWorkbook(w http.ResponseWriter, r *http.Request) error {
 		if l.Still != "" {
 			waiting = append(waiting, "jam kantor berhenti: "+l.Still)
 		}
+		spent, limit := "", ""
+		for _, s := range l.Clock.Stages {
+			if s.Stage == l.Clock.Stage {
+				spent, limit = strconv.Itoa(s.Office), strconv.Itoa(s.Max)
+			}
+		}
 		table.Rows = append(table.Rows, []string{
-			strconv.Itoa(i + 1), l.Ticket, l.Institution, l.Title, l.Clock.Label, l.Tag.Text, l.Over, l.Stage, l.All,
-			workdays(l.Clock.Applicant), terbilang.FormatDate(l.Clock.Since), strings.Join(waiting, "; "),
+			strconv.Itoa(i + 1), l.Ticket, l.Institution, l.Title, l.Clock.Label, l.Tag.Text, l.Over, spent, limit, strconv.Itoa(l.Clock.Office), strconv.Itoa(l.Clock.Max),
+			strconv.Itoa(l.Clock.Applicant), l.Clock.Since.String(), strings.Join(waiting, "; "),
 		})
 	}
 	var content bytes.Buffer

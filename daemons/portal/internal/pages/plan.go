@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -90,8 +89,8 @@ func typedCards(r *http.Request) int {
 	if text == "" {
 		return 0
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n == 0 {
+	n, ok := terbilang.ParseInt(text)
+	if !ok || n == 0 {
 		return -1
 	}
 	return n
@@ -163,12 +162,23 @@ func (p *Pages) planBlock(r *http.Request, v *report.Request) (*planBlock, error
 	if err != nil {
 		return nil, err
 	}
+	var people []*string
+	for i := range plan.Placements {
+		people = append(people, &plan.Placements[i].By)
+	}
+	for i := range plan.Commands {
+		people = append(people, &plan.Commands[i].By)
+	}
+	if err := p.named(r.Context(), people...); err != nil {
+		return nil, err
+	}
 	mine := planning.May(who.Role)
 	b := &planBlock{Tables: planTables(plan, p.desk.Today().String(), mine)}
 	if !plan.Open {
 		b.Says = "Selama ditahan, kartu yang belum dilepas tidak memakai tempat pada hari mana pun; rencananya dapat diatur lagi setelah permohonan dilanjutkan."
 		return b, nil
 	}
+	b.Says = plan.Caveat
 	if !mine {
 		return b, nil
 	}
@@ -326,6 +336,9 @@ func (p *Pages) unplacing() editor {
 	return editor{"Cabut pengaturan rencana",
 		func(r *http.Request) (formBody, error) {
 			one, at, err := find(r)
+			if err == nil {
+				err = p.named(r.Context(), &one.By)
+			}
 			return formBody{Crumbs: []crumb{{"Permohonan", home}, {one.Ticket, at}}, Action: at + "/" + planAnchor + "/cabut/" + one.ID, Submit: "Cabut", Version: one.Version,
 				Lead: "Kartu kembali ke tempat menurut antrean. Rencana disusun ulang dengan sendirinya.", Facts: []fact{{one.Verb(), one.Text()}, {"Alasannya", one.Reason}, {"Oleh", one.By}},
 				Fields: []field{planReason}}, err

@@ -38,6 +38,13 @@ func (p *Pages) today(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var people []*string
+	for i := range v.Commands {
+		people = append(people, &v.Commands[i].By)
+	}
+	if err := p.named(r.Context(), people...); err != nil {
+		return err
+	}
 	t := rowsTable{Caption: "Perintah kerja", Empty: "tidak ada kartu yang dikerjakan hari ini.", Heads: []string{"Permohonan", "Kartu", "Belum selesai", "Keadaan"}}
 	for _, d := range v.Placed {
 		t.Rows = append(t.Rows, []cell{{Text: d.Ticket, Path: home + "/" + d.Ticket}, {Text: number(d.Cards)}, {Text: number(d.Remaining)}, {Text: d.StateLabel}})

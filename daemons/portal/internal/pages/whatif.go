@@ -3,7 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
@@ -31,9 +31,10 @@ type whatIfBody struct {
 
 // whatIfAnswer is the plan as it would be, in words.
 type whatIfAnswer struct {
-	Lead  string
-	Facts []pair
-	Moved []movedLine
+	Lead   string
+	Caveat string
+	Facts  []pair
+	Moved  []movedLine
 }
 
 type movedLine struct {
@@ -93,8 +94,8 @@ func supposed(groups []supposition) (h capacity.Hypotheses, asked bool) {
 		return d
 	}
 	cards := func(name string) *int {
-		n, err := strconv.Atoi(strings.ReplaceAll(typed[name], ".", "")) // as people write thousands
-		if err != nil {
+		n, ok := terbilang.ParseInt(typed[name])
+		if !ok {
 			n = -1
 		}
 		return &n
@@ -135,6 +136,7 @@ func (p *Pages) whatIf(w http.ResponseWriter, r *http.Request) error {
 	status := http.StatusOK
 	if asked {
 		v, err := p.asker.Ask(r.Context(), h)
+		err = wrongDates(groups, at, err)
 		var faults form.Faults
 		switch {
 		case errors.As(err, &faults):
@@ -150,23 +152,47 @@ func (p *Pages) whatIf(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// point puts what is wrong beside its field.
-func (b *whatIfBody) point(faults form.Faults, at map[string]string) {
-	for _, one := range faults {
-		name := at[one.Pointer]
-		b.Faults = append(b.Faults, fault{name, one.Detail})
-		for i := range b.Groups {
-			for j := range b.Groups[i].Fields {
-				if f := &b.Groups[i].Fields[j]; f.Name == name {
-					f.Error = one.Detail
+// wrongDates says of dates that cannot be read that they are none, whether or not they
+// may be left out.
+func wrongDates(groups []supposition, at map[string]string, err error) error {
+	var faults form.Faults
+	if err != nil && !errors.As(err, &faults) {
+		return err
+	}
+	for _, g := range groups {
+		for _, f := range g.Fields {
+			if !f.unreadable() {
+				continue
+			}
+			faults = slices.DeleteFunc(faults, func(one form.Fault) bool { return at[one.Pointer] == f.Name })
+			for pointer, name := range at {
+				if name == f.Name {
+					faults.Add(pointer, "wrong_form", unknownDate)
 				}
 			}
 		}
 	}
+	return faults.Err()
+}
+
+// point puts what is wrong beside its field.
+func (b *whatIfBody) point(faults form.Faults, at map[string]string) {
+	for _, one := range faults {
+		name, of := at[one.Pointer], ""
+		for i := range b.Groups {
+			for j := range b.Groups[i].Fields {
+				if f := &b.Groups[i].Fields[j]; f.Name == name {
+					f.Error = one.Detail
+					of = b.Groups[i].Legend + ", " + lowerFirst(f.Label) + ": "
+				}
+			}
+		}
+		b.Faults = append(b.Faults, fault{name, of + one.Detail})
+	}
 }
 
 func tellWhatIf(v *report.WhatIf, h capacity.Hypotheses) *whatIfAnswer {
-	a := &whatIfAnswer{Lead: "Tidak ada permohonan yang bergeser.", Facts: []pair{{"Diandaikan", strings.Join(supposedWords(h), "\n")}}}
+	a := &whatIfAnswer{Caveat: capacity.Caveat(v.UnknownYear), Lead: "Tidak ada permohonan yang bergeser.", Facts: []pair{{"Diandaikan", strings.Join(supposedWords(h), "\n")}}}
 	if n := len(v.Moved); n > 0 {
 		a.Lead = number(n) + " permohonan bergeser, " + number(v.Unmoved) + " tetap."
 	}

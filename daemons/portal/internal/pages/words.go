@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"encoding/json"
 	"html/template"
 	"slices"
@@ -101,6 +102,21 @@ func who(e report.Event) string {
 		return e.Name
 	}
 	return e.Name + " (" + e.RoleName + ")"
+}
+
+// named puts the names of people in the place of their usernames.
+func (p *Pages) named(ctx context.Context, usernames ...*string) error {
+	var list []string
+	for _, u := range usernames {
+		list = append(list, *u)
+	}
+	names, err := report.People(ctx, p.db, list)
+	for _, u := range usernames {
+		if name := names[*u]; name != "" {
+			*u = name
+		}
+	}
+	return err
 }
 
 // factRow is a fact of a request, or its absence.

@@ -28,15 +28,20 @@ func (d Desk) Downtime(ctx context.Context, who identity.Account, id string) (ca
 	return capacity.GetDowntime(ctx, d.DB, id)
 }
 
-// AddDowntime records that a station will stand still. Errors: ErrNotDowntime, and
+// AddDowntime records that a station will stand still, once however often it is sent. Errors: ErrNotDowntime, and
 // those of capacity.AddDowntime.
 func (d Desk) AddDowntime(ctx context.Context, who identity.Account, down capacity.Downtime, reason string) (made capacity.Downtime, err error) {
 	if !MayDowntime(who.Role) {
 		return made, ErrNotDowntime
 	}
 	err = d.note(ctx, who, func(ctx context.Context, tx *postgres.Tx) (audit.Entry, error) {
-		made, err = capacity.AddDowntime(ctx, tx, down, d.why(who, reason))
-		return audit.Entry{Action: "downtime.create", Subject: made.ID, Detail: map[string]any{"downtime": made}}, err
+		var fresh bool
+		made, fresh, err = capacity.AddDowntime(ctx, tx, down, d.why(who, reason))
+		e := audit.Entry{Action: "downtime.create", Subject: made.ID, Detail: map[string]any{"downtime": made}}
+		if !fresh {
+			e.Detail["already_recorded"] = true
+		}
+		return e, err
 	})
 	return made, err
 }

@@ -80,6 +80,7 @@ type Plan struct {
 	Version int64 `json:"version"`
 	// Ordered changes with each order of today about the request.
 	Ordered    int64              `json:"-"`
+	Caveat     string             `json:"-"`    // where people chose a day of a year without a calendar
 	Open       bool               `json:"open"` // in production, so that it can be decided about
 	Days       []capacity.Placed  `json:"days"`
 	Placements []Placement        `json:"placements"` // what people decided, by day
@@ -157,6 +158,12 @@ func (d Desk) read(ctx context.Context, rd postgres.Reader, r request.Request) (
 	calendar, err := capacity.Calendar(ctx, rd)
 	if err != nil {
 		return v, err
+	}
+	for _, p := range v.Placements {
+		if p.InForce && !calendar.HasYear(p.Day.Year) {
+			v.Caveat = capacity.Caveat(p.Day.Year)
+			break
+		}
 	}
 	v.Ahead, err = capacity.Ahead(ctx, rd, capacity.PlanInput{Calendar: calendar, OfficeAt: d.Office.Now()}, daysAhead)
 	return v, err

@@ -118,7 +118,7 @@ func TestThePlanMovesWithoutBells(t *testing.T) {
 		}, map[string]int{"2026-03-04": 10, "2026-03-05": 5}, "kalender berubah"},
 		"downtime": {func(*deaf) func(ctx context.Context, tx *postgres.Tx) error {
 			return func(ctx context.Context, tx *postgres.Tx) error {
-				_, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "DC-1", From: wednesday, To: wednesday, Cards: 8}, why)
+				_, _, err := capacity.AddDowntime(ctx, tx, capacity.Downtime{Station: "DC-1", From: wednesday, To: wednesday, Cards: 8}, why)
 				return err
 			}
 		}, map[string]int{"2026-03-03": 10, "2026-03-04": 2, "2026-03-05": 3},
