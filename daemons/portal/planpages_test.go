@@ -70,13 +70,26 @@ func TestThePlanIsDecidedOnARequestsPage(t *testing.T) {
 	o.post(412, "kasubdit", undo, "versi", "9", "reason", "tidak jadi")
 	_, next = o.post(303, "kasubdit", undo, "versi", "1", "reason", "tidak jadi")
 	require.Contains(t, o.page(200, "kasubdit", next).text, "Pengaturan dicabut.")
-	o.page(404, "kasubdit", undo)
+	_, next = o.post(303, "kasubdit", undo, "versi", "1", "reason", "tidak jadi")
+	require.Equal(t, at+"?sudah=rencana-cabut", next, "sent twice")
+	require.Contains(t, o.page(200, "kasubdit", next).text, "Pengaturan dicabut.")
+	require.Equal(t, at, o.want(303, nil, "kasubdit", http.MethodGet, undo, nil).Header().Get("Location"), "and an old link leads to the request")
+	o.page(404, "kasubdit", at+"/rencana/cabut/x")
 
 	_, next = o.post(303, "kasubdit", at+"/rencana/lepas", "cards", "5", "reason", "mendesak")
 	require.Contains(t, o.page(200, "kasubdit", next).text, "Lepas sekarang, 5 kartu "+v.Ticket+" mendesak")
 	require.Contains(t, o.page(200, "kasubdit", next).text, "Menunggu dilaksanakan")
 	o.scheduled("perintah petugas")
 	require.Contains(t, o.page(200, "kasubdit", at).text, "5 kartu dilepas untuk hari ini.")
+	d = o.page(200, "operator", at)
+	for _, text := range []string{"Rencana diatur petugas: dikunci, semua kartu yang tersisa pada 26 November 2026 “pelantikan”", "Rencana diatur petugas: dipecah dan dikunci, 10 kartu pada 1 Desember 2026 “sebagian”",
+		"Pengaturan rencana dicabut: dikunci, semua kartu yang tersisa pada 26 November 2026 “tidak jadi”", "Lepas sekarang, 5 kartu, Senin, 23 November 2026: 5 kartu dilepas untuk hari ini. “mendesak”"} {
+		require.Contains(t, d.text, text, "who decided on the plan, and why, stays in the timeline")
+	}
+	require.NotContains(t, o.page(200, "produsen", at).text, "pelantikan", "it is the office's own business")
+	require.NotContains(t, o.page(200, "produsen", at).text, "mendesak")
+	require.Contains(t, o.page(200, "operator", "/papan/2026-11-23").text, "Lepas sekarang, 5 kartu "+v.Ticket+" mendesak")
+	require.NotContains(t, o.page(200, "produsen", "/papan/2026-11-23").text, "mendesak")
 	d, _ = o.post(422, "kasubdit", at+"/rencana/lepas", "cards", "lima", "reason", "mendesak")
 	require.Contains(t, d.text, "Jumlah kartu paling sedikit 1.")
 	d, _ = o.post(409, "kasubdit", "/permohonan/"+fresh.Ticket+"/rencana/lepas", "reason", "x")

@@ -38,7 +38,7 @@ func (p *Pages) today(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t := rowsTable{Caption: "Perintah kerja", Empty: "tidak ada kartu yang dikerjakan hari ini.", Heads: []string{"Permohonan", "Kartu", "Belum selesai", "Keadaan"}}
+	t := rowsTable{Caption: "Perintah kerja", Empty: "tidak ada kartu yang dikerjakan hari ini.", Heads: []string{"Permohonan", "Kartu", "Belum selesai", "Keadaan"}, Numbers: []int{1, 2}}
 	for _, d := range v.Placed {
 		t.Rows = append(t.Rows, []cell{{Text: d.Ticket, Path: home + "/" + d.Ticket}, {Text: number(d.Cards)}, {Text: number(d.Remaining)}, {Text: d.StateLabel}})
 	}
