@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -135,19 +136,56 @@ func (p *Pages) mountPlan(inside chi.Router) {
 	inside.Post(at+"/cabut/{id}", p.handle(explained(p.ifStands(p.save(e), "?sudah="+planAnchor+"-cabut"))))
 }
 
-// planNotice says what was done, by the code in the address.
-func planNotice(code string) string {
+// Until the planner has done its work, and afterwards: the page that says it may be
+// loaded again, or be looked at by whoever was sent its address.
+const (
+	replanning  = " Perkiraan yang baru tampil setelah rencana disusun ulang, beberapa detik lagi."
+	replanShown = " Rencana sudah disusun ulang; yang tampil di sini perkiraan yang baru."
+	obeyed      = "Perintah sudah dilaksanakan; hasilnya ada pada daftar perintah."
+)
+
+// planNotice says what was done, by the code in the address, and whether it shows yet.
+func (p *Pages) planNotice(r *http.Request, code string) (string, error) {
+	done := planDone(code)
+	if done == "" {
+		return "", nil
+	}
+	waits, pending := capacity.Waits{}, false
+	if err := p.db.View(r.Context(), func(ctx context.Context, rd postgres.Reader) (err error) {
+		if waits, err = capacity.WaitsNow(ctx, rd); err != nil {
+			return err
+		}
+		orders, err := capacity.Commands(ctx, rd, p.desk.Today())
+		pending = unobeyed(orders)
+		return err
+	}); err != nil {
+		return "", err
+	}
+	switch {
+	case code == planAnchor+"-"+releaseNow && !pending:
+		return obeyed, nil
+	case code == planAnchor+"-"+releaseNow:
+		return done, nil
+	case waits.Oldest == 0:
+		return done + replanShown, nil
+	}
+	return done + replanning, nil
+}
+
+// unobeyed says that an order waits.
+func unobeyed(list []capacity.Command) bool {
+	return slices.ContainsFunc(list, func(c capacity.Command) bool { return c.DoneAt == nil })
+}
+
+func planDone(code string) string {
 	if code == planAnchor+"-cabut" {
-		return "Pengaturan dicabut. Perkiraan yang baru tampil setelah rencana disusun ulang, beberapa detik lagi."
+		return "Pengaturan dicabut."
 	}
 	for _, a := range planActs {
 		if planAnchor+"-"+a.path != code {
 			continue
 		}
-		if a.path == releaseNow {
-			return a.done
-		}
-		return a.done + " Perkiraan yang baru tampil setelah rencana disusun ulang, beberapa detik lagi."
+		return a.done
 	}
 	return ""
 }

@@ -79,8 +79,13 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 	}
 	body := requestBody{
 		Request: v, Waiting: groupWaits(v.Waiting), Clock: viewClock(v.Clock), Reason: v.Reason, Summary: requestSummary(v), Facts: factRows(v),
-		Notice: actNotice(r.URL.Query().Get("sudah")) + planNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
+		Notice: actNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
 	}
+	planned, err := p.planNotice(r, r.URL.Query().Get("sudah"))
+	if err != nil {
+		return requestBody{}, err
+	}
+	body.Notice += planned
 	if body.Plan, err = p.planBlock(r, v); err != nil {
 		return requestBody{}, err
 	}

@@ -47,7 +47,10 @@ func (p *Pages) today(w http.ResponseWriter, r *http.Request) error {
 		body.Links = []crumb{{"Tutup hari lebih awal", todayPath + "/tutup"}, {"Buka kembali", todayPath + "/buka"}}
 	}
 	if r.URL.Query().Get("tersimpan") != "" {
-		body.Notice = "Perintah tercatat dan dilaksanakan beberapa detik lagi. Muat ulang halaman ini untuk melihat hasilnya."
+		body.Notice = obeyed
+		if unobeyed(v.Commands) {
+			body.Notice = "Perintah tercatat dan dilaksanakan beberapa detik lagi. Muat ulang halaman ini untuk melihat hasilnya."
+		}
 	}
 	p.show(w, r, http.StatusOK, "rows", "Hari ini", body)
 	return nil
