@@ -128,6 +128,11 @@ func TestTodayIsClosedAndReopenedOnPages(t *testing.T) {
 	d = o.page(200, "kasubdit", next)
 	require.Contains(t, d.text, "Perintah sudah dilaksanakan")
 	require.NotContains(t, d.text, "beberapa detik lagi", "what it says is over")
+	for _, old := range []string{at + "?tersimpan=1", "/kalender?tahun=2026&tersimpan=1", "/kalender/henti-stasiun?tersimpan=1"} {
+		d = o.page(200, "kasubdit", old)
+		require.NotContains(t, d.text, "Perintah sudah dilaksanakan", "whoever comes later has done nothing")
+		require.NotContains(t, d.text, "Perubahan tersimpan", "whoever comes later has done nothing")
+	}
 	require.Contains(t, o.page(200, "operator", at).text, "1 perintah kerja ditutup; 30 kartu belum selesai dan dijadwalkan kembali.")
 	o.post(303, "kasubdit", at+"/buka", "ticket", v.Ticket, "reason", "listrik menyala")
 	o.scheduled("perintah petugas")
