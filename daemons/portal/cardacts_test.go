@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -123,10 +122,12 @@ func TestReductionByForm(t *testing.T) {
 	o.produce(v, 3)
 	cards := o.cards("kasubdit", v.Ticket)
 	at := "/permohonan/" + v.Ticket + "/kartu/pengurangan"
-	d := o.page(200, "kasubdit", "/permohonan/"+v.Ticket).form("kartu/pengurangan")
+	d := o.page(200, "kasubdit", "/permohonan/"+v.Ticket)
+	require.Contains(t, d.text, "0 kartu yang belum pernah dipresentasikan di stasiun, dan 3 kartu gagal atau rusak yang belum diganti")
+	d = d.form("kartu/pengurangan")
 	require.Equal(t, "multipart/form-data", attr(d.root, "enctype"))
-	require.Contains(t, d.text, cards[0].Serial+", gagal")
-	require.NotContains(t, d.text, cards[4].Serial, "it is clear")
+	require.Contains(t, d.text, "Paling banyak 5.000 kartu", "the limit is told before anything is sent")
+	require.NotContains(t, d.text, cards[0].Serial, "no card stands in the form")
 
 	send := func(status int, f *form) (*document, string) {
 		t.Helper()
@@ -136,32 +137,25 @@ func TestReductionByForm(t *testing.T) {
 		}
 		return o.read(w), ""
 	}
-	d, _ = send(422, newForm(t, nil, letterOf(map[string]string{"letter_date": "2027-01-01", "signer": ""}, cards[0])...))
+	d, _ = send(422, newForm(t, nil, pageLetter(map[string]string{"letter_date": "2027-01-01", "signer": ""}, cards[0])...))
 	require.Contains(t, d.text, "Tanggal surat pengurangan tidak boleh setelah hari ini.")
 	require.Contains(t, d.text, "Pindaian surat pengurangan (PDF, JPG, atau PNG) wajib dilampirkan.")
 	require.Contains(t, d.text, "Nama penanda tangan wajib diisi.")
 	kept := d.form("kartu/pengurangan").inputs()
-	require.Equal(t, cards[0].ID+":"+strconv.FormatInt(cards[0].Version, 10), kept["card"], "what was picked is kept")
+	require.Equal(t, cards[0].Serial, kept["serials"], "what was typed is kept")
 	require.Equal(t, "07/XI/2026", kept["letter_number"])
 	require.Equal(t, "pembeli mengurangi pesanan", kept["reason"])
-	d, _ = send(422, newForm(t, []byte("bukan surat"), letterOf(nil, cards[0])...))
+	d, _ = send(422, newForm(t, []byte("bukan surat"), pageLetter(nil, cards[0])...))
 	require.Equal(t, "07/XI/2026", d.form("kartu/pengurangan").inputs()["letter_number"])
-	d, _ = send(422, newForm(t, pdf, letterOf(nil, cards[0], cards[4])...))
-	require.Contains(t, d.text, "Kartu "+cards[4].Serial+" tidak dapat dikurangi: sudah berhasil dipersonalisasi.")
+	d, _ = send(422, newForm(t, pdf, pageLetter(nil, cards[0], cards[4])...))
+	require.Contains(t, d.text, "Baris 2: kartu "+cards[4].Serial+" tidak dapat dikurangi: sudah berhasil dipersonalisasi.")
 
-	stale := cards[1]
-	stale.Version--
-	d, _ = send(412, newForm(t, pdf, letterOf(nil, stale)...))
-	require.Contains(t, d.text, "Kartu ini sudah berubah")
-	require.Equal(t, "07/XI/2026", d.form("kartu/pengurangan").inputs()["letter_number"])
-	require.Empty(t, d.form("kartu/pengurangan").inputs()["card"], "the card as it is now was not picked")
-
-	_, to := send(303, newForm(t, pdf, letterOf(nil, cards[0], cards[1])...))
+	_, to := send(303, newForm(t, pdf, pageLetter(nil, cards[0], cards[1])...))
 	d = o.page(200, "kasubdit", to)
 	require.Contains(t, d.text, "Pengurangan tercatat")
 	require.Contains(t, d.text, "2 kartu dikurangi dari permohonan menurut surat nomor 07/XI/2026")
 	require.Contains(t, d.text, "Gagal: kartu tidak menjawab; dikurangi menurut surat nomor 07/XI/2026 tanggal 23 November 2026")
-	_, to = send(303, newForm(t, pdf, letterOf(nil, cards[0], cards[1])...)) // sent twice
+	_, to = send(303, newForm(t, pdf, pageLetter(nil, cards[0], cards[1])...)) // sent twice
 	require.Contains(t, to, "sudah=pengurangan")
 	var n int
 	require.NoError(t, o.db.Get(t.Context(), &n, `SELECT count(*) FROM card_reduction`))
@@ -174,9 +168,9 @@ func TestReductionByForm(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, links)
-	send(303, newForm(t, pdf, letterOf(map[string]string{"letter_number": "08"}, cards[2])...))
+	send(303, newForm(t, pdf, pageLetter(map[string]string{"letter_number": "08"}, cards[2])...))
 	require.Equal(t, 2, o.see(v.Ticket).Cards.Total)
-	d, _ = send(422, newForm(t, pdf, letterOf(map[string]string{"letter_number": "09"}, cards[2])...)) // there is no form any more
+	d, _ = send(422, newForm(t, pdf, pageLetter(map[string]string{"letter_number": "09"}, cards[2])...)) // there is no form any more
 	require.Contains(t, d.text, "09")
 	require.Contains(t, d.text, "Yang Anda ketik:")
 }

@@ -241,3 +241,31 @@ func TestAClockEnds(t *testing.T) {
 	require.Empty(t, o.late("operator", "?status=on_time&status=warning&status=late").Requests)
 	require.Contains(t, o.page(200, "produsen", "/permohonan/"+v.Ticket).text, "Berakhir 30 November 2026, dalam 5 hari kerja menurut jam kantor.")
 }
+
+// A plan that ends behind the promise is said on both sides, and warned of while there
+// is time to change it.
+func TestAPlanBehindThePromiseIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(5))
+	o.scheduled("permohonan baru diterima")
+	o.sweep()
+	at := "/permohonan/" + v.Ticket
+	const says = "Perkiraan melewati janji layanan: personalisasi diperkirakan selesai 4 Januari 2027, sesudah hari terakhir yang dijanjikan, 17 Desember 2026."
+	require.NotContains(t, o.page(200, "produsen", at).text, "Perkiraan melewati")
+	require.Empty(t, tickets(o.late("operator", "")))
+
+	o.post(303, "kasubdit", at+"/rencana/geser", "versi", o.planVersion(v.Ticket), "day", "2027-01-04", "reason", "menunggu blangko")
+	o.scheduled("kapasitas berubah")
+	o.sweep()
+	for _, who := range []string{"produsen", "operator", "kasubdit"} {
+		require.Contains(t, o.page(200, who, at).text, says, who)
+	}
+	require.Equal(t, []string{v.Ticket}, tickets(o.late("operator", "?status=warning")))
+	require.Contains(t, o.page(200, "operator", "/terlambat").text, "perkiraan 4 Januari 2027 melewati janji layanan 17 Desember 2026")
+
+	o.want(200, nil, "kasubdit", http.MethodPost, v1+"/requests/"+v.Ticket+"/hold", map[string]any{"reason": "klarifikasi"}, ifMatch(o.see(v.Ticket).Version)...)
+	o.sweep()
+	require.NotContains(t, o.page(200, "produsen", at).text, "Perkiraan melewati", "what is held has no estimate")
+	require.Empty(t, tickets(o.late("operator", "")))
+}

@@ -69,6 +69,20 @@ func List(ctx context.Context, r postgres.Reader, requestID string) ([]Card, err
 	return cards, nil
 }
 
+// ListPart returns some rows of a request in their order, and how many there are with
+// what is searched for, as Normalise has it, in one of their serials.
+func ListPart(ctx context.Context, r postgres.Reader, requestID, search string, limit, offset int) (cards []Card, total int, err error) {
+	const which = `FROM listed_card WHERE request_id = $1 AND ($2 = '' OR strpos(serial, $2) > 0 OR strpos(reader_serial, $2) > 0)`
+	if err := r.Get(ctx, &total, `SELECT count(*) `+which, requestID, search); err != nil {
+		return nil, 0, fmt.Errorf("cardlist: counting: %w", err)
+	}
+	if err := r.Select(ctx, &cards, `SELECT id, row, serial, reader_serial, remarks, line, replaces `+which+` ORDER BY row LIMIT $3 OFFSET $4`,
+		requestID, search, limit, offset); err != nil {
+		return nil, 0, fmt.Errorf("cardlist: reading: %w", err)
+	}
+	return cards, total, nil
+}
+
 // Taken is a number of a list that cannot be asked for again: the serial of a
 // card or of a reader.
 type Taken struct {

@@ -126,6 +126,8 @@ type CardRow struct {
 	Reason       string        `db:"reason" json:"reason"`
 	Replaces     *string       `db:"replaces" json:"replaces"`       // card id
 	ReplacedBy   *string       `db:"replaced_by" json:"replaced_by"` // card id
+	OldSerial    string        `db:"old_serial" json:"-"`            // of Replaces
+	NewSerial    string        `db:"new_serial" json:"-"`            // of ReplacedBy
 	FinishedAt   *time.Time    `db:"finished_at" json:"finished_at"`
 	Proposal     Decision      `db:"proposal" json:"proposal"` // of the station, for a card in doubt
 	// Observed is what the station read from a card in doubt; null for others.
@@ -147,39 +149,40 @@ type TakenOff struct {
 	WasLabel     string        `json:"was_label"`
 }
 
+// rowsOf reads cards as people see them; what stands behind it narrows and orders.
+const rowsOf = `
+	SELECT c.id, l.row, l.line, c.serial, l.reader_serial, c.state, c.version, coalesce(c.pcid, '') AS pcid,
+	       coalesce(c.manifest_no, '') AS manifest_no, c.reason, l.replaces, new.id AS replaced_by, c.finished_at,
+	       coalesce(old.serial, '') AS old_serial, coalesce(new.serial, '') AS new_serial,
+	       CASE c.state WHEN 'in_doubt' THEN coalesce(a.proposal, '') ELSE '' END AS proposal,
+	       CASE c.state WHEN 'in_doubt' THEN a.observed END AS observed
+	FROM card c JOIN listed_card l ON l.id = c.id
+	LEFT JOIN listed_card new ON new.replaces = c.id
+	LEFT JOIN listed_card old ON old.id = l.replaces
+	LEFT JOIN perso_attempt a ON a.card_id = c.id AND a.attempt = c.attempt `
+
 // List returns the cards of a request in the order of its list, replacements
 // after what they replace.
 func List(ctx context.Context, r postgres.Reader, requestID string) ([]CardRow, error) {
 	var rows []CardRow
-	err := r.Select(ctx, &rows, `
-		SELECT c.id, l.row, l.line, c.serial, l.reader_serial, c.state, c.version, coalesce(c.pcid, '') AS pcid,
-		       coalesce(c.manifest_no, '') AS manifest_no, c.reason, l.replaces, new.id AS replaced_by, c.finished_at,
-		       CASE c.state WHEN 'in_doubt' THEN coalesce(a.proposal, '') ELSE '' END AS proposal,
-		       CASE c.state WHEN 'in_doubt' THEN a.observed END AS observed
-		FROM card c JOIN listed_card l ON l.id = c.id
-		LEFT JOIN listed_card new ON new.replaces = c.id
-		LEFT JOIN perso_attempt a ON a.card_id = c.id AND a.attempt = c.attempt
-		WHERE c.request_id = $1
-		ORDER BY l.row`, requestID)
-	if err != nil {
+	if err := r.Select(ctx, &rows, rowsOf+`WHERE c.request_id = $1 ORDER BY l.row`, requestID); err != nil {
 		return nil, fmt.Errorf("perso: list: %w", err)
 	}
+	return rows, complete(ctx, r, requestID, rows)
+}
+
+// complete adds to cards of a request what was decided on them.
+func complete(ctx context.Context, r postgres.Reader, requestID string, rows []CardRow) error {
 	if err := listen(ctx, r, requestID, rows); err != nil {
-		return nil, err
+		return err
 	}
 	resolutions, err := presentResolutions(ctx, r, requestID)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	reductions, err := Reductions(ctx, r, requestID)
+	off, err := takenOff(ctx, r, rows)
 	if err != nil {
-		return nil, err
-	}
-	off := map[string]*TakenOff{}
-	for _, d := range reductions {
-		for _, c := range d.Cards {
-			off[c.ID] = &TakenOff{ID: d.ID, LetterNumber: d.Number, LetterDate: d.Date, Was: c.Was, WasLabel: Machine.Label(c.Was)}
-		}
+		return err
 	}
 	for i := range rows {
 		rows[i].StateLabel, rows[i].Reduction = Machine.Label(rows[i].State), off[rows[i].ID]
@@ -187,5 +190,35 @@ func List(ctx context.Context, r postgres.Reader, requestID string) ([]CardRow, 
 			rows[i].Resolution = &one
 		}
 	}
-	return rows, nil
+	return nil
+}
+
+// takenOff are the letters by which those of the cards that are reduced were taken off.
+func takenOff(ctx context.Context, r postgres.Reader, rows []CardRow) (map[string]*TakenOff, error) {
+	var ids []string
+	for _, c := range rows {
+		if c.State == Reduced {
+			ids = append(ids, c.ID)
+		}
+	}
+	if ids == nil {
+		return nil, nil
+	}
+	var all []struct {
+		CardID string        `db:"card_id"`
+		ID     string        `db:"id"`
+		Number string        `db:"letter_number"`
+		Date   clock.Date    `db:"letter_date"`
+		Was    machine.State `db:"was"`
+	}
+	if err := r.Select(ctx, &all, `
+		SELECT c.card_id, d.id, d.letter_number, d.letter_date, c.was
+		FROM reduced_card c JOIN card_reduction d ON d.id = c.reduction_id WHERE c.card_id = ANY ($1::uuid[])`, pq.Array(ids)); err != nil {
+		return nil, fmt.Errorf("perso: letters of reduced cards: %w", err)
+	}
+	off := map[string]*TakenOff{}
+	for _, c := range all {
+		off[c.CardID] = &TakenOff{ID: c.ID, LetterNumber: c.Number, LetterDate: c.Date, Was: c.Was, WasLabel: Machine.Label(c.Was)}
+	}
+	return off, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -51,6 +52,7 @@ type Reduction struct {
 	Reason    string        `db:"reason" json:"reason"`
 	DecidedBy string        `db:"decided_by" json:"decided_by"` // who recorded it; empty for eyes outside
 	OfficeAt  time.Time     `db:"office_at" json:"office_at"`
+	N         int           `db:"n" json:"-"` // how many cards it took off, all told
 	Cards     []ReducedCard `db:"-" json:"cards"`
 }
 
@@ -285,16 +287,27 @@ func takeOff(ctx context.Context, tx *postgres.Tx, d Reduction, cards []Card, ch
 // Reductions returns the reductions of a request, oldest first, each with its cards
 // in the order of the list.
 func Reductions(ctx context.Context, rd postgres.Reader, requestID string) ([]Reduction, error) {
+	return ReductionsWithin(ctx, rd, requestID, math.MaxInt32)
+}
+
+// ReductionsWithin is Reductions with at most so many cards of each.
+func ReductionsWithin(ctx context.Context, rd postgres.Reader, requestID string, most int) ([]Reduction, error) {
 	var all []Reduction
 	if err := rd.Select(ctx, &all, `
-		SELECT id, request_id, letter_number, letter_date, signer, signer_post, reason, scan_blob, decided_by, office_at
-		FROM card_reduction WHERE request_id = $1 ORDER BY id`, requestID); err != nil {
+		SELECT id, request_id, letter_number, letter_date, signer, signer_post, reason, scan_blob, decided_by, office_at,
+		       (SELECT count(*) FROM reduced_card c WHERE c.reduction_id = d.id) AS n
+		FROM card_reduction d WHERE request_id = $1 ORDER BY id`, requestID); err != nil {
 		return nil, fmt.Errorf("perso: reductions: %w", err)
+	}
+	if len(all) == 0 {
+		return nil, nil
 	}
 	var cards []ReducedCard
 	if err := rd.Select(ctx, &cards, `
-		SELECT r.card_id, r.reduction_id, l.serial, r.was
-		FROM reduced_card r JOIN listed_card l ON l.id = r.card_id WHERE l.request_id = $1 ORDER BY l.row`, requestID); err != nil {
+		SELECT card_id, reduction_id, serial, was FROM (
+			SELECT r.card_id, r.reduction_id, l.serial, r.was, l.row, row_number() OVER (PARTITION BY r.reduction_id ORDER BY l.row) AS nth
+			FROM reduced_card r JOIN listed_card l ON l.id = r.card_id WHERE l.request_id = $1) AS c
+		WHERE nth <= $2 ORDER BY row`, requestID, most); err != nil {
 		return nil, fmt.Errorf("perso: reduced cards: %w", err)
 	}
 	at := make(map[string]int, len(all))

@@ -6,6 +6,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -37,16 +38,80 @@ func Cards(ctx context.Context, db *postgres.DB, ticket string, a identity.Accou
 		return err
 	})
 	s.Listed, s.Cards = notNil(s.Listed), notNil(s.Cards)
-	if err == nil && Outside(a) {
-		for i := range s.Cards {
-			c := &s.Cards[i]
-			c.Proposal, c.Observed, c.Resolution, c.Abandoned = "", nil, nil, false
-			if c.State == perso.InDoubt {
-				c.Reason = ""
-			}
+	veil(s.Cards, a)
+	return s, err
+}
+
+// veil takes away what is the office's own business from eyes outside.
+func veil(cards []perso.CardRow, a identity.Account) {
+	if !Outside(a) {
+		return
+	}
+	for i := range cards {
+		c := &cards[i]
+		c.Proposal, c.Observed, c.Resolution, c.Abandoned = "", nil, nil, false
+		if c.State == perso.InDoubt {
+			c.Reason = ""
 		}
 	}
-	return s, err
+}
+
+// CardPage is a page of the cards of a request, with what can be decided on them.
+type CardPage struct {
+	Counts     map[machine.State]int // of all its cards; empty while none is on the line
+	Listed     []cardlist.Card       // while none is
+	Cards      []perso.CardRow
+	Total      int             // of what was asked for, on all pages
+	Troubled   []perso.CardRow // on which people decide, whatever the page: as many of a kind as a page has rows
+	Reductions []perso.Reduction
+}
+
+// LoadCardPage reads a page of the cards of a request, and never more than a page of
+// anything: a list may have thousands. An offset behind the end is put on the last
+// page. Error: ErrNotFound.
+func LoadCardPage(ctx context.Context, db *postgres.DB, ticket string, a identity.Account, p *perso.Part) (page CardPage, err error) {
+	p.Search = cardlist.Normalise(p.Search)
+	err = db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
+		r, err := request.ByTicket(ctx, rd, ticket, Scope(a))
+		if errors.Is(err, request.ErrNotFound) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		if page.Counts, err = perso.States(ctx, rd, r.ID); err != nil {
+			return err
+		}
+		read := func() (n int, err error) {
+			if len(page.Counts) == 0 {
+				page.Listed, page.Total, err = cardlist.ListPart(ctx, rd, r.ID, p.Search, p.Limit, p.Offset)
+				return len(page.Listed), err
+			}
+			page.Cards, page.Total, err = perso.ListPart(ctx, rd, r.ID, *p)
+			return len(page.Cards), err
+		}
+		n, err := read()
+		if err == nil && n == 0 && page.Total > 0 {
+			p.Offset = (page.Total - 1) / p.Limit * p.Limit
+			_, err = read()
+		}
+		if err != nil {
+			return err
+		}
+		if page.Troubled, err = perso.Troubled(ctx, rd, r.ID, p.Limit); err != nil {
+			return err
+		}
+		page.Reductions, err = perso.ReductionsWithin(ctx, rd, r.ID, p.Limit)
+		return err
+	})
+	veil(page.Cards, a)
+	veil(page.Troubled, a)
+	if Outside(a) {
+		for i := range page.Reductions {
+			page.Reductions[i].DecidedBy = ""
+		}
+	}
+	return page, err
 }
 
 // notNil makes no rows an empty list in JSON.

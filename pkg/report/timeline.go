@@ -89,7 +89,11 @@ func timeline(ctx context.Context, rd postgres.Reader, requestID string, facts [
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, alarms...)
+		deeds, err := planned(ctx, rd, requestID)
+		if err != nil {
+			return nil, err
+		}
+		events = append(append(events, alarms...), deeds...)
 	}
 	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
 	slices.Reverse(events)

@@ -19,6 +19,9 @@ type Course struct {
 	// Signed is the day on which the reply and the completion letter were both
 	// signed; HandedOver that on which the last clear card was delivered.
 	Signed, HandedOver *clock.Date
+	// Planned is the last day of its personalisation as the plan stands now, while
+	// there are cards to make.
+	Planned *clock.Date
 }
 
 // Step is a state that a request came to, and when by the office's clock.
@@ -91,7 +94,10 @@ type Clock struct {
 	// the most, if it goes on running; nil while it stands.
 	EarliestOn *clock.Date `json:"earliest_on"`
 	PromisedOn *clock.Date `json:"promised_on"`
-	Stages     []Span      `json:"stages"`
+	// PlannedOn is the last day of personalisation in the plan where it lies behind
+	// PromisedOn: the promise will be broken unless the plan changes, which is warned of.
+	PlannedOn *clock.Date `json:"-"`
+	Stages    []Span      `json:"stages"`
 
 	total Status // of Office against Limit
 }
@@ -158,6 +164,11 @@ func Compute(c Course, calendar *workday.Calendar, rules Rules, today clock.Date
 		}
 	}
 	k.judge(phases[len(phases)-1], to, calendar, rules)
+	if k.PromisedOn != nil && c.Planned != nil && c.Planned.After(*k.PromisedOn) {
+		k.PlannedOn = c.Planned
+		k.Status = worse(k.Status, Warning)
+		k.StatusLabel = StatusLabels[k.Status]
+	}
 	return k
 }
 

@@ -105,17 +105,19 @@ func courses(ctx context.Context, rd postgres.Reader, ids []string) (map[string]
 		State      machine.State `db:"state"`
 		CreatedAt  time.Time     `db:"created_at"`
 		CountsFrom *clock.Date   `db:"counts_from"`
+		Planned    *clock.Date   `db:"planned"`
 	}
 	if err := rd.Select(ctx, &rows, `
 		SELECT r.id, r.state, r.created_at,
-		       coalesce(f.detail->>'counts_from', f.detail->>'received_on', ((f.office_at AT TIME ZONE 'Asia/Jakarta')::date)::text)::date AS counts_from
-		FROM request r LEFT JOIN request_fact f ON f.request_id = r.id AND f.fact = $2
+		       coalesce(f.detail->>'counts_from', f.detail->>'received_on', ((f.office_at AT TIME ZONE 'Asia/Jakarta')::date)::text)::date AS counts_from,
+		       CASE WHEN r.state IN ('accepted','scheduled','in_progress') THEN e.finish END AS planned
+		FROM request r LEFT JOIN request_fact f ON f.request_id = r.id AND f.fact = $2 LEFT JOIN estimate e ON e.request_id = r.id
 		WHERE r.id = ANY ($1::uuid[])`, pq.Array(ids), request.FactLetterReceived); err != nil {
 		return nil, fmt.Errorf("stage: reading requests: %w", err)
 	}
 	var done []string
 	for _, row := range rows {
-		all[row.ID] = &Course{Letter: row.CountsFrom}
+		all[row.ID] = &Course{Letter: row.CountsFrom, Planned: row.Planned}
 		if row.State == request.Done {
 			done = append(done, row.ID)
 		}

@@ -33,8 +33,9 @@ const (
 // Reduction is a signed letter and the cards that it takes off a request, as typed.
 type Reduction struct {
 	Number, Date, Signer, Post, Reason string
-	Scan                               *upload.File // nil when none was chosen
-	Cards                              []perso.Seen // as they were seen
+	Scan                               *upload.File      // nil when none was chosen
+	Cards                              []perso.Seen      // as they were seen
+	Places                             map[string]string // where each was named, where that is known
 }
 
 // Parts of the form of a reduction beside its scan and its cards, in the names of the
@@ -82,13 +83,13 @@ func (n *Reduction) check(of request.Request, today clock.Date, more form.Faults
 	if wrong.Lines("/reason", "Alasan", &n.Reason, MaxText); n.Reason == "" {
 		wrong.Add("/reason", "missing", "Alasan wajib diisi.")
 	}
-	about := func(pointer string) bool {
-		return slices.ContainsFunc(more, func(f form.Fault) bool { return f.Pointer == pointer })
+	about := func(pointers ...string) bool {
+		return slices.ContainsFunc(more, func(f form.Fault) bool { return slices.Contains(pointers, f.Pointer) })
 	}
 	if n.Scan == nil && !about("/scan") {
 		wrong.Add("/scan", "missing", "Pindaian surat pengurangan (PDF, JPG, atau PNG) wajib dilampirkan.")
 	}
-	if len(n.Cards) == 0 && !about("/card") {
+	if len(n.Cards) == 0 && !about("/card", "/"+SerialsPart, "/"+ListPart) {
 		wrong.Add("/card", "missing", "Pilih sekurangnya satu kartu yang dikurangi.")
 	}
 	return on, append(wrong, more...)
@@ -132,7 +133,11 @@ func (d *Desk) Reduce(ctx context.Context, who identity.Account, ticket string, 
 	case errors.As(err, &unfit):
 		var faults form.Faults
 		for _, card := range unfit.Cards {
-			faults.Add("/card", "not_reducible", "Kartu %s tidak dapat dikurangi: %s.", card.Serial, card.Why)
+			subject := "Kartu"
+			if place := n.Places[card.CardID]; place != "" {
+				subject = place + ": kartu"
+			}
+			faults.Add("/card", "not_reducible", "%s %s tidak dapat dikurangi: %s.", subject, card.Serial, card.Why)
 		}
 		return "", faults
 	}

@@ -59,6 +59,7 @@ type dayLine struct {
 	report.BoardDay
 	Title, Path string // in words; its own page
 	Today       bool
+	Past        bool
 	Bar         dayBar
 	Outcome     []pair // what there is to say of its cards
 	Requests    []report.DayRequest
@@ -67,7 +68,7 @@ type dayLine struct {
 func (p *Pages) dayLine(b *report.Board, d clock.Date) dayLine {
 	day := b.Day(d)
 	return dayLine{
-		BoardDay: day, Title: terbilang.FormatDayDate(d), Path: boardPath + "/" + d.String(), Today: d == p.desk.Today(), Bar: barOf(day),
+		BoardDay: day, Title: terbilang.FormatDayDate(d), Path: boardPath + "/" + d.String(), Today: d == p.desk.Today(), Past: d.Before(p.desk.Today()), Bar: barOf(day),
 		Outcome: outcome(day.Result), Requests: b.Requests[d],
 	}
 }
@@ -152,6 +153,7 @@ type boardDayBody struct {
 	Day             dayLine
 	Outside, Setter bool
 	Earlier, Later  string
+	Commands        *rowsTable // what was ordered about it, for the office
 }
 
 // boardDay shows one day by request.
@@ -168,6 +170,16 @@ func (p *Pages) boardDay(w http.ResponseWriter, r *http.Request) error {
 	body := boardDayBody{
 		Day: p.dayLine(b, day), Outside: report.Outside(who), Setter: masterdata.MaySetCapacity(who.Role) && day.After(p.desk.Today()),
 		Earlier: boardPath + "/" + day.AddDays(-1).String(), Later: boardPath + "/" + day.AddDays(1).String(),
+	}
+	if !body.Outside {
+		v, err := p.planDesk().Day(r.Context(), who, day)
+		if err != nil {
+			return err
+		}
+		if len(v.Commands) > 0 {
+			t := commandTable("Perintah petugas untuk hari itu", v.Commands)
+			body.Commands = &t
+		}
 	}
 	p.show(w, r, http.StatusOK, "board-day", terbilang.FormatDayDate(day), body)
 	return nil

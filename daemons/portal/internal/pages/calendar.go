@@ -90,7 +90,7 @@ func (p *Pages) calendar(w http.ResponseWriter, r *http.Request) error {
 	case !v.Confirmed:
 		body.Notice = "Hari libur tahun " + strconv.Itoa(year) + " belum seluruhnya dicocokkan dengan naskah penetapannya."
 	}
-	if r.URL.Query().Get("tersimpan") != "" {
+	if keptNow(r) {
 		body.Notice = "Perubahan tersimpan. Rencana disusun ulang dengan sendirinya. " + body.Notice
 	}
 	if n, err := strconv.Atoi(r.URL.Query().Get("diimpor")); err == nil && n >= 0 {
@@ -206,7 +206,7 @@ func dayIn(r *http.Request) (clock.Date, error) {
 
 // kept is where whoever changed a day goes.
 func kept(day clock.Date) string {
-	return calendarPath + "?tahun=" + strconv.Itoa(day.Year) + "&tersimpan=1"
+	return calendarPath + "?tahun=" + strconv.Itoa(day.Year) + "&" + justKept()
 }
 
 var dayReason = field{Name: "reason", Label: "Alasan", Kind: "textarea", Hint: "Tercatat bersama perubahan ini dan hanya dibaca pegawai Ditjen Dukcapil."}

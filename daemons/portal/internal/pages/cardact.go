@@ -34,7 +34,7 @@ func (p *Pages) mountCards(inside chi.Router) {
 		r.Post(address, p.handle(explained(p.takeCards(path, do))))
 		inside.Get(address, p.handle(p.toRequest))
 	}
-	add(inside.With(web.BodyLimit(upload.MaxLetterBody), web.Slow(letterTime)), at+actReduce, actReduce, p.reduce)
+	add(inside.With(web.BodyLimit(upload.MaxListedLetterBody), web.Slow(letterTime)), at+actReduce, actReduce, p.reduce)
 	add(inside, at+actReplace, actReplace, p.replace)
 	add(inside, at+"{id}/"+actPropose, actPropose, p.propose)
 	add(inside, at+"{id}/"+actConfirm, actConfirm, p.confirm)
@@ -62,18 +62,41 @@ func (p *Pages) takeCards(path string, do func(r *http.Request, v *report.Reques
 }
 
 func (p *Pages) reduce(r *http.Request, v *report.Request) error {
-	letter, faults, err := p.spool.ReadLetter(r, decisions.ReductionFields, decisions.ReductionLines, "scan", "card")
+	letter, faults, err := p.spool.ReadListedLetter(r, append([]string{decisions.CountPart}, decisions.ReductionFields...), decisions.ReductionLines,
+		"scan", decisions.SerialsPart, decisions.ListPart)
 	if err != nil {
 		return err
 	}
 	defer letter.Close()
-	r.PostForm = url.Values{"card": letter.Picked}
+	r.PostForm = url.Values{}
 	for name, value := range letter.Fields {
 		r.PostForm.Set(name, value)
 	}
-	n, wrong := decisions.TypedReduction(letter)
+	n, _ := decisions.TypedReduction(letter) // no card is picked by its id here
+	done, err := p.spool.Turn(r.Context())
+	if err != nil {
+		return err
+	}
+	wrong, err := p.decide.Pick(r.Context(), signin.Account(r), v.Ticket, letter, &n, faults)
+	done()
+	if err != nil {
+		return err
+	}
 	_, err = p.decide.Reduce(r.Context(), signin.Account(r), v.Ticket, n, append(faults, wrong...))
-	return err
+	var refused form.Faults
+	if !errors.As(err, &refused) {
+		return err
+	}
+	named := decisions.SerialsPart
+	if letter.Files[decisions.ListPart] != nil {
+		named = decisions.ListPart
+	}
+	for i := range refused {
+		if refused[i].Pointer == "/card" {
+			refused[i].Pointer = "/" + named
+		}
+	}
+	return decisions.Shortened(refused)
 }
 
 // replace registers the blanks of the rows that are filled in; what is wrong is said
@@ -275,6 +298,7 @@ func typedOf(r *http.Request) []pair {
 	for _, name := range slices.Sorted(maps.Keys(r.PostForm)) {
 		kind, _, _ := strings.Cut(name, "_")
 		label := map[string]string{
+			decisions.SerialsPart: "Kartu yang dikurangi", decisions.CountPart: "Jumlah kartu menurut surat",
 			"letter_number": "Nomor surat pengurangan", "letter_date": "Tanggal surat", "signer": "Nama penanda tangan", "signer_post": "Jabatan penanda tangan",
 		}[name]
 		switch {

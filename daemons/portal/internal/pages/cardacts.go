@@ -3,10 +3,11 @@ package pages
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"strconv"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
+	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -79,11 +80,10 @@ func (f *cardForm) all() []*field {
 	return all
 }
 
-// Picks says that cards are picked in it.
-func (f cardForm) Picks() bool { return f.key == actReduce }
-
-// cardBoxes are what an account can do with the cards of a request now.
-func cardBoxes(v *report.Request, cards []perso.CardRow, who identity.Account) []cardBox {
+// cardBoxes are what an account can do with the cards of a request now. Cards without a
+// decision to take stand in none of the forms: a request may have thousands.
+func cardBoxes(v *report.Request, page report.CardPage, who identity.Account) []cardBox {
+	cards := page.Troubled
 	var boxes []cardBox
 	at := home + "/" + v.Ticket + "/kartu/"
 	names := namesIn(v)
@@ -92,23 +92,30 @@ func cardBoxes(v *report.Request, cards []perso.CardRow, who identity.Account) [
 			boxes = append(boxes, doubtBox(at, c, who, names))
 		}
 	}
+	doubted := 0
+	for _, c := range cards {
+		if c.State == perso.InDoubt {
+			doubted++
+		}
+	}
+	if more := v.Cards.InDoubt - doubted; more > 0 && len(boxes) > 0 {
+		boxes = append(boxes, cardBox{Anchor: "kartu-lain", Heading: number(more) + " kartu meragukan lain", Open: true,
+			Says: []string{"Kartu itu tampil di sini setelah yang di atas diputuskan."}})
+	}
 	if perso.Machine.May("", perso.EnlistVerb, who.Role) == nil {
-		if box, any := replaceBox(at, cards); any {
+		if box, any := replaceBox(at, cards, v.Cards.AwaitingReplacement); any {
 			boxes = append(boxes, box)
 		}
 	}
-	if box, any := reduceBox(at, cards, who); any {
+	if box, any := reduceBox(at, page.Counts[perso.Listed], v.Cards.AwaitingReplacement, who); any {
 		boxes = append(boxes, box)
 	}
 	for i := range boxes {
 		for j := range boxes[i].Forms {
 			f := &boxes[i].Forms[j]
-			for k, one := range f.all() {
+			for _, one := range f.all() {
 				if one.Form == "" {
 					one.Form = f.key
-				}
-				if one.Kind == "checkboxes" { // several of one name
-					one.Form += "-" + strconv.Itoa(k)
 				}
 			}
 		}
@@ -266,7 +273,7 @@ func waitsForBlank(c perso.CardRow) bool {
 	return (c.State == perso.Failed || c.State == perso.Spoiled) && c.ReplacedBy == nil
 }
 
-func replaceBox(at string, cards []perso.CardRow) (box cardBox, any bool) {
+func replaceBox(at string, cards []perso.CardRow, awaiting int) (box cardBox, any bool) {
 	f := cardForm{key: actReplace, Action: at + actReplace, Submit: "Daftarkan pengganti"}
 	for _, c := range cards {
 		if !waitsForBlank(c) {
@@ -277,11 +284,15 @@ func replaceBox(at string, cards []perso.CardRow) (box cardBox, any bool) {
 			{Name: "reason_" + c.ID, Label: "Alasan", Kind: "text", Optional: true},
 		}})
 	}
-	return cardBox{
+	box = cardBox{
 		Anchor: actReplace, Heading: "Daftarkan kartu pengganti", Open: true, Forms: []cardForm{f},
 		Says: []string{"Isi nomor seri blangko pengganti seperti tercetak pada kartunya. Baris yang kosong dilewati; yang diisi didaftarkan semuanya sekaligus. " +
 			"Tanpa alasan, alasan kegagalan kartunya yang dicatat."},
-	}, len(f.Groups) > 0
+	}
+	if more := awaiting - len(f.Groups); more > 0 {
+		box.Says = append(box.Says, "Di sini "+number(len(f.Groups))+" kartu yang pertama; "+number(more)+" kartu lain menyusul setelah ini didaftarkan.")
+	}
+	return box, len(f.Groups) > 0
 }
 
 // named is a card with what became of it.
@@ -293,43 +304,32 @@ func named(c perso.CardRow) string {
 	return text
 }
 
-func reduceBox(at string, cards []perso.CardRow, who identity.Account) (box cardBox, any bool) {
-	groups := map[bool]*field{
-		true:  {Name: "card", Label: "Kartu gagal atau rusak yang belum diganti", Kind: "checkboxes"},
-		false: {Name: "card", Label: "Kartu yang belum pernah dipresentasikan di stasiun", Kind: "checkboxes"},
+func reduceBox(at string, listed, failed int, who identity.Account) (box cardBox, any bool) {
+	if perso.Machine.MayEver(perso.ReduceVerb, who.Role) != nil || listed+failed == 0 {
+		return box, false
 	}
-	for _, c := range cards {
-		if perso.Machine.May(c.State, perso.ReduceVerb, who.Role) != nil || c.ReplacedBy != nil {
-			continue
-		}
-		label := c.Serial
-		if c.State != perso.Listed {
-			label += ", " + lowerFirst(c.StateLabel)
-		}
-		g := groups[c.State != perso.Listed]
-		g.Options = append(g.Options, option{Value: fmt.Sprintf("%s:%d", c.ID, c.Version), Label: label})
-	}
-	f := cardForm{key: actReduce, Action: at + actReduce, Upload: true, Submit: "Kurangi kartu", Grave: true}
-	for _, failed := range []bool{true, false} {
-		if n := len(groups[failed].Options); n > 0 {
-			groups[failed].Label += " (" + number(n) + ")"
-			f.Fields = append(f.Fields, *groups[failed])
-			any = true
-		}
-	}
-	f.Fields = append(f.Fields,
-		field{Name: "letter_number", Label: "Nomor surat pengurangan", Kind: "text"},
-		field{Name: "letter_date", Label: "Tanggal surat", Kind: "date"},
-		field{Name: "signer", Label: "Nama penanda tangan", Kind: "text"},
-		field{Name: "signer_post", Label: "Jabatan penanda tangan", Kind: "text", Hint: "Dari produsen sendiri; surat reseller atau lembaga pengguna tidak cukup."},
-		field{Name: "reason", Label: "Alasan pengurangan", Kind: "textarea", Longest: decisions.MaxText, Hint: "Dibaca pemohon."},
-		field{Name: "scan", Label: "Pindaian surat", Kind: "file", Value: ".pdf,.jpg,.jpeg,.png,application/pdf,image/jpeg,image/png", Hint: "PDF, JPG, atau PNG, paling besar 3 MB."},
-	)
+	most := number(upload.MaxPicked)
+	f := cardForm{key: actReduce, Action: at + actReduce, Upload: true, Submit: "Kurangi kartu", Grave: true, Fields: []field{
+		{Name: decisions.SerialsPart, Label: "Kartu yang dikurangi", Kind: "textarea",
+			Hint: "Satu nomor seri per baris, atau nomor urut daftar sebagai rentang, seperti 1-50. Paling banyak " + most + " kartu untuk satu surat."},
+		{Name: decisions.ListPart, Label: "Atau Excel berisi nomor seri", Kind: "file", Value: ".xlsx", Optional: true,
+			Hint: "Kolom “" + cardlist.HeaderSerial + "” seperti pada templat daftar kartu, atau kolom A. Paling banyak " + most + " kartu, 5 MB."},
+		{Name: decisions.CountPart, Label: "Jumlah kartu menurut surat", Kind: "text", Mode: "numeric", Hint: "Dicocokkan dengan daftar di atas sebelum kartu dikurangi."},
+		{Name: "letter_number", Label: "Nomor surat pengurangan", Kind: "text"},
+		{Name: "letter_date", Label: "Tanggal surat", Kind: "date"},
+		{Name: "signer", Label: "Nama penanda tangan", Kind: "text"},
+		{Name: "signer_post", Label: "Jabatan penanda tangan", Kind: "text", Hint: "Dari produsen sendiri; surat reseller atau lembaga pengguna tidak cukup."},
+		{Name: "reason", Label: "Alasan pengurangan", Kind: "textarea", Longest: decisions.MaxText, Hint: "Dibaca pemohon."},
+		{Name: "scan", Label: "Pindaian surat", Kind: "file", Value: ".pdf,.jpg,.jpeg,.png,application/pdf,image/jpeg,image/png", Hint: "PDF, JPG, atau PNG, paling besar 3 MB."},
+	}}
 	return cardBox{
 		Anchor: actReduce, Heading: cardHeadings[actReduce], Forms: []cardForm{f},
-		Says: []string{"Kartu yang dipilih keluar dari permohonan untuk selamanya, berdasarkan surat bertanda tangan dari produsen. Readernya bebas diajukan lagi; chip kartu gagal dan nomornya tidak dipakai lagi. " +
-			"Sekurangnya satu kartu harus tersisa, dan bila tidak ada lagi yang harus dikerjakan, permohonan selesai."},
-	}, any
+		Says: []string{
+			"Yang dapat dikurangi: " + number(listed) + " kartu yang belum pernah dipresentasikan di stasiun, dan " + number(failed) + " kartu gagal atau rusak yang belum diganti.",
+			"Kartu yang disebut keluar dari permohonan untuk selamanya, berdasarkan surat bertanda tangan dari produsen. Readernya bebas diajukan lagi; chip kartu gagal dan nomornya tidak dipakai lagi. " +
+				"Sekurangnya satu kartu harus tersisa, dan bila tidak ada lagi yang harus dikerjakan, permohonan selesai.",
+		},
+	}, true
 }
 
 // reductionLine is a reduction as the page lists it.
@@ -338,6 +338,7 @@ type reductionLine struct {
 	Serials []string
 	Who     string
 	Path    string // of the scan
+	More    int    // cards that are not among Serials
 }
 
 func reductionLines(v *report.Request, all []perso.Reduction) []reductionLine {
@@ -351,6 +352,7 @@ func reductionLines(v *report.Request, all []perso.Reduction) []reductionLine {
 		for _, c := range d.Cards {
 			lines[i].Serials = append(lines[i].Serials, c.Serial)
 		}
+		lines[i].More = d.N - len(d.Cards)
 	}
 	return lines
 }

@@ -14,6 +14,7 @@ type clockView struct {
 	Alarm   *tag     // a warning, or that it is late
 	Promise string   // the hari kerja that are promised
 	Until   string   // what that means in dates
+	Beyond  string   // that the plan breaks the promise
 	Clocks  []string // how far the two clocks are
 	Stages  []stageLine
 }
@@ -76,6 +77,10 @@ func viewClock(k stage.Clock) clockView {
 		}
 	case k.Standing != stage.Running:
 		v.Until = "Tanggalnya belum dapat dihitung: " + k.StandingLabel + "."
+	}
+	if k.PlannedOn != nil {
+		v.Beyond = "Perkiraan melewati janji layanan: personalisasi diperkirakan selesai " + terbilang.FormatDate(*k.PlannedOn) +
+			", sesudah hari terakhir yang dijanjikan, " + terbilang.FormatDate(*k.PromisedOn) + "."
 	}
 	office := "Jam kantor belum mulai: " + k.StandingLabel + "."
 	if k.ReceivedOn != nil {

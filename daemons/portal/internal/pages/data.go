@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -38,7 +39,11 @@ type rowsTable struct {
 	Caption, Empty string
 	Heads          []string
 	Rows           [][]cell
+	Numbers        []int // which columns hold numbers
 }
+
+// Numeric says that a column holds numbers.
+func (t rowsTable) Numeric(column int) bool { return slices.Contains(t.Numbers, column) }
 
 // rowsBody is a page of rows that can be looked through.
 type rowsBody struct {

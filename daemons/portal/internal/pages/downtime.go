@@ -61,7 +61,7 @@ func (p *Pages) downtimes(w http.ResponseWriter, r *http.Request) error {
 	if mine {
 		body.Links = []crumb{{"Catat henti stasiun", downtimePath + "/baru"}}
 	}
-	if r.URL.Query().Get("tersimpan") != "" {
+	if keptNow(r) {
 		body.Notice = "Perubahan tersimpan. Rencana disusun ulang dengan sendirinya."
 	}
 	p.show(w, r, http.StatusOK, "rows", "Henti stasiun", body)
@@ -70,7 +70,7 @@ func (p *Pages) downtimes(w http.ResponseWriter, r *http.Request) error {
 
 var downtimeCrumbs = append(calendarCrumbs[:1:1], crumb{"Henti stasiun", downtimePath})
 
-const downtimeKept = downtimePath + "?tersimpan=1"
+func downtimeKept() string { return downtimePath + "?" + justKept() }
 
 func downtimeFields(d capacity.Downtime) []field {
 	cards := ""
@@ -104,7 +104,7 @@ func (p *Pages) newDowntime() editor {
 		},
 		func(r *http.Request) (string, error) {
 			_, err := p.planDesk().AddDowntime(r.Context(), signin.Account(r), typedDowntime(r), r.PostForm.Get("reason"))
-			return downtimeKept, err
+			return downtimeKept(), err
 		}}
 }
 
@@ -139,7 +139,7 @@ func (p *Pages) editDowntime() editor {
 				now.ID = d.ID
 				_, err = p.planDesk().ChangeDowntime(r.Context(), signin.Account(r), now, r.PostForm.Get("reason"))
 			}
-			return downtimeKept, err
+			return downtimeKept(), err
 		}}
 }
 
@@ -158,7 +158,7 @@ func (p *Pages) endDowntime() editor {
 				d.To, d.Version = typedDate(r, "to"), seenVersion(r)
 				_, err = p.planDesk().ChangeDowntime(r.Context(), signin.Account(r), d, r.PostForm.Get("reason"))
 			}
-			return downtimeKept, err
+			return downtimeKept(), err
 		}}
 }
 
@@ -176,6 +176,6 @@ func (p *Pages) downtimeRemoval() editor {
 			if err == nil {
 				err = p.planDesk().RemoveDowntime(r.Context(), signin.Account(r), d.ID, seenVersion(r), r.PostForm.Get("reason"))
 			}
-			return downtimeKept, err
+			return downtimeKept(), err
 		}}
 }

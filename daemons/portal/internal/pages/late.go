@@ -46,6 +46,7 @@ type lateLine struct {
 	Stage   string // days of the present stage
 	All     string // days in all
 	Still   string // why the office's clock stands still
+	Beyond  string // that the plan breaks the promise
 	Waiting []waitGroup
 }
 
@@ -135,6 +136,9 @@ func newLateLine(l report.LateRequest) lateLine {
 			line.Stage = strconv.Itoa(s.Office) + " dari " + workdays(s.Max)
 		}
 	}
+	if d := l.Clock.PlannedOn; d != nil {
+		line.Beyond = "perkiraan " + terbilang.FormatDate(*d) + " melewati janji layanan " + terbilang.FormatDate(*l.Clock.PromisedOn)
+	}
 	line.All = strconv.Itoa(l.Clock.Office) + " dari " + workdays(l.Clock.Max)
 	return line
 }
@@ -168,6 +172,9 @@ func (p *Pages) lateWorkbook(w http.ResponseWriter, r *http.Request) error {
 			for _, t := range g.Tasks {
 				waiting = append(waiting, g.Label+": "+t.Task+" ("+t.Since+")")
 			}
+		}
+		if l.Beyond != "" {
+			waiting = append(waiting, l.Beyond)
 		}
 		if l.Still != "" {
 			waiting = append(waiting, "jam kantor berhenti: "+l.Still)

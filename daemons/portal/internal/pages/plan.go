@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -130,23 +131,60 @@ func (p *Pages) mountPlan(inside chi.Router) {
 		inside.Get(at+"/"+a.path, p.handle(p.toRequest))
 	}
 	e := p.unplacing()
-	inside.Get(at+"/cabut/{id}", p.handle(explained(p.present(e))))
-	inside.Post(at+"/cabut/{id}", p.handle(explained(p.save(e))))
+	inside.Get(at+"/cabut/{id}", p.handle(explained(p.ifStands(p.present(e), ""))))
+	inside.Post(at+"/cabut/{id}", p.handle(explained(p.ifStands(p.save(e), "?sudah="+planAnchor+"-cabut"))))
 }
 
-// planNotice says what was done, by the code in the address.
-func planNotice(code string) string {
+// Until the planner has done its work, and afterwards: the page that says it may be
+// loaded again, or be looked at by whoever was sent its address.
+const (
+	replanning  = " Perkiraan yang baru tampil setelah rencana disusun ulang, beberapa detik lagi."
+	replanShown = " Rencana sudah disusun ulang; yang tampil di sini perkiraan yang baru."
+	obeyed      = "Perintah sudah dilaksanakan; hasilnya ada pada daftar perintah."
+)
+
+// planNotice says what was done, by the code in the address, and whether it shows yet.
+func (p *Pages) planNotice(r *http.Request, code string) (string, error) {
+	done := planDone(code)
+	if done == "" {
+		return "", nil
+	}
+	waits, pending := capacity.Waits{}, false
+	if err := p.db.View(r.Context(), func(ctx context.Context, rd postgres.Reader) (err error) {
+		if waits, err = capacity.WaitsNow(ctx, rd); err != nil {
+			return err
+		}
+		orders, err := capacity.Commands(ctx, rd, p.desk.Today())
+		pending = unobeyed(orders)
+		return err
+	}); err != nil {
+		return "", err
+	}
+	switch {
+	case code == planAnchor+"-"+releaseNow && !pending:
+		return obeyed, nil
+	case code == planAnchor+"-"+releaseNow:
+		return done, nil
+	case waits.Oldest == 0:
+		return done + replanShown, nil
+	}
+	return done + replanning, nil
+}
+
+// unobeyed says that an order waits.
+func unobeyed(list []capacity.Command) bool {
+	return slices.ContainsFunc(list, func(c capacity.Command) bool { return c.DoneAt == nil })
+}
+
+func planDone(code string) string {
 	if code == planAnchor+"-cabut" {
-		return "Pengaturan dicabut. Perkiraan yang baru tampil setelah rencana disusun ulang, beberapa detik lagi."
+		return "Pengaturan dicabut."
 	}
 	for _, a := range planActs {
 		if planAnchor+"-"+a.path != code {
 			continue
 		}
-		if a.path == releaseNow {
-			return a.done
-		}
-		return a.done + " Perkiraan yang baru tampil setelah rencana disusun ulang, beberapa detik lagi."
+		return a.done
 	}
 	return ""
 }
@@ -199,11 +237,11 @@ func (p *Pages) planBlock(r *http.Request, v *report.Request) (*planBlock, error
 // planTables show a plan: where the cards are beside the room of the days ahead, and
 // what people decided with a way to take it back.
 func planTables(plan planning.Plan, today string, mine bool) []rowsTable {
-	days := rowsTable{Caption: "Kartu permohonan ini", Empty: "belum mendapat hari.", Heads: []string{"Hari", "Kartu", "Belum selesai", "Keadaan"}}
+	days := rowsTable{Caption: "Kartu permohonan ini", Empty: "belum mendapat hari.", Heads: []string{"Hari", "Kartu", "Belum selesai", "Keadaan"}, Numbers: []int{1, 2}}
 	for _, d := range plan.Days {
 		days.Rows = append(days.Rows, []cell{{Text: terbilang.FormatDayDate(d.Day)}, {Text: number(d.Cards)}, {Text: number(d.Remaining)}, {Text: d.StateLabel}})
 	}
-	ahead := rowsTable{Caption: "Ruang pada hari kerja berikutnya", Heads: []string{"Hari", "Kapasitas", "Terpakai", "Kosong"}}
+	ahead := rowsTable{Caption: "Ruang pada hari kerja berikutnya", Heads: []string{"Hari", "Kapasitas", "Terpakai", "Kosong"}, Numbers: []int{1, 2, 3}}
 	for _, d := range plan.Ahead {
 		name := terbilang.FormatDayDate(d.Day)
 		if d.Day.String() == today {
@@ -311,6 +349,23 @@ func (p *Pages) planAgain(w http.ResponseWriter, r *http.Request, a planAct, tic
 	}
 	p.showRequest(w, r, problem.Status, body)
 	return nil
+}
+
+// ifStands leads whoever takes back what was taken back already, such as by sending the
+// form twice, to the request.
+func (p *Pages) ifStands(do func(w http.ResponseWriter, r *http.Request) error, query string) func(w http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := do(w, r)
+		if !errors.Is(err, capacity.ErrNoEntry) {
+			return err
+		}
+		v, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r), p.office.Now())
+		if err != nil {
+			return err
+		}
+		http.Redirect(w, r, home+"/"+v.Ticket+query, http.StatusSeeOther) //nolint:gosec // the ticket is the row's, not the address's
+		return nil
+	}
 }
 
 // unplacing takes a decision back.

@@ -9,9 +9,6 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/capacity"
-	"dukcapil.go.id/sifilma/pkg/cardlist"
-	"dukcapil.go.id/sifilma/pkg/machine"
-	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
@@ -26,17 +23,6 @@ type waitGroup struct {
 type waitTask struct{ Task, Since string }
 
 type pair struct{ Label, Text string }
-
-type cardLine struct {
-	perso.CardRow
-	Tag  tag
-	Note string
-}
-
-type cardCount struct {
-	Tag   tag
-	Count int
-}
 
 type requestBody struct {
 	Request    *report.Request
@@ -53,13 +39,11 @@ type requestBody struct {
 	Markable   bool // the card list can be had with its cells marked
 	Summary    []pair
 	Facts      []factRow
-	Cards      []cardLine
-	CardCounts []cardCount
+	Cards      cardBlock
 	CardBoxes  []cardBox
 	CardsWait  bool // something of CardBoxes is waited for
 	Reductions []reductionLine
-	Listed     []cardlist.Card // while no card is on the line
-	Plan       *planBlock      // for the office, while cards are to be made
+	Plan       *planBlock // for the office, while cards are to be made
 	Feeds      feedBlock
 }
 
@@ -88,14 +72,20 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 	if err != nil {
 		return requestBody{}, err
 	}
-	sheet, err := report.Cards(r.Context(), p.db, ticket, who)
+	asked := cardsAsked(r)
+	page, err := report.LoadCardPage(r.Context(), p.db, ticket, who, &asked)
 	if err != nil {
 		return requestBody{}, err
 	}
 	body := requestBody{
 		Request: v, Waiting: groupWaits(v.Waiting), Clock: viewClock(v.Clock), Reason: v.Reason, Summary: requestSummary(v), Facts: factRows(v),
-		Notice: actNotice(r.URL.Query().Get("sudah")) + planNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
+		Notice: actNotice(r.URL.Query().Get("sudah")), Acts: p.actForms(v), Outside: report.Outside(who),
 	}
+	planned, err := p.planNotice(r, r.URL.Query().Get("sudah"))
+	if err != nil {
+		return requestBody{}, err
+	}
+	body.Notice += planned
 	if body.Plan, err = p.planBlock(r, v); err != nil {
 		return requestBody{}, err
 	}
@@ -106,17 +96,10 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 		body.Planned = v.Estimate
 	}
 	body.Findings, body.Returned, body.Markable = v.Findings, v.State == request.Returned, validation.Markable(v.Findings) && hasList(v)
-	reductions, err := report.Reductions(r.Context(), p.db, ticket, who)
-	if err != nil {
-		return requestBody{}, err
-	}
-	body.Reductions = reductionLines(v, reductions)
-	body.Cards, body.CardCounts = cardLines(sheet.Cards)
-	body.CardBoxes = cardBoxes(v, sheet.Cards, who)
+	body.Reductions = reductionLines(v, page.Reductions)
+	body.Cards = cardsBlock(v.Ticket, page, asked)
+	body.CardBoxes = cardBoxes(v, page, who)
 	body.CardsWait = slices.ContainsFunc(body.CardBoxes, func(b cardBox) bool { return b.Open })
-	if len(sheet.Cards) == 0 {
-		body.Listed = sheet.Listed
-	}
 	return body, nil
 }
 
@@ -179,54 +162,6 @@ func samFunction(code string) string {
 		return "R (Read)" // as the berita acara has it (features.md G19)
 	}
 	return code
-}
-
-// cardLines words the cards' remarks and counts their states.
-func cardLines(cards []perso.CardRow) ([]cardLine, []cardCount) {
-	serial := map[string]string{}
-	count := map[machine.State]int{}
-	for _, c := range cards {
-		serial[c.ID] = c.Serial
-		count[c.State]++
-	}
-	tagFor := tagOf(perso.Machine)
-	var lines []cardLine
-	for _, c := range cards {
-		var notes []string
-		if c.Reason != "" {
-			notes = append(notes, c.Reason)
-		}
-		if c.ReplacedBy != nil {
-			notes = append(notes, "diganti oleh "+serial[*c.ReplacedBy])
-		}
-		if c.Replaces != nil {
-			notes = append(notes, "pengganti "+serial[*c.Replaces])
-		}
-		if d := c.Reduction; d != nil {
-			if d.Was != perso.Listed {
-				notes = []string{strings.TrimSuffix(d.WasLabel+": "+c.Reason, ": ")}
-			}
-			notes = append(notes, "dikurangi menurut surat nomor "+d.LetterNumber+" tanggal "+terbilang.FormatDate(d.LetterDate))
-		}
-		if c.Proposal != "" {
-			notes = append(notes, "usul stasiun: "+perso.DecisionLabels[c.Proposal])
-		}
-		if s := c.Resolution; s != nil && c.State == perso.InDoubt {
-			decided := "diputuskan " + s.DecidedBy + ": " + perso.DecisionLabels[s.Decision]
-			if s.ConfirmedBy == nil {
-				decided += ", menunggu konfirmasi orang kedua"
-			}
-			notes = append(notes, decided)
-		}
-		lines = append(lines, cardLine{CardRow: c, Tag: tagFor(c.State), Note: sentenceCase(strings.Join(notes, "; "))})
-	}
-	var counts []cardCount
-	for _, s := range perso.Machine.States() {
-		if count[s] > 0 {
-			counts = append(counts, cardCount{tagFor(s), count[s]})
-		}
-	}
-	return lines, counts
 }
 
 func sentenceCase(s string) string {

@@ -49,12 +49,16 @@ func (p *Pages) today(w http.ResponseWriter, r *http.Request) error {
 	for _, d := range v.Placed {
 		t.Rows = append(t.Rows, []cell{{Text: d.Ticket, Path: home + "/" + d.Ticket}, {Text: number(d.Cards)}, {Text: number(d.Remaining)}, {Text: d.StateLabel}})
 	}
+	t.Numbers = []int{1, 2}
 	body := rowsBody{Crumbs: calendarCrumbs, Lead: terbilang.FormatDayDate(day) + ".", Tables: []rowsTable{t, commandTable("Perintah petugas", v.Commands)}}
 	if planning.May(who.Role) {
 		body.Links = []crumb{{"Tutup hari lebih awal", todayPath + "/tutup"}, {"Buka kembali", todayPath + "/buka"}}
 	}
-	if r.URL.Query().Get("tersimpan") != "" {
-		body.Notice = "Perintah tercatat dan dilaksanakan beberapa detik lagi. Muat ulang halaman ini untuk melihat hasilnya."
+	if keptNow(r) {
+		body.Notice = obeyed
+		if unobeyed(v.Commands) {
+			body.Notice = "Perintah tercatat dan dilaksanakan beberapa detik lagi. Muat ulang halaman ini untuk melihat hasilnya."
+		}
 	}
 	p.show(w, r, http.StatusOK, "rows", "Hari ini", body)
 	return nil
@@ -89,6 +93,6 @@ func (p *Pages) dayOrder(title string, verb capacity.CommandVerb, at, lead strin
 				ticket = ""
 			}
 			_, err := p.planDesk().Give(r.Context(), signin.Account(r), planning.Order{Verb: verb, Ticket: ticket, Reason: r.PostForm.Get("reason")})
-			return todayPath + "?tersimpan=1", err
+			return todayPath + "?" + justKept(), err
 		}}
 }

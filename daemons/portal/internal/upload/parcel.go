@@ -104,6 +104,7 @@ func taking(take func(web.FieldError)) func(error) error {
 // expected are the parts that a form may have, by their names.
 type expected struct {
 	fields, lines []string // lines may have several
+	long          string   // the one that may have as many as a letter may name rows, or empty
 	files         map[string]wanted
 	picks         string    // of the parts that may come again and again, or empty
 	picked        *[]string // theirs
@@ -140,6 +141,8 @@ func (s *Spool) fill(ctx context.Context, p *Parcel, mr *multipart.Reader, parts
 			err = parts.pick(part)
 		case slices.Contains(parts.fields, name):
 			p.Fields[name], err = field(part, name, "")
+		case parts.long != "" && name == parts.long:
+			p.Fields[name], err = fieldWithin(part, name, "\r\n\t", maxLong)
 		case slices.Contains(parts.lines, name):
 			p.Fields[name], err = field(part, name, "\r\n\t")
 		default:

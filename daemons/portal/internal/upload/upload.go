@@ -128,11 +128,16 @@ func (s *Spool) parts(f *Form, mr *multipart.Reader, fields []string) error {
 
 // field reads a short text; of the control characters it may have those allowed.
 func field(part io.Reader, name, allowed string) (string, error) {
-	b, err := io.ReadAll(io.LimitReader(part, maxField+1))
+	return fieldWithin(part, name, allowed, maxField)
+}
+
+// fieldWithin is field for texts of so many bytes.
+func fieldWithin(part io.Reader, name, allowed string, most int64) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(part, most+1))
 	switch {
 	case err != nil:
 		return "", unreadable(err)
-	case len(b) > maxField:
+	case int64(len(b)) > most:
 		return "", fault("/"+name, "too_long", "Isian ini terlalu panjang.")
 	case !utf8.Valid(b):
 		return "", fault("/"+name, "encoding", "Isian ini bukan teks UTF-8.")
