@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	usage    = "pemakaian: demo berkas [-kartu 25] [-ke FOLDER] | demo kartu [-gagal | -ragu] NO-SERI..."
+	usage    = "pemakaian: demo berkas [-kartu 25] [-ke FOLDER] | demo kartu [-gagal | -ragu] NO-SERI [NO-SERI ...]"
 	cardTime = 2 * time.Minute
 	lookAt   = 200 * time.Millisecond
 )
