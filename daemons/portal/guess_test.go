@@ -28,6 +28,7 @@ func TestDaysOfAYearWithoutACalendarAreSaidToBeAGuess(t *testing.T) {
 	for _, who := range []string{"kasubdit", "operator", "produsen"} {
 		require.Contains(t, o.page(200, who, at).text, guess, who)
 	}
+	require.Contains(t, o.page(200, "operator", "/papan").text, "Ada kartu yang direncanakan pada tahun 2029. "+guess)
 	var seen report.Request
 	o.want(200, &seen, "produsen", http.MethodGet, path, nil)
 	require.Equal(t, 2029, seen.Estimate.UnknownYear)

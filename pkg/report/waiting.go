@@ -33,7 +33,7 @@ var factTasks = map[string]string{
 // onwardTasks are the steps of request.Onward in words.
 var onwardTasks = map[machine.Verb]string{
 	request.Resubmit: "memperbaiki dan mengajukan kembali", request.Approve: "memutuskan permohonan", request.Accept: "menerima permohonan",
-	request.Schedule: "menyusun jadwal", request.Start: "memulai pada hari yang dijadwalkan", request.Release: "melanjutkan permohonan yang ditahan",
+	request.Schedule: "menyusun jadwal", request.Start: "memulai pada hari yang dijadwalkan", request.Release: "melanjutkan permohonan",
 }
 
 // handoverSteps are what a handover waits for in its states.

@@ -226,7 +226,7 @@ func blame(fields []field, problem *web.Problem) []fault {
 		one := fault{Detail: e.Detail}
 		for i := range fields {
 			if "/"+fields[i].Name == e.Pointer && fields[i].Kind != "hidden" {
-				if fields[i].unreadable() {
+				if fields[i].unreadable() && e.Code == "missing" {
 					one.Detail = unknownDate
 				}
 				fields[i].Error, one.Anchor = one.Detail, fields[i].ID()

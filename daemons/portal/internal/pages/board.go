@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -142,6 +143,15 @@ func (p *Pages) board(w http.ResponseWriter, r *http.Request) error {
 			body.Unknown = "Belum ada penetapan hari libur tahun " + strings.TrimLeft(d.String()[:4], "0") + ". Hanya Sabtu dan Minggu yang dihitung libur, sehingga jadwal pada tahun itu masih dapat bergeser."
 		}
 		body.Days = append(body.Days, line)
+	}
+	if body.Unknown == "" { // of the days that are shown
+		years, err := capacity.UnknownYears(r.Context(), p.db)
+		if err != nil {
+			return err
+		}
+		if len(years) > 0 {
+			body.Unknown = "Ada kartu yang direncanakan pada tahun " + strconv.Itoa(years[0]) + ". " + capacity.Caveat(years[0])
+		}
 	}
 	p.show(w, r, http.StatusOK, "board", "Papan kapasitas", body)
 	return nil

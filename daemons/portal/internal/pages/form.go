@@ -127,7 +127,7 @@ func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body
 		at := fault{Detail: e.Detail}
 		for i := range body.Fields {
 			if f := &body.Fields[i]; f.Name == name {
-				if f.unreadable() {
+				if f.unreadable() && e.Code == "missing" {
 					at.Detail = unknownDate
 				}
 				f.Error, at.Anchor = at.Detail, f.ID()
