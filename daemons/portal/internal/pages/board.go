@@ -187,6 +187,9 @@ func (p *Pages) boardDay(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if len(v.Commands) > 0 {
+			if err := p.namedCommands(r.Context(), v.Commands); err != nil {
+				return err
+			}
 			t := commandTable("Perintah petugas untuk hari itu", v.Commands)
 			body.Commands = &t
 		}

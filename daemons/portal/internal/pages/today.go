@@ -38,11 +38,7 @@ func (p *Pages) today(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var people []*string
-	for i := range v.Commands {
-		people = append(people, &v.Commands[i].By)
-	}
-	if err := p.named(r.Context(), people...); err != nil {
+	if err := p.namedCommands(r.Context(), v.Commands); err != nil {
 		return err
 	}
 	t := rowsTable{Caption: "Perintah kerja", Empty: "tidak ada kartu yang dikerjakan hari ini.", Heads: []string{"Permohonan", "Kartu", "Belum selesai", "Keadaan"}}

@@ -119,6 +119,15 @@ func (p *Pages) named(ctx context.Context, usernames ...*string) error {
 	return err
 }
 
+// namedCommands says who ordered as people know them.
+func (p *Pages) namedCommands(ctx context.Context, list []capacity.Command) error {
+	var who []*string
+	for i := range list {
+		who = append(who, &list[i].By)
+	}
+	return p.named(ctx, who...)
+}
+
 // factRow is a fact of a request, or its absence.
 type factRow struct{ Label, Note, At, Who string }
 
