@@ -78,7 +78,7 @@ func personalise(t *testing.T, o *persotest.Office, serial string) {
 	station := perso.Change{Actor: perso.StationActor("perso-uji"), OfficeAt: persotest.OfficeAt}
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 		h, err := perso.Claim(ctx, tx, perso.Identity{Serial: serial, ChipID: "CHIP-" + serial},
-			perso.Place{Station: "perso-uji", Reader: "R1", Profile: "uji", ProfileSHA256: make([]byte, 32), Numbers: persotest.Numbers}, station)
+			persotest.Place(t, o.DB, "perso-uji"), station)
 		if err != nil {
 			return err
 		}

@@ -48,6 +48,14 @@ func classify(p *profile.Profile, err error) fault {
 	return faultUnknown
 }
 
+// classify is what an error of the dialogue says about the card in hand.
+func (t *task) classify(err error) fault {
+	if t.kit == nil {
+		return classify(&profile.Profile{}, err)
+	}
+	return classify(t.kit.profile, err)
+}
+
 // stepLabels are the steps as people read them.
 var stepLabels = map[profile.Step]string{
 	profile.Marker: "penandaan", profile.Initialize: "inisialisasi", profile.Numbers: "penulisan nomor",

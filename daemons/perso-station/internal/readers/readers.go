@@ -11,7 +11,6 @@ import (
 	"path"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -59,10 +58,9 @@ func (r Rule) accepts(name string) (bool, error) {
 
 // Supervisor starts and ends runners as readers come and go.
 type Supervisor struct {
-	Rule    Rule
-	Line    *line.Line
-	Command time.Duration // longest time for one APDU
-	Log     zerolog.Logger
+	Rule Rule
+	Line *line.Line
+	Log  zerolog.Logger
 
 	mu      sync.Mutex
 	refused error
@@ -138,7 +136,7 @@ func (r *running) over() bool {
 func (s *Supervisor) start(ctx context.Context, self, name string, all *sync.WaitGroup) (*running, error) {
 	child, endChild := context.WithCancel(context.WithoutCancel(ctx))
 	reader, err := smartcard.StartReader(child, smartcard.Options{
-		Name: name, Command: []string{self, ChildFlag, name}, TransmitTimeout: s.Command, Log: s.Log,
+		Name: name, Command: []string{self, ChildFlag, name}, TransmitTimeout: s.Line.CommandTime(ctx), Log: s.Log,
 	})
 	if err != nil {
 		endChild()

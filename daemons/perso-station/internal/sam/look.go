@@ -200,7 +200,7 @@ func (c *Card) Authenticate(ctx context.Context, version profile.Byte, g Guard) 
 	}
 	source := c.ring.Source()
 	session, err := globalplatform.OpenSession(ctx, c.t, source, globalplatform.OpenOptions{
-		KeyVersion: byte(version), SecurityLevel: globalplatform.SecurityLevel(c.profile.SecurityLevel), AID: c.profile.Domain,
+		KeyVersion: byte(version), SecurityLevel: globalplatform.SecurityLevel(c.profile.Channel.SecurityLevel), AID: c.profile.Domain,
 		BeforeAuthenticate: func() error { return g.Before(ctx) },
 		Authenticated:      func() error { return g.After(ctx) },
 	})
