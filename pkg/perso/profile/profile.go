@@ -263,18 +263,18 @@ func (p *Profile) check() form.Faults {
 	var f form.Faults
 	for i, s := range p.Steps {
 		if at := fmt.Sprintf("/steps/%d/shows", i); len(s.Shows) > 0 && !slices.Contains(writing, s.Do) {
-			f.Add(at, "not_writing", "Langkah “%s” tidak mengubah kartu, jadi tidak ada yang terlihat sesudahnya. Hapus shows.", s.Do)
+			f.Add(at, "not_used", "Langkah “%s” tidak mengubah kartu, jadi tidak ada yang terlihat sesudahnya. Hapus shows.", s.Do)
 		}
 	}
 	if p.Timeouts.Command < Span(100*time.Millisecond) {
-		f.Add("/timeouts/command", "too_short", "Batas waktu satu perintah sekurangnya 100ms.")
+		f.Add("/timeouts/command", "out_of_range", "Batas waktu satu perintah sekurangnya 100ms.")
 	}
 	if p.Timeouts.Card <= p.Timeouts.Command {
-		f.Add("/timeouts/card", "too_short", "Batas waktu satu kartu harus lebih lama daripada batas waktu satu perintah.")
+		f.Add("/timeouts/card", "out_of_range", "Batas waktu satu kartu harus lebih lama daripada batas waktu satu perintah.")
 	}
 	for word, class := range p.StatusWords {
 		if at := fmt.Sprintf("/status_words/%04X", uint16(word)); word == 0x9000 {
-			f.Add(at, "success", "9000 selalu berarti berhasil dan tidak digolongkan.")
+			f.Add(at, "not_used", "9000 selalu berarti berhasil dan tidak digolongkan.")
 		} else if class != Refuses && class != Unknown && class != Retry {
 			f.Add(at, "unknown_value", "Golongan status %04X harus refuses, unknown, atau retry.", uint16(word))
 		}
@@ -283,7 +283,7 @@ func (p *Profile) check() form.Faults {
 		return f
 	}
 	if p.Channel.SecurityLevel != 0x33 {
-		f.Add("/channel/security_level", "too_low", "Tingkat pengamanan harus 33: isi kartu terenkripsi dan jawaban kartu terbukti.")
+		f.Add("/channel/security_level", "out_of_range", "Tingkat pengamanan harus 33: isi kartu terenkripsi dan jawaban kartu terbukti.")
 	}
 	if !distinct(p.Data.Marker, p.Data.PCID, p.Data.Secret, p.Data.Manifest) {
 		f.Add("/data", "same", "Diperlukan empat tag yang berbeda, dan bukan 0000.")

@@ -78,9 +78,9 @@ func TestProfileFaultsAreFound(t *testing.T) {
 		"marker not first": {`"do": "marker", "shows": ["marker"]`, `"do": "numbers", "shows": ["pcid"]`, "/steps wrong_order"},
 		"sight":            {`"do": "keys", "shows": ["key_version"]`, `"do": "keys", "shows": ["pcid"]`, "/steps/4/shows differs"},
 		"secret is seen":   {`"do": "secret"`, `"do": "secret", "shows": ["marker"]`, "/steps/3/shows differs"},
-		"check that shows": {`"do": "open_sam"`, `"do": "open_sam", "shows": ["marker"]`, "/steps/7/shows not_writing"},
+		"check that shows": {`"do": "open_sam"`, `"do": "open_sam", "shows": ["marker"]`, "/steps/7/shows not_used"},
 		"class":            {`"6F00": "unknown"`, `"6F00": "again"`, "/status_words/6F00 unknown_value"},
-		"success word":     {`"6F00"`, `"9000"`, "/status_words/9000 success"},
+		"success word":     {`"6F00"`, `"9000"`, "/status_words/9000 not_used"},
 		"timeout":          {`"10s"`, `"5m"`, "/timeouts/card"},
 		"duration":         {`"10s"`, `"soon"`, "soon"},
 	} {

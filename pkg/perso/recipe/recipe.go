@@ -241,7 +241,7 @@ func Check(kind Kind, content []byte) (parsed, error) {
 		err = json.Unmarshal(content, &v)
 		p = parsed{v.Code, v.Version}
 		if err == nil && v.Default != (len(v.Uses) == 0) {
-			err = form.One("/uses", "default", "Jenis SAM bawaan (default: true) tidak menyebut penggunaan; jenis lain menyebut sekurangnya satu.")
+			err = form.One("/uses", "differs", "Jenis SAM bawaan (default: true) tidak menyebut penggunaan; jenis lain menyebut sekurangnya satu.")
 		}
 	}
 	if err == nil {

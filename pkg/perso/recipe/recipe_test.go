@@ -241,7 +241,7 @@ func TestFaultsNameTheirPlace(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, pointer, code string }{
 		"not JSON":        {`"version": 1,`, `"version": 1`, "", "wrong_form"},
 		"two documents":   {"\n}\n", "\n}\n{}", "", "wrong_form"},
-		"unknown name":    {`"version": 1,`, `"version": 1, "colour": "red",`, "/colour", "unknown_name"},
+		"unknown name":    {`"version": 1,`, `"version": 1, "colour": "red",`, "/colour", "unknown_field"},
 		"name twice":      {`"version": 1,`, `"version": 1, "version": 1,`, "/version", "same"},
 		"twice, deep":     {`"bytes": 16`, `"bytes": 32, "bytes": 16`, "/keys/bytes", "same"},
 		"missing":         {`"secret_bytes": 32,`, ``, "/secret_bytes", "missing"},
@@ -249,12 +249,12 @@ func TestFaultsNameTheirPlace(t *testing.T) {
 		"type":            {`"version": 1`, `"version": "1"`, "/version", "wrong_type"},
 		"tag":             {`"DF02"`, `"DF2"`, "/data/pcid", "wrong_form"},
 		"class":           {`"6F00": "unknown"`, `"6F00": "again"`, "/status_words/6F00", "unknown_value"},
-		"status word":     {`"6F00": "unknown"`, `"6F0": "unknown"`, "/status_words/6F0", "unknown_name"},
+		"status word":     {`"6F00": "unknown"`, `"6F0": "unknown"`, "/status_words/6F0", "unknown_field"},
 		"step":            {`"do": "secret"`, `"do": "dance"`, "/steps/3/do", "unknown_value"},
 		"apdu of no send": {`"do": "secret"`, `"do": "secret", "apdu": "00D60000"`, "/steps/3/apdu", "not_used"},
 		"serial":          {`"object": "cin"`, `"column": "UID"`, "/identify/serial/object", "missing"},
 		"no channel keys": {`"protocol": "scp03", "security_level": "33"`, `"protocol": "none"`, "/domain", "not_used"},
-		"level":           {`"security_level": "33"`, `"security_level": "03"`, "/channel/security_level", "too_low"},
+		"level":           {`"security_level": "33"`, `"security_level": "03"`, "/channel/security_level", "out_of_range"},
 		"order":           {`"do": "confirm"`, `"do": "open_sam"`, "/steps", "wrong_order"},
 		"empty":           {good, ` `, "", "missing"},
 	} {

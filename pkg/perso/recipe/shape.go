@@ -179,7 +179,7 @@ func leaves(e *jsonschema.ValidationError, f *form.Faults) {
 		}
 	case *kind.AdditionalProperties:
 		for _, name := range k.Properties {
-			add(at+"/"+escape(name), "unknown_name", "Nama ini tidak dikenal.")
+			add(at+"/"+escape(name), "unknown_field", "Nama ini tidak dikenal.")
 		}
 	case *kind.FalseSchema:
 		add(at, "not_used", "Tidak dipakai di sini. Hapus.")

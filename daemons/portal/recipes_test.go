@@ -1,0 +1,106 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/configs"
+	"dukcapil.go.id/sifilma/pkg/perso/persotest"
+)
+
+const recipesAPI = "/api/v1/recipes"
+
+// recipeSeen is an edition as the API shows it.
+type recipeSeen struct {
+	ID          string
+	Label       string
+	State       string
+	Version     int64
+	Content     string
+	NotBuilt    string `json:"not_built"`
+	Before      *string
+	SHA256      string
+	Shipped     bool
+	Authors     []string
+	ApprovedBy  *string `json:"approved_by"`
+	Differences []struct{ Pointer, Before, After string }
+	Timeline    []struct{ Label, Actor, Reason string }
+}
+
+// nextProfile is the shipped profile as its second edition, with another time.
+func nextProfile(t *testing.T) string {
+	t.Helper()
+	file, err := configs.Profile("gp-scp03-sam")
+	require.NoError(t, err)
+	return strings.NewReplacer(`"version": 1`, `"version": 2`, `"card": "2m"`, `"card": "3m"`).Replace(string(file))
+}
+
+func newRecipeOffice(t *testing.T) *office {
+	t.Helper()
+	o := newOffice(t)
+	persotest.Recipes(t, o.db)
+	return o
+}
+
+func TestTwoPeoplePutAProfileInForce(t *testing.T) {
+	t.Parallel()
+	o := newRecipeOffice(t)
+	var list struct{ Recipes []recipeSeen }
+	o.want(200, &list, "operator", http.MethodGet, recipesAPI, nil)
+	require.Len(t, list.Recipes, 5)
+	for _, who := range []string{"produsen", "lembaga", "dirjen", "persuratan"} {
+		o.problem(403, who, http.MethodGet, recipesAPI, nil)
+		o.problem(403, who, http.MethodPost, recipesAPI, map[string]any{"kind": "profile", "content": "{}"})
+	}
+	bad := strings.Replace(nextProfile(t), `"bytes": 16`, `"bytes": 8`, 1)
+	p := o.problem(422, "operator", http.MethodPost, recipesAPI, map[string]any{"kind": "profile", "content": bad})
+	require.Equal(t, map[string]string{"/content/keys/bytes": "unknown_value"}, codes(p))
+	require.Contains(t, p.Errors[0].Detail, "/keys/bytes: Harus salah satu dari: 16, 24, 32.")
+	p = o.problem(422, "operator", http.MethodPost, recipesAPI, map[string]any{"kind": "profile", "content": strings.Replace(nextProfile(t), `"version": 2`, `"version": 7`, 1)})
+	require.Equal(t, map[string]string{"/content/version": "wrong_edition"}, codes(p))
+	o.problem(422, "operator", http.MethodPost, recipesAPI, map[string]any{"kind": "colour", "content": "{}"})
+
+	var r recipeSeen
+	o.want(201, &r, "operator", http.MethodPost, recipesAPI, map[string]any{"kind": "profile", "content": nextProfile(t), "reason": "kartu lambat"})
+	at := recipesAPI + "/" + r.ID
+	require.Equal(t, "gp-scp03-sam/2", r.Label)
+	require.Equal(t, nextProfile(t), r.Content)
+	require.Equal(t, "gp-scp03-sam/1", *r.Before)
+	require.Len(t, r.Differences, 1)
+	require.Equal(t, struct{ Pointer, Before, After string }{"/timeouts/card", `"2m"`, `"3m"`}, r.Differences[0])
+	o.problem(428, "operator", http.MethodPost, at+"/proposal", nil)
+	o.problem(412, "operator", http.MethodPost, at+"/proposal", nil, ifMatch(9)...)
+	o.problem(409, "kasubdit", http.MethodPost, at+"/approval", nil, ifMatch(1)...)
+	longer := strings.Replace(nextProfile(t), `"3m"`, `"4m"`, 1)
+	o.want(200, &r, "operator", http.MethodPut, at, map[string]any{"content": longer}, ifMatch(1)...)
+	o.want(200, &r, "operator", http.MethodPost, at+"/proposal", nil, ifMatch(r.Version)...)
+	require.Equal(t, "proposed", r.State)
+	o.problem(409, "operator", http.MethodPut, at, map[string]any{"content": nextProfile(t)}, ifMatch(r.Version)...)
+	require.Contains(t, o.problem(403, "operator", http.MethodPost, at+"/approval", nil, ifMatch(r.Version)...).Type, "same-person")
+	require.Contains(t, o.problem(403, "operator-2", http.MethodPost, at+"/approval", nil, ifMatch(r.Version)...).Type, "other-role")
+	o.problem(422, "kasubdit", http.MethodPost, at+"/refusal", map[string]any{"reason": " "}, ifMatch(r.Version)...)
+	o.want(200, &r, "kasubdit", http.MethodPost, at+"/approval", map[string]any{"reason": "sudah dicoba"}, ifMatch(r.Version)...)
+	require.Equal(t, "active", r.State)
+	require.Equal(t, "kasubdit", *r.ApprovedBy)
+	require.Equal(t, "Setujui", r.Timeline[0].Label)
+	require.Equal(t, "sudah dicoba", r.Timeline[0].Reason)
+	require.Len(t, r.Timeline, 4)
+	o.want(200, &r, "kasubdit", http.MethodPost, at+"/withdrawal", map[string]any{"reason": "kartu rusak"}, ifMatch(r.Version)...)
+	require.Equal(t, "withdrawn", r.State)
+	o.problem(404, "operator", http.MethodGet, recipesAPI+"/00000000-0000-7000-8000-000000000000", nil)
+
+	o.want(201, &r, "operator", http.MethodPost, recipesAPI, map[string]any{"kind": "key_code", "content": `{"code": "pajak", "version": 1, "name": "Data pajak",
+		"transport": {"version": "50", "master": "pajak-transport"}, "final": {"version": "51", "master": "pajak-final"}, "secret_wrap": "pajak-wrap"}`})
+	require.Nil(t, r.Before)
+	o.want(200, &r, "operator-2", http.MethodPost, recipesAPI+"/"+r.ID+"/discarding", map[string]any{"reason": "salah ketik"}, ifMatch(r.Version)...)
+	require.Equal(t, "discarded", r.State)
+	for _, one := range list.Recipes {
+		if one.Label == "gp-scp02-sam/1" {
+			o.want(200, &r, "operator", http.MethodGet, recipesAPI+"/"+one.ID, nil)
+			require.Contains(t, r.NotBuilt, "channel scp02")
+		}
+	}
+}
