@@ -104,3 +104,75 @@ func TestTwoPeoplePutAProfileInForce(t *testing.T) {
 		}
 	}
 }
+
+// The same on pages: write, see what is wrong and where, propose, read the
+// differences, approve by another one, withdraw.
+func TestAProfileOnItsPages(t *testing.T) {
+	t.Parallel()
+	o := newRecipeOffice(t)
+	const at = "/data-induk/personalisasi"
+	require.Contains(t, o.page(200, "operator", "/data-induk").text, "Personalisasi")
+	list := o.page(200, "operator", at)
+	require.Contains(t, list.text, "gp-scp03-sam/1")
+	require.Contains(t, list.text, "sifilma@pemasangan")
+	require.NotContains(t, list.text, "Menunggu persetujuan")
+	for _, path := range []string{at, at + "/baru"} {
+		o.page(403, "dirjen", path)
+		o.page(403, "produsen", path)
+	}
+	o.page(404, "operator", at+"/00000000-0000-7000-8000-000000000000")
+
+	var all struct{ Recipes []recipeSeen }
+	o.want(200, &all, "operator", http.MethodGet, recipesAPI, nil)
+	first := all.Recipes[1]
+	require.Equal(t, "gp-scp03-sam/1", first.Label)
+	d := o.page(200, "operator", at+"/baru?jenis=profile&dari="+first.ID)
+	require.Contains(t, d.value("content"), `"version": 2`)
+	content := strings.Replace(d.value("content"), `"card": "2m"`, `"card": "3m"`, 1)
+
+	bad := strings.Replace(content, `"DF02"`, `"DF2"`, 1)
+	d, _ = o.post(422, "operator", at+"/baru?jenis=profile", "content", bad, "reason", "uji")
+	require.Contains(t, d.text, "/data/pcid: Bentuknya tidak benar.")
+	require.Equal(t, bad, strings.TrimPrefix(d.value("content"), "\n"), "nothing that was typed is lost")
+	d, _ = o.post(422, "operator", at+"/baru?jenis=profile", "content", "{", "reason", "uji")
+	require.Contains(t, d.text, "bukan satu dokumen JSON yang lengkap")
+
+	_, next := o.post(303, "operator", at+"/baru?jenis=profile", "content", strings.ReplaceAll(content, "\n", "\r\n"), "reason", "kartu lambat")
+	d = o.page(200, "operator", next)
+	one, _, _ := strings.Cut(next, "?")
+	require.Contains(t, d.text, "gp-scp03-sam/2")
+	require.Contains(t, d.text, "Perbedaan dari gp-scp03-sam/1")
+	require.Contains(t, d.text, "/timeouts/card")
+	require.Contains(t, d.text, "Ubah konsep")
+	require.NotContains(t, d.text, "Setujui")
+	_, next = o.post(303, "operator", one+"/usulkan", "versi", o.page(200, "operator", one+"/usulkan").value("versi"))
+	require.Contains(t, o.page(200, "operator", next).text, "belum berlaku")
+	require.Contains(t, o.page(200, "kasubdit", at).text, "Menunggu persetujuan")
+
+	offered := func(d *document) bool {
+		for _, a := range d.all("a") {
+			if strings.HasSuffix(attr(a, "href"), "/setujui") {
+				return true
+			}
+		}
+		return false
+	}
+	require.False(t, offered(o.page(200, "operator", one)), "whoever wrote it is not offered to approve it")
+	require.True(t, offered(o.page(200, "kasubdit", one)))
+	version := o.page(200, "kasubdit", one+"/setujui").value("versi")
+	d, _ = o.post(403, "operator", one+"/setujui", "versi", version)
+	require.Contains(t, d.text, "disetujui oleh orang lain")
+	d, _ = o.post(403, "operator-2", one+"/setujui", "versi", version)
+	require.Contains(t, d.text, "Kasubdit KI")
+	_, next = o.post(303, "kasubdit", one+"/setujui", "versi", version, "reason", "sudah dicoba")
+	d = o.page(200, "kasubdit", next)
+	require.Contains(t, d.text, "Berlaku")
+	require.Contains(t, d.text, "sudah dicoba")
+	d, _ = o.post(412, "kasubdit", one+"/tarik", "versi", version, "reason", "x")
+	require.Contains(t, d.text, "baru saja diubah")
+	version = o.page(200, "kasubdit", one+"/tarik").value("versi")
+	d, _ = o.post(422, "kasubdit", one+"/tarik", "versi", version, "reason", " ")
+	require.Contains(t, d.text, "Alasan wajib diisi.")
+	_, next = o.post(303, "kasubdit", one+"/tarik", "versi", version, "reason", "kartu rusak")
+	require.Contains(t, o.page(200, "kasubdit", next).text, "Ditarik")
+}

@@ -30,6 +30,7 @@ type field struct {
 	Form              string // its form, where a page has several
 	Mode              string // inputmode
 	Longest           int    // characters; 0 for no bound
+	Rows              int    // of a textarea; 0 for the usual few
 	Options           []option
 	Complete          string // autocomplete
 	Optional          bool
@@ -114,8 +115,13 @@ func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body
 		name := strings.TrimPrefix(e.Pointer, "/")
 		at := fault{Detail: e.Detail}
 		for i := range body.Fields {
-			if body.Fields[i].Name == name {
-				body.Fields[i].Error, at.Anchor = e.Detail, body.Fields[i].ID()
+			f := &body.Fields[i]
+			if f.Name != name && !strings.HasPrefix(name, f.Name+"/") { // or a place within what the field holds
+				continue
+			}
+			at.Anchor = f.ID()
+			if f.Error == "" {
+				f.Error = e.Detail
 			}
 		}
 		body.Faults = append(body.Faults, at)
