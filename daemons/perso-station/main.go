@@ -1,7 +1,8 @@
 // Command perso-station personalises SAM cards without hands: whatever card of a
 // released work order comes into one of its readers is identified, written,
 // verified and recorded. With "-reader NAME" it is the child process of one
-// reader and nothing else.
+// reader and nothing else; with "-try PROFILE/EDITION" it runs a profile once on a
+// test card.
 package main
 
 import (
@@ -22,6 +23,9 @@ import (
 
 func main() {
 	if code, child := readers.Child(context.Background(), os.Args); child {
+		os.Exit(code)
+	}
+	if code, trial := tryProfile(os.Args[1:], os.Stdout, os.Stderr); trial {
 		os.Exit(code)
 	}
 	daemon.Main("perso-station", defaults, wire)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 
 	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
+	"dukcapil.go.id/sifilma/pkg/perso/recipe"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
 const recipesAPI = "/api/v1/recipes"
@@ -159,6 +162,26 @@ func TestAProfileOnItsPages(t *testing.T) {
 	}
 	require.False(t, offered(o.page(200, "operator", one)), "whoever wrote it is not offered to approve it")
 	require.True(t, offered(o.page(200, "kasubdit", one)))
+	require.Contains(t, o.page(200, "kasubdit", one+"/setujui").text, "Uji coba terakhir pada kartu uji belum pernah")
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		keys, err := recipe.InForce(ctx, tx, recipe.KeyCode, "ktpel")
+		if err != nil {
+			return err
+		}
+		for _, passed := range []bool{false, true} {
+			if err := recipe.AddTrial(ctx, tx, recipe.Trial{ProfileID: one[strings.LastIndex(one, "/")+1:], KeyCodeID: keys.ID, Station: "perso-1", ChipID: "CHIP", Passed: passed,
+				Report: []byte(`{"problem": "", "steps": [{"do": "keys", "problem": "kunci ditolak"}]}`), OfficeAt: o.clock.Now()}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.Contains(t, o.page(200, "kasubdit", one).text, "keys: kunci ditolak")
+	require.Contains(t, o.page(200, "kasubdit", one+"/setujui").text, "berhasil")
+	var shown struct{ Trials []struct{ Passed bool } }
+	o.want(200, &shown, "kasubdit", http.MethodGet, recipesAPI+one[strings.LastIndex(one, "/"):], nil)
+	require.Len(t, shown.Trials, 2)
+	require.True(t, shown.Trials[0].Passed)
 	version := o.page(200, "kasubdit", one+"/setujui").value("versi")
 	d, _ = o.post(403, "operator", one+"/setujui", "versi", version)
 	require.Contains(t, d.text, "disetujui oleh orang lain")

@@ -83,8 +83,23 @@ BEGIN
 END $$;
 CREATE TRIGGER perso_attempt_has_profile BEFORE INSERT ON perso_attempt FOR EACH ROW EXECUTE FUNCTION perso_attempt_has_profile();
 
-GRANT SELECT ON recipe, order_recipe TO sifilma_read;
+-- A profile that was run on a test card, to see that it does what it says.
+CREATE TABLE recipe_trial (
+    id          uuid PRIMARY KEY,
+    profile_id  uuid        NOT NULL REFERENCES recipe,
+    key_code_id uuid        NOT NULL REFERENCES recipe,
+    station     text        NOT NULL CHECK (station <> ''),
+    chip_id     text        NOT NULL,
+    passed      bool        NOT NULL,
+    report      jsonb       NOT NULL, -- no secrets
+    office_at   timestamptz NOT NULL,
+    at          timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX recipe_trial_profile ON recipe_trial (profile_id, id);
+CREATE TRIGGER recipe_trial_kept BEFORE UPDATE OR DELETE ON recipe_trial FOR EACH ROW EXECUTE FUNCTION kept_for_ever();
+
+GRANT SELECT ON recipe, order_recipe, recipe_trial TO sifilma_read;
 GRANT SELECT (profile_id) ON perso_attempt TO sifilma_read;
 GRANT INSERT (id, kind, code, edition, content, content_sha256, state, version, authors, proposed_by, written_at),
     UPDATE (content, content_sha256, state, version, authors, proposed_by, approved_by, written_at) ON recipe TO sifilma_portal;
-GRANT INSERT ON order_recipe TO sifilma_perso_station;
+GRANT INSERT ON order_recipe, recipe_trial TO sifilma_perso_station;

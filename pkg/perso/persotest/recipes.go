@@ -32,6 +32,16 @@ func Place(t testing.TB, db *postgres.DB, station string) perso.Place {
 	return perso.Place{Station: station, Reader: "Pembaca 1", Plan: plan, Numbers: Numbers}
 }
 
+// Draft has somebody write a new edition.
+func Draft(t testing.TB, db *postgres.DB, kind recipe.Kind, content string) (r recipe.Recipe) {
+	t.Helper()
+	require.NoError(t, db.InTx(context.Background(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		r, err = recipe.Write(ctx, tx, kind, []byte(content), Person("operator", request.Operator, "uji"))
+		return err
+	}))
+	return r
+}
+
 // Approve has two people put a new edition in force.
 func Approve(t testing.TB, db *postgres.DB, kind recipe.Kind, content string) recipe.Recipe {
 	t.Helper()

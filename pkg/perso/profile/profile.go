@@ -381,3 +381,6 @@ func (s *Span) UnmarshalText(text []byte) error {
 
 // Duration is the span as a time.Duration.
 func (s Span) Duration() time.Duration { return time.Duration(s) }
+
+// Writes says whether a step changes the card.
+func Writes(s Step) bool { return slices.Contains(writing, s) }

@@ -3,7 +3,7 @@
 // Kode Kunci a request's cards need). Each has editions. One person writes an
 // edition, another approves it, and from then on it never changes. A work order is
 // tied to its editions by its first claim and keeps them. It writes the tables
-// recipe and order_recipe.
+// recipe, order_recipe and recipe_trial.
 package recipe
 
 import (

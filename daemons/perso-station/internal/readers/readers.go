@@ -41,6 +41,15 @@ func (r Rule) Validate() error {
 // ErrVirtual says that a reader is virtual and the station does not take such.
 var ErrVirtual = errors.New("readers: virtual readers are refused in production")
 
+// Use says whether the station uses a reader: nil, or why not.
+func (r Rule) Use(name string) error {
+	ok, err := r.accepts(name)
+	if err == nil && !ok {
+		err = fmt.Errorf("readers: %q is none of this station's", name)
+	}
+	return err
+}
+
 // accepts tells whether a reader is the station's; ErrVirtual when it would be,
 // were it a real one.
 func (r Rule) accepts(name string) (bool, error) {

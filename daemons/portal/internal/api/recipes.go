@@ -60,11 +60,12 @@ type recipeView struct {
 	NotBuilt    string              `json:"not_built"`
 	Before      *string             `json:"before"`
 	Differences []recipe.Difference `json:"differences"`
+	Trials      []recipe.Trial      `json:"trials"`
 	Timeline    []recipeEvent       `json:"timeline"`
 }
 
 func viewRecipe(v masterdata.Recipe) recipeView {
-	out := recipeView{recipeRow: rowOf(v.Recipe), Content: string(v.Content), NotBuilt: v.NotBuilt, Differences: v.Differences}
+	out := recipeView{recipeRow: rowOf(v.Recipe), Content: string(v.Content), NotBuilt: v.NotBuilt, Differences: v.Differences, Trials: v.Trials}
 	if v.Before != nil {
 		out.Before = new(v.Before.Label())
 	}

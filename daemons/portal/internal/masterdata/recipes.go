@@ -24,6 +24,7 @@ type Recipe struct {
 	Differences []recipe.Difference
 	Editions    []recipe.Recipe // newest first
 	Timeline    []machine.Taken // newest first
+	Trials      []recipe.Trial  // of a profile, newest first
 	NotBuilt    string          // what stations cannot do of a profile yet; empty if they can
 	Offers      []machine.Verb  // what whoever asks can do with it now
 }
@@ -51,6 +52,9 @@ func (d *Desk) Recipe(ctx context.Context, who identity.Account, id string) (v R
 		return v, err
 	}
 	slices.Reverse(v.Timeline)
+	if v.Trials, err = recipe.Trials(ctx, d.db, id); err != nil {
+		return v, err
+	}
 	v.Differences = []recipe.Difference{}
 	if v.Before = comparedWith(v.Recipe, v.Editions); v.Before != nil {
 		if v.Differences, err = recipe.Differences(v.Before.Content, v.Content); err != nil {

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -168,9 +169,43 @@ func (p *Pages) oneRecipe(w http.ResponseWriter, r *http.Request) error {
 		}
 		steps.Rows = append(steps.Rows, []cell{{Text: recipe.Machine.VerbLabel(s.Verb)}, {Text: terbilang.FormatDateTime(s.OfficeAt)}, {Text: s.Actor}, {Text: role}, {Text: s.Reason}})
 	}
+	if v.Kind == recipe.Profile {
+		body.Tables = append(body.Tables, trialTable(v.Trials))
+	}
 	body.Tables = append(body.Tables, editions, steps)
 	p.show(w, r, http.StatusOK, "rows", v.Label(), body)
 	return nil
+}
+
+// trialTable is what came of the runs of a profile on test cards.
+func trialTable(all []recipe.Trial) rowsTable {
+	t := rowsTable{Caption: "Uji coba pada kartu uji", Empty: "belum pernah.", Heads: []string{"Waktu", "Hasil", "Stasiun", "Chip", "Masalah"}}
+	for _, one := range all {
+		result := tag{good, "Berhasil"}
+		if !one.Passed {
+			result = tag{bad, "Tidak berhasil"}
+		}
+		t.Rows = append(t.Rows, []cell{{Text: terbilang.FormatDateTime(one.OfficeAt)}, {Tag: result}, {Text: one.Station}, {Text: one.ChipID}, {Text: trialProblem(one)}})
+	}
+	return t
+}
+
+func trialProblem(t recipe.Trial) string {
+	var r struct {
+		Problem string
+		Steps   []struct{ Do, Problem string }
+	}
+	_ = json.Unmarshal(t.Report, &r) // a station's own JSON; without problems there are none
+	var all []string
+	for _, s := range r.Steps {
+		if s.Problem != "" {
+			all = append(all, s.Do+": "+s.Problem)
+		}
+	}
+	if r.Problem != "" {
+		all = append(all, r.Problem)
+	}
+	return strings.Join(all, "; ")
 }
 
 var recipeReason = field{Name: "reason", Label: "Untuk apa perubahan ini", Kind: "textarea", Optional: true}
@@ -262,6 +297,16 @@ func (p *Pages) recipeStep(act recipeAct) editor {
 				Warning: act.warning, Fields: []field{{Name: "reason", Label: act.label, Kind: "textarea", Optional: act.optional}}}
 			if act.verb == recipe.ApproveVerb && v.Before != nil {
 				body.Facts = append(body.Facts, fact{"Menggantikan", fmt.Sprintf("%s, dengan %d perbedaan", v.Before.Label(), len(v.Differences))})
+			}
+			if act.verb == recipe.ApproveVerb && v.Kind == recipe.Profile {
+				tried := "belum pernah"
+				if len(v.Trials) > 0 {
+					tried = terbilang.FormatDateTime(v.Trials[0].OfficeAt) + ", tidak berhasil"
+					if v.Trials[0].Passed {
+						tried = terbilang.FormatDateTime(v.Trials[0].OfficeAt) + ", berhasil"
+					}
+				}
+				body.Facts = append(body.Facts, fact{"Uji coba terakhir pada kartu uji", tried})
 			}
 			if v.NotBuilt != "" && act.verb != recipe.WithdrawVerb {
 				body.Facts = append(body.Facts, fact{"Belum dapat dijalankan", v.NotBuilt})
