@@ -217,6 +217,17 @@ func TestTheBoardOfARequestTakenBack(t *testing.T) {
 		return capacity.RevokeRequest(ctx, tx, first.ID, tuesday.At(11, 0))
 	})
 	v := o.day("operator", tuesday)
+	require.Equal(t, 8, v.Used, "places that the day has spent; the others are free again")
+	require.Equal(t, []any{capacity.Closing, 5, 3}, []any{v.Requests[0].State, v.Requests[0].Planned, v.Requests[0].Result.Clear})
+
+	// Formerly such an order was taken back.
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+			return err
+		}
+		return tx.ExecOne(ctx, `UPDATE work_order SET state = 'revoked', remaining = remaining + returned, returned = 0 WHERE request_id = $1 AND day = $2`, first.ID, tuesday)
+	})
+	v = o.day("operator", tuesday)
 	require.Equal(t, 3, v.Used, "its places are free again")
 	require.Equal(t, []any{capacity.Revoked, 5, 3}, []any{v.Requests[0].State, v.Requests[0].Planned, v.Requests[0].Result.Clear})
 }

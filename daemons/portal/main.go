@@ -20,6 +20,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/web"
 	"dukcapil.go.id/sifilma/pkg/web/apidoc"
 	"dukcapil.go.id/sifilma/pkg/workday"
@@ -74,7 +75,8 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	decide := decisions.New(db, office, days.Hours)
 	window := public.New(db, office, machine, days.Hours, cfg.PublicURL)
 	window.Mount(r)
-	api.New(db, office, door, spool, desk, decide, window).Mount(site)
-	pages.New(db, office, door, spool, desk, decide, window, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
+	asker := report.NewAsker(db, office)
+	api.New(db, office, door, spool, desk, decide, window, asker).Mount(site)
+	pages.New(db, office, door, spool, desk, decide, window, asker, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
 	return nil
 }

@@ -72,11 +72,20 @@ func (o *office) tx(fn func(ctx context.Context, tx *postgres.Tx) error) {
 	require.NoError(o.t, o.db.InTx(o.t.Context(), fn))
 }
 
+// begin has a day begun: its release ran, with nothing to release.
+func begin(ctx context.Context, tx *postgres.Tx, day clock.Date) error {
+	_, err := tx.Exec(ctx, `INSERT INTO schedule_run (job, window_start, effects) VALUES ('release', $1, '{"released": 0}')`, day.At(7, 30).UTC())
+	return err
+}
+
 func (o *office) seed() {
 	o.t.Helper()
 	var other, bank, otherBank institution.Institution
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
-		var err error
+		err := begin(ctx, tx, clock.DateOf(morning))
+		if err != nil {
+			return err
+		}
 		if o.at, err = institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Produsen, Name: "PT Produsen Contoh"}); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 )
 
@@ -63,4 +65,34 @@ func TestWhatIfIsAQuestion(t *testing.T) {
 	}
 	o.want(200, &v, "operator", http.MethodPost, v1+"/what-if", map[string]any{})
 	require.Equal(t, 2, v.Unmoved)
+}
+
+// TestSoManyQuestionsAtOnce: while the plan cannot be read some wait for their turn
+// and the others are told to come again; what cannot be asked is refused at once.
+func TestSoManyQuestionsAtOnce(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.accept(o.drop(7))
+	o.plan(10)
+	const people = 14 // two are answered, eight wait
+	codes := make(chan int, people)
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := tx.Exec(ctx, `LOCK TABLE placement IN ACCESS EXCLUSIVE MODE`); err != nil {
+			return err
+		}
+		for range people {
+			go func() { codes <- o.ask("kasubdit", http.MethodPost, v1+"/what-if", map[string]any{}).Code }()
+		}
+		for range people - 10 {
+			require.Equal(t, 503, <-codes)
+		}
+		p := o.problem(422, "kasubdit", http.MethodPost, v1+"/what-if", map[string]any{"extra_requests": []any{map[string]any{"cards": 1_000_000_000}}})
+		require.Equal(t, "out_of_range", p.Errors[0].Code)
+		require.Contains(t, o.page(503, "kasubdit", "/papan/andai?biasa=10").text, "Terlalu banyak simulasi yang sedang dihitung.")
+		return nil
+	})
+	for range 10 {
+		require.Equal(t, 200, <-codes)
+	}
+	o.want(200, nil, "kasubdit", http.MethodPost, v1+"/what-if", map[string]any{})
 }

@@ -75,7 +75,12 @@ func eventually(t *testing.T, o *persotest.Office, want int, query string, args 
 // personalise brings a card from the reader to clear.
 func personalise(t *testing.T, o *persotest.Office, serial string) {
 	t.Helper()
-	station := perso.Change{Actor: perso.StationActor("perso-uji"), OfficeAt: persotest.OfficeAt}
+	personaliseAt(t, o, serial, persotest.OfficeAt)
+}
+
+func personaliseAt(t *testing.T, o *persotest.Office, serial string, at time.Time) {
+	t.Helper()
+	station := perso.Change{Actor: perso.StationActor("perso-uji"), OfficeAt: at}
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 		h, err := perso.Claim(ctx, tx, perso.Identity{Serial: serial, ChipID: "CHIP-" + serial},
 			persotest.Place(t, o.DB, "perso-uji"), station)
@@ -110,7 +115,7 @@ func TestDaysOfARequest(t *testing.T) {
 	eventually(t, o, 1, `SELECT count(*) FROM work_order WHERE day = $1 AND state = 'planned' AND quantity = 1`, monday.AddDays(1))
 	step(monday.AddDays(1).At(7, 30))
 	eventually(t, o, 1, `SELECT count(*) FROM work_order WHERE day = $1 AND state = 'released'`, monday.AddDays(1))
-	personalise(t, o, o.Serials[2])
+	personaliseAt(t, o, o.Serials[2], monday.AddDays(1).At(8, 0))
 	eventually(t, o, 1, `SELECT count(*) FROM request WHERE id = $1 AND state = 'done'`, o.RequestID)
 
 	// Each step once, and sealed into the audit chain in the end.

@@ -18,9 +18,9 @@ type Size struct {
 }
 
 // Sizes returns the number of cards of each of the days from..to: of those that are
-// over, and of today, what they were planned with.
+// over, and of today once it has begun, what they were planned with.
 func Sizes(ctx context.Context, rd postgres.Reader, from, to, today clock.Date) (map[clock.Date]Size, error) {
-	s, err := readSizes(ctx, rd, from)
+	s, err := readSizesOn(ctx, rd, from, today)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +45,9 @@ func Sizes(ctx context.Context, rd postgres.Reader, from, to, today clock.Date) 
 		sizes[one.Day] = size
 	}
 	for _, p := range planned {
+		if p.Day == today && !s.begun {
+			continue
+		}
 		size := sizes[p.Day]
 		size.Capacity = p.Capacity
 		sizes[p.Day] = size

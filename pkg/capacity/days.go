@@ -255,7 +255,7 @@ func DayChanges(ctx context.Context, rd postgres.Reader, from, to clock.Date, li
 	}
 	for i := range list {
 		var err error
-		if list[i].Text, err = list[i].words(); err != nil {
+		if list[i].Text, err = list[i].words(false); err != nil {
 			return nil, err
 		}
 	}
@@ -263,8 +263,9 @@ func DayChanges(ctx context.Context, rd postgres.Reader, from, to clock.Date, li
 }
 
 // CauseOf says in Indonesian which change of a day an announcement is of, for the
-// estimates that it moves: what changed, but not the reason, which is the office's
-// own. It is empty when there is no such change.
+// estimates that it moves, which their produsen reads: what changed, but not the
+// reason and of which station, which is the office's own. It is empty when there is no
+// such change.
 func CauseOf(ctx context.Context, rd postgres.Reader, changeID string) (string, error) {
 	var c DayChange
 	err := rd.Get(ctx, &c, selectChanges+`WHERE id = $1`, changeID)
@@ -274,18 +275,18 @@ func CauseOf(ctx context.Context, rd postgres.Reader, changeID string) (string, 
 	if err != nil {
 		return "", fmt.Errorf("capacity: reading a change of a day: %w", err)
 	}
-	return c.words()
+	return c.words(true)
 }
 
 // words says what was changed, such as "18 Agustus 2025 menjadi cuti bersama
-// (Cuti bersama HUT RI)".
-func (c DayChange) words() (string, error) {
+// (Cuti bersama HUT RI)"; outside asks for the words for eyes outside.
+func (c DayChange) words(outside bool) (string, error) {
 	day := terbilang.FormatDate(c.Day)
 	switch c.Kind {
 	case kindPlacement:
 		return "penempatan kartu diatur petugas", nil // whose, is not for other eyes
 	case kindDowntime:
-		return downtimeWords(c)
+		return downtimeWords(c, outside)
 	case kindCapacity:
 		if c.After == nil {
 			return "kapasitas " + day + " kembali seperti biasa", nil

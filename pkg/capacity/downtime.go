@@ -28,16 +28,21 @@ type Downtime struct {
 
 const selectDowntime = `SELECT id, station, from_day, to_day, cards, reason, version FROM station_downtime `
 
-// Text says it in Indonesian.
-func (d Downtime) Text() string {
+// Text says it in Indonesian, for the office.
+func (d Downtime) Text() string { return "stasiun " + d.Station + d.stops() }
+
+// stops says when, and how many cards the days have less.
+func (d Downtime) stops() string {
 	span := terbilang.FormatDate(d.From)
 	if d.To != d.From {
 		span += " sampai " + terbilang.FormatDate(d.To)
 	}
-	return fmt.Sprintf("stasiun %s berhenti %s, %s kartu per hari berkurang", d.Station, span, terbilang.FormatInt(int64(d.Cards)))
+	return fmt.Sprintf(" berhenti %s, %s kartu per hari berkurang", span, terbilang.FormatInt(int64(d.Cards)))
 }
 
-func downtimeWords(c DayChange) (string, error) {
+// downtimeWords say what was done to a downtime; for eyes outside they do not say of
+// which station.
+func downtimeWords(c DayChange, outside bool) (string, error) {
 	text, end := c.After, ""
 	if text == nil {
 		text, end = c.Before, ": dibatalkan"
@@ -45,6 +50,9 @@ func downtimeWords(c DayChange) (string, error) {
 	var d Downtime
 	if err := json.Unmarshal([]byte(*text), &d); err != nil {
 		return "", fmt.Errorf("capacity: change %s: %w", c.ID, err)
+	}
+	if outside {
+		return "satu stasiun" + d.stops() + end, nil
 	}
 	return d.Text() + end, nil
 }

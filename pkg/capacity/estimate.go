@@ -22,6 +22,9 @@ type Estimate struct {
 	Finish      clock.Date `db:"finish" json:"finish"`
 	Cause       string     `db:"cause" json:"cause"`
 	MovedAt     time.Time  `db:"moved_at" json:"moved_at"`
+	// Suspended says that the request is held: these are the days that it had, which
+	// hold no more; it gets new ones when it goes on.
+	Suspended bool `db:"suspended" json:"suspended"`
 	// Moves are all places that it has had, the first promise first.
 	Moves []Move `db:"-" json:"moves"`
 }
@@ -38,7 +41,8 @@ type Move struct {
 func EstimateOf(ctx context.Context, rd postgres.Reader, requestID string) (*Estimate, error) {
 	var e Estimate
 	err := rd.Get(ctx, &e, `
-		SELECT first_start, first_finish, start, finish, cause, moved_at FROM estimate WHERE request_id = $1`, requestID)
+		SELECT e.first_start, e.first_finish, e.start, e.finish, e.cause, e.moved_at, r.state = 'held' AS suspended
+		FROM estimate e JOIN request r ON r.id = e.request_id WHERE e.request_id = $1`, requestID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

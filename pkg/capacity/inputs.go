@@ -24,15 +24,6 @@ type PlanInput struct {
 	Cause string
 }
 
-// frozenDay is the day whose plan stays, whether or not its orders are released
-// yet: today, unless it turned out to be no hari kerja.
-func (in PlanInput) frozenDay() clock.Date {
-	if today := clock.DateOf(in.OfficeAt); in.Calendar.IsWorkday(today) {
-		return today
-	}
-	return clock.Date{Year: 1, Month: time.January, Day: 1} // before every plan
-}
-
 // Waiting is a request in production and its cards that wait for a place, which may
 // be none.
 type Waiting struct {
@@ -48,9 +39,11 @@ type Waiting struct {
 type Inputs struct {
 	Queue []Waiting // of all requests in production, in no order
 	Days  Days
-	// Frozen is the day that has begun, whose orders stay.
+	// Frozen is the day that has begun, whose orders stay, whether or not they are
+	// released.
 	Frozen clock.Date
 
+	begun   bool // today
 	planned []plannedDay
 }
 
@@ -66,17 +59,19 @@ func (in Inputs) Demands() []Demand {
 }
 
 // Load reads the inputs of the plan as they are now, and changes nothing.
-func Load(ctx context.Context, rd postgres.Reader, in PlanInput) (Inputs, error) {
-	inputs := Inputs{Frozen: in.frozenDay()}
-	var err error
+func Load(ctx context.Context, rd postgres.Reader, in PlanInput) (inputs Inputs, err error) {
+	if err := inputs.readDays(ctx, rd, in); err != nil {
+		return inputs, err
+	}
 	if inputs.Queue, err = queue(ctx, rd, inputs.Frozen, nil); err != nil {
 		return inputs, err
 	}
-	if err := addParts(ctx, rd, inputs.Queue); err != nil {
-		return inputs, err
+	// A part of a day that became a holiday binds on the hari kerja after it.
+	from := inputs.Days.First
+	for !in.Calendar.IsWorkday(from.AddDays(-1)) {
+		from = from.AddDays(-1)
 	}
-	inputs.Days, inputs.planned, err = days(ctx, rd, in)
-	return inputs, err
+	return inputs, addParts(ctx, rd, inputs.Queue, from)
 }
 
 // queue reads the requests in production, or some of them, with their cards that
@@ -106,31 +101,31 @@ func queue(ctx context.Context, rd postgres.Reader, frozen clock.Date, only []st
 	return list, nil
 }
 
-// addParts adds what people decided about places.
-func addParts(ctx context.Context, rd postgres.Reader, list []Waiting) error {
-	var rows []Placement
-	if err := rd.Select(ctx, &rows, selectPlacement+`ORDER BY id`); err != nil {
-		return fmt.Errorf("capacity: reading placements: %w", err)
-	}
-	parts := make(map[string][]Part, len(rows))
-	for _, p := range rows {
-		parts[p.RequestID] = append(parts[p.RequestID], Part{Day: p.Day, Cards: p.Cards, Pin: p.Pin})
-	}
-	for i := range list {
-		list[i].Parts = parts[list[i].RequestID]
-	}
-	return nil
-}
-
 // sizes is the capacity of days from a day on, as people set them.
 type sizes struct {
 	usual Parameters
 	set   map[clock.Date]int
 	down  []Downtime
+	begun bool // today
 }
 
-// readSizes reads the capacity of the days from a day on, all at once.
-func readSizes(ctx context.Context, rd postgres.Reader, from clock.Date) (s sizes, err error) {
+// begun says of day $2 whether it has begun: the plan of a day may still move until
+// its release, which may be late; until orders of it were released by hand; or until
+// people ended it before that. The run of a release that is under way has no effects
+// yet.
+const begun = `(EXISTS (SELECT FROM schedule_run WHERE job = '` + JobRelease + `' AND effects <> '{}'
+	    AND window_start >= $2::date::timestamp AT TIME ZONE 'Asia/Jakarta' AND window_start < ($2::date + 1)::timestamp AT TIME ZONE 'Asia/Jakarta')
+	OR EXISTS (SELECT FROM work_order WHERE day = $2::date AND state IN ('released','closing','closed'))
+	OR EXISTS (SELECT FROM day_command WHERE day = $2::date AND verb = '` + string(CloseEarly) + `' AND done_at IS NOT NULL))`
+
+// readSizes reads the capacity of the days from a day on, which may be today.
+func readSizes(ctx context.Context, rd postgres.Reader, from clock.Date) (sizes, error) {
+	return readSizesOn(ctx, rd, from, from)
+}
+
+// readSizesOn reads the capacity of the days from a day on, and whether today has
+// begun, all at once.
+func readSizesOn(ctx context.Context, rd postgres.Reader, from, today clock.Date) (s sizes, err error) {
 	var rows []struct {
 		Kind  string      `db:"kind"`
 		From  *clock.Date `db:"from_day"`
@@ -142,7 +137,8 @@ func readSizes(ctx context.Context, rd postgres.Reader, from clock.Date) (s size
 		SELECT 'usual' AS kind, NULL::date AS from_day, NULL::date AS to_day, usual AS cards,
 		       CASE WHEN ramadan_on THEN ramadan::text END AS more FROM plan_parameter
 		UNION ALL SELECT 'set', day, NULL, capacity, NULL FROM capacity_setting WHERE day >= $1
-		UNION ALL SELECT 'down', from_day, to_day, cards, NULL FROM station_downtime WHERE to_day >= $1`, from); err != nil {
+		UNION ALL SELECT 'down', from_day, to_day, cards, NULL FROM station_downtime WHERE to_day >= $1
+		UNION ALL SELECT 'begun', NULL, NULL, 0, NULL WHERE `+begun, from, today); err != nil {
 		return s, fmt.Errorf("capacity: reading the days' capacity: %w", err)
 	}
 	s.usual, s.set = Parameters{Usual: DefaultCapacity}, make(map[clock.Date]int)
@@ -152,6 +148,8 @@ func readSizes(ctx context.Context, rd postgres.Reader, from clock.Date) (s size
 			s.set[*r.From] = r.Cards
 		case "down":
 			s.down = append(s.down, Downtime{From: *r.From, To: *r.To, Cards: r.Cards})
+		case "begun":
+			s.begun = true
 		default:
 			s.usual = Parameters{Usual: r.Cards, RamadanOn: r.More != nil}
 			if r.More != nil {
@@ -187,31 +185,45 @@ type plannedDay struct {
 	Next     int        `db:"next"`     // first slot behind all orders
 }
 
-// days reads what the planner may use, from the next hari kerja on, and what is
-// planned there by now.
-func days(ctx context.Context, rd postgres.Reader, in PlanInput) (d Days, planned []plannedDay, err error) {
-	d = Days{Calendar: in.Calendar, First: in.Calendar.Next(clock.DateOf(in.OfficeAt)), Taken: map[clock.Date]int{}}
-	size, err := readSizes(ctx, rd, d.First)
+// readDays reads what the planner may use, from today on, or from the next hari kerja
+// when today has begun; and what is planned there by now.
+func (in *Inputs) readDays(ctx context.Context, rd postgres.Reader, now PlanInput) error {
+	today := clock.DateOf(now.OfficeAt)
+	size, err := readSizes(ctx, rd, today)
 	if err != nil {
-		return d, nil, err
+		return err
 	}
-	if err := rd.Select(ctx, &planned, `
+	in.begun = size.begun
+	in.Frozen = clock.Date{Year: 1, Month: time.January, Day: 1} // before every plan
+	if size.begun && now.Calendar.IsWorkday(today) {             // on a day that turned out to be none, nothing planned stays
+		in.Frozen = today
+	}
+	in.Days = Days{Calendar: now.Calendar, First: in.first(now.Calendar, today)}
+	if err := rd.Select(ctx, &in.planned, `
 		SELECT d.day, d.capacity, coalesce(max(upper(o.slots)) FILTER (WHERE o.state <> 'planned'), 0) AS frozen,
 		       coalesce(max(upper(o.slots)), 0) AS next
 		FROM capacity_day d LEFT JOIN work_order o ON o.day = d.day AND o.state <> 'revoked'
-		WHERE d.day >= $1 GROUP BY d.day`, d.First); err != nil {
-		return d, nil, fmt.Errorf("capacity: reading planned days: %w", err)
+		WHERE d.day >= $1 GROUP BY d.day`, in.Days.First); err != nil {
+		return fmt.Errorf("capacity: reading planned days: %w", err)
 	}
 	frozen := make(map[clock.Date]int)
-	for _, p := range planned {
+	for _, p := range in.planned {
 		if p.Frozen > 0 {
 			frozen[p.Day] = p.Frozen
 		}
 	}
-	d.Taken = frozen
+	in.Days.Taken = frozen
 	// A day never has less than what is released on it.
-	d.Capacity = func(day clock.Date) int { return max(size.on(day), frozen[day]-1) }
-	return d, planned, nil
+	in.Days.Capacity = func(day clock.Date) int { return max(size.on(day), frozen[day]-1) }
+	return nil
+}
+
+// first is the first day of a calendar that may still be planned.
+func (in *Inputs) first(calendar *workday.Calendar, today clock.Date) clock.Date {
+	if in.begun {
+		return calendar.Next(today)
+	}
+	return calendar.OnOrAfter(today)
 }
 
 // DayLoad is how full a hari kerja is.
@@ -248,7 +260,7 @@ func Ahead(ctx context.Context, rd postgres.Reader, in PlanInput, n int) ([]DayL
 			break
 		}
 		one := known[day]
-		if day != today || one.Capacity == 0 { // today's is frozen as it was planned
+		if day != today || !size.begun || one.Capacity == 0 { // a day that has begun stays as it was planned
 			one.Capacity = max(size.on(day), one.Used)
 		}
 		one.Day = day

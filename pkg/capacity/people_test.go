@@ -187,7 +187,7 @@ func (o *office) give(t *testing.T, at time.Time, c capacity.Command) {
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
 		w := o.why("uji")
 		w.OfficeAt = at
-		_, err := capacity.Give(ctx, tx, c, w)
+		_, _, err := capacity.Give(ctx, tx, c, w)
 		return err
 	})
 }
@@ -246,7 +246,7 @@ func TestReleaseNowCloseEarlyReopen(t *testing.T) {
 	require.Len(t, balances, 2)
 	require.Equal(t, [3]int{6, 6, 0}, [3]int{balances[0].Planned, balances[0].NotPresented, balances[0].Difference})
 	require.ErrorIs(t, o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.ClaimOrder(ctx, tx, first.ID)
+		_, err := capacity.ClaimOrder(ctx, tx, first.ID, tuesday)
 		return err
 	}), capacity.ErrNoOrder, "nothing is claimed on a closed day")
 
@@ -255,7 +255,7 @@ func TestReleaseNowCloseEarlyReopen(t *testing.T) {
 	require.Equal(t, map[string]int{"2026-11-24": 6}, o.plan(t, first))
 	require.Equal(t, map[string]int{"2026-11-25": 8}, o.plan(t, second))
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.ClaimOrder(ctx, tx, first.ID)
+		_, err := capacity.ClaimOrder(ctx, tx, first.ID, tuesday)
 		return err
 	})
 	balances, err = capacity.Balances(t.Context(), o.db, tuesday)
@@ -278,12 +278,12 @@ func TestCommandsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	err := o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.Give(ctx, tx, capacity.Command{Verb: capacity.ReleaseNow}, capacity.Why{OfficeAt: o.day.AddDays(5).At(9, 0)})
+		_, _, err := capacity.Give(ctx, tx, capacity.Command{Verb: capacity.ReleaseNow}, capacity.Why{OfficeAt: o.day.AddDays(5).At(9, 0)})
 		return err
 	})
 	require.Equal(t, []string{"/ticket missing", "/day not_a_workday", "/reason missing"}, pointers(t, err))
 	err = o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.Give(ctx, tx, capacity.Command{Verb: "dance"}, o.why("uji"))
+		_, _, err := capacity.Give(ctx, tx, capacity.Command{Verb: "dance"}, o.why("uji"))
 		return err
 	})
 	var faults form.Faults

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
@@ -71,7 +72,26 @@ func Placements(ctx context.Context, rd postgres.Reader, requestID string) ([]Pl
 	return list, nil
 }
 
-// mostParts bounds the placements of a request.
+// addParts adds what people decided about the places of requests, as far as it binds
+// a plan that begins on the day first.
+func addParts(ctx context.Context, rd postgres.Reader, list []Waiting, first clock.Date) error {
+	at := make(map[string]int, len(list))
+	ids := make([]string, len(list))
+	for i, w := range list {
+		at[w.RequestID], ids[i] = i, w.RequestID
+	}
+	var rows []Placement
+	if err := rd.Select(ctx, &rows, selectPlacement+`WHERE request_id = ANY ($1::uuid[]) AND day >= $2 ORDER BY id`, pq.Array(ids), first); err != nil {
+		return fmt.Errorf("capacity: reading placements: %w", err)
+	}
+	for _, p := range rows {
+		w := &list[at[p.RequestID]]
+		w.Parts = append(w.Parts, Part{Day: p.Day, Cards: p.Cards, Pin: p.Pin})
+	}
+	return nil
+}
+
+// mostParts bounds the placements of a request whose days are not over.
 const mostParts = 20
 
 // Place decides about the place of a request. All that remain can be placed once:
@@ -86,18 +106,21 @@ func Place(ctx context.Context, tx *postgres.Tx, p Placement, w Why) (Placement,
 	if !plannableState(r) {
 		return p, ErrNotPlannable
 	}
-	if err := checkPlace(ctx, tx, r, p, &w); err != nil {
-		return p, err
-	}
-	where, args := `cards IS NULL`, []any{p.RequestID}
-	if p.Cards > 0 {
-		where, args = `cards IS NOT NULL AND day = $2 AND pin = $3`, append(args, p.Day, p.Pin)
+	where, args := `request_id = $1 AND cards IS NULL`, []any{p.RequestID}
+	switch {
+	case p.Day.IsZero(): // refused below
+		where, args = `false`, nil
+	case p.Cards > 0:
+		where, args = `request_id = $1 AND cards IS NOT NULL AND day = $2 AND pin = $3`, append(args, p.Day, p.Pin)
 	}
 	var before *Placement
-	switch err := get(ctx, tx, &before, selectPlacement+`WHERE request_id = $1 AND `+where+` FOR UPDATE`, args...); {
-	case err != nil:
+	if err := get(ctx, tx, &before, selectPlacement+`WHERE `+where+` FOR UPDATE`, args...); err != nil {
 		return p, fmt.Errorf("capacity: reading placements: %w", err)
-	case before != nil && before.Pin == p.Pin && before.Day == p.Day && before.Cards == p.Cards:
+	}
+	if err := checkPlace(ctx, tx, r, p, before, &w); err != nil {
+		return p, err
+	}
+	if before != nil && before.Pin == p.Pin && before.Day == p.Day && before.Cards == p.Cards {
 		return *before, nil
 	}
 	p.Ticket, p.Reason, p.By = r.Ticket, w.Reason, w.Actor
@@ -125,8 +148,9 @@ func plannableState(r request.Request) bool {
 	return r.State == request.Accepted || r.State == request.Scheduled || r.State == request.InProgress
 }
 
-// checkPlace says what is wrong with a placement.
-func checkPlace(ctx context.Context, tx *postgres.Tx, r request.Request, p Placement, w *Why) error {
+// checkPlace says what is wrong with a placement; before is the one whose place it
+// takes, or nil.
+func checkPlace(ctx context.Context, tx *postgres.Tx, r request.Request, p Placement, before *Placement, w *Why) error {
 	var faults form.Faults
 	if plannable(&faults, p.Day, w.today()); len(faults) == 0 {
 		calendar, err := Calendar(ctx, tx)
@@ -141,7 +165,7 @@ func checkPlace(ctx context.Context, tx *postgres.Tx, r request.Request, p Place
 		}
 	}
 	var parts int
-	if err := tx.Get(ctx, &parts, `SELECT count(*) FROM placement WHERE request_id = $1`, r.ID); err != nil {
+	if err := tx.Get(ctx, &parts, `SELECT count(*) FROM placement WHERE request_id = $1 AND day >= $2`, r.ID, w.today()); err != nil {
 		return fmt.Errorf("capacity: counting placements: %w", err)
 	}
 	switch {
@@ -149,7 +173,7 @@ func checkPlace(ctx context.Context, tx *postgres.Tx, r request.Request, p Place
 		faults.Add("/cards", "out_of_range", "Jumlah kartu paling sedikit 1. Kosongkan untuk semua kartu yang tersisa.")
 	case p.Cards > r.CardCount:
 		faults.Add("/cards", "out_of_range", "Permohonan ini hanya memiliki %s kartu.", terbilang.FormatInt(int64(r.CardCount)))
-	case parts >= mostParts:
+	case parts >= mostParts && (before == nil || before.Day.Before(w.today())):
 		faults.Add("/cards", "too_many", "Satu permohonan paling banyak dipecah menjadi %d bagian.", mostParts)
 	}
 	return together(errors.Join(faults.Err(), w.check()))

@@ -6,7 +6,7 @@
 //
 // It writes the tables holiday, capacity_setting, station_downtime, placement,
 // day_command, day_change, plan_parameter, capacity_day, work_order, day_balance,
-// estimate, estimate_move and schedule_run.
+// estimate, estimate_move, schedule_run and plan_due, which triggers fill.
 package capacity
 
 import (
@@ -88,7 +88,7 @@ func Plan(demands []Demand, days Days) []Span {
 			free = append(free, piece{q.RequestID, q.Disposition, q.Cards})
 			continue
 		}
-		p, f := pieces(q, days.First)
+		p, f := pieces(q, days)
 		pinned, free = append(pinned, p...), append(free, f...)
 	}
 	slices.SortStableFunc(pinned, func(a, b piece) int { return a.notBefore.Compare(b.notBefore) })
@@ -104,10 +104,14 @@ func Plan(demands []Demand, days Days) []Span {
 }
 
 // pieces cuts a demand as people decided. When fewer cards remain than its parts
-// name, the earlier days get theirs. A day that is over binds nobody: its cards are
-// in the queue again, with their rank.
-func pieces(q Demand, first clock.Date) (pinned, free []piece) {
-	parts := slices.Clone(q.Parts)
+// name, the earlier days get theirs. A part whose day is over binds nobody and is
+// as if it had never been made: nobody knows which cards were its own, and those of
+// the parts that still bind must not be used up by it.
+func pieces(q Demand, days Days) (pinned, free []piece) {
+	parts := slices.DeleteFunc(slices.Clone(q.Parts), func(p Part) bool {
+		// A day that became a holiday is not over before the hari kerja after it.
+		return days.Calendar.OnOrAfter(p.Day).Before(days.First)
+	})
 	slices.SortFunc(parts, func(a, b Part) int {
 		pin := map[bool]int{true: 0, false: 1}
 		return cmp.Or(a.Day.Compare(b.Day), cmp.Compare(pin[a.Pin], pin[b.Pin]), cmp.Compare(a.Cards, b.Cards))
@@ -116,13 +120,12 @@ func pieces(q Demand, first clock.Date) (pinned, free []piece) {
 	left := q.Cards
 	cut := func(p Part, cards int) {
 		one := piece{q.RequestID, q.Disposition, cards}
-		over := p.Day.Before(first)
-		if !over && p.Day.After(one.notBefore) {
+		if p.Day.After(one.notBefore) {
 			one.notBefore = p.Day
 		}
 		switch {
 		case cards == 0:
-		case p.Pin && !over:
+		case p.Pin:
 			pinned = append(pinned, one)
 		default:
 			free = append(free, one)

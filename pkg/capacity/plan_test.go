@@ -84,6 +84,45 @@ func TestPlanLeavesFrozenSlotsAlone(t *testing.T) {
 	}, spans)
 }
 
+// TestCardsThatWerePutOffStayPutOff: of 200 cards 100 were split off for Monday and
+// 100 for a week later. On Tuesday, whatever of Monday's is left, no card of the
+// later part is planned now.
+func TestCardsThatWerePutOffStayPutOff(t *testing.T) {
+	t.Parallel()
+	monday, later := clock.MustParseDate("2026-11-23"), clock.MustParseDate("2026-11-30")
+	tuesday := monday.AddDays(1)
+	for left, want := range map[int]map[clock.Date]int{
+		100: {later: 100},
+		130: {tuesday: 30, later: 100},
+		60:  {later: 60},
+	} {
+		list := demands(monday, left)
+		list[0].Parts = []capacity.Part{{Day: monday, Cards: 100, Pin: true}, {Day: later, Cards: 100}}
+		got := map[clock.Date]int{}
+		for _, s := range capacity.Plan(list, capacity.Days{Calendar: shipped(t), First: tuesday}) {
+			got[s.Day] += s.To - s.From
+		}
+		require.Equal(t, want, got, "%d left", left)
+	}
+}
+
+// TestAPinOnANewHolidayHoldsForTheNextDay: a day that became a holiday is not over
+// before the hari kerja after it, also when that is the next to be planned.
+func TestAPinOnANewHolidayHoldsForTheNextDay(t *testing.T) {
+	t.Parallel()
+	tuesday := clock.MustParseDate("2026-11-24")
+	calendar := workday.New([]workday.Holiday{{Date: tuesday, Kind: workday.National, Name: "x", Decree: "x"}})
+	list := demands(tuesday.AddDays(-4), 250, 10)
+	list[1].Parts = []capacity.Part{{Day: tuesday, Pin: true}}
+	for _, first := range []clock.Date{tuesday.AddDays(-1), tuesday.AddDays(1)} {
+		for _, s := range capacity.Plan(list, capacity.Days{Calendar: calendar, First: first}) {
+			if s.RequestID == "r1" {
+				require.Equal(t, capacity.Span{RequestID: "r1", Day: tuesday.AddDays(1), From: 1, To: 11}, s, "planned from %s", first)
+			}
+		}
+	}
+}
+
 func BenchmarkPlan(b *testing.B) {
 	monday := clock.MustParseDate("2026-11-23")
 	calendar := shipped(b)

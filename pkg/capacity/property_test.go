@@ -237,10 +237,72 @@ func TestADayThatIsOverBindsNobody(t *testing.T) {
 		want := d.plan()
 		for i := range d.queue {
 			d.queue[i].Parts = []capacity.Part{
-				{Day: d.days.First.AddDays(-1), Pin: rapid.Bool().Draw(t, "pin")},
-				{Day: d.days.First.AddDays(-2), Pin: rapid.Bool().Draw(t, "part pinned"), Cards: 5},
+				{Day: d.over(1), Pin: rapid.Bool().Draw(t, "pin")},
+				{Day: d.over(2), Pin: rapid.Bool().Draw(t, "part pinned"), Cards: 5},
 			}
 		}
 		require.Equal(t, want, d.plan())
+	})
+}
+
+// over is the n-th hari kerja before those that may be planned.
+func (d drawn) over(n int) clock.Date {
+	day := d.days.First
+	for n > 0 {
+		if day = day.AddDays(-1); d.days.Calendar.IsWorkday(day) {
+			n--
+		}
+	}
+	return day
+}
+
+// TestAPartThatIsOverTakesNothingFromTheOthers: whatever else people decided about a
+// request, the plan is as if the parts of days that are over had never been made.
+func TestAPartThatIsOverTakesNothingFromTheOthers(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw(t, true)
+		for i := range d.queue {
+			d.queue[i].Parts = slices.DeleteFunc(d.queue[i].Parts, func(p capacity.Part) bool { return p.Day.Before(d.days.First) })
+		}
+		want := d.plan()
+		for i := range d.queue {
+			whole := slices.ContainsFunc(d.queue[i].Parts, func(p capacity.Part) bool { return p.Cards == 0 })
+			for n := range rapid.IntRange(0, 3).Draw(t, "parts that are over") {
+				cards := rapid.IntRange(1, 400).Draw(t, "their cards")
+				if n == 0 && !whole && rapid.Bool().Draw(t, "all that remain") {
+					cards = 0
+				}
+				d.queue[i].Parts = append(d.queue[i].Parts, capacity.Part{Day: d.over(n + 1), Cards: cards, Pin: rapid.Bool().Draw(t, "pin")})
+			}
+		}
+		require.Equal(t, want, d.plan())
+	})
+}
+
+// TestFewerCardsThanTheParts: when fewer cards remain than parts name, the earlier
+// days get theirs.
+func TestFewerCardsThanTheParts(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		days := capacity.Days{Calendar: workday.New(nil), First: clock.MustParseDate("2026-11-23"), Capacity: func(clock.Date) int { return 10_000 }}
+		q := capacity.Demand{RequestID: "r", Disposition: days.First, Cards: rapid.IntRange(1, 900).Draw(t, "cards")}
+		left, want := q.Cards, map[clock.Date]int{}
+		for n := range 4 {
+			part := capacity.Part{Day: days.First.AddDays(n), Cards: rapid.IntRange(1, 300).Draw(t, "part"), Pin: rapid.Bool().Draw(t, "pin")}
+			q.Parts = append(q.Parts, part)
+			if got := min(left, part.Cards); got > 0 {
+				want[part.Day] += got
+				left -= got
+			}
+		}
+		if left > 0 { // what no part names stays where its rank puts it
+			want[days.First] += left
+		}
+		got := map[clock.Date]int{}
+		for _, s := range capacity.Plan([]capacity.Demand{q}, days) {
+			got[s.Day] += s.To - s.From
+		}
+		require.Equal(t, want, got)
 	})
 }

@@ -68,7 +68,11 @@ func Extend(ctx context.Context, tx *postgres.Tx, in PlanInput, requestIDs []str
 	if err := Lock(ctx, tx); err != nil {
 		return done, false, err
 	}
-	added, err := queue(ctx, tx, in.frozenDay(), requestIDs)
+	inputs, standing, err := tail(ctx, tx, in)
+	if err != nil {
+		return done, false, err
+	}
+	added, err := queue(ctx, tx, inputs.Frozen, requestIDs)
 	if err != nil {
 		return done, false, err
 	}
@@ -91,15 +95,12 @@ func Extend(ctx context.Context, tx *postgres.Tx, in PlanInput, requestIDs []str
 		    OR EXISTS (SELECT FROM placement WHERE request_id = ANY ($3::uuid[]))`, first.Disposition, first.Ticket, pq.Array(ids)); err != nil {
 		return done, false, fmt.Errorf("capacity: looking for later ranks: %w", err)
 	}
-	if between {
+	if between || !standing {
 		return done, false, nil
 	}
-	d, standing, err := tail(ctx, tx, in)
-	if err != nil || !standing {
-		return done, false, err
-	}
-	spans := Plan(Inputs{Queue: added}.Demands(), d)
-	if err := insertOrders(ctx, tx, spans, d); err != nil {
+	inputs.Queue = added
+	spans := Plan(inputs.Demands(), inputs.Days)
+	if err := insertOrders(ctx, tx, spans, inputs.Days); err != nil {
 		return done, false, err
 	}
 	done.Placed = len(spans)
@@ -112,20 +113,19 @@ func Extend(ctx context.Context, tx *postgres.Tx, in PlanInput, requestIDs []str
 
 // tail is what is free behind all planned orders. standing is false when a day has
 // another capacity by now than it was planned with.
-func tail(ctx context.Context, rd postgres.Reader, in PlanInput) (d Days, standing bool, err error) {
-	d, planned, err := days(ctx, rd, in)
-	if err != nil {
-		return d, false, err
+func tail(ctx context.Context, rd postgres.Reader, in PlanInput) (inputs Inputs, standing bool, err error) {
+	if err := inputs.readDays(ctx, rd, in); err != nil {
+		return inputs, false, err
 	}
-	next := maps.Clone(d.Taken)
-	for _, p := range planned {
-		if d.Capacity(p.Day) != p.Capacity {
-			return d, false, nil
+	next := maps.Clone(inputs.Days.Taken)
+	for _, p := range inputs.planned {
+		if inputs.Days.Capacity(p.Day) != p.Capacity {
+			return inputs, false, nil
 		}
 		next[p.Day] = max(next[p.Day], p.Next)
 	}
-	d.Taken = next // capacity looks at the frozen ones still
-	return d, true, nil
+	inputs.Days.Taken = next // capacity looks at the frozen ones still
+	return inputs, true, nil
 }
 
 // schedule takes the step of requests that have their first place.

@@ -46,7 +46,17 @@ func newOffice(t *testing.T) *office {
 		}
 		return institution.SeedMachineType(ctx, tx, institution.MachineType{Code: "uji", Name: "Uji", SAMPattern: ".*", ReaderPattern: ".*"})
 	})
+	o.begin(t, o.day)
 	return o
+}
+
+// begin has the release of a day run, with nothing to release.
+func (o *office) begin(t *testing.T, day clock.Date) {
+	t.Helper()
+	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO schedule_run (job, window_start, effects) VALUES ('release', $1, '{"released": 0}')`, day.At(7, 30).UTC())
+		return err
+	})
 }
 
 // next is the first day that can be planned.
@@ -166,7 +176,7 @@ func TestReleaseClaimCountDownAndClose(t *testing.T) {
 	})
 	var order capacity.WorkOrder
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		order, err = capacity.ClaimOrder(ctx, tx, r.ID)
+		order, err = capacity.ClaimOrder(ctx, tx, r.ID, o.next())
 		return err
 	})
 	require.Equal(t, 3, order.Remaining)
@@ -183,7 +193,7 @@ func TestReleaseClaimCountDownAndClose(t *testing.T) {
 		return err
 	})
 	err := o.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.ClaimOrder(ctx, tx, r.ID)
+		_, err := capacity.ClaimOrder(ctx, tx, r.ID, o.next())
 		return err
 	})
 	require.ErrorIs(t, err, capacity.ErrNoOrder)

@@ -40,25 +40,36 @@ func ParseSchedule(expression string) (cron.Schedule, error) {
 	return s, nil
 }
 
-// firstLook is how far back a job looks that has never run.
-const firstLook = 24 * time.Hour
+// firstLook is how far back a job looks that has never run; catchUp, any other. The
+// jobs look at the office as it is now, so that of many missed windows the last ones
+// do what all would; without a bound, which is longer than the office is ever away, a
+// clock that is years ahead for a moment would run thousands.
+const (
+	firstLook = 24 * time.Hour
+	catchUp   = 31 * 24 * time.Hour
+)
 
 type due struct {
 	job    *Job
 	window time.Time
 }
 
-// RunDue runs every window that is due at officeAt and was not run before,
-// oldest first. It returns how many it ran.
+// RunDue runs every window of the last days that is due at officeAt and was not run
+// before, oldest first. It returns how many it ran. Windows that were run while the
+// clock was ahead of officeAt are not looked at: whatever comes before them is due in
+// its turn. They count as run until ForgetRuns.
 func RunDue(ctx context.Context, db *postgres.DB, jobs []Job, officeAt time.Time) (int, error) {
 	var list []due
 	for i := range jobs {
-		last, err := lastRun(ctx, db, jobs[i].Name)
+		last, err := lastRun(ctx, db, jobs[i].Name, officeAt)
 		if err != nil {
 			return 0, err
 		}
 		if last.IsZero() {
 			last = officeAt.Add(-firstLook)
+		}
+		if from := officeAt.Add(-catchUp); last.Before(from) {
+			last = from
 		}
 		for w := jobs[i].Schedule.Next(last); !w.IsZero() && !w.After(officeAt); w = jobs[i].Schedule.Next(w) {
 			list = append(list, due{&jobs[i], w.UTC()})
@@ -107,13 +118,39 @@ func run(ctx context.Context, db *postgres.DB, d due, officeAt time.Time) (mine 
 	return mine, nil
 }
 
-func lastRun(ctx context.Context, rd postgres.Reader, job string) (time.Time, error) {
+// lastRun is the last window of a job that is not after officeAt.
+func lastRun(ctx context.Context, rd postgres.Reader, job string, officeAt time.Time) (time.Time, error) {
 	var last *time.Time
-	if err := rd.Get(ctx, &last, `SELECT max(window_start) FROM schedule_run WHERE job = $1`, job); err != nil {
+	if err := rd.Get(ctx, &last, `SELECT max(window_start) FROM schedule_run WHERE job = $1 AND window_start <= $2`, job, officeAt.UTC()); err != nil {
 		return time.Time{}, fmt.Errorf("capacity: reading runs: %w", err)
 	}
 	if last == nil {
 		return time.Time{}, nil
 	}
 	return *last, nil
+}
+
+// NewestRun is the window furthest ahead that any job has run; zero before the first.
+func NewestRun(ctx context.Context, rd postgres.Reader) (newest time.Time, err error) {
+	var last *time.Time
+	if err := rd.Get(ctx, &last, `SELECT max(window_start) FROM schedule_run`); err != nil {
+		return newest, fmt.Errorf("capacity: reading runs: %w", err)
+	}
+	if last != nil {
+		newest = *last
+	}
+	return newest, nil
+}
+
+// ForgetRuns forgets the windows after a moment, and returns how many: they were run
+// by a clock that was ahead, and are due again when their time comes. What such a
+// clock did cannot be undone by this: orders that it closed stay closed, until people
+// open them again on their day, and estimates that it moved keep those moves. The
+// next replanning puts the plan right; TakeBackAhead, what is released.
+func ForgetRuns(ctx context.Context, tx *postgres.Tx, after time.Time) (int, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM schedule_run WHERE window_start > $1`, after.UTC())
+	if err != nil {
+		return 0, fmt.Errorf("capacity: forgetting runs: %w", err)
+	}
+	return int(n), nil
 }

@@ -3,6 +3,7 @@ package capacity_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,9 +35,15 @@ func shrink(t *testing.T, o *persotest.Office) {
 
 func take(t *testing.T, o *persotest.Office, serial string) perso.Hand {
 	t.Helper()
+	return takeAt(t, o, serial, persotest.OfficeAt)
+}
+
+func takeAt(t *testing.T, o *persotest.Office, serial string, at time.Time) perso.Hand {
+	t.Helper()
 	var h perso.Hand
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		h, err = perso.Claim(ctx, tx, perso.Identity{Serial: serial, ChipID: "CHIP-" + serial}, persotest.Place(t, o.DB, "s1"), perso.Change{Actor: perso.StationActor("s1"), OfficeAt: persotest.OfficeAt})
+		h, err = perso.Claim(ctx, tx, perso.Identity{Serial: serial, ChipID: "CHIP-" + serial}, persotest.Place(t, o.DB, "s1"),
+			perso.Change{Actor: perso.StationActor("s1"), OfficeAt: at})
 		return err
 	})
 	return h
@@ -125,7 +132,7 @@ func TestTheOrderOfACardInHandDoesNotShrink(t *testing.T) {
 			VALUES (gen_random_uuid(), $1, '2026-03-03', '[1,2)', 250, 1, 'released', $2)`, o.RequestID, persotest.OfficeAt)
 		return err
 	})
-	hand := take(t, o, o.Serials[0])
+	hand := takeAt(t, o, o.Serials[0], persotest.OfficeAt.AddDate(0, 0, 1))
 	require.NotEqual(t, o.OrderID, hand.Card.WorkOrderID)
 	off(t, o, 2)
 	shrink(t, o)

@@ -46,6 +46,8 @@ var Machine = &machine.Table{
 		{From: Closing, Verb: verbSettle, Roles: byScheduler, Guard: "tidak ada kartu di tangan stasiun", To: Closed, Message: "workorder.closed", System: true},
 		{From: Closed, Verb: verbReopen, Roles: byScheduler, Guard: "atas perintah, pada hari yang sama, dengan kartu tersisa", To: Released,
 			Message: "workorder.released", System: true},
+		{From: Closing, Verb: verbReopen, Roles: byScheduler, Guard: "atas perintah, pada hari yang sama", To: Released,
+			Message: "workorder.released", System: true},
 	},
 	Labels: map[machine.State]string{
 		Planned: "Direncanakan", Released: "Dilepas", Closing: "Sedang ditutup", Closed: "Ditutup", Revoked: "Ditarik",

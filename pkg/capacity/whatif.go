@@ -85,6 +85,7 @@ const (
 	mostSupposed = 50
 	longestSpan  = 366     // days
 	mostExtra    = 100_000 // cards of all extra requests together
+	longestPlan  = 10_000  // hari kerja that the plan would take
 )
 
 // WhatIf makes the plan as it would be, by the planner's own function, and compares it
@@ -92,7 +93,7 @@ const (
 // Error: form.Faults.
 func WhatIf(ctx context.Context, rd postgres.Reader, in PlanInput, h Hypotheses) (s Supposed, err error) {
 	today := clock.DateOf(in.OfficeAt)
-	if err := h.check(today); err != nil {
+	if err := h.Check(today); err != nil {
 		return s, err
 	}
 	inputs, err := Load(ctx, rd, in)
@@ -117,10 +118,13 @@ func WhatIf(ctx context.Context, rd postgres.Reader, in PlanInput, h Hypotheses)
 	}
 	calendar := h.calendar(holidays)
 	h.resize(&size)
-	then.Days = Days{Calendar: calendar, First: calendar.Next(today), Taken: inputs.Days.Taken,
+	then.Days = Days{Calendar: calendar, First: inputs.first(calendar, today), Taken: inputs.Days.Taken,
 		Capacity: func(d clock.Date) int { return max(size.on(d), inputs.Days.Taken[d]-1) }}
 
 	extra := h.demands(today)
+	if err := h.tooLong(then, extra, size.usual.Usual); err != nil {
+		return s, err
+	}
 	before := newPlan(fixed, Plan(inputs.Demands(), inputs.Days))
 	after := newPlan(fixed, Plan(append(then.Demands(), extra...), then.Days))
 	s.LastBefore, s.LastAfter = before.last, after.last
@@ -149,9 +153,9 @@ func byRank(a, b Waiting) int {
 	return strings.Compare(a.Ticket, b.Ticket)
 }
 
-// check says what cannot be supposed, and fills in what may be left out; whoever gave
-// the lists sees that in them.
-func (h *Hypotheses) check(today clock.Date) error {
+// Check says what cannot be supposed, without looking at the plan, and fills in what
+// may be left out; whoever gave the lists sees that in them. Error: form.Faults.
+func (h *Hypotheses) Check(today clock.Date) error {
 	var faults form.Faults
 	ahead := func(pointer string, d clock.Date) {
 		if d == today {
@@ -163,9 +167,18 @@ func (h *Hypotheses) check(today clock.Date) error {
 	if h.Usual != nil && (*h.Usual < 1 || *h.Usual > mostCards) {
 		faults.Add("/usual", "out_of_range", "Kapasitas biasa harus antara 1 dan 100.000 kartu.")
 	}
-	if len(h.Days) > mostSupposed || len(h.Extra) > mostSupposed || len(h.Holidays) > mostSupposed || len(h.Workdays) > mostSupposed ||
-		len(h.Downtimes) > mostSupposed || len(h.Held) > mostSupposed {
-		faults.Add("", "too_many", "Paling banyak %d pengandaian dari tiap jenis.", mostSupposed)
+	for _, list := range []struct {
+		pointer string
+		n       int
+	}{
+		{"/days", len(h.Days)}, {"/downtimes", len(h.Downtimes)}, {"/extra_requests", len(h.Extra)}, {"/holidays", len(h.Holidays)},
+		{"/hold", len(h.Held)}, {"/workdays", len(h.Workdays)},
+	} {
+		if list.n > mostSupposed {
+			faults.Add(list.pointer, "too_many", "Paling banyak %d pengandaian dari tiap jenis.", mostSupposed)
+		}
+	}
+	if len(faults) > 0 {
 		return faults
 	}
 	for name, list := range map[string][]DaysSupposed{"/days/": h.Days, "/downtimes/": h.Downtimes} {
@@ -203,6 +216,24 @@ func (h *Hypotheses) check(today clock.Date) error {
 	}
 	slices.SortFunc(faults, func(a, b form.Fault) int { return strings.Compare(a.Pointer, b.Pointer) })
 	return faults.Err()
+}
+
+// tooLong refuses a plan that would take longer than anybody looks ahead: its time
+// grows with the days.
+func (h Hypotheses) tooLong(in Inputs, extra []Demand, usual int) error {
+	cards := 0
+	for _, d := range append(in.Demands(), extra...) {
+		cards += d.Cards
+	}
+	if cards/max(usual, 1) <= longestPlan || h.Usual == nil && len(extra) == 0 {
+		return nil
+	}
+	pointer := "/usual"
+	if h.Usual == nil {
+		pointer = "/extra_requests/0/cards"
+	}
+	return form.One(pointer, "out_of_range", fmt.Sprintf("Dengan kapasitas biasa %s kartu per hari, %s kartu memerlukan lebih dari %s hari kerja. Besarkan kapasitasnya atau kurangi kartunya.",
+		count(usual), count(cards), count(longestPlan)))
 }
 
 // hold takes the requests that are supposed to wait out of the queue.

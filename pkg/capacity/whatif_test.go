@@ -3,6 +3,7 @@ package capacity_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/workday"
 )
 
@@ -123,7 +125,7 @@ func TestWhatIfADayWereNotOff(t *testing.T) {
 func TestWhatCannotBeSupposed(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	zero, many := 0, 100_001
+	zero, one, many := 0, 1, 100_001
 	for want, h := range map[string]capacity.Hypotheses{
 		"/usual out_of_range":                             {Usual: &zero},
 		"/days/0/from frozen":                             {Days: []capacity.DaysSupposed{{From: o.day, Cards: &zero}}},
@@ -137,9 +139,41 @@ func TestWhatCannotBeSupposed(t *testing.T) {
 		"/holidays/0 missing":                             {Holidays: []clock.Date{{}}},
 		"/workdays/0 frozen":                              {Workdays: []clock.Date{o.day}},
 		"/hold/0 unknown_value":                           {Held: []string{"PSAM-2026-000009-9"}},
-		" too_many":                                       {Holidays: make([]clock.Date, 51)},
+		"/holidays too_many":                              {Holidays: make([]clock.Date, 51)},
+		"/workdays too_many":                              {Workdays: make([]clock.Date, 100_000)},
+		"/days too_many":                                  {Days: make([]capacity.DaysSupposed, 51)},
+		"/hold too_many":                                  {Held: make([]string, 51)},
+		"/usual out_of_range ":                            {Usual: &one, Extra: []capacity.RequestSupposed{{Cards: 10_001}}},
+		"/extra_requests/0/cards out_of_range ":           {Extra: []capacity.RequestSupposed{{Cards: 1_000_000_000}}},
+		"/days/0/to out_of_range ":                        {Days: []capacity.DaysSupposed{{From: o.next(), To: o.next().AddDays(366), Cards: &zero}}},
+		"/holidays/0 out_of_range":                        {Holidays: []clock.Date{o.day.AddDays(40_000)}},
 	} {
 		_, err := o.suppose(t, h)
-		require.Equal(t, []string{want}, pointers(t, err))
+		require.Equal(t, []string{strings.TrimSpace(want)}, pointers(t, err))
 	}
+}
+
+// TestWhatIfWaitsForNobody: not for the planner, nor for whoever changes a day.
+func TestWhatIfWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	r := o.accepted(t, 8)
+	o.replan(t, o.day.At(9, 0))
+	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
+		if err := capacity.Lock(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := request.Lock(ctx, tx, r.ID); err != nil {
+			return err
+		}
+		if _, err := capacity.Set(ctx, tx, capacity.Setting{Day: o.next(), Capacity: 4}, o.why("uji")); err != nil {
+			return err
+		}
+		if _, err := capacity.Replan(ctx, tx, capacity.PlanInput{Calendar: shipped(t), OfficeAt: o.day.At(9, 0)}); err != nil {
+			return err
+		}
+		s, err := o.suppose(t, capacity.Hypotheses{Held: []string{r.Ticket}}) // in a transaction of its own
+		require.Equal(t, []string{"24/24 - +0"}, shifts(s))
+		return err
+	})
 }

@@ -102,22 +102,14 @@ type DomainStatus struct {
 // ParseStatus reads the answer of GET STATUS for the issuer security domain
 // (GPC 2.3.1 11.4.3.1, TLV form: E3 with 4F and 9F70).
 func ParseStatus(data []byte) (DomainStatus, error) {
-	entry, err := findTLV(data, 0xE3)
+	entries, err := ParseEntries(data)
 	if err != nil {
-		return DomainStatus{}, fmt.Errorf("GET STATUS: %w", err)
+		return DomainStatus{}, err
 	}
-	aid, err := findTLV(entry, 0x4F)
-	if err != nil {
-		return DomainStatus{}, fmt.Errorf("GET STATUS: %w", err)
+	if len(entries) == 0 {
+		return DomainStatus{}, fmt.Errorf("GET STATUS: %w: no entry", ErrMalformed)
 	}
-	state, err := findTLV(entry, 0x9F70)
-	if err != nil {
-		return DomainStatus{}, fmt.Errorf("GET STATUS: %w", err)
-	}
-	if len(state) < 1 {
-		return DomainStatus{}, fmt.Errorf("GET STATUS: %w: empty life cycle", ErrMalformed)
-	}
-	return DomainStatus{AID: append([]byte(nil), aid...), LifeCycle: LifeCycle(state[0])}, nil
+	return DomainStatus{AID: entries[0].AID, LifeCycle: LifeCycle(entries[0].LifeCycle)}, nil
 }
 
 // GetStatus is GET STATUS of the issuer security domain (GPC 2.3.1 11.4).

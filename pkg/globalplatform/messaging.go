@@ -2,106 +2,36 @@ package globalplatform
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/subtle"
-	"encoding/binary"
 	"fmt"
 )
-
-// Derivation constants (Amendment D table 4-1).
-const (
-	kdfCardCryptogram = 0x00
-	kdfHostCryptogram = 0x01
-	kdfCardChallenge  = 0x02
-	kdfSENC           = 0x04
-	kdfSMAC           = 0x06
-	kdfSRMAC          = 0x07
-)
-
-// macKey is the part of a key that key derivation needs.
-type macKey interface {
-	CMAC(ctx context.Context, data []byte) ([]byte, error)
-}
-
-// derive is the KDF of SP 800-108 in counter mode with AES-CMAC, in the form
-// of Amendment D 4.1.5; size is in bytes, at most 32.
-func derive(ctx context.Context, key macKey, constant byte, size int, context []byte) ([]byte, error) {
-	var out []byte
-	for counter := byte(1); len(out) < size; counter++ {
-		in := make([]byte, 11, 16+len(context))
-		in = append(in, constant, 0x00)
-		in = binary.BigEndian.AppendUint16(in, uint16(size*8))
-		in = append(in, counter)
-		in = append(in, context...)
-		block, err := key.CMAC(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, block...)
-	}
-	clear(out[size:])
-	return out[:size], nil
-}
-
-// sessionKey is a key that lives in memory for one session.
-type sessionKey struct {
-	value []byte
-	block cipher.Block
-}
-
-func newSessionKey(value []byte) (sessionKey, error) {
-	block, err := aes.NewCipher(value)
-	if err != nil {
-		return sessionKey{}, fmt.Errorf("%w: session key of %d bytes", ErrKey, len(value))
-	}
-	return sessionKey{value: value, block: block}, nil
-}
-
-// CMAC implements macKey.
-func (k sessionKey) CMAC(_ context.Context, data []byte) ([]byte, error) {
-	return cmac(k.block, data), nil
-}
-
-func (k *sessionKey) forget() {
-	clear(k.value)
-	k.value, k.block = nil, nil
-}
 
 // Session is an authenticated secure channel to the card's selected security
 // domain. It is for one goroutine. Any transport fault or unverifiable answer
 // ends it: the MAC chain of host and card can no longer be equal.
 type Session struct {
-	t              Transmitter
-	static         StaticKeys
-	card           InitializeUpdate
-	level          SecurityLevel
-	open           bool
-	enc, mac, rmac sessionKey
-	chain          [aes.BlockSize]byte // MAC chaining value
-	counter        uint64              // encryption counter (Amendment D 6.2.6)
+	t       Transmitter
+	card    InitializeUpdate
+	level   SecurityLevel
+	open    bool
+	channel secureChannel
 }
+
+// Card is what the card said of itself in INITIALIZE UPDATE; for SCP02 with the
+// options the session was opened with.
+func (s *Session) Card() InitializeUpdate { return s.card }
+
+// Level is the security level the session was opened with.
+func (s *Session) Level() SecurityLevel { return s.level }
 
 // Close forgets the session keys. The card ends its side at the next SELECT,
 // reset or unprotected INITIALIZE UPDATE.
 func (s *Session) Close() {
 	s.open = false
-	s.enc.forget()
-	s.mac.forget()
-	s.rmac.forget()
-	clear(s.chain[:])
+	s.channel.forget()
 }
 
 // MaxData is how many bytes of command data fit one command at this level.
-func (s *Session) MaxData() int {
-	switch {
-	case s.level.has(levelCDEC):
-		return (255-8)/aes.BlockSize*aes.BlockSize - 1
-	case s.level.has(levelCMAC):
-		return 255 - 8
-	}
-	return 255
-}
+func (s *Session) MaxData() int { return s.channel.maxData() }
 
 // Send implements Channel: it protects the command, sends it, verifies and
 // opens the answer. A status word other than 9000 is a *StatusError; the
@@ -118,14 +48,26 @@ func (s *Session) Send(ctx context.Context, command Command) (Response, error) {
 }
 
 // Transmit is Send for callers that want to judge the status word themselves.
+// A command that the card answers with 6Cxx goes out once more with the length
+// the card asked for, as a new command of the session: the card has not
+// executed the first one (ISO 7816-4 5.1.3).
 func (s *Session) Transmit(ctx context.Context, command Command) (Response, error) {
+	r, err := s.exchange(ctx, command)
+	if err != nil || r.SW.SW1() != 0x6C {
+		return r, err
+	}
+	command.Ne = le(r.SW.SW2())
+	return s.exchange(ctx, command)
+}
+
+func (s *Session) exchange(ctx context.Context, command Command) (Response, error) {
 	if !s.open {
 		return Response{}, fmt.Errorf("%s: %w", command.title(), ErrSessionOver)
 	}
 	if err := ctx.Err(); err != nil {
 		return Response{}, fmt.Errorf("%s: not sent: %w", command.title(), err)
 	}
-	raw, err := s.wrap(command)
+	raw, err := s.protect(command)
 	if err != nil {
 		return Response{}, err // nothing was sent, nothing was counted
 	}
@@ -134,8 +76,10 @@ func (s *Session) Transmit(ctx context.Context, command Command) (Response, erro
 		// GET RESPONSE belongs to the transport and is not protected.
 		r, err = rest(ctx, s.t, command, r)
 	}
-	if err == nil {
-		r, err = s.unwrap(command.title(), r)
+	if err == nil && s.level.has(levelRMAC) {
+		if r, err = s.channel.unwrap(r); err != nil {
+			err = fmt.Errorf("%s: %w: %w", command.title(), ErrOutcomeUnknown, err)
+		}
 	}
 	if err != nil {
 		s.Close()
@@ -144,85 +88,44 @@ func (s *Session) Transmit(ctx context.Context, command Command) (Response, erro
 	return r, nil
 }
 
-// wrap protects a command: C-DECRYPTION (6.2.6), then C-MAC (6.2.4). The
-// session's counters move only when it succeeds.
-func (s *Session) wrap(command Command) ([]byte, error) {
-	if !s.level.has(levelCMAC) {
-		return command.Bytes()
-	}
+// protect is the command as it goes over the wire. What does not fit is refused
+// before the session's counters move.
+func (s *Session) protect(command Command) ([]byte, error) {
 	if len(command.Data) > s.MaxData() || command.Ne < 0 || command.Ne > MaxNe {
 		return nil, fmt.Errorf("%s: %w", command.title(), ErrCommand)
 	}
-	// The counter moves for every command, also one without data.
-	s.counter++
-	data := command.Data
-	if s.level.has(levelCDEC) && len(data) > 0 {
-		padded := pad80(data)
-		cipher.NewCBCEncrypter(s.enc.block, s.icv(0x00)).CryptBlocks(padded, padded)
-		data = padded
+	if !s.level.has(levelCMAC) {
+		return command.Bytes()
 	}
-	return s.sign(command, data)
+	return s.channel.wrap(command)
 }
 
-// sign adds the secure messaging bit and the C-MAC over chaining value, header
-// and data as sent (Amendment D 6.2.4).
-func (s *Session) sign(command Command, data []byte) ([]byte, error) {
-	if len(data)+8 > 255 {
-		return nil, fmt.Errorf("%s: %w", command.title(), ErrCommand)
+const macLength = 8
+
+// protectedHeader is the header with the secure messaging bit and with the
+// length that counts the MAC (GPC 2.3.1 E.4.4, Amendment D 6.2.4).
+func protectedHeader(command Command) []byte {
+	return []byte{command.CLA | 0x04, command.INS, command.P1, command.P2, byte(len(command.Data) + macLength)}
+}
+
+// assemble puts a protected command together.
+func assemble(head, data, mac []byte, ne int) ([]byte, error) {
+	if len(data)+len(mac) > 255 {
+		return nil, ErrCommand
 	}
-	out := make([]byte, 0, 6+len(data)+8)
-	out = append(out, command.CLA|0x04, command.INS, command.P1, command.P2, byte(len(data)+8))
-	out = append(out, data...)
-	s.chain = [aes.BlockSize]byte(cmac(s.mac.block, append(s.chain[:], out...)))
-	out = append(out, s.chain[:8]...)
-	if command.Ne > 0 {
-		out = append(out, byte(command.Ne))
+	out := make([]byte, 0, len(head)+len(data)+len(mac)+1)
+	out = append(append(append(out, head...), data...), mac...)
+	if ne > 0 {
+		out = append(out, byte(ne))
 	}
 	return out, nil
 }
 
-// icv is the encrypted counter that starts a CBC chain: first byte 00 for
-// commands, 80 for responses (Amendment D 6.2.6, 6.2.7).
-func (s *Session) icv(first byte) []byte {
-	block := make([]byte, aes.BlockSize)
-	block[0] = first
-	binary.BigEndian.PutUint64(block[8:], s.counter)
-	s.enc.block.Encrypt(block, block)
-	return block
-}
-
-// unwrap verifies and opens an answer: R-MAC (6.2.5), then R-ENCRYPTION
-// (6.2.7). An error status comes without R-MAC and must come without data.
-func (s *Session) unwrap(title string, r Response) (Response, error) {
-	if !s.level.has(levelRMAC) {
-		return r, nil
-	}
-	if r.SW != OK && !r.SW.Warning() {
-		if len(r.Data) != 0 {
-			return Response{}, fmt.Errorf("%s: %w: %w: data with an error status", title, ErrOutcomeUnknown, ErrResponseMAC)
+// forget overwrites session keys, as far as they were made.
+func forget(keys ...*SoftwareKey) {
+	for _, k := range keys {
+		if k != nil {
+			clear(k.value)
 		}
-		return r, nil
 	}
-	if len(r.Data) < 8 {
-		return Response{}, fmt.Errorf("%s: %w: %w: no MAC in the answer", title, ErrOutcomeUnknown, ErrResponseMAC)
-	}
-	data, sent := r.Data[:len(r.Data)-8], r.Data[len(r.Data)-8:]
-	in := append(append([]byte(nil), s.chain[:]...), data...)
-	in = append(in, r.SW.SW1(), r.SW.SW2())
-	if subtle.ConstantTimeCompare(cmac(s.rmac.block, in)[:8], sent) != 1 {
-		return Response{}, fmt.Errorf("%s: %w: %w", title, ErrOutcomeUnknown, ErrResponseMAC)
-	}
-	if !s.level.has(levelRENC) || len(data) == 0 {
-		return Response{Data: data, SW: r.SW}, nil
-	}
-	if len(data)%aes.BlockSize != 0 {
-		return Response{}, fmt.Errorf("%s: %w: %w: encrypted answer of %d bytes", title, ErrOutcomeUnknown, ErrMalformed, len(data))
-	}
-	opened := make([]byte, len(data))
-	cipher.NewCBCDecrypter(s.enc.block, s.icv(0x80)).CryptBlocks(opened, data)
-	clean, ok := unpad80(opened)
-	if !ok {
-		return Response{}, fmt.Errorf("%s: %w: %w: padding of the answer", title, ErrOutcomeUnknown, ErrMalformed)
-	}
-	return Response{Data: clean, SW: r.SW}, nil
 }

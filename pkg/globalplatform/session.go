@@ -3,17 +3,17 @@ package globalplatform
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
 )
 
-// SecurityLevel says what protects commands and responses (Amendment D table
-// 7-3).
+// SecurityLevel says what protects commands and responses (GPC 2.3.1 table
+// E-11, Amendment D table 7-3).
 type SecurityLevel byte
 
-// The security levels of SCP03. R-MAC needs i&20 and R-ENC i&40 on the card.
+// The security levels. R-MAC needs i&20 on the card; LevelFull is of SCP03 only
+// and needs i&60.
 const (
 	LevelAuthenticated SecurityLevel = 0x00
 	LevelCMAC          SecurityLevel = 0x01
@@ -32,14 +32,6 @@ const (
 
 func (l SecurityLevel) has(bit SecurityLevel) bool { return l&bit != 0 }
 
-// The bits of the SCP03 parameter i (Amendment D table 5-1).
-const (
-	iS16          = 0x01
-	iPseudoRandom = 0x10
-	iRMAC         = 0x20
-	iRENC         = 0x40
-)
-
 var (
 	// ErrCardCryptogram says that the card does not know the static keys, or is not the
 	// card it seems to be. EXTERNAL AUTHENTICATE was not sent.
@@ -54,10 +46,11 @@ var (
 	ErrBlocked = errors.New("card is blocked for authentication")
 	// ErrKeyVersion says that the card answered with another key version than was asked.
 	ErrKeyVersion = errors.New("card answered with another key version")
-	// ErrSecurityLevel says that the level is not one of SCP03, or more than the card can do.
+	// ErrSecurityLevel says that the level is not one of the protocol, or more than the
+	// card can do.
 	ErrSecurityLevel = errors.New("security level not possible")
 	// ErrProtocol says that the card speaks another secure channel protocol or mode than
-	// SCP03 S8.
+	// was asked, or one that this package does not know.
 	ErrProtocol = errors.New("secure channel protocol not supported")
 	// ErrResponseMAC says that the response does not verify; it always comes together
 	// with ErrOutcomeUnknown.
@@ -77,12 +70,18 @@ func IsAuthenticationFailure(err error) bool {
 
 // OpenOptions says how a session is opened.
 type OpenOptions struct {
+	// Protocol that must be spoken, SCP03 when zero. A card that answers with
+	// another one is refused, so that nobody talks the host down to a weaker one.
+	Protocol Protocol
+	// Options is the parameter i of an SCP02 card, which does not tell it in
+	// INITIALIZE UPDATE; ReadSecureChannels finds it. SCP02Option15 when zero.
+	Options       byte
 	KeyVersion    byte // 00 lets the card choose; any other answer is then accepted
-	KeyID         byte // P2 of INITIALIZE UPDATE, 00 for SCP03
+	KeyID         byte // P2 of INITIALIZE UPDATE, 00 for both protocols
 	SecurityLevel SecurityLevel
-	// AID of the selected security domain. Needed to verify the pseudo-random
-	// card challenge (i&10) and used for nothing else; without it only the
-	// cryptogram is verified.
+	// AID of the selected security domain. Needed to verify a pseudo-random card
+	// challenge (i&10 for SCP03, i&40 for SCP02) and used for nothing else;
+	// without it only the cryptogram is verified.
 	AID []byte
 	// HostChallenge is the source of the 8 random bytes; nil is crypto/rand.
 	HostChallenge io.Reader
@@ -95,71 +94,54 @@ type OpenOptions struct {
 	Authenticated func() error
 }
 
-// InitializeUpdate is the card's answer to INITIALIZE UPDATE (Amendment D
-// table 7-2). Nothing in it is secret.
-type InitializeUpdate struct {
-	Diversification []byte // 10 bytes
-	KeyVersion      byte
-	Protocol        byte // 03
-	I               byte // implementation options
-	CardChallenge   []byte
-	CardCryptogram  []byte
-	SequenceCounter []byte // 3 bytes when i&10, else empty
+// complete fills in defaults and refuses what no card could do.
+func (o OpenOptions) complete() (OpenOptions, error) {
+	if o.Protocol == 0 {
+		o.Protocol = SCP03
+	}
+	if o.HostChallenge == nil {
+		o.HostChallenge = rand.Reader
+	}
+	switch o.Protocol {
+	case SCP02:
+		if o.Options == 0 {
+			o.Options = SCP02Option15
+		}
+		return o, supportsSCP02(o.Options, o.SecurityLevel)
+	case SCP03:
+		return o, supportsSCP03(scp03RMAC|scp03RENC, o.SecurityLevel)
+	}
+	return o, fmt.Errorf("%w: %s", ErrProtocol, o.Protocol)
 }
 
-// ParseInitializeUpdate reads the answer of an S8 card.
-func ParseInitializeUpdate(data []byte) (InitializeUpdate, error) {
-	const fixed = 10 + 3 + 8 + 8
-	if len(data) < 13 {
-		return InitializeUpdate{}, fmt.Errorf("%w: INITIALIZE UPDATE answer of %d bytes", ErrMalformed, len(data))
-	}
-	u := InitializeUpdate{KeyVersion: data[10], Protocol: data[11], I: data[12]}
-	if u.Protocol != 0x03 {
-		return InitializeUpdate{}, fmt.Errorf("%w: SCP%02X", ErrProtocol, u.Protocol)
-	}
-	if u.I&iS16 != 0 {
-		return InitializeUpdate{}, fmt.Errorf("%w: S16 mode", ErrProtocol)
-	}
-	want := fixed
-	if u.I&iPseudoRandom != 0 {
-		want += 3
-	}
-	if len(data) != want {
-		return InitializeUpdate{}, fmt.Errorf("%w: INITIALIZE UPDATE answer of %d bytes, i=%02X asks for %d", ErrMalformed, len(data), u.I, want)
-	}
-	u.Diversification = append([]byte(nil), data[:10]...)
-	u.CardChallenge = append([]byte(nil), data[13:21]...)
-	u.CardCryptogram = append([]byte(nil), data[21:29]...)
-	u.SequenceCounter = append([]byte(nil), data[29:]...)
-	return u, nil
+// secureChannel is what the protocols do each in their own way.
+type secureChannel interface {
+	// agree makes the session keys, verifies the card's answer with them and
+	// gives the host cryptogram.
+	agree(ctx context.Context, u InitializeUpdate, host, aid []byte) ([]byte, error)
+	// sign protects EXTERNAL AUTHENTICATE, by a C-MAC at every level.
+	sign(Command) ([]byte, error)
+	// wrap protects a command of at most maxData bytes at a level with C-MAC.
+	wrap(Command) ([]byte, error)
+	// unwrap verifies and opens an answer at a level with R-MAC.
+	unwrap(Response) (Response, error)
+	maxData() int
+	// dataKey encrypts the keys and other secrets that are loaded.
+	dataKey(context.Context) (Key, error)
+	// forget overwrites the session keys.
+	forget()
 }
 
-// supports says whether the card can do level (Amendment D table 5-1).
-func (u InitializeUpdate) supports(level SecurityLevel) error {
-	switch level {
-	case LevelAuthenticated, LevelCMAC, LevelCMACCDEC, LevelCMACRMAC, LevelCMACCDECRMAC, LevelFull:
-	default:
-		return fmt.Errorf("%w: %02X", ErrSecurityLevel, byte(level))
-	}
-	if level.has(levelRMAC) && u.I&iRMAC == 0 || level.has(levelRENC) && u.I&iRENC == 0 {
-		return fmt.Errorf("%w: %02X with i=%02X", ErrSecurityLevel, byte(level), u.I)
-	}
-	return nil
-}
-
-// OpenSession runs INITIALIZE UPDATE and EXTERNAL AUTHENTICATE (Amendment D
-// 7.1) on the selected security domain. The card is verified before EXTERNAL
-// AUTHENTICATE is sent. It never tries twice.
+// OpenSession runs INITIALIZE UPDATE and EXTERNAL AUTHENTICATE (GPC 2.3.1 E.5,
+// Amendment D 7.1) on the selected security domain. The card is verified before
+// EXTERNAL AUTHENTICATE is sent. It never tries twice.
 func OpenSession(ctx context.Context, t Transmitter, keys KeySource, o OpenOptions) (*Session, error) {
-	if err := (InitializeUpdate{I: iRMAC | iRENC}).supports(o.SecurityLevel); err != nil {
+	o, err := o.complete()
+	if err != nil {
 		return nil, err
 	}
-	random := o.HostChallenge
-	if random == nil {
-		random = rand.Reader
-	}
 	host := make([]byte, 8)
-	if _, err := io.ReadFull(random, host); err != nil {
+	if _, err := io.ReadFull(o.HostChallenge, host); err != nil {
 		return nil, fmt.Errorf("host challenge: %w", err)
 	}
 	if o.BeforeAuthenticate != nil {
@@ -167,23 +149,8 @@ func OpenSession(ctx context.Context, t Transmitter, keys KeySource, o OpenOptio
 			return nil, fmt.Errorf("before INITIALIZE UPDATE: %w", err)
 		}
 	}
-	answer, err := Plain(t).Send(ctx, Command{
-		Name: "INITIALIZE UPDATE", CLA: 0x80, INS: 0x50, P1: o.KeyVersion, P2: o.KeyID, Data: host, Ne: MaxNe,
-	})
-	if sw, _ := StatusOf(err); sw == SWSecurityNotSatisfied || sw == SWAuthBlocked {
-		return nil, fmt.Errorf("%w: %w", ErrBlocked, err)
-	}
+	u, err := initializeUpdate(ctx, t, o, host)
 	if err != nil {
-		return nil, err
-	}
-	u, err := ParseInitializeUpdate(answer.Data)
-	if err != nil {
-		return nil, err
-	}
-	if o.KeyVersion != 0 && u.KeyVersion != o.KeyVersion {
-		return nil, fmt.Errorf("%w: asked %02X, got %02X", ErrKeyVersion, o.KeyVersion, u.KeyVersion)
-	}
-	if err := u.supports(o.SecurityLevel); err != nil {
 		return nil, err
 	}
 	static, err := keys.KeysFor(ctx, u.Diversification, u.KeyVersion)
@@ -193,67 +160,56 @@ func OpenSession(ctx context.Context, t Transmitter, keys KeySource, o OpenOptio
 	if err := static.valid(); err != nil {
 		return nil, err
 	}
-	s := &Session{t: t, static: static, card: u}
-	hostCryptogram, err := s.agree(ctx, host, o.AID)
-	if err != nil {
+	s := &Session{t: t, card: u, level: o.SecurityLevel}
+	if o.Protocol == SCP02 {
+		s.channel = &scp02{level: o.SecurityLevel, options: o.Options, static: static}
+	} else {
+		s.channel = &scp03{level: o.SecurityLevel, static: static}
+	}
+	if err := s.authenticate(ctx, host, o); err != nil {
 		s.Close()
 		return nil, err
-	}
-	if err := s.externalAuthenticate(ctx, o.SecurityLevel, hostCryptogram); err != nil {
-		s.Close()
-		return nil, err
-	}
-	if o.Authenticated != nil {
-		if err := o.Authenticated(); err != nil {
-			s.Close()
-			return nil, fmt.Errorf("after EXTERNAL AUTHENTICATE: %w", err)
-		}
 	}
 	return s, nil
 }
 
-// agree derives the session keys, verifies the card and returns the host
-// cryptogram (Amendment D 6.2.2).
-func (s *Session) agree(ctx context.Context, host, aid []byte) ([]byte, error) {
-	u := s.card
-	if u.I&iPseudoRandom != 0 && len(aid) > 0 {
-		// 6.2.2.1: context is the sequence counter and the AID of the invoker.
-		want, err := derive(ctx, s.static.ENC, kdfCardChallenge, 8, append(append([]byte(nil), u.SequenceCounter...), aid...))
-		if err != nil {
-			return nil, fmt.Errorf("card challenge: %w", err)
-		}
-		if subtle.ConstantTimeCompare(want, u.CardChallenge) != 1 {
-			return nil, ErrCardChallenge
-		}
+// initializeUpdate asks the card and refuses an answer of another protocol, key
+// version or ability than the session needs.
+func initializeUpdate(ctx context.Context, t Transmitter, o OpenOptions, host []byte) (InitializeUpdate, error) {
+	answer, err := Plain(t).Send(ctx, Command{
+		Name: "INITIALIZE UPDATE", CLA: 0x80, INS: 0x50, P1: o.KeyVersion, P2: o.KeyID, Data: host, Ne: MaxNe,
+	})
+	if sw, _ := StatusOf(err); sw == SWSecurityNotSatisfied || sw == SWAuthBlocked {
+		return InitializeUpdate{}, fmt.Errorf("%w: %w", ErrBlocked, err)
 	}
-	both := append(append([]byte(nil), host...), u.CardChallenge...)
-	n := s.static.ENC.Size()
-	for _, k := range []struct {
-		to       *sessionKey
-		from     Key
-		constant byte
-	}{{&s.enc, s.static.ENC, kdfSENC}, {&s.mac, s.static.MAC, kdfSMAC}, {&s.rmac, s.static.MAC, kdfSRMAC}} {
-		value, err := derive(ctx, k.from, k.constant, n, both)
-		if err != nil {
-			return nil, fmt.Errorf("session keys: %w", err)
-		}
-		if *k.to, err = newSessionKey(value); err != nil {
-			return nil, err
-		}
-	}
-	card, err := derive(ctx, s.mac, kdfCardCryptogram, 8, both)
 	if err != nil {
-		return nil, err
+		return InitializeUpdate{}, err
 	}
-	if subtle.ConstantTimeCompare(card, u.CardCryptogram) != 1 {
-		return nil, ErrCardCryptogram
+	if d := answer.Data; len(d) > 11 && Protocol(d[11]) != o.Protocol {
+		return InitializeUpdate{}, fmt.Errorf("%w: asked %s, got %s", ErrProtocol, o.Protocol, Protocol(d[11]))
 	}
-	return derive(ctx, s.mac, kdfHostCryptogram, 8, both)
+	u, err := ParseInitializeUpdate(answer.Data)
+	if err != nil {
+		return InitializeUpdate{}, err
+	}
+	if o.KeyVersion != 0 && u.KeyVersion != o.KeyVersion {
+		return InitializeUpdate{}, fmt.Errorf("%w: asked %02X, got %02X", ErrKeyVersion, o.KeyVersion, u.KeyVersion)
+	}
+	if u.Protocol == SCP02 {
+		u.I = o.Options
+		return u, nil
+	}
+	return u, supportsSCP03(u.I, o.SecurityLevel)
 }
 
-func (s *Session) externalAuthenticate(ctx context.Context, level SecurityLevel, cryptogram []byte) error {
-	command := Command{Name: "EXTERNAL AUTHENTICATE", CLA: 0x80, INS: 0x82, P1: byte(level), Data: cryptogram}
-	raw, err := s.sign(command, command.Data)
+// authenticate verifies the card and only then shows the host's cryptogram.
+func (s *Session) authenticate(ctx context.Context, host []byte, o OpenOptions) error {
+	cryptogram, err := s.channel.agree(ctx, s.card, host, o.AID)
+	if err != nil {
+		return err
+	}
+	command := Command{Name: "EXTERNAL AUTHENTICATE", CLA: 0x80, INS: 0x82, P1: byte(o.SecurityLevel), Data: cryptogram}
+	raw, err := s.channel.sign(command)
 	if err != nil {
 		return err
 	}
@@ -264,13 +220,11 @@ func (s *Session) externalAuthenticate(ctx context.Context, level SecurityLevel,
 	if r.SW != OK {
 		return fmt.Errorf("%w: %w", ErrHostRefused, &StatusError{SW: r.SW, Command: command.Name})
 	}
-	s.level = level
 	s.open = true
+	if o.Authenticated != nil {
+		if err := o.Authenticated(); err != nil {
+			return fmt.Errorf("after EXTERNAL AUTHENTICATE: %w", err)
+		}
+	}
 	return nil
 }
-
-// Card is what the card said of itself in INITIALIZE UPDATE.
-func (s *Session) Card() InitializeUpdate { return s.card }
-
-// Level is the security level the session was opened with.
-func (s *Session) Level() SecurityLevel { return s.level }

@@ -11,7 +11,8 @@ type SW uint16
 // Status words that callers decide on.
 const (
 	OK                     SW = 0x9000
-	SWWrongHostCryptogram  SW = 0x6300 // EXTERNAL AUTHENTICATE, GPC 2.3.1 table D-8
+	SWWrongHostCryptogram  SW = 0x6300 // EXTERNAL AUTHENTICATE, GPC 2.3.1 tables D-8 and E-12
+	SWMoreData             SW = 0x6310 // GET STATUS, GPC 2.3.1 table 11-38
 	SWMemoryFailure        SW = 0x6581
 	SWWrongLength          SW = 0x6700
 	SWSecurityNotSatisfied SW = 0x6982
@@ -29,6 +30,7 @@ const (
 var swText = map[SW]string{
 	OK:                     "ok",
 	SWWrongHostCryptogram:  "host cryptogram refused",
+	SWMoreData:             "more data available",
 	SWMemoryFailure:        "memory failure",
 	SWWrongLength:          "wrong length",
 	SWSecurityNotSatisfied: "security status not satisfied",

@@ -79,3 +79,29 @@ func findTLV(data []byte, tag uint32) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("%w: no tag %X", ErrMalformed, tag)
 }
+
+// encodeTLV writes one object. The tag is written as its one to three bytes.
+func encodeTLV(tag uint32, value []byte) ([]byte, error) {
+	var out []byte
+	switch {
+	case tag == 0 || tag > 0xFFFFFF || len(value) > 0xFFFF:
+		return nil, fmt.Errorf("%w: object %X of %d bytes", ErrCommand, tag, len(value))
+	case tag > 0xFFFF:
+		out = append(out, byte(tag>>16), byte(tag>>8))
+	case tag > 0xFF:
+		out = append(out, byte(tag>>8))
+	}
+	out = append(out, byte(tag))
+	switch n := len(value); {
+	case n > 0xFF:
+		out = append(out, 0x82, byte(n>>8), byte(n))
+	case n > 0x7F:
+		out = append(out, 0x81, byte(n))
+	default:
+		out = append(out, byte(n))
+	}
+	if one, used, err := readTLV(append(out, value...)); err != nil || one.Tag != tag || used != len(out)+len(value) {
+		return nil, fmt.Errorf("%w: %X is no tag", ErrCommand, tag)
+	}
+	return append(out, value...), nil
+}

@@ -185,7 +185,7 @@ func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change
 	default:
 		return Hand{}, &Refusal{Why: RequestHeld, CardID: c.ID}
 	}
-	order, err := capacity.ClaimOrder(ctx, tx, c.RequestID)
+	order, err := capacity.ClaimOrder(ctx, tx, c.RequestID, clock.DateOf(ch.OfficeAt))
 	if errors.Is(err, capacity.ErrNoOrder) {
 		return Hand{}, &Refusal{Why: NotScheduled, CardID: c.ID}
 	}

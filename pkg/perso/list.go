@@ -131,7 +131,10 @@ type CardRow struct {
 	// Observed is what the station read from a card in doubt; null for others.
 	Observed   *json.RawMessage `db:"observed" json:"observed"`
 	Resolution *Resolution      `db:"-" json:"resolution"` // newest decision on the present doubt
-	Reduction  *TakenOff        `db:"-" json:"reduction"`  // by which it was taken off the request
+	// Abandoned says that a station has it, or none comes to verify it, and nothing was
+	// heard for the Silence.
+	Abandoned bool      `db:"-" json:"abandoned"`
+	Reduction *TakenOff `db:"-" json:"reduction"` // by which it was taken off the request
 }
 
 // TakenOff says by which letter a card was taken off its request, and what it was
@@ -160,6 +163,9 @@ func List(ctx context.Context, r postgres.Reader, requestID string) ([]CardRow, 
 		ORDER BY l.row`, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("perso: list: %w", err)
+	}
+	if err := listen(ctx, r, requestID, rows); err != nil {
+		return nil, err
 	}
 	resolutions, err := presentResolutions(ctx, r, requestID)
 	if err != nil {

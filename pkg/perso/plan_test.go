@@ -178,7 +178,7 @@ func (p *planned) events() map[string]func() {
 			p.try(func(ctx context.Context, tx *postgres.Tx) error {
 				whose := p.someone()
 				c := capacity.Command{Verb: []capacity.CommandVerb{capacity.ReleaseNow, capacity.CloseEarly, capacity.Reopen}[p.rng.IntN(3)], RequestID: &whose}
-				_, err := capacity.Give(ctx, tx, c, p.why())
+				_, _, err := capacity.Give(ctx, tx, c, p.why())
 				return err
 			})
 			p.Must(p.t, func(ctx context.Context, tx *postgres.Tx) error {
@@ -252,6 +252,12 @@ func (p *planned) nextDay() {
 		if err != nil || !in.Calendar.IsWorkday(day.AddDays(1)) {
 			return err
 		}
+		if p.rng.IntN(3) == 0 {
+			return nil // the scheduler is down all day: nothing is released, and the day may be planned until its end
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO schedule_run (job, window_start, effects) VALUES ('release', $1, '{"released": 1}')`, p.now.UTC()); err != nil {
+			return err
+		}
 		_, err = capacity.ReleaseDay(ctx, tx, day.AddDays(1), p.now)
 		return err
 	})
@@ -279,6 +285,18 @@ func (p *planned) check() {
 		    WHERE request_id = r.id AND state IN ('planned','released','closing')) o
 		WHERE r.state IN ('accepted','scheduled','in_progress') AND (o.n < line.n OR o.n > line.n AND o.planned)`))
 	require.Empty(p.t, uncovered, "cards without a place, or planned twice, after %v", p.log)
+	var over []string
+	require.NoError(p.t, p.DB.Select(p.t.Context(), &over, `
+		SELECT format('%s: %s counted off and %s to come, of %s', d.day, done.n, open.n, d.capacity) FROM capacity_day d
+		CROSS JOIN LATERAL (SELECT count(*) AS n FROM perso_attempt a JOIN work_order o ON o.id = a.work_order_id WHERE o.day = d.day AND a.counted) done
+		CROSS JOIN LATERAL (SELECT coalesce(sum(remaining), 0) AS n FROM work_order WHERE day = d.day AND state IN ('planned','released','closing')) open
+		WHERE done.n + open.n > d.capacity`))
+	require.Empty(p.t, over, "a day does more than it can, after %v", p.log)
+	var covered []string
+	require.NoError(p.t, p.DB.Select(p.t.Context(), &covered, `
+		SELECT o.id FROM work_order o WHERE o.state = 'closing' AND o.remaining <> (SELECT count(*) FROM card c
+		WHERE c.work_order_id = o.id AND c.state IN ('claimed','writing','written','verified'))`))
+	require.Empty(p.t, covered, "a closing order covers other cards than those in hand, after %v", p.log)
 	err := p.DB.InTx(p.t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 		standing := spans(p.t, ctx, tx)
 		if _, err := tx.Exec(ctx, `DELETE FROM work_order WHERE state = 'planned' AND day > $1`, clock.DateOf(p.now)); err != nil {

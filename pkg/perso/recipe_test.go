@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/configs"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
@@ -56,7 +57,7 @@ func TestAClaimTiesItsOrder(t *testing.T) {
 	}
 	c, err := perso.Get(t.Context(), o.DB, o.CardIDs[1])
 	require.NoError(t, err)
-	plan, err := perso.PlanOf(t.Context(), o.DB, perso.Hand{Card: c})
+	plan, err := perso.PlanOf(t.Context(), o.DB, perso.Hand{Card: c}, clock.DateOf(persotest.OfficeAt))
 	require.NoError(t, err)
 	require.True(t, plan.Same(tied))
 	h2, err := claimBy(o.Serials[1], perso.Place{Station: "s1", Reader: "r", Plan: plan, Numbers: persotest.Numbers})
@@ -95,7 +96,7 @@ func TestATypeOfItsOwn(t *testing.T) {
 		`{"code": "sam-reader", "version": 1, "name": "SAM reader", "default": false, "uses": [{"kind": "reader", "sam_function": "R"}], "profile": "gp-scp03-sam", "key_code": "ktpel"}`)
 	c, err := perso.Get(t.Context(), o.DB, o.CardIDs[0])
 	require.NoError(t, err)
-	plan, err := perso.PlanOf(t.Context(), o.DB, perso.Hand{Card: c})
+	plan, err := perso.PlanOf(t.Context(), o.DB, perso.Hand{Card: c}, clock.DateOf(persotest.OfficeAt))
 	require.NoError(t, err)
 	require.Equal(t, own.ID, plan.SAMType.ID)
 }

@@ -23,17 +23,22 @@ const (
 	DecideComplete Decision = "complete" // the card is finished: accept it
 	DecideResume   Decision = "resume"   // write the rest, same content
 	DecideSpoil    Decision = "spoil"    // set the card aside for good
+
+	// DecideDoubt is about a card that is not in doubt yet: its station is not heard of
+	// any more.
+	DecideDoubt Decision = "doubt"
 )
 
 // DecisionLabels are the Indonesian names of the decisions.
 var DecisionLabels = map[Decision]string{
 	DecideComplete: "Terima sebagai selesai", DecideResume: "Lanjutkan penulisan", DecideSpoil: "Nyatakan rusak",
+	DecideDoubt: "Nyatakan meragukan",
 }
 
 var (
 	// ErrNotInDoubt says that there is nothing to decide on the card.
 	ErrNotInDoubt = errors.New("perso: card is not in doubt")
-	// ErrUnknownDecision says that a decision is none of the three.
+	// ErrUnknownDecision says that there is no such decision.
 	ErrUnknownDecision = errors.New("perso: unknown decision")
 	// ErrNotObserved says that the station has not found the card to allow the
 	// decision: only what was read from the card can be completed or resumed,
@@ -72,17 +77,24 @@ const selectResolution = `
 	SELECT id, card_id, card_version, decision, reason, decided_by, confirmed_by, decided_at, confirmed_at
 	FROM card_resolution `
 
-// ProposeResolution records the first person's decision on a card in doubt, as it was
-// seen. It changes nothing on the card. The same decision by the same person again is
+// ProposeResolution records the first person's decision on a card in doubt, or one that
+// its station has abandoned, as it was seen. It changes nothing on the card. The same decision by the same person again is
 // no error. postgres.ErrStale when the doubt is another one than was seen.
 func ProposeResolution(ctx context.Context, tx *postgres.Tx, card Seen, d Decision, ch Change) (Resolution, error) {
 	cardID := card.ID
-	h, err := doubtful(ctx, tx, card, ch)
+	h, err := lockFor(ctx, tx, card, ch)
 	if err != nil {
+		return Resolution{}, err
+	}
+	if err := decidable(h.Card, d); err != nil {
 		return Resolution{}, err
 	}
 	switch d {
 	case DecideSpoil:
+	case DecideDoubt:
+		if err := stationHeard(ctx, tx, cardID); err != nil {
+			return Resolution{}, err
+		}
 	case DecideComplete, DecideResume:
 		if h.Attempt.Proposal != d {
 			return Resolution{}, ErrNotObserved
@@ -154,13 +166,13 @@ func withdraw(ctx context.Context, tx *postgres.Tx, open Resolution) error {
 // allowed says whether the card is still in the doubt that was decided on, and
 // still allows the decision.
 func (r Resolution) allowed(h Hand) bool {
-	return r.CardVersion == h.Card.Version && (r.Decision == DecideSpoil || r.Decision == h.Attempt.Proposal)
+	return r.CardVersion == h.Card.Version && (r.Decision == DecideSpoil || r.Decision == DecideDoubt || r.Decision == h.Attempt.Proposal)
 }
 
 // open locks the card and returns the decision that waits, if it is the one that was
 // seen, about the doubt that was seen: postgres.ErrStale otherwise.
 func (s SeenDecision) open(ctx context.Context, tx *postgres.Tx, ch Change) (Hand, Resolution, error) {
-	h, err := doubtful(ctx, tx, s.Card, ch)
+	h, err := lockFor(ctx, tx, s.Card, ch)
 	if err != nil {
 		return Hand{}, Resolution{}, err
 	}
@@ -172,7 +184,7 @@ func (s SeenDecision) open(ctx context.Context, tx *postgres.Tx, ch Change) (Han
 }
 
 // ConfirmResolution is the second person's word on the decision that was seen:
-// complete and spoil move the card now; resume leaves it in doubt for the station that
+// complete, spoil and doubt move the card now; resume leaves it in doubt for the station that
 // has the card in a slot. Each rings card.resolved, so that stations and scheduler look.
 func ConfirmResolution(ctx context.Context, tx *postgres.Tx, seen SeenDecision, ch Change) (Card, error) {
 	h, open, err := seen.open(ctx, tx, ch)
@@ -190,6 +202,11 @@ func ConfirmResolution(ctx context.Context, tx *postgres.Tx, seen SeenDecision, 
 	if !open.allowed(h) {
 		return Card{}, ErrNotObserved
 	}
+	if open.Decision == DecideDoubt {
+		if err := stationHeard(ctx, tx, h.Card.ID); err != nil {
+			return Card{}, err
+		}
+	}
 	if err := tx.ExecOne(ctx, `
 		UPDATE card_resolution SET confirmed_by=$2, confirmed_at=$3 WHERE id=$1 AND confirmed_by IS NULL`,
 		open.ID, ch.Actor.Name, ch.OfficeAt.UTC()); err != nil {
@@ -200,6 +217,11 @@ func ConfirmResolution(ctx context.Context, tx *postgres.Tx, seen SeenDecision, 
 	}
 	w := &walk{tx: tx, card: h.Card, change: ch}
 	detail := map[string]any{"decision": open.Decision, "decided_by": open.DecidedBy}
+	if err := w.note(ctx, "card.resolution.confirm", map[string]any{
+		"decision": open.Decision, "decided_by": open.DecidedBy, "reason": ch.Reason, "attempt": h.Attempt.Number,
+	}); err != nil {
+		return Card{}, err
+	}
 	switch open.Decision {
 	case DecideComplete:
 		err = w.take(ctx, CompleteVerb, detail, ``)
@@ -210,13 +232,10 @@ func ConfirmResolution(ctx context.Context, tx *postgres.Tx, seen SeenDecision, 
 	case DecideResume:
 		// Not a step yet; the message is what the station waits for.
 		w.ring(resolvedMessage)
+	case DecideDoubt:
+		return abandon(ctx, w, h, detail)
 	}
 	if err != nil {
-		return Card{}, err
-	}
-	if err := w.note(ctx, "card.resolution.confirm", map[string]any{
-		"decision": open.Decision, "decided_by": open.DecidedBy, "reason": ch.Reason, "attempt": h.Attempt.Number,
-	}); err != nil {
 		return Card{}, err
 	}
 	return w.card, w.done(ctx)
@@ -246,15 +265,16 @@ func OpenDecision(ctx context.Context, r postgres.Reader, cardID string) (SeenDe
 	if err != nil {
 		return SeenDecision{}, err
 	}
-	if c.State != InDoubt {
+	if c.State != InDoubt && !slices.Contains(abandonable, c.State) {
 		return SeenDecision{}, ErrNotInDoubt
 	}
 	open, err := openResolution(ctx, r, cardID)
 	return SeenDecision{Card: Seen{ID: c.ID, Version: c.Version}, ID: open.ID}, err
 }
 
-// doubtful locks a card in doubt for a person who may decide on it.
-func doubtful(ctx context.Context, tx *postgres.Tx, seen Seen, ch Change) (Hand, error) {
+// lockFor locks a card that is in doubt, or that a station has, for a person who may
+// decide on it.
+func lockFor(ctx context.Context, tx *postgres.Tx, seen Seen, ch Change) (Hand, error) {
 	if !slices.Contains(resolvers, ch.Actor.Role) {
 		return Hand{}, &machine.RoleError{Machine: Machine.Name, Verb: SpoilVerb, Role: ch.Actor.Role}
 	}
@@ -262,7 +282,7 @@ func doubtful(ctx context.Context, tx *postgres.Tx, seen Seen, ch Change) (Hand,
 	if err != nil {
 		return Hand{}, err
 	}
-	if c.State != InDoubt {
+	if c.State != InDoubt && !slices.Contains(abandonable, c.State) {
 		return Hand{}, ErrNotInDoubt
 	}
 	if c.Version != seen.Version {

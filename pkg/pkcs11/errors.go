@@ -21,6 +21,9 @@ var (
 	ErrKeyExists = errors.New("HSM key label is taken")
 	// ErrKeyUse says that the key's attributes or size do not allow the operation.
 	ErrKeyUse = errors.New("HSM key cannot be used so")
+	// ErrMechanism says, besides ErrKeyUse, that the token cannot do the operation with
+	// any key.
+	ErrMechanism = errors.New("HSM does not have this mechanism")
 	// ErrSealed says that a sealed secret does not open: another key, other binding, or
 	// changed bytes.
 	ErrSealed = errors.New("sealed secret does not open")
@@ -69,9 +72,11 @@ func name(what string, err error) error {
 		return fmt.Errorf("%s: %w: %w", what, ErrPIN, err)
 	case p11.CKR_OBJECT_HANDLE_INVALID, p11.CKR_KEY_HANDLE_INVALID, p11.CKR_WRAPPING_KEY_HANDLE_INVALID:
 		return fmt.Errorf("%s: %w: %w", what, ErrKeyNotFound, err)
+	case p11.CKR_MECHANISM_INVALID:
+		return fmt.Errorf("%s: %w: %w: %w", what, ErrKeyUse, ErrMechanism, err)
 	case p11.CKR_KEY_FUNCTION_NOT_PERMITTED, p11.CKR_KEY_SIZE_RANGE, p11.CKR_KEY_TYPE_INCONSISTENT,
 		p11.CKR_KEY_UNEXTRACTABLE, p11.CKR_KEY_NOT_WRAPPABLE, p11.CKR_WRAPPING_KEY_SIZE_RANGE,
-		p11.CKR_WRAPPING_KEY_TYPE_INCONSISTENT, p11.CKR_MECHANISM_INVALID, p11.CKR_ATTRIBUTE_VALUE_INVALID:
+		p11.CKR_WRAPPING_KEY_TYPE_INCONSISTENT, p11.CKR_ATTRIBUTE_VALUE_INVALID:
 		return fmt.Errorf("%s: %w: %w", what, ErrKeyUse, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)

@@ -8,7 +8,6 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/test/harness"
-	"dukcapil.go.id/sifilma/test/vectors"
 )
 
 // TestInToken gives its parts one token together, each with a login of its own.
@@ -20,6 +19,15 @@ func TestInToken(t *testing.T) {
 		"PublishedCMACInToken":       publishedCMACInToken,
 		"PublishedKCVInToken":        publishedKCVInToken,
 		"PublishedKDF3":              publishedKDF3,
+		"PublishedPatterns":          publishedPatterns,
+		"PublishedAN10922":           publishedAN10922,
+		"PublishedSessionKeysInside": publishedSessionKeysInside,
+		"StoredDESKeys":              storedDESKeys,
+		"DESParityIsSetInTheToken":   desParityIsSetInTheToken,
+		"DerivedKeysStayInside":      derivedKeysStayInside,
+		"DiversificationIsRefused":   diversificationIsRefused,
+		"ShortInputOfAN10922":        shortInputOfAN10922,
+		"DerivesWithoutMechanism":    derivesWithoutMechanism,
 		"StoredKeys":                 storedKeys,
 		"UsageIsEnforcedByTheToken":  usageIsEnforcedByTheToken,
 		"WrapIsEncryptionOfTheValue": wrapIsEncryptionOfTheValue,
@@ -33,46 +41,6 @@ func TestInToken(t *testing.T) {
 			t.Parallel()
 			part(t, open(t, h, 0))
 		})
-	}
-}
-
-func publishedCMACInToken(t *testing.T, token *pkcs11.Token) {
-	for _, v := range vectors.Load[vectors.CMAC](t, "aes-cmac.json") {
-		key, err := token.ImportAES(t.Context(), v.ID, v.Key, pkcs11.UseMAC)
-		require.NoError(t, err)
-		for _, c := range v.Cases {
-			got, err := key.CMAC(t.Context(), c.Message)
-			require.NoError(t, err)
-			require.Equal(t, c.MAC.String(), vectors.Hex(got).String(), "%s, %d bytes", v.ID, c.Len)
-		}
-	}
-}
-
-func publishedKCVInToken(t *testing.T, token *pkcs11.Token) {
-	for _, c := range vectors.Load[vectors.KCV](t, "kcv.json")[0].Cases {
-		if c.Alg != "AES" {
-			continue
-		}
-		key, err := token.TransientAES(t.Context(), c.Key, pkcs11.UseEncrypt)
-		require.NoError(t, err)
-		got, err := key.KCV(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, c.KCV.String(), vectors.Hex(got).String())
-		require.NoError(t, key.Close())
-	}
-}
-
-func publishedKDF3(t *testing.T, token *pkcs11.Token) {
-	for _, v := range vectors.Load[vectors.KDF3](t, "kdf3.json") {
-		master, err := token.ImportAES(t.Context(), v.ID, v.Master, pkcs11.UseMAC)
-		require.NoError(t, err)
-		for purpose, want := range map[byte]vectors.Hex{
-			pkcs11.PurposeENC: v.Computed.ENC, pkcs11.PurposeMAC: v.Computed.MAC, pkcs11.PurposeDEK: v.Computed.DEK,
-		} {
-			got, err := master.KDF3(t.Context(), purpose, v.KDD, len(v.Master))
-			require.NoError(t, err)
-			require.Equal(t, want.String(), vectors.Hex(got).String(), "%s purpose %d", v.ID, purpose)
-		}
 	}
 }
 

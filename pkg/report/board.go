@@ -175,6 +175,7 @@ type dayOrder struct {
 	State         machine.State `db:"state"`
 	Quantity      int           `db:"quantity"`
 	Remaining     int           `db:"remaining"`
+	Returned      int           `db:"returned"` // of a closing one: in the queue again
 	Clear         int           `db:"clear"`
 	Failed        int           `db:"failed"`
 	InDoubt       int           `db:"in_doubt"`
@@ -187,7 +188,7 @@ type dayOrder struct {
 func dayOrders(ctx context.Context, rd postgres.Reader, from, to clock.Date) ([]dayOrder, error) {
 	var orders []dayOrder
 	if err := rd.Select(ctx, &orders, `
-		SELECT o.day, r.ticket, r.title, r.institution_id, i.name AS institution, o.state, o.quantity, o.remaining,
+		SELECT o.day, r.ticket, r.title, r.institution_id, i.name AS institution, o.state, o.quantity, o.remaining, o.returned,
 		       a.clear, a.failed, a.in_doubt, a.spoiled, a.in_hand
 		FROM work_order o JOIN request r ON r.id = o.request_id JOIN institution i ON i.id = r.institution_id
 		CROSS JOIN LATERAL (
@@ -217,7 +218,7 @@ func (o dayOrder) result() DayResult {
 		r.Carried = max(0, o.Remaining-o.InHand)
 	case capacity.Revoked:
 	default:
-		r.Waiting = max(0, o.Remaining-o.InHand)
+		r.Waiting, r.Carried = max(0, o.Remaining-o.InHand), o.Returned
 	}
 	return r
 }

@@ -40,7 +40,7 @@ func Cards(ctx context.Context, db *postgres.DB, ticket string, a identity.Accou
 	if err == nil && Outside(a) {
 		for i := range s.Cards {
 			c := &s.Cards[i]
-			c.Proposal, c.Observed, c.Resolution = "", nil, nil
+			c.Proposal, c.Observed, c.Resolution, c.Abandoned = "", nil, nil, false
 			if c.State == perso.InDoubt {
 				c.Reason = ""
 			}

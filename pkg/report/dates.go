@@ -95,6 +95,9 @@ func dates(ctx context.Context, rd postgres.Reader, r request.Request, page stri
 		e.Changed = planned.MovedAt
 	}
 	e.Description = estimateWords(planned) + "\n" + e.Description
+	if planned.Suspended { // calendars take it off until it has days again
+		e.Status, e.Summary = ical.Cancelled, "Ditahan: "+e.Summary
+	}
 	c.Events = []ical.Event{e}
 	return c, nil
 }
@@ -102,6 +105,9 @@ func dates(ctx context.Context, rd postgres.Reader, r request.Request, page stri
 // estimateWords says where an estimate stands, and why it is not where it was
 // promised.
 func estimateWords(e *capacity.Estimate) string {
+	if e.Suspended {
+		return "Permohonan ditahan; hari personalisasinya dihitung lagi setelah dilanjutkan.\nPerkiraan sebelum ditahan: " + terbilang.FormatPeriod(e.Start, e.Finish) + "."
+	}
 	text := "Perkiraan personalisasi: " + terbilang.FormatPeriod(e.Start, e.Finish) + "."
 	if e.Start == e.FirstStart && e.Finish == e.FirstFinish {
 		return text

@@ -240,7 +240,7 @@ func bundleOf(ctx context.Context, rd postgres.Reader, n need.Need, a identity.A
 	if b.Estimate, err = capacity.EstimateOf(ctx, rd, r.ID); err != nil {
 		return nil, err
 	}
-	if b.Estimate != nil {
+	if b.Estimate != nil && !b.Estimate.Suspended {
 		b.Start, b.Finish = b.Estimate.Start.String(), b.Estimate.Finish.String()
 	}
 	return b, nil

@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,9 +33,62 @@ type MovedRequest struct {
 	Later       int              `json:"workdays_later"`
 }
 
-// AskWhatIf makes the plan as it would be, on one snapshot that cannot be written to.
-// Error: form.Faults.
-func AskWhatIf(ctx context.Context, db *postgres.DB, officeAt time.Time, h capacity.Hypotheses) (*WhatIf, error) {
+// ErrBusy says that too many questions are being answered. The same may be answered a
+// little later.
+var ErrBusy = errors.New("report: too many what-if questions at once")
+
+// Questions that are answered together, each of which reads the whole plan, and that
+// wait for their turn.
+const (
+	mostAnswered = 2
+	mostWaiting  = 8
+)
+
+// Asker answers what-if questions, so many at once.
+type Asker struct {
+	db               *postgres.DB
+	office           clock.Office
+	working, waiting chan struct{}
+}
+
+// NewAsker returns an asker.
+func NewAsker(db *postgres.DB, office clock.Office) *Asker {
+	return &Asker{db: db, office: office, working: make(chan struct{}, mostAnswered), waiting: make(chan struct{}, mostWaiting)}
+}
+
+// enter waits for a turn, which leave ends.
+func (a *Asker) enter(ctx context.Context) error {
+	select {
+	case a.waiting <- struct{}{}:
+		defer func() { <-a.waiting }()
+	default:
+		return ErrBusy
+	}
+	select {
+	case a.working <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (a *Asker) leave() { <-a.working }
+
+// Ask makes the plan as it would be, on one snapshot that cannot be written to. Errors:
+// form.Faults, ErrBusy.
+func (a *Asker) Ask(ctx context.Context, h capacity.Hypotheses) (*WhatIf, error) {
+	officeAt := a.office.Now()
+	if err := h.Check(clock.DateOf(officeAt)); err != nil { // what cannot be asked takes no turn
+		return nil, err
+	}
+	if err := a.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer a.leave()
+	return askWhatIf(ctx, a.db, officeAt, h)
+}
+
+func askWhatIf(ctx context.Context, db *postgres.DB, officeAt time.Time, h capacity.Hypotheses) (*WhatIf, error) {
 	out := &WhatIf{Moved: []MovedRequest{}, Extra: []capacity.Period{}}
 	err := db.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
 		calendar, err := capacity.Calendar(ctx, rd)

@@ -28,12 +28,26 @@ type Swept struct {
 // few queries however many they are, and writes those that changed. A request that
 // came to a warning or over a limit gets its alarm, once for each stage.
 func Sweep(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (Swept, error) {
+	return sweep(ctx, tx, officeAt, `
+		SELECT r.id FROM request r LEFT JOIN request_stage s ON s.request_id = r.id WHERE s.ended_on IS NULL ORDER BY r.id`)
+}
+
+// SweepOpen is a Sweep that does not read through all requests that there ever were:
+// one that ended before any sweep saw it is left to the next Sweep.
+func SweepOpen(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (Swept, error) {
+	return sweep(ctx, tx, officeAt, `
+		SELECT request_id AS id FROM request_stage WHERE ended_on IS NULL
+		UNION ALL SELECT r.id FROM request r WHERE r.state NOT IN ('done', 'cancelled', 'rejected')
+		                                       AND NOT EXISTS (SELECT FROM request_stage s WHERE s.request_id = r.id)
+		ORDER BY 1`)
+}
+
+func sweep(ctx context.Context, tx *postgres.Tx, officeAt time.Time, open string) (Swept, error) {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, sweepLock); err != nil {
 		return Swept{}, fmt.Errorf("stage: lock: %w", err)
 	}
 	var ids []string
-	if err := tx.Select(ctx, &ids, `
-		SELECT r.id FROM request r LEFT JOIN request_stage s ON s.request_id = r.id WHERE s.ended_on IS NULL ORDER BY r.id`); err != nil {
+	if err := tx.Select(ctx, &ids, open); err != nil {
 		return Swept{}, fmt.Errorf("stage: looking for requests: %w", err)
 	}
 	k, err := NewReckoner(ctx, tx, officeAt)

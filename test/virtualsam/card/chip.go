@@ -1,16 +1,18 @@
 // Package card is one virtual "SAM KTP-el" chip seen from its contacts: APDU
-// in, answer out. It is GlobalPlatform with SCP03 on the card's side, plus the
-// two SAM commands a reader uses (OPEN SAM, UID SAM) and settable faults.
+// in, answer out. It is GlobalPlatform with SCP02 or SCP03 on the card's side, plus
+// the two SAM commands a reader uses (OPEN SAM, UID SAM) and settable faults.
 //
 // It shares no code with the host: a mistake made on both sides would
 // otherwise prove itself right. It is held to published vectors instead.
 package card
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -33,13 +35,14 @@ const (
 
 var defaultAID = []byte{0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00}
 
-// Keys is one SCP03 keyset: three AES keys of 16, 24 or 32 bytes, all of one length.
+// Keys is one keyset, three keys of one length: AES keys of 16, 24 or 32 bytes for
+// SCP03, DES keys of 16 bytes for SCP02.
 type Keys struct{ ENC, MAC, DEK []byte }
 
-func (k Keys) check() error {
+func (k Keys) check(protocol byte) error {
 	n := len(k.ENC)
-	if n != 16 && n != 24 && n != 32 {
-		return errors.New("card: a key has 16, 24 or 32 bytes")
+	if n != 16 && (protocol == SCP02 || n != 24 && n != 32) {
+		return errors.New("card: an AES key has 16, 24 or 32 bytes, a DES key 16")
 	}
 	if len(k.MAC) != n || len(k.DEK) != n {
 		return errors.New("card: the three keys differ in length")
@@ -48,7 +51,7 @@ func (k Keys) check() error {
 }
 
 // String hides the values, so that a keyset cannot slip into a log.
-func (k Keys) String() string { return fmt.Sprintf("AES-%d", len(k.ENC)*8) }
+func (k Keys) String() string { return fmt.Sprintf("three keys of %d bits", len(k.ENC)*8) }
 
 // GoString hides the values from %#v as String does from %v.
 func (k Keys) GoString() string { return k.String() }
@@ -64,7 +67,11 @@ type Config struct {
 	LifeCycle byte   // OpReady when 0
 	Marker    []byte // 16 bytes, of a chip somebody wrote before; may be empty
 	AID       []byte // issuer security domain; A000000151000000 when empty
-	I         byte   // SCP03 parameter i; 70 when 0
+	Protocol  byte   // SCP03 when 0
+	I         byte   // parameter i; 70 when 0, 15 for SCP02
+	// Random is where an SCP02 chip without pseudo-random challenge draws it from;
+	// crypto/rand when nil.
+	Random io.Reader
 }
 
 // SeedChipID makes a chip id out of any text: different texts, different chips.
@@ -99,7 +106,8 @@ type Chip struct {
 
 	id, kdd, aid []byte
 	serial       string
-	i            byte
+	protocol, i  byte
+	random       io.Reader
 
 	keys         Keys
 	kvn          byte
@@ -117,7 +125,7 @@ type Chip struct {
 	fate  Fate // set by a fault while a command runs
 	dead  bool // mute until the next reset
 
-	session *channel
+	session channel
 	aborted bool
 	store   storeBuffer
 }
@@ -125,7 +133,8 @@ type Chip struct {
 // New makes a chip.
 func New(cfg Config, log Recorder) (*Chip, error) {
 	c := &Chip{
-		log: log, id: cfg.ChipID, serial: cfg.Serial, kdd: cfg.KDD, aid: cfg.AID, i: cfg.I,
+		log: log, id: cfg.ChipID, serial: cfg.Serial, kdd: cfg.KDD, aid: cfg.AID,
+		protocol: cfg.Protocol, i: cfg.I, random: cfg.Random,
 		keys: cfg.Keys, kvn: cfg.KVN, sequence: cfg.Sequence, life: cfg.LifeCycle, marker: cfg.Marker,
 	}
 	if c.kdd == nil {
@@ -134,8 +143,14 @@ func New(cfg Config, log Recorder) (*Chip, error) {
 	if c.aid == nil {
 		c.aid = defaultAID
 	}
+	if c.protocol == 0 {
+		c.protocol = SCP03
+	}
 	if c.i == 0 {
-		c.i = 0x70
+		c.i = map[byte]byte{SCP02: 0x15, SCP03: 0x70}[c.protocol]
+	}
+	if c.random == nil {
+		c.random = rand.Reader
 	}
 	if c.life == 0 {
 		c.life = OpReady
@@ -143,6 +158,10 @@ func New(cfg Config, log Recorder) (*Chip, error) {
 	switch {
 	case log == nil:
 		return nil, errors.New("card: no recorder")
+	case c.protocol != SCP02 && c.protocol != SCP03:
+		return nil, errors.New("card: the protocol is SCP02 or SCP03")
+	case c.protocol == SCP02 && c.i&^(optionICV|optionRMAC|optionPseudo) != optionAlways:
+		return nil, errors.New("card: SCP02 options that this chip cannot have")
 	case len(c.id) != 10 || len(c.kdd) != 10:
 		return nil, errors.New("card: chip id and key diversification data have 10 bytes")
 	case c.serial == "" || len(c.serial) > 32:
@@ -154,7 +173,7 @@ func New(cfg Config, log Recorder) (*Chip, error) {
 	case len(c.marker) != 0 && len(c.marker) != 16:
 		return nil, errors.New("card: the marker has 16 bytes")
 	}
-	return c, c.keys.check()
+	return c, c.keys.check(c.protocol)
 }
 
 // ATR answers the historical bytes "SAMKTPELV1"; T=1 is the only protocol.

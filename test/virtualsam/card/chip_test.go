@@ -294,7 +294,7 @@ func TestFaultsOfTheAnswer(t *testing.T) {
 	chip.SetFault(Fault{WrongCryptogram: true})
 	spoilt := send(chip, "8050000008010203040506070800")
 	chip.SetFault(Fault{})
-	c := newChannel(oldKeys, 0, unhex("000001"), defaultAID, unhex("0102030405060708"))
+	c := newSCP03(oldKeys, 0, 0x70, unhex("000001"), defaultAID, unhex("0102030405060708"))
 	require.Equal(t, upperHex(c.challenge), spoilt[26:42])
 	require.NotEqual(t, upperHex(c.cryptogram), spoilt[42:58])
 
@@ -321,6 +321,12 @@ func TestConfigRefused(t *testing.T) {
 		"marker":     func(c *Config) { c.Marker = []byte{1} },
 		"key length": func(c *Config) { c.Keys.ENC = c.Keys.ENC[1:] },
 		"key mix":    func(c *Config) { c.Keys.DEK = append(c.Keys.DEK, c.Keys.DEK...) },
+		"protocol":   func(c *Config) { c.Protocol = 0x01 },
+		"implicit":   func(c *Config) { c.Protocol, c.I = SCP02, 0x1A },
+		"long DES": func(c *Config) {
+			long := append(append([]byte(nil), oldKeys.ENC...), oldKeys.ENC[:8]...)
+			c.Protocol, c.Keys = SCP02, Keys{ENC: long, MAC: long, DEK: long}
+		},
 	}
 	for name, spoil := range cases {
 		cfg := good
@@ -328,5 +334,5 @@ func TestConfigRefused(t *testing.T) {
 		_, err := New(cfg, &book{})
 		require.Error(t, err, name)
 	}
-	require.Equal(t, "AES-128 AES-128", fmt.Sprintf("%v %#v", oldKeys, oldKeys), "keys never print")
+	require.Equal(t, "three keys of 128 bits, three keys of 128 bits", fmt.Sprintf("%v, %#v", oldKeys, oldKeys), "keys never print")
 }

@@ -1,6 +1,9 @@
 package card
 
-import "crypto/subtle"
+import (
+	"crypto/subtle"
+	"io"
+)
 
 // process runs one command through secure messaging and back.
 func (c *Chip) process(raw []byte) []byte {
@@ -16,19 +19,19 @@ func (c *Chip) process(raw []byte) []byte {
 		return statusBytes(swSecurity)
 	}
 	session := c.session
-	if session == nil || !session.open {
+	if session == nil || !session.state().open {
 		if cmd.cla&secureMessaging != 0 {
 			return statusBytes(swSecurity)
 		}
 		data, sw := c.dispatch(cmd)
 		return append(data, statusBytes(sw)...)
 	}
-	if cmd, ok = session.unwrap(cmd); !ok {
+	if cmd, ok = opened(session, cmd); !ok {
 		c.abortSession()
 		return statusBytes(swSecurity)
 	}
 	data, sw := c.dispatch(cmd)
-	return session.wrap(data, sw)
+	return sealed(session, data, sw)
 }
 
 type handler func(command) ([]byte, uint16)
@@ -96,9 +99,13 @@ func (c *Chip) selectApp(cmd command) ([]byte, uint16) {
 	return tlv(0x6F, fci), swOK
 }
 
-// initializeUpdate starts a session (Amendment D s.7.1.1).
+// initializeUpdate starts a session (GPC 2.3.1 E.5.1, Amendment D s.7.1.1).
 func (c *Chip) initializeUpdate(cmd command) ([]byte, uint16) {
 	c.endSession()
+	last := uint32(0xFFFFFF)
+	if c.protocol == SCP02 {
+		last = maxSequence02
+	}
 	switch {
 	case c.authFailures >= MaxAuthFailures:
 		return nil, swBlocked
@@ -106,18 +113,21 @@ func (c *Chip) initializeUpdate(cmd command) ([]byte, uint16) {
 		return nil, swWrongLength
 	case cmd.p2 != 0x00 || (cmd.p1 != 0x00 && cmd.p1 != c.kvn):
 		return nil, swNotFound
-	case c.sequence >= 0xFFFFFF:
+	case c.sequence >= last:
 		return nil, swConditions
 	}
-	c.sequence++
-	sequence := c.sequenceBytes()
-	c.session = newChannel(c.keys, c.generation, sequence, c.aid, cmd.data)
-	out := append(append([]byte(nil), c.kdd...), c.kvn, 0x03, c.i)
-	out = append(append(out, c.session.challenge...), c.session.cryptogram...)
-	if c.fault.WrongCryptogram {
-		out[len(out)-1] ^= 0xFF
+	if c.protocol == SCP02 {
+		challenge := make([]byte, 6)
+		if _, err := io.ReadFull(c.random, challenge); err != nil {
+			return nil, swRecordUnavailable
+		}
+		c.session = newSCP02(c.keys, c.generation, c.i, c.sequenceBytes(), c.aid, cmd.data, challenge)
+	} else {
+		c.sequence++ // SCP02 counts sessions that were opened, SCP03 those that were begun
+		c.session = newSCP03(c.keys, c.generation, c.i, c.sequenceBytes(), c.aid, cmd.data)
 	}
-	return append(out, sequence...), swOK
+	out := append(append([]byte(nil), c.kdd...), c.kvn)
+	return append(out, c.session.answer(c.fault.WrongCryptogram)...), swOK
 }
 
 // externalAuthenticate opens the session, or counts a failure (GPC 2.3.1 s.9.6.7).
@@ -126,17 +136,21 @@ func (c *Chip) externalAuthenticate(cmd command) ([]byte, uint16) {
 	switch {
 	case c.authFailures >= MaxAuthFailures:
 		return nil, swBlocked
-	case session == nil || session.open:
+	case session == nil || session.state().open:
 		c.endSession()
 		return nil, swConditions
-	case !knownLevel(cmd.p1, c.i) || cmd.p2 != 0x00:
+	case !knownLevel(c.protocol, cmd.p1, c.i) || cmd.p2 != 0x00:
 		return nil, swWrongP1P2
 	case len(cmd.data) != 16:
 		return nil, swWrongLength
 	}
 	sw := session.authenticate(cmd)
 	if sw == swOK {
+		session.state().open, session.state().level = true, cmd.p1
 		c.authFailures = 0
+		if c.protocol == SCP02 {
+			c.sequence++
+		}
 		return nil, swOK
 	}
 	c.endSession()
@@ -147,20 +161,27 @@ func (c *Chip) externalAuthenticate(cmd command) ([]byte, uint16) {
 // mayWrite demands a session with C-MAC. withKeys adds that the keyset which
 // opened it is still the chip's own: after PUT KEY the new keys must be shown.
 func (c *Chip) mayWrite(withKeys bool) bool {
-	s := c.session
-	return s != nil && s.open && s.level&levelCMAC != 0 && (!withKeys || s.keyset == c.generation)
+	if c.session == nil {
+		return false
+	}
+	s := c.session.state()
+	return s.open && s.level&levelCMAC != 0 && (!withKeys || s.keyset == c.generation)
 }
 
+// sequenceBytes is the counter in the protocol's length.
 func (c *Chip) sequenceBytes() []byte {
+	if c.protocol == SCP02 {
+		return []byte{byte(c.sequence >> 8), byte(c.sequence)}
+	}
 	return []byte{byte(c.sequence >> 16), byte(c.sequence >> 8), byte(c.sequence)}
 }
 
 func (c *Chip) getData(cmd command) ([]byte, uint16) {
-	dgi := func(tag int, value []byte) ([]byte, uint16) {
+	dgi := func(tag int, step Step, value []byte) ([]byte, uint16) {
 		if len(value) == 0 {
 			return nil, swNotFound
 		}
-		return tlv(tag, value), swOK
+		return tlv(tag, c.fault.told(step, value)), swOK
 	}
 	switch tag := int(cmd.p1)<<8 | int(cmd.p2); tag {
 	case 0x9F7F:
@@ -171,20 +192,21 @@ func (c *Chip) getData(cmd command) ([]byte, uint16) {
 		return c.cardData(), swOK
 	case 0x00E0:
 		var info []byte
+		version := c.fault.told(StepPutKey, []byte{c.kvn})[0]
 		for id := byte(1); id <= 3; id++ {
-			info = append(info, tlv(0xC0, []byte{id, c.kvn, 0x88, byte(len(c.keys.ENC))})...)
+			info = append(info, tlv(0xC0, []byte{id, version, c.keyType(), byte(len(c.keys.ENC))})...)
 		}
 		return tlv(0xE0, info), swOK
 	case 0x00C1:
 		return tlv(0xC1, c.sequenceBytes()), swOK
 	case dgiMarker:
-		return dgi(tag, c.marker)
+		return dgi(tag, StepMarker, c.marker)
 	case dgiPCID:
-		return dgi(tag, c.pcid)
+		return dgi(tag, StepPCID, c.pcid)
 	case dgiCONF:
 		return nil, swSecurity // never readable, set or not
 	case dgiManifest:
-		return dgi(tag, c.manifest)
+		return dgi(tag, StepManifest, c.manifest)
 	}
 	return nil, swNotFound
 }
@@ -202,7 +224,7 @@ func (c *Chip) cplc() []byte {
 	return out
 }
 
-// cardData answers GlobalPlatform 2.3.1 with SCP03 and the chip's i (GPC 2.3.1 H.2).
+// cardData answers GlobalPlatform 2.3.1 with the chip's protocol and i (GPC 2.3.1 H.2).
 func (c *Chip) cardData() []byte {
 	oid := func(last ...byte) []byte {
 		return tlv(0x06, append([]byte{0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B}, last...))
@@ -210,7 +232,7 @@ func (c *Chip) cardData() []byte {
 	body := oid(0x01)
 	body = append(body, tlv(0x60, oid(0x02, 0x02, 0x03, 0x01))...)
 	body = append(body, tlv(0x63, oid(0x03))...)
-	body = append(body, tlv(0x64, oid(0x04, 0x03, c.i))...)
+	body = append(body, tlv(0x64, oid(0x04, c.protocol, c.i))...)
 	return tlv(0x66, tlv(0x73, body))
 }
 
@@ -228,7 +250,7 @@ func (c *Chip) getStatus(cmd command) ([]byte, uint16) {
 	if name := cmd.data[2:]; len(name) > len(c.aid) || !equal(name, c.aid[:len(name)]) {
 		return nil, swNotFound
 	}
-	entry := append(tlv(0x4F, c.aid), tlv(0x9F70, []byte{c.life})...)
+	entry := append(tlv(0x4F, c.aid), tlv(0x9F70, c.fault.told(StepStatus, []byte{c.life}))...)
 	entry = append(entry, tlv(0xC5, []byte{0x9E, 0xFE, 0x80})...)
 	return tlv(0xE3, entry), swOK
 }

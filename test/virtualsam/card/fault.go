@@ -23,6 +23,7 @@ const (
 	Answered Fate = iota // goes out
 	Mute                 // never comes; the chip is dead until reset
 	Vanish               // the card is torn out of the slot
+	Empty                // comes without a single byte; the card stays
 )
 
 // Fault is what is wrong with a chip. The zero value is a good chip.
@@ -31,16 +32,27 @@ type Fault struct {
 	MemoryFailureAt Step `json:"memory_failure_at,omitempty"`
 	// MemoryFullAt answers 6A84 at this step, every time, and writes nothing.
 	MemoryFullAt Step `json:"memory_full_at,omitempty"`
-	// VanishAtAPDU and MuteAtAPDU count commands from the moment the fault is
-	// set, 1 is the next; they strike once.
+	// SecurityAt answers 6982 and ConditionsAt 6985, as a card does that has rules
+	// of its own; every time, and they write nothing.
+	SecurityAt   Step `json:"security_at,omitempty"`
+	ConditionsAt Step `json:"conditions_at,omitempty"`
+	// VanishAtAPDU, MuteAtAPDU and EmptyAtAPDU count commands from the moment the
+	// fault is set, 1 is the next; they strike once.
 	VanishAtAPDU int `json:"vanish_at_apdu,omitempty"`
 	MuteAtAPDU   int `json:"mute_at_apdu,omitempty"`
-	// VanishAtStep and MuteAtStep strike once, at the first write of that step.
+	EmptyAtAPDU  int `json:"empty_at_apdu,omitempty"`
+	// VanishAtStep, MuteAtStep and EmptyAtStep strike once, at the first write of
+	// that step.
 	VanishAtStep Step `json:"vanish_at_step,omitempty"`
 	MuteAtStep   Step `json:"mute_at_step,omitempty"`
-	// Executed makes vanish and mute strike after the command has done its
+	EmptyAtStep  Step `json:"empty_at_step,omitempty"`
+	// Executed makes vanish, mute and empty strike after the command has done its
 	// work: only the answer is lost.
 	Executed bool `json:"executed,omitempty"`
+	// LieAbout makes the chip tell something else than it holds, every time it is
+	// asked: for marker, pcid and manifest the data object, for status the life
+	// cycle, for putkey the key version.
+	LieAbout Step `json:"lie_about,omitempty"`
 	// WrongCryptogram spoils the card cryptogram of INITIALIZE UPDATE.
 	WrongCryptogram bool `json:"wrong_cryptogram,omitempty"`
 	// WrongKCV spoils the check values PUT KEY answers with; the keys are good.
@@ -68,6 +80,9 @@ func (f *Fault) count() (fate Fate, before bool) {
 	if strike(&f.MuteAtAPDU) {
 		fate = Mute
 	}
+	if strike(&f.EmptyAtAPDU) {
+		fate = Empty
+	}
 	if strike(&f.VanishAtAPDU) {
 		fate = Vanish
 	}
@@ -82,6 +97,9 @@ func (f *Fault) atStep(s Step) (fate Fate, before bool) {
 	case f.MuteAtStep:
 		f.MuteAtStep = ""
 		fate = Mute
+	case f.EmptyAtStep:
+		f.EmptyAtStep = ""
+		fate = Empty
 	}
 	return fate, fate != Answered && !f.Executed
 }
@@ -92,6 +110,20 @@ func (f *Fault) refuse(s Step) uint16 {
 		return swMemoryFailure
 	case f.MemoryFullAt:
 		return swMemoryFull
+	case f.SecurityAt:
+		return swSecurity
+	case f.ConditionsAt:
+		return swConditions
 	}
 	return swOK
+}
+
+// told is what the chip says when it is asked for a value.
+func (f *Fault) told(s Step, value []byte) []byte {
+	if f.LieAbout != s || len(value) == 0 {
+		return value
+	}
+	lie := append([]byte(nil), value...)
+	lie[len(lie)-1] ^= 0x01
+	return lie
 }

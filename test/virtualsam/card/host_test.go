@@ -3,8 +3,6 @@ package card
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
-	"os"
 	"sync"
 	"testing"
 
@@ -18,50 +16,6 @@ func unhex(s string) []byte {
 		panic(err)
 	}
 	return b
-}
-
-type vectorFile struct {
-	Vectors []struct {
-		ID                string            `json:"id"`
-		Kind              string            `json:"kind"`
-		StaticKeys        map[string]string `json:"static_keys"`
-		InitUpdate        string            `json:"initialize_update_command"`
-		InitUpdateAnswer  string            `json:"initialize_update_response_data"`
-		Parsed            map[string]string `json:"parsed"`
-		ExternalAuth      string            `json:"external_authenticate_command"`
-		SessionKeys       map[string]string `json:"published_session_keys"`
-		PseudoRandomCheck struct {
-			AID string `json:"aid"`
-		} `json:"pseudo_random_card_challenge_check"`
-		Commands []struct {
-			Note          string `json:"note"`
-			Plain         string `json:"plain"`
-			Wrapped       string `json:"wrapped"`
-			AnswerWrapped string `json:"response_data_wrapped"`
-			AnswerPlain   string `json:"response_data_plain"`
-		} `json:"wrapped_commands_in_order"`
-		Key   string `json:"key"`
-		Cases []struct {
-			Alg     string `json:"alg"`
-			Key     string `json:"key"`
-			KCV     string `json:"kcv"`
-			Message string `json:"message"`
-			MAC     string `json:"mac"`
-		} `json:"cases"`
-		PCID string `json:"pcid"`
-		CONF string `json:"conf"`
-		APDU string `json:"apdu"`
-	} `json:"vectors"`
-}
-
-func vectors(t *testing.T) vectorFile {
-	t.Helper()
-	raw, err := os.ReadFile("testdata/scp03.json")
-	require.NoError(t, err)
-	var f vectorFile
-	require.NoError(t, json.Unmarshal(raw, &f))
-	require.NotEmpty(t, f.Vectors)
-	return f
 }
 
 // book is a Recorder that remembers.
@@ -116,7 +70,7 @@ type host struct {
 	t       *testing.T
 	chip    *Chip
 	keys    Keys
-	session *channel // its own copy of the session
+	session *scp03 // its own copy of the session
 }
 
 func dial(t *testing.T, chip *Chip, keys Keys, level byte) *host {
@@ -134,7 +88,7 @@ func (h *host) authenticate(level byte) string {
 		return upperHex(answer)
 	}
 	require.Len(h.t, answer, 34)
-	h.session = newChannel(h.keys, 0, answer[29:32], defaultAID, challenge)
+	h.session = newSCP03(h.keys, 0, 0x70, answer[29:32], defaultAID, challenge)
 	cryptogram := derive(h.session.mac, deriveHostCryptogram, 8, h.session.context)
 	cmd := command{cla: 0x84, ins: 0x82, p1: level, data: cryptogram}
 	out := h.chip.Transmit(h.seal(cmd)).Data

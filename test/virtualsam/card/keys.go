@@ -1,7 +1,27 @@
 package card
 
-// putKey replaces the whole AES keyset in one command, all or nothing
-// (GPC 2.3.1 s.11.8; Amendment D s.7.2): P1 the version replaced, P2 81.
+// Key types (GPC 2.3.1 table 11-16).
+const (
+	keyTypeDES = 0x80
+	keyTypeAES = 0x88
+)
+
+func (c *Chip) keyType() byte {
+	if c.protocol == SCP02 {
+		return keyTypeDES
+	}
+	return keyTypeAES
+}
+
+func (c *Chip) checkValue(key []byte) []byte {
+	if c.protocol == SCP02 {
+		return desCheckValue(key)
+	}
+	return keyCheckValue(key)
+}
+
+// putKey replaces the whole keyset in one command, all or nothing (GPC 2.3.1
+// s.11.8; Amendment D s.7.2): P1 the version replaced, P2 81.
 func (c *Chip) putKey(cmd command) ([]byte, uint16) {
 	if !c.mayWrite(true) {
 		return nil, swSecurity
@@ -25,7 +45,7 @@ func (c *Chip) putKey(cmd command) ([]byte, uint16) {
 		if keys[i], kcv, rest, ok = c.cutKey(rest); !ok {
 			return nil, c.refused(entry, swWrongData)
 		}
-		if !equal(kcv, keyCheckValue(keys[i])) {
+		if !equal(kcv, c.checkValue(keys[i])) {
 			return nil, c.refused(entry, swSecurity)
 		}
 		entry.KCV = append(entry.KCV, upperHex(kcv))
@@ -49,15 +69,21 @@ func (c *Chip) putKey(cmd command) ([]byte, uint16) {
 	return answer, swOK
 }
 
-// cutKey takes one AES key data field off (Amendment D table 7-10). The size
-// of an existing key cannot change.
+// cutKey takes one key data field off: an AES key with its length before it
+// (Amendment D table 7-10), a DES key without (GPC 2.3.1 table 11-71). The size of
+// an existing key cannot change.
 func (c *Chip) cutKey(b []byte) (key, kcv, rest []byte, ok bool) {
 	size := len(c.keys.ENC)
-	cipherLength := (size + blockSize - 1) / blockSize * blockSize
-	total := 3 + cipherLength + 1 + 3
-	if len(b) < total || b[0] != 0x88 || int(b[1]) != 1+cipherLength || int(b[2]) != size || b[3+cipherLength] != 3 {
+	length, at := (size+blockSize-1)/blockSize*blockSize, 3
+	if c.protocol == SCP02 {
+		length, at = size, 2
+	}
+	end := at + length
+	if len(b) < end+4 || b[0] != c.keyType() || int(b[1]) != end-2 || at == 3 && int(b[2]) != size || b[end] != 3 {
 		return nil, nil, nil, false
 	}
-	key = decryptSensitive(c.keys.DEK, b[3:3+cipherLength])[:size]
-	return key, b[total-3 : total], b[total:], true
+	if key, ok = c.session.decrypt(b[at:end]); !ok {
+		return nil, nil, nil, false
+	}
+	return key[:size], b[end+1 : end+4], b[end+4:], true
 }

@@ -83,10 +83,11 @@ func cutDGI(b []byte) (id int, value, rest []byte, ok bool) {
 func (c *Chip) storeDGI(id int, value []byte, encrypted bool) uint16 {
 	if encrypted {
 		// Padding is arbitrary bytes, so a text of free length has no end.
-		if len(value) == 0 || len(value)%blockSize != 0 || id == dgiManifest {
+		plain, ok := c.session.decrypt(value)
+		if !ok || id == dgiManifest {
 			return swWrongData
 		}
-		value = decryptSensitive(c.keys.DEK, value)
+		value = plain
 	}
 	value = append([]byte(nil), value...)
 	entry := Entry{Length: len(value)}

@@ -157,7 +157,7 @@ func (s *Server) make(r Request) error {
 	}
 	cfg := card.Config{
 		ChipID: field("chip_id", m.ChipID), Serial: m.Serial, KDD: field("kdd", m.KDD),
-		KVN: one("kvn", m.KVN), LifeCycle: one("life_cycle", m.LifeCycle),
+		KVN: one("kvn", m.KVN), LifeCycle: one("life_cycle", m.LifeCycle), Protocol: one("protocol", m.Protocol), I: one("i", m.I),
 		Marker: field("marker", m.Marker), Sequence: m.Sequence,
 		Keys: card.Keys{ENC: field("enc", string(m.ENC)), MAC: field("mac", string(m.MAC)), DEK: field("dek", string(m.DEK))},
 	}

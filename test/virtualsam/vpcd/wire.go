@@ -44,7 +44,9 @@ func (s *Slot) serve(ctx context.Context, conn net.Conn, in *insertion) (heard, 
 			if result.Delay > 0 {
 				pause(ctx, result.Delay)
 			}
-			if result.Fate == card.Vanish {
+			// The driver gives an empty answer to its host when the card is gone, and
+			// in no other way.
+			if result.Fate == card.Vanish || result.Fate == card.Empty {
 				return heard, true
 			}
 			answer = result.Data // empty when mute

@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"context"
+	"io"
 
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
 )
@@ -13,6 +14,9 @@ type key struct{ inner globalplatform.Key }
 func guarded(k globalplatform.StaticKeys) globalplatform.StaticKeys {
 	return globalplatform.StaticKeys{ENC: key{k.ENC}, MAC: key{k.MAC}, DEK: key{k.DEK}}
 }
+
+// Algorithm implements globalplatform.Key.
+func (k key) Algorithm() globalplatform.Algorithm { return k.inner.Algorithm() }
 
 // Size implements globalplatform.Key.
 func (k key) Size() int { return k.inner.Size() }
@@ -27,6 +31,29 @@ func (k key) CMAC(ctx context.Context, data []byte) ([]byte, error) {
 func (k key) EncryptCBC(ctx context.Context, plain []byte) ([]byte, error) {
 	out, err := k.inner.EncryptCBC(ctx, plain)
 	return out, unavailable(err)
+}
+
+// EncryptData implements globalplatform.Key.
+func (k key) EncryptData(ctx context.Context, plain []byte) ([]byte, error) {
+	out, err := k.inner.EncryptData(ctx, plain)
+	return out, unavailable(err)
+}
+
+// Derive implements globalplatform.Key.
+func (k key) Derive(ctx context.Context, data []byte) (globalplatform.Key, error) {
+	out, err := k.inner.Derive(ctx, data)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return key{out}, nil
+}
+
+// Close destroys a key that Derive has made.
+func (k key) Close() error {
+	if c, ok := k.inner.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // Wrap implements globalplatform.Key for another key of a Source.

@@ -8,6 +8,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
@@ -130,7 +131,7 @@ func (l *Line) CommandTime(ctx context.Context) time.Duration {
 // turn has the card looked at by its own plan, where the first look was by another
 // one.
 func (t *task) turn(ctx context.Context) error {
-	plan, err := perso.PlanOf(context.WithoutCancel(ctx), t.line.DB, t.hand)
+	plan, err := perso.PlanOf(context.WithoutCancel(ctx), t.line.DB, t.hand, clock.Today(t.line.Office))
 	if err != nil {
 		return err
 	}

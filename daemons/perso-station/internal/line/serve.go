@@ -3,12 +3,14 @@ package line
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/journal"
+	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/trace"
@@ -65,8 +67,10 @@ func (r *runner) serve(ctx context.Context) verdict {
 		return t.refuse(perso.InOtherHands)
 	}
 	defer l.letGo(t.hand.Card.ID)
-	if err := t.turn(ctx); err != nil {
-		return t.turned(err)
+	if c := t.hand.Card; perso.Claimable(c) == nil || slices.Contains(onTheLine, c.State) {
+		if err := t.turn(ctx); err != nil {
+			return t.turned(err)
+		}
 	}
 	own := t.hand.Attempt.Station == l.Station
 	switch c := t.hand.Card; c.State {
@@ -93,6 +97,9 @@ func (r *runner) serve(ctx context.Context) verdict {
 		return t.personalise(ctx)
 	}
 }
+
+// onTheLine are the states of cards that were begun and are not settled.
+var onTheLine = []machine.State{perso.Claimed, perso.Writing, perso.Written, perso.Verified, perso.InDoubt}
 
 // naming has a logger name a card, by the trace of its request.
 func naming(log zerolog.Logger, c perso.Card) zerolog.Logger {

@@ -41,13 +41,14 @@ type API struct {
 	desk   *masterdata.Desk
 	decide *decisions.Desk
 	window *public.Window
+	asker  *report.Asker
 }
 
 // New returns the API.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window) *API {
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, asker *report.Asker) *API {
 	return &API{
 		db: db, office: office, door: door, spool: spool,
-		marker: validation.NewMarker(1), desk: desk, decide: decide, window: window,
+		marker: validation.NewMarker(1), desk: desk, decide: decide, window: window, asker: asker,
 	}
 }
 

@@ -99,7 +99,7 @@ func (a *API) whatIf(w http.ResponseWriter, r *http.Request) error {
 	if err := web.DecodeJSON(r, &h); err != nil {
 		return err
 	}
-	v, err := report.AskWhatIf(r.Context(), a.db, a.office.Now(), h)
+	v, err := a.asker.Ask(r.Context(), h)
 	if err != nil {
 		return err
 	}

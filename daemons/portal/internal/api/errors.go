@@ -68,6 +68,9 @@ var answers = []struct {
 	{capacity.ErrNotPlannable, func() error {
 		return web.Conflict("Permohonan ini tidak sedang diproduksi, sehingga rencananya tidak dapat diatur. Periksa keadaannya sekarang.").WithCode("not-plannable")
 	}},
+	{capacity.ErrCommandWaits, func() error {
+		return web.Conflict("Perintah “Lepas sekarang” dengan jumlah kartu lain masih menunggu dilaksanakan, beberapa detik lagi. Lihat hasilnya, lalu perintahkan lagi bila masih perlu.").WithCode("command-waits")
+	}},
 	{capacity.ErrNoEntry, func() error {
 		return web.NotFound("Catatan ini tidak ada, atau sudah dihapus.")
 	}},
@@ -114,6 +117,12 @@ var answers = []struct {
 		return p
 	}},
 
+	{report.ErrBusy, func() error {
+		p := web.Unavailable(5 * time.Second)
+		p.Detail = "Terlalu banyak simulasi yang sedang dihitung. Coba lagi beberapa detik lagi."
+		return p
+	}},
+
 	{postgres.ErrStale, func() error {
 		return web.PreconditionFailed("Data ini baru saja diubah oleh pihak lain. Muat ulang, periksa, lalu coba kembali.")
 	}},
@@ -140,8 +149,14 @@ var answers = []struct {
 	{perso.ErrNotInDoubt, func() error {
 		return web.Conflict("Kartu ini tidak dalam keadaan meragukan; tidak ada yang perlu diputuskan.").WithCode("not-in-doubt")
 	}},
+	{perso.ErrNotAbandoned, func() error {
+		return web.Conflict("Kartu ini tidak sedang di tangan stasiun, sehingga tidak dapat dinyatakan meragukan.").WithCode("not-abandoned")
+	}},
+	{perso.ErrStationHeard, func() error {
+		return web.Conflict("Kartu ini, atau stasiun yang memegangnya, masih terdengar dalam satu jam terakhir. Biarkan stasiun menyelesaikannya; coba lagi bila sudah satu jam tanpa kabar.").WithCode("station-heard")
+	}},
 	{perso.ErrUnknownDecision, func() error {
-		return invalid("/decision", "unknown_value", "Keputusan harus salah satu dari: complete, resume, spoil.")
+		return invalid("/decision", "unknown_value", "Keputusan harus salah satu dari: complete, resume, spoil, doubt.")
 	}},
 	{perso.ErrNotObserved, func() error {
 		return web.Conflict("Hasil pembacaan kartu tidak mendukung keputusan ini; baca kartu kembali atau nyatakan rusak.").WithCode("not-observed")

@@ -89,7 +89,8 @@ func (a *API) releaseNow(w http.ResponseWriter, r *http.Request) error {
 	if err := web.DecodeJSON(r, &in); err != nil {
 		return err
 	}
-	given, err := a.planDesk().Give(r.Context(), signin.Account(r), capacity.ReleaseNow, chi.URLParam(r, "ticket"), in.Cards, in.Reason)
+	given, err := a.planDesk().Give(r.Context(), signin.Account(r),
+		planning.Order{Verb: capacity.ReleaseNow, Ticket: chi.URLParam(r, "ticket"), Cards: in.Cards, Reason: in.Reason})
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func (a *API) command(verb capacity.CommandVerb) func(w http.ResponseWriter, r *
 		if day != a.planDesk().Today() {
 			return web.Conflict("Perintah ini hanya untuk hari ini menurut jam kantor.").WithCode("not-today")
 		}
-		given, err := a.planDesk().Give(r.Context(), signin.Account(r), verb, in.Ticket, 0, in.Reason)
+		given, err := a.planDesk().Give(r.Context(), signin.Account(r), planning.Order{Verb: verb, Ticket: in.Ticket, Reason: in.Reason})
 		if err != nil {
 			return err
 		}

@@ -86,7 +86,7 @@ func cardBoxes(v *report.Request, cards []perso.CardRow, who identity.Account) [
 	at := home + "/" + v.Ticket + "/kartu/"
 	names := namesIn(v)
 	for _, c := range cards {
-		if perso.Machine.May(c.State, perso.SpoilVerb, who.Role) == nil {
+		if perso.Machine.May(c.State, perso.SpoilVerb, who.Role) == nil || left(c) && perso.Machine.MayEver(perso.SpoilVerb, who.Role) == nil {
 			boxes = append(boxes, doubtBox(at, c, who, names))
 		}
 	}
@@ -155,15 +155,29 @@ func observed(raw *json.RawMessage) []pair {
 	return facts
 }
 
-func doubtBox(at string, c perso.CardRow, who identity.Account, names func(string) string) cardBox {
-	box := cardBox{Anchor: "kartu-" + c.ID, Heading: "Putuskan kartu meragukan " + c.Serial, Open: true}
+// left says that a card can be taken away from its station, or that somebody wants to.
+func left(c perso.CardRow) bool {
+	return c.State != perso.InDoubt && (c.Abandoned || c.Resolution != nil && c.Resolution.Decision == perso.DecideDoubt && c.Resolution.ConfirmedBy == nil)
+}
+
+// whatIsKnown are the heading and the facts of a box about a card.
+func whatIsKnown(c perso.CardRow) (heading string, facts []pair) {
+	if left(c) {
+		return "Nyatakan meragukan kartu " + c.Serial, []pair{{"Keadaan", c.StateLabel + "; tidak ada kabar dari stasiunnya sekurangnya satu jam"}}
+	}
 	if c.Reason != "" {
-		box.Facts = append(box.Facts, pair{"Sebab", c.Reason})
+		facts = append(facts, pair{"Sebab", c.Reason})
 	}
-	box.Facts = append(box.Facts, observed(c.Observed)...)
+	facts = append(facts, observed(c.Observed)...)
 	if c.Proposal != "" {
-		box.Facts = append(box.Facts, pair{"Usul stasiun", perso.DecisionLabels[c.Proposal]})
+		facts = append(facts, pair{"Usul stasiun", perso.DecisionLabels[c.Proposal]})
 	}
+	return "Putuskan kartu meragukan " + c.Serial, facts
+}
+
+func doubtBox(at string, c perso.CardRow, who identity.Account, names func(string) string) cardBox {
+	box := cardBox{Anchor: "kartu-" + c.ID, Open: true}
+	box.Heading, box.Facts = whatIsKnown(c)
 	version := field{Name: "versi", Kind: "hidden", Value: strconv.FormatInt(c.Version, 10)}
 	s := c.Resolution
 	if s != nil && s.ConfirmedBy == nil {
@@ -173,7 +187,7 @@ func doubtBox(at string, c perso.CardRow, who identity.Account, names func(strin
 		if s.DecidedBy == who.Username {
 			box.Says = append(box.Says, "Keputusan Anda berlaku setelah dikonfirmasi orang lain, Operator KI atau Kasubdit KI.")
 		} else {
-			box.Says = append(box.Says, afterwards[s.Decision])
+			box.Says = append(box.Says, afterwards(s.Decision, c))
 			box.Forms = append(box.Forms, cardForm{
 				key: actConfirm + "-" + c.ID, Action: at + c.ID + "/" + actConfirm, Submit: "Konfirmasi: " + lowerFirst(perso.DecisionLabels[s.Decision]), Grave: s.Decision == perso.DecideSpoil,
 				Fields: []field{version, seen,
@@ -187,6 +201,15 @@ func doubtBox(at string, c perso.CardRow, who identity.Account, names func(strin
 	if s != nil {
 		box.Facts = append(box.Facts, pair{"Sudah diputuskan", perso.DecisionLabels[s.Decision] + ", oleh " + names(s.DecidedBy) + " dan " + names(*s.ConfirmedBy)})
 		box.Says = append(box.Says, "Letakkan kartu pada pembaca stasiun untuk melaksanakan keputusan itu. Bila tidak mungkin lagi, putuskan yang lain.")
+	}
+	if left(c) {
+		box.Says = append(box.Says, "Hanya bila stasiunnya sungguh tidak akan melanjutkan kartu ini. "+afterwards(perso.DecideDoubt, c)+" Keputusan berlaku setelah dikonfirmasi orang kedua.")
+		box.Forms = append(box.Forms, cardForm{
+			key: actPropose + "-" + c.ID, Action: at + c.ID + "/" + actPropose, Submit: perso.DecisionLabels[perso.DecideDoubt], Grave: true,
+			Fields: []field{version, {Name: "decision", Kind: "hidden", Value: string(perso.DecideDoubt)},
+				{Name: "reason", Label: "Alasan", Kind: "textarea", Longest: decisions.MaxText, Hint: "Dibaca orang yang mengonfirmasi."}},
+		})
+		return box
 	}
 	options := []option{}
 	for _, d := range []perso.Decision{perso.DecideComplete, perso.DecideResume, perso.DecideSpoil} {
@@ -204,11 +227,19 @@ func doubtBox(at string, c perso.CardRow, who identity.Account, names func(strin
 	return box
 }
 
-// afterwards is what follows the second person's word.
-var afterwards = map[perso.Decision]string{
-	perso.DecideComplete: "Dengan konfirmasi Anda kartu dianggap selesai ditulis; stasiun memverifikasinya sebelum dinyatakan berhasil.",
-	perso.DecideResume:   "Dengan konfirmasi Anda stasiun melanjutkan penulisan kartu ini, dengan isi yang sama, begitu kartunya diletakkan pada pembaca.",
-	perso.DecideSpoil:    "Dengan konfirmasi Anda kartu dinyatakan rusak untuk selamanya; nomornya tidak dipakai lagi, dan kartu menunggu pengganti.",
+// afterwards is what follows the second person's word on a card.
+func afterwards(d perso.Decision, c perso.CardRow) string {
+	switch {
+	case d == perso.DecideComplete:
+		return "Dengan konfirmasi Anda kartu dianggap selesai ditulis; stasiun memverifikasinya sebelum dinyatakan berhasil."
+	case d == perso.DecideResume:
+		return "Dengan konfirmasi Anda stasiun melanjutkan penulisan kartu ini, dengan isi yang sama, begitu kartunya diletakkan pada pembaca."
+	case d == perso.DecideSpoil:
+		return "Dengan konfirmasi Anda kartu dinyatakan rusak untuk selamanya; nomornya tidak dipakai lagi, dan kartu menunggu pengganti."
+	case c.State == perso.Claimed:
+		return "Setelah dikonfirmasi kartu kembali ke antrean, karena belum ada yang ditulis padanya; stasiun mana pun dapat mengerjakannya."
+	}
+	return "Setelah dikonfirmasi kartu menjadi meragukan dan diputuskan seperti kartu meragukan lain; bila stasiunnya kembali dan membuktikan isi kartu, hasil itu diterima."
 }
 
 // waitsForBlank says that a card failed and nothing stands in for it.

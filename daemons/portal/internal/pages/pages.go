@@ -53,6 +53,7 @@ type Pages struct {
 	desk   *masterdata.Desk
 	decide *decisions.Desk
 	window *public.Window
+	asker  *report.Asker
 }
 
 type asset struct {
@@ -62,9 +63,9 @@ type asset struct {
 
 // New returns the pages; intake is the address of the intake as browsers see it,
 // or empty.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, intake string) *Pages {
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, asker *report.Asker, intake string) *Pages {
 	p := &Pages{
-		db: db, office: office, door: door, spool: spool, intake: intake, desk: desk, decide: decide, window: window,
+		db: db, office: office, door: door, spool: spool, intake: intake, desk: desk, decide: decide, window: window, asker: asker,
 		sheets: map[string]*template.Template{}, assets: map[string]asset{},
 	}
 	addresses := p.readAssets()

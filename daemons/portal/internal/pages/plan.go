@@ -34,6 +34,17 @@ type planAct struct {
 	take                              func(d planning.Desk, r *http.Request, ticket string) error
 }
 
+// releaseNow is the path of the decision that is an order about today.
+const releaseNow = "lepas"
+
+// overtaken says that the plan is not as it was seen.
+func (a planAct) overtaken() string {
+	if a.path == releaseNow {
+		return "Sudah ada perintah untuk hari ini sejak Anda membuka halaman ini, mungkin kiriman Anda sendiri. Lihat hasilnya pada perintah hari ini, lalu kirim lagi bila masih perlu; yang Anda ketik masih ada."
+	}
+	return "Rencana permohonan ini diatur orang lain sejak Anda membuka halaman ini. Periksa pengaturan yang sekarang, lalu kirim lagi bila masih perlu; yang Anda ketik masih ada."
+}
+
 const planAnchor = "rencana"
 
 var (
@@ -60,12 +71,13 @@ var planActs = []planAct{
 		fields: []field{planCards, planDay, {Name: "pin", Label: "Kunci bagian ini pada hari itu, mendahului antrean", Kind: "checkbox"}, planReason}, take: placed(false, true),
 	},
 	{
-		path: "lepas", heading: "Lepas sekarang", submit: "Lepas sekarang", done: "Perintah tercatat dan dilaksanakan beberapa detik lagi. Muat ulang halaman ini untuk melihat hasilnya.",
-		says: "Kartu dapat dikerjakan stasiun hari ini juga, sepanjang hari ini masih ada ruang.",
+		path: releaseNow, heading: "Lepas sekarang", submit: "Lepas sekarang", done: "Perintah tercatat dan dilaksanakan beberapa detik lagi. Muat ulang halaman ini untuk melihat hasilnya.",
+		says: "Sebanyak itu kartu dapat dikerjakan stasiun hari ini juga: dahulu yang memang dijadwalkan hari ini, lalu dari hari berikutnya sepanjang hari ini masih ada ruang. Sisanya tetap menurut jadwal.",
 		fields: []field{{Name: "cards", Label: "Jumlah kartu", Kind: "text", Mode: "numeric", Optional: true, Hint: "Bila kosong: sebanyak yang muat hari ini."},
 			planReason},
 		take: func(d planning.Desk, r *http.Request, ticket string) error {
-			_, err := d.Give(r.Context(), signin.Account(r), capacity.ReleaseNow, ticket, typedCards(r), r.PostForm.Get("reason"))
+			_, err := d.Give(r.Context(), signin.Account(r),
+				planning.Order{Verb: capacity.ReleaseNow, Ticket: ticket, Cards: typedCards(r), Reason: r.PostForm.Get("reason"), Seen: seenVersion(r)})
 			return err
 		},
 	},
@@ -132,7 +144,7 @@ func planNotice(code string) string {
 		if planAnchor+"-"+a.path != code {
 			continue
 		}
-		if a.path == "lepas" {
+		if a.path == releaseNow {
 			return a.done
 		}
 		return a.done + " Perkiraan yang baru tampil setelah rencana disusun ulang, beberapa detik lagi."
@@ -163,6 +175,9 @@ func (p *Pages) planBlock(r *http.Request, v *report.Request) (*planBlock, error
 	for _, a := range planActs {
 		f := actForm{act: act{path: planAnchor + "-" + a.path}, Heading: a.heading, Says: []string{a.says}, Submit: a.submit, Version: plan.Version,
 			Action: home + "/" + v.Ticket + "/" + planAnchor + "/" + a.path, Fields: slices.Clone(a.fields)}
+		if a.path == releaseNow {
+			f.Version = plan.Ordered
+		}
 		for i := range f.Fields {
 			f.Fields[i].Form = f.act.path
 		}
@@ -187,14 +202,18 @@ func planTables(plan planning.Plan, today string, mine bool) []rowsTable {
 		ahead.Rows = append(ahead.Rows, []cell{{Text: name}, {Text: number(d.Capacity)}, {Text: number(d.Used)}, {Text: number(d.Free())}})
 	}
 	tables := []rowsTable{days, ahead}
-	decided := rowsTable{Caption: "Pengaturan petugas yang berlaku", Heads: []string{"Pengaturan", "Alasan", "Oleh"}}
+	decided := rowsTable{Caption: "Pengaturan petugas", Heads: []string{"Pengaturan", "Alasan", "Oleh"}}
 	if mine {
 		decided.Heads = append(decided.Heads, "Tindakan")
 	}
 	for _, one := range plan.Placements {
 		text := one.Verb() + ": " + one.Text()
-		if one.Day.String() < today {
-			text += " (sudah lewat)"
+		switch {
+		case one.InForce:
+		case one.Day.String() < today:
+			text += " (sudah lewat, tidak berlaku lagi)"
+		default:
+			text += " (tidak berlaku selama ditahan)"
 		}
 		row := []cell{{Text: text}, {Text: one.Reason}, {Text: one.By}}
 		if mine {
@@ -271,7 +290,7 @@ func (p *Pages) planAgain(w http.ResponseWriter, r *http.Request, a planAct, tic
 			f := &body.Plan.Acts[i]
 			f.Open, fields = true, fill(f.Fields, r)
 			if stale {
-				body.Trouble.Faults = append(body.Trouble.Faults, fault{f.anchor(), "Rencana permohonan ini diatur orang lain sejak Anda membuka halaman ini. Periksa pengaturan yang sekarang, lalu kirim lagi bila masih perlu; yang Anda ketik masih ada."})
+				body.Trouble.Faults = append(body.Trouble.Faults, fault{f.anchor(), a.overtaken()})
 			}
 		} else {
 			body.Trouble.Typed = typedPairs(fields)
@@ -298,11 +317,11 @@ func (p *Pages) unplacing() editor {
 		if err != nil {
 			return capacity.Placement{}, "", err
 		}
-		i := slices.IndexFunc(plan.Placements, func(one capacity.Placement) bool { return one.ID == id })
+		i := slices.IndexFunc(plan.Placements, func(one planning.Placement) bool { return one.ID == id })
 		if i < 0 {
 			return capacity.Placement{}, "", capacity.ErrNoEntry
 		}
-		return plan.Placements[i], home + "/" + plan.Ticket, nil
+		return plan.Placements[i].Placement, home + "/" + plan.Ticket, nil
 	}
 	return editor{"Cabut pengaturan rencana",
 		func(r *http.Request) (formBody, error) {

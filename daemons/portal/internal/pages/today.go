@@ -81,7 +81,7 @@ func (p *Pages) dayOrder(title string, verb capacity.CommandVerb, at, lead strin
 			if ticket == ofAll {
 				ticket = ""
 			}
-			_, err := p.planDesk().Give(r.Context(), signin.Account(r), verb, ticket, 0, r.PostForm.Get("reason"))
+			_, err := p.planDesk().Give(r.Context(), signin.Account(r), planning.Order{Verb: verb, Ticket: ticket, Reason: r.PostForm.Get("reason")})
 			return todayPath + "?tersimpan=1", err
 		}}
 }

@@ -134,7 +134,7 @@ func (p *Pages) whatIf(w http.ResponseWriter, r *http.Request) error {
 	h, asked := supposed(groups)
 	status := http.StatusOK
 	if asked {
-		v, err := report.AskWhatIf(r.Context(), p.db, p.office.Now(), h)
+		v, err := p.asker.Ask(r.Context(), h)
 		var faults form.Faults
 		switch {
 		case errors.As(err, &faults):

@@ -77,12 +77,22 @@ const daysAhead = 10
 type Plan struct {
 	Ticket string `json:"ticket"`
 	// Version changes with each decision about the request's place.
-	Version    int64                `json:"version"`
-	Open       bool                 `json:"open"` // in production, so that it can be decided about
-	Days       []capacity.Placed    `json:"days"`
-	Placements []capacity.Placement `json:"placements"` // what people decided, by day
-	Commands   []capacity.Command   `json:"commands"`   // of today, newest first
-	Ahead      []capacity.DayLoad   `json:"ahead"`      // the next hari kerja, today first
+	Version int64 `json:"version"`
+	// Ordered changes with each order of today about the request.
+	Ordered    int64              `json:"-"`
+	Open       bool               `json:"open"` // in production, so that it can be decided about
+	Days       []capacity.Placed  `json:"days"`
+	Placements []Placement        `json:"placements"` // what people decided, by day
+	Commands   []capacity.Command `json:"commands"`   // of today, newest first
+	Ahead      []capacity.DayLoad `json:"ahead"`      // the next hari kerja, today first
+}
+
+// Placement is what people decided about a place.
+type Placement struct {
+	capacity.Placement
+	// InForce says that it binds the plan: the request is in production and the day
+	// is not over.
+	InForce bool `json:"in_force"`
 }
 
 // version of what people decided about a request.
@@ -111,6 +121,15 @@ func (d Desk) Plan(ctx context.Context, who identity.Account, ticket string) (v 
 	return v, err
 }
 
+// ordered is the version of orders that were given.
+func ordered(list []capacity.Command) int64 {
+	sum := fnv.New32a()
+	for _, c := range list {
+		_, _ = sum.Write([]byte(c.ID + ";"))
+	}
+	return int64(sum.Sum32())
+}
+
 // find reads the request with this ticket as far as an account may know of it.
 func find(ctx context.Context, rd postgres.Reader, who identity.Account, ticket string) (request.Request, error) {
 	r, err := request.ByTicket(ctx, rd, ticket, report.Scope(who))
@@ -120,16 +139,21 @@ func find(ctx context.Context, rd postgres.Reader, who identity.Account, ticket 
 
 func (d Desk) read(ctx context.Context, rd postgres.Reader, r request.Request) (v Plan, err error) {
 	v = Plan{Ticket: r.Ticket, Open: r.State == request.Accepted || r.State == request.Scheduled || r.State == request.InProgress}
-	if v.Placements, err = capacity.Placements(ctx, rd, r.ID); err != nil {
+	placements, err := capacity.Placements(ctx, rd, r.ID)
+	if err != nil {
 		return v, err
 	}
-	v.Version = version(v.Placements)
+	v.Version, v.Placements = version(placements), make([]Placement, len(placements))
+	for i, p := range placements {
+		v.Placements[i] = Placement{p, v.Open && !p.Day.Before(d.Today())}
+	}
 	if v.Days, err = capacity.PlacedOf(ctx, rd, r.ID); err != nil {
 		return v, err
 	}
 	if v.Commands, err = capacity.CommandsOf(ctx, rd, d.Today(), r.ID); err != nil {
 		return v, err
 	}
+	v.Ordered = ordered(v.Commands)
 	calendar, err := capacity.Calendar(ctx, rd)
 	if err != nil {
 		return v, err
@@ -197,25 +221,52 @@ func (d Desk) Unplace(ctx context.Context, who identity.Account, id string, seen
 // actions are what the audit calls a command.
 var actions = map[capacity.CommandVerb]string{capacity.ReleaseNow: "plan.release_now", capacity.CloseEarly: "day.close", capacity.Reopen: "day.reopen"}
 
-// Give keeps an order about today for the scheduler; ticket names its request, or is
-// empty for all of the day. Errors: ErrForbidden, request.ErrNotFound, and those of
-// capacity.Give.
-func (d Desk) Give(ctx context.Context, who identity.Account, verb capacity.CommandVerb, ticket string, cards int, reason string) (given capacity.Command, err error) {
+// Order is what somebody orders about today.
+type Order struct {
+	Verb   capacity.CommandVerb
+	Ticket string // empty: all of the day
+	Cards  int    // of a release; 0: all that remain
+	Reason string
+	// Seen is Plan.Ordered as it was before their eyes, so that a form that is sent
+	// twice orders once; 0 for orders that are not from such a form.
+	Seen int64
+}
+
+// Give keeps an order about today for the scheduler. One that waits already is not
+// given twice. Errors: ErrForbidden, request.ErrNotFound, postgres.ErrStale, and those
+// of capacity.Give.
+func (d Desk) Give(ctx context.Context, who identity.Account, order Order) (given capacity.Command, err error) {
 	if !May(who.Role) {
 		return given, ErrForbidden
 	}
 	err = d.note(ctx, who, func(ctx context.Context, tx *postgres.Tx) (audit.Entry, error) {
-		c := capacity.Command{Verb: verb, Cards: cards}
-		e := audit.Entry{Action: actions[verb], Subject: d.Today().String()}
-		if ticket != "" {
-			r, err := find(ctx, tx, who, ticket)
+		c := capacity.Command{Verb: order.Verb, Cards: order.Cards}
+		e := audit.Entry{Action: actions[order.Verb], Subject: d.Today().String()}
+		stale := false
+		if order.Ticket != "" {
+			r, err := find(ctx, tx, who, order.Ticket)
 			if err != nil {
 				return e, err
 			}
 			c.RequestID, e.Request = &r.ID, r.ID
+			if _, err := request.Lock(ctx, tx, r.ID); err != nil { // so that nobody orders at the same time
+				return e, err
+			}
+			list, err := capacity.CommandsOf(ctx, tx, d.Today(), r.ID)
+			if err != nil {
+				return e, err
+			}
+			stale = order.Seen != 0 && order.Seen != ordered(list)
 		}
-		given, err = capacity.Give(ctx, tx, c, d.why(who, reason))
-		e.Detail = map[string]any{"command": given, "reason": reason}
+		var fresh bool
+		given, fresh, err = capacity.Give(ctx, tx, c, d.why(who, order.Reason))
+		if err == nil && fresh && stale {
+			err = postgres.ErrStale
+		}
+		e.Detail = map[string]any{"command": given, "reason": order.Reason}
+		if !fresh {
+			e.Detail["already_waiting"] = true
+		}
 		return e, err
 	})
 	return given, err

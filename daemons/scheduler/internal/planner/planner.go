@@ -92,8 +92,9 @@ type Planner struct {
 	status *daemon.Status
 	jobs   []capacity.Job
 	fasts  []workday.Span
-	// configured is only looked at by the ticks, which never overlap.
+	// configured and seen are only looked at by the ticks, which never overlap.
 	configured bool
+	seen       memory
 	// ticked is the Unix time of the last tick that ended well, at first of the
 	// start; failing says that the last one did not.
 	ticked  atomic.Int64
@@ -142,13 +143,20 @@ func (p *Planner) Tick(ctx context.Context) error {
 
 func (p *Planner) once(ctx context.Context) {
 	ctx = trace.ContextWith(ctx, trace.New()) // of what no request caused
+	officeAt := p.office.Now()
 	err := p.configure(ctx)
+	if err == nil {
+		err = p.watch(ctx, officeAt)
+	}
 	ran := 0
 	if err == nil {
-		ran, err = capacity.RunDue(ctx, p.db, p.jobs, p.office.Now())
+		ran, err = capacity.RunDue(ctx, p.db, p.jobs, officeAt)
 	}
 	if err == nil {
 		err = p.db.InTx(ctx, p.settle)
+	}
+	if err == nil {
+		err = p.catch(ctx)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -258,6 +266,11 @@ func (p *Planner) release(ctx context.Context, tx *postgres.Tx, window, officeAt
 	if !calendar.IsWorkday(day) { // it became a holiday after it was planned
 		return p.plan(ctx, tx, officeAt, "hari libur baru")
 	}
+	if closed.Orders > 0 { // their cards may still come on this day
+		if _, err := p.plan(ctx, tx, officeAt, "lembur berakhir"); err != nil {
+			return nil, err
+		}
+	}
 	released, err := capacity.ReleaseDay(ctx, tx, day, officeAt)
 	return map[string]any{"released": released}, err
 }
@@ -317,6 +330,9 @@ const mostCauses = 3
 func causeOf(ctx context.Context, tx *postgres.Tx, e rabbit.Event) (string, error) {
 	switch e.Type {
 	case rabbit.CalendarChanged, rabbit.CapacityChanged, rabbit.StationDowntimeChanged:
+		if e.Subject == "" {
+			break
+		}
 		detail, err := capacity.CauseOf(ctx, tx, e.Subject)
 		if err != nil || detail != "" {
 			return causes[e.Type] + ": " + detail, err
@@ -328,13 +344,34 @@ func causeOf(ctx context.Context, tx *postgres.Tx, e rabbit.Event) (string, erro
 // Hear answers doorbells. It looks at the rows as they are now, so a bell may
 // ring twice or late.
 func (p *Planner) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event) error {
+	return p.hear(ctx, tx, events, slices.ContainsFunc(events, func(e rabbit.Event) bool { return e.Type != rabbit.RequestAccepted }))
+}
+
+// hear answers doorbells and, with whole, makes the plan anew with all that is due.
+func (p *Planner) hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event, whole bool) error {
 	officeAt := p.office.Now()
 	if err := capacity.Lock(ctx, tx); err != nil { // before any row, always: no deadlock with the ticks
 		return err
 	}
+	if whole {
+		due, err := capacity.TakeDue(ctx, tx)
+		if err != nil {
+			return err
+		}
+		events = slices.Clone(events)
+		for _, d := range due {
+			events = append(events, rabbit.Event{Type: d.Bell, Subject: d.Subject, Request: d.RequestID})
+		}
+	}
+	if len(events) == 0 { // a bell was quicker
+		return nil
+	}
 	var why []string
 	seen := make(map[string]bool)
 	for _, e := range events {
+		if e.Subject+e.Request == "" && slices.ContainsFunc(events, func(o rabbit.Event) bool { return o.Type == e.Type && o.Subject != "" }) {
+			continue // another says what was changed
+		}
 		cause, err := causeOf(ctx, tx, e)
 		if err != nil {
 			return err
@@ -363,7 +400,7 @@ func (p *Planner) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Eve
 		return err
 	}
 	in.Cause = strings.Join(why, "; ")
-	if !slices.ContainsFunc(events, func(e rabbit.Event) bool { return e.Type != rabbit.RequestAccepted }) {
+	if !whole {
 		// The common case by far: new requests, which rank last.
 		_, ok, err := capacity.Extend(ctx, tx, in, slices.Collect(maps.Keys(seen)))
 		if err != nil || ok {

@@ -1,8 +1,10 @@
 package planner
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,11 +86,18 @@ func TestTrapE8PanicStopsTheJobForEver(t *testing.T) {
 // statusOf is a daemon's status page for a part that is tested alone.
 func statusOf(t *testing.T) (s *daemon.Status) {
 	t.Helper()
-	daemon.Run("uji", nil, io.Discard, io.Discard, nil, func() struct{ daemon.Common } { return struct{ daemon.Common }{} },
-		func(_ context.Context, env *daemon.Env, _ *struct{ daemon.Common }) error {
+	path := t.TempDir() + "/uji.yaml"
+	require.NoError(t, os.WriteFile(path, []byte("http: {addr: \"127.0.0.1:0\"}\n"), 0o600))
+	var errs bytes.Buffer
+	type config struct {
+		daemon.Common `yaml:",inline"`
+	}
+	daemon.Run("uji", []string{"-config", path}, io.Discard, &errs, nil, func() config { return config{} },
+		func(_ context.Context, env *daemon.Env, _ *config) error {
 			s = env.Status
 			return io.EOF
 		})
+	require.NotNil(t, s, errs.String())
 	return s
 }
 

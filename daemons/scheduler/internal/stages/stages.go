@@ -75,16 +75,17 @@ func New(cfg Config, hours workday.OfficeHours, db *postgres.DB, office clock.Of
 func (w *Watch) Job() capacity.Job { return w.schedule }
 
 func (w *Watch) sweep(ctx context.Context, tx *postgres.Tx, _, officeAt time.Time) (any, error) {
-	return w.look(ctx, tx, officeAt)
+	return w.look(ctx, tx, officeAt, stage.Sweep)
 }
 
 // look keeps the rules that this daemon was started with, for all who reckon, and
 // sweeps.
-func (w *Watch) look(ctx context.Context, tx *postgres.Tx, officeAt time.Time) (stage.Swept, error) {
+func (w *Watch) look(ctx context.Context, tx *postgres.Tx, officeAt time.Time,
+	sweep func(context.Context, *postgres.Tx, time.Time) (stage.Swept, error)) (stage.Swept, error) {
 	if err := stage.KeepRules(ctx, tx, w.cfg.Rules); err != nil {
 		return stage.Swept{}, err
 	}
-	return stage.Sweep(ctx, tx, officeAt)
+	return sweep(ctx, tx, officeAt)
 }
 
 // Run looks at the clocks until ctx ends: what happened since the sweep of the day is
@@ -111,7 +112,7 @@ func (w *Watch) Run(ctx context.Context) error {
 func (w *Watch) once(ctx context.Context) error {
 	var swept stage.Swept
 	if err := w.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		swept, err = w.look(ctx, tx, w.office.Now())
+		swept, err = w.look(ctx, tx, w.office.Now(), stage.SweepOpen)
 		return err
 	}); err != nil {
 		return err

@@ -76,6 +76,11 @@ func TestLife(t *testing.T) {
 	require.NoError(t, w.client.Make(w.ctx, chip("1")))
 	require.NoError(t, w.client.Make(w.ctx, chip("2")))
 	require.ErrorContains(t, w.client.Make(w.ctx, chip("1")), `there is a chip "1"`)
+	des := chip("des")
+	des.Protocol, des.I = "02", "1A"
+	require.ErrorContains(t, w.client.Make(w.ctx, des), "options")
+	des.Protocol = "0102"
+	require.ErrorContains(t, w.client.Make(w.ctx, des), "protocol is one byte")
 
 	require.NoError(t, w.client.Insert(w.ctx, "A", "1"))
 	require.ErrorContains(t, w.client.Insert(w.ctx, "B", "1"), `is in reader "A"`)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -13,7 +14,7 @@ import (
 // PlanOf returns the plan that a card has to be looked at by: of one whose writing
 // was begun, its attempt's; of another, the one that a claim will most likely find,
 // for Claim has the last word. A *Refusal says that there is none.
-func PlanOf(ctx context.Context, rd postgres.Reader, h Hand) (recipe.Plan, error) {
+func PlanOf(ctx context.Context, rd postgres.Reader, h Hand, today clock.Date) (recipe.Plan, error) {
 	switch h.Card.State {
 	case Writing, Written, Verified, InDoubt:
 		p, err := recipe.OfOrder(ctx, rd, h.Attempt.WorkOrderID)
@@ -28,9 +29,9 @@ func PlanOf(ctx context.Context, rd postgres.Reader, h Hand) (recipe.Plan, error
 	}
 	var orders []string
 	if err := rd.Select(ctx, &orders, `
-		SELECT o.id FROM work_order o WHERE o.request_id = $1 AND o.state = 'released' AND o.mode = 'station' AND o.remaining > (
+		SELECT o.id FROM work_order o WHERE o.request_id = $1 AND o.state = 'released' AND o.mode = 'station' AND o.day <= $3 AND o.remaining > (
 			SELECT count(*) FROM card c WHERE c.work_order_id = o.id AND c.id <> $2 AND c.state IN ('claimed','writing','written','verified'))
-		ORDER BY o.day, o.id LIMIT 1`, r.ID, h.Card.ID); err != nil {
+		ORDER BY o.day, o.id LIMIT 1`, r.ID, h.Card.ID, today); err != nil {
 		return recipe.Plan{}, fmt.Errorf("perso: order of a card: %w", err)
 	}
 	if len(orders) == 0 { // the claim says what is the matter
