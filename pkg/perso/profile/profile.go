@@ -249,9 +249,9 @@ func (p *Profile) Runnable() error {
 		retry = retry || c == Retry
 	}
 	return errors.Join(
-		can(p.Channel.Protocol == SCP03, "channel "+string(p.Channel.Protocol)),
-		can(p.Channel.Option == 0, "a demanded option of the channel"),
-		can(p.Channel.Protocol != SCP03 || p.Keys.Diversification == "kdf3", "diversification "+p.Keys.Diversification),
+		can(p.Channel.Protocol == SCP02 || p.Channel.Protocol == SCP03, "channel "+string(p.Channel.Protocol)),
+		can(p.Channel.Protocol != SCP03 || p.Channel.Option == 0, "a demanded option of SCP03"),
+		can(p.Channel.Protocol != SCP02 || p.Channel.Option == 0x15 || p.Channel.Option == 0x55, "SCP02 but with option 15 or 55"),
 		can(p.Identify.Chip == "cplc", "identification by "+p.Identify.Chip),
 		can(p.Identify.Serial.From == "chip", "a serial from "+p.Identify.Serial.From),
 		can(!retry, "a second try"),
@@ -282,8 +282,18 @@ func (p *Profile) check() form.Faults {
 	if p.Channel.Protocol == Open {
 		return f
 	}
-	if p.Channel.SecurityLevel != 0x33 {
-		f.Add("/channel/security_level", "out_of_range", "Tingkat pengamanan harus 33: isi kartu terenkripsi dan jawaban kartu terbukti.")
+	level, schemes := Byte(0x33), []string{"kdf3", "an10922"}
+	if p.Channel.Protocol == SCP02 { // which has no proof of answers with these options
+		level, schemes = 0x03, []string{"emv", "visa2", "an10922"}
+	}
+	if p.Channel.SecurityLevel != level {
+		f.Add("/channel/security_level", "out_of_range", "Tingkat pengamanan %s harus %02X: yang paling aman pada saluran itu.", p.Channel.Protocol, byte(level))
+	}
+	if !slices.Contains(schemes, p.Keys.Diversification) {
+		f.Add("/keys/diversification", "differs", "Kunci %s diturunkan dengan salah satu dari %v.", p.Channel.Protocol, schemes)
+	}
+	if p.Channel.Protocol == SCP02 && p.Keys.Bytes != 16 || p.Channel.Protocol == SCP03 && p.Keys.Bytes == 24 && p.Keys.Diversification == "kdf3" {
+		f.Add("/keys/bytes", "differs", "Panjang kunci ini tidak dipakai pada saluran dan penurunan itu.")
 	}
 	if !distinct(p.Data.Marker, p.Data.PCID, p.Data.Secret, p.Data.Manifest) {
 		f.Add("/data", "same", "Diperlukan empat tag yang berbeda, dan bukan 0000.")

@@ -41,7 +41,7 @@ func TestShippedProfileIsGood(t *testing.T) {
 // Profiles that stations cannot work with yet are known as such, and never tried.
 func TestWhatStationsCannotDoIsSaid(t *testing.T) {
 	t.Parallel()
-	for name, says := range map[string]string{"gp-scp02-sam": "channel scp02", "iso7816-raw": "channel none"} {
+	for name, says := range map[string]string{"iso7816-raw": "channel none"} {
 		p, err := profile.Parse(shipped(t, name))
 		require.NoError(t, err, name)
 		require.ErrorIs(t, p.Runnable(), profile.ErrNotBuilt)
@@ -49,7 +49,6 @@ func TestWhatStationsCannotDoIsSaid(t *testing.T) {
 	}
 	for old, c := range map[string]struct{ new, says string }{
 		`"protocol": "scp03"`:             {`"protocol": "scp03", "option": "70"`, "option"},
-		`"kdf3"`:                          {`"emv"`, "diversification emv"},
 		`"cplc"`:                          {`"uid_sam"`, "identification by uid_sam"},
 		`"from": "chip", "object": "cin"`: {`"from": "barcode"`, "serial from barcode"},
 		`"6400": "unknown"`:               {`"6985": "retry"`, "second try"},
@@ -71,6 +70,9 @@ func TestProfileFaultsAreFound(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ old, new, says string }{
 		"unknown key":      {`"version": 1,`, `"version": 1, "colour": "red",`, "colour"},
+		"scheme":           {`"kdf3"`, `"emv"`, "/keys/diversification differs"},
+		"key size":         {`"bytes": 16`, `"bytes": 24`, "/keys/bytes differs"},
+		"level of SCP02":   {`"scp03"`, `"scp02"`, "/channel/security_level"},
 		"two documents":    {"\n}\n", "\n}\n{}", "more than one"},
 		"level":            {`"33"`, `"03"`, "/channel/security_level"},
 		"tag twice":        {`"DF02"`, `"DF01"`, "/data same"},
