@@ -122,7 +122,7 @@ func TestThePlanMovesWithoutBells(t *testing.T) {
 				return err
 			}
 		}, map[string]int{"2026-03-03": 10, "2026-03-04": 2, "2026-03-05": 3},
-			"jadwal henti stasiun berubah: stasiun DC-1 berhenti 4 Maret 2026, 8 kartu per hari berkurang"},
+			"jadwal henti stasiun berubah: satu stasiun berhenti 4 Maret 2026, 8 kartu per hari berkurang"},
 		"placement": {func(d *deaf) func(ctx context.Context, tx *postgres.Tx) error {
 			return func(ctx context.Context, tx *postgres.Tx) error {
 				_, err := capacity.Place(ctx, tx, capacity.Placement{RequestID: d.RequestID, Day: wednesday}, why)
