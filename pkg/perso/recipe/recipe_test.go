@@ -311,6 +311,15 @@ func TestTypesOfUses(t *testing.T) {
 	require.Equal(t, "sam-ktpel/1", code(request.KindRekamCetak, "Cetak"))
 }
 
+// Each kind of request that there is can have a SAM type of its own.
+func TestEveryKindOfRequestCanHaveAType(t *testing.T) {
+	t.Parallel()
+	for k := range request.KindLabels {
+		_, err := recipe.Check(recipe.SAMType, []byte(samType(1, "uji", false, fmt.Sprintf(`{"kind": %q, "sam_function": "R"}`, k))))
+		require.NoError(t, err, k)
+	}
+}
+
 // Of two that approve at the same moment what cannot both be, one does.
 func TestApprovalsAtOnce(t *testing.T) {
 	t.Parallel()
