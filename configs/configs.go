@@ -5,9 +5,9 @@ package configs
 import "embed"
 
 // Files holds holidays.yaml, the daemons' configurations (<daemon>.yaml) and
-// templates/*.docx and profiles/*.json under these names.
+// templates/*.docx and the recipes (profiles, key-codes, sam-types) under these names.
 //
-//go:embed *.yaml templates profiles
+//go:embed *.yaml templates profiles key-codes sam-types
 var Files embed.FS
 
 // Holidays is the content of holidays.yaml, for workday.Parse.
@@ -22,3 +22,21 @@ func Template(name string) ([]byte, error) {
 // Profile is the personalisation profile of a name without its ending, such as
 // "gp-scp03-sam".
 func Profile(name string) ([]byte, error) { return Files.ReadFile("profiles/" + name + ".json") }
+
+// KeyCode is the Kode Kunci of a code, such as "ktpel".
+func KeyCode(code string) ([]byte, error) { return Files.ReadFile("key-codes/" + code + ".json") }
+
+// Recipes are the JSON files of a folder: "profiles", "key-codes" or "sam-types".
+func Recipes(folder string) ([][]byte, error) {
+	entries, err := Files.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	files := make([][]byte, len(entries))
+	for i, e := range entries {
+		if files[i], err = Files.ReadFile(folder + "/" + e.Name()); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}

@@ -2,21 +2,18 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
-	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
-	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 )
 
@@ -31,23 +28,30 @@ type Config struct {
 	Journal    string `yaml:"journal"`
 	// DiskReserve is the room, in bytes, that must be free on the journal's disk
 	// for a card to be begun.
-	DiskReserve int64         `yaml:"disk_reserve"`
-	Profile     string        `yaml:"profile"`
-	Look        time.Duration `yaml:"look"`
-	Readers     []string      `yaml:"readers"`
-	Numbers     perso.Numbers `yaml:"numbers"`
+	DiskReserve int64 `yaml:"disk_reserve"`
+	// Profile names the profile that the station works with; which edition of it,
+	// and with which keys, is what people approved in the database.
+	Profile string        `yaml:"profile"`
+	Look    time.Duration `yaml:"look"`
+	Readers []string      `yaml:"readers"`
+	Numbers perso.Numbers `yaml:"numbers"`
 	// What a production station refuses unless it is allowed in so many words.
 	AllowVirtualReaders bool `yaml:"allow_virtual_readers"`
 	AllowSoftHSM        bool `yaml:"allow_softhsm"`
 }
 
-var stationName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+var (
+	stationName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+)
 
 // Validate checks what the sections cannot check alone.
 func (c *Config) Validate() error {
 	switch {
 	case !stationName.MatchString(c.Station):
 		return errors.New("station is missing or not lower case letters, digits and hyphens")
+	case !profileName.MatchString(c.Profile):
+		return errors.New("profile is missing or not the name of one in the database")
 	case c.Journal == "":
 		return errors.New("journal is missing")
 	case c.DiskReserve < 0:
@@ -57,31 +61,11 @@ func (c *Config) Validate() error {
 	case c.Production && !c.AllowSoftHSM && software(c.Token.Module):
 		return errors.New("token.module: SoftHSM is refused in production unless allow_softhsm is true")
 	}
-	if err := c.readers().Validate(); err != nil {
-		return err
-	}
-	_, err := c.profile()
-	return err
+	return c.readers().Validate()
 }
 
 func (c *Config) readers() readers.Rule {
 	return readers.Rule{Only: c.Readers, RefuseVirtual: c.Production && !c.AllowVirtualReaders}
-}
-
-// profile reads the profile: a file, or the name of one that is built in.
-func (c *Config) profile() (*profile.Profile, error) {
-	if !strings.ContainsAny(c.Profile, `/\.`) {
-		file, err := configs.Profile(c.Profile)
-		if err != nil {
-			return nil, fmt.Errorf("profile %q is not built in; a file needs a path", c.Profile)
-		}
-		return profile.Parse(file)
-	}
-	file, err := os.ReadFile(c.Profile)
-	if err != nil {
-		return nil, err
-	}
-	return profile.Parse(file)
 }
 
 // openJournal opens the station's journal, in a folder of its own if need be.

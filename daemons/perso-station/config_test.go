@@ -35,8 +35,8 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, says string }{
 		"softhsm in production": {"allow_softhsm: true", "allow_softhsm: false", "allow_softhsm"},
 		"station name":          {"station: perso-1\n", "station: Perso 1\n", "station"},
-		"no such profile":       {"profile: gp-scp03-sam", "profile: gp-scp02-sam", "not built in"},
-		"profile file":          {"profile: gp-scp03-sam", "profile: ./nowhere.json", "no such file"},
+		"no profile":            {"profile: gp-scp03-sam", "profile: ''", "profile is missing"},
+		"profile file":          {"profile: gp-scp03-sam", "profile: ./nowhere.json", "name of one in the database"},
 		"numbers without epoch": {`"M-{year}-{epoch:2}{counter:6}"`, `"M-{year}-{counter:6}"`, "epoch"},
 		"short PCID":            {`"3671{epoch:4}{counter:24}"`, `"3671{epoch:4}{counter:20}"`, "32 hexadecimal"},
 		"reader pattern":        {"readers: []", "readers: ['[']", "readers"},

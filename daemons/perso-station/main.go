@@ -1,7 +1,8 @@
 // Command perso-station personalises SAM cards without hands: whatever card of a
 // released work order comes into one of its readers is identified, written,
 // verified and recorded. With "-reader NAME" it is the child process of one
-// reader and nothing else.
+// reader and nothing else; with "-try PROFILE/EDITION" it runs a profile once on a
+// test card.
 package main
 
 import (
@@ -11,7 +12,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/pkg/daemon"
@@ -25,14 +25,13 @@ func main() {
 	if code, child := readers.Child(context.Background(), os.Args); child {
 		os.Exit(code)
 	}
+	if code, trial := tryProfile(os.Args[1:], os.Stdout, os.Stderr); trial {
+		os.Exit(code)
+	}
 	daemon.Main("perso-station", defaults, wire)
 }
 
 func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
-	profile, err := cfg.profile()
-	if err != nil {
-		return err
-	}
 	g, err := ground.Stand(env, cfg.Config, schema.Version())
 	if err != nil {
 		return err
@@ -51,21 +50,21 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 	env.OnStop(token.Close)
-	ring := keyring.New(token, profile)
 	work := line.New(line.Parts{
-		Station: cfg.Station, DB: g.DB, Profile: profile, Ring: ring, Journal: book, Disk: disk, Numbers: cfg.Numbers,
+		Station: cfg.Station, DB: g.DB, Profile: cfg.Profile, Token: token, Journal: book, Disk: disk, Numbers: cfg.Numbers,
 		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look,
 		Registry: env.Registry,
 	})
 	hands := &readers.Supervisor{
-		Rule: cfg.readers(), Line: work, Command: profile.Timeouts.Command.Duration(), Log: env.Log,
+		Rule: cfg.readers(), Line: work, Log: env.Log,
 	}
-	env.AddCheck("hsm", ring.Check)
+	env.AddCheck("profile", work.CheckProfile)
+	env.AddCheck("hsm", work.CheckKeys)
 	env.AddCheck("readers", hands.Check)
 	env.AddCheck("numbers", work.Check)
 	env.AddCheck("journal", func(context.Context) error { return book.Ready() })
 	env.Status.Set("station", cfg.Station)
-	env.Status.Set("profile", profile.Label())
+	env.Status.Func("profile", func(ctx context.Context) (any, error) { return work.ProfileLabel(ctx) })
 	env.Status.Func("readers", func(context.Context) (any, error) { return work.Readers(), nil })
 	g.Hear(rabbit.StationQueue(cfg.Station), work.Hear)
 	g.Serve()

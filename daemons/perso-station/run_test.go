@@ -26,7 +26,7 @@ func TestSettlingOnAFullDisk(t *testing.T) {
 	o := persotest.New(t, 1, 1)
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := perso.Claim(ctx, tx, perso.Identity{Serial: o.Serials[0], ChipID: "AABBCCDD"},
-			perso.Place{Station: "uji-1", Reader: "r", Profile: "p", ProfileSHA256: make([]byte, 32), Numbers: persotest.Numbers},
+			persotest.Place(t, o.DB, "uji-1"),
 			perso.Change{Actor: perso.StationActor("uji-1"), OfficeAt: persotest.OfficeAt})
 		return err
 	})

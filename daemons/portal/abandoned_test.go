@@ -17,11 +17,12 @@ import (
 // begin to write it.
 func (o *office) inHand(ticket string, writing bool) (cardID string) {
 	o.t.Helper()
+	persotest.Recipes(o.t, o.db)
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		c := perso.Change{Actor: perso.StationActor("Ruang Bawah"), OfficeAt: o.clock.Now()}
 		serial := o.cards("operator", ticket)[0].Serial
 		h, err := perso.Claim(ctx, tx, perso.Identity{Serial: serial, ChipID: "CHIP" + serial},
-			perso.Place{Station: "Ruang Bawah", Reader: "1", Profile: "uji/1", ProfileSHA256: make([]byte, 32), Numbers: persotest.Numbers}, c)
+			persotest.Place(o.t, o.db, "Ruang Bawah"), c)
 		if err == nil && writing {
 			h, err = perso.BeginWriting(ctx, tx, h, perso.Intent{Sealed: []byte("x")}, c)
 		}

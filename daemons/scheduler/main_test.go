@@ -83,7 +83,7 @@ func personaliseAt(t *testing.T, o *persotest.Office, serial string, at time.Tim
 	station := perso.Change{Actor: perso.StationActor("perso-uji"), OfficeAt: at}
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 		h, err := perso.Claim(ctx, tx, perso.Identity{Serial: serial, ChipID: "CHIP-" + serial},
-			perso.Place{Station: "perso-uji", Reader: "R1", Profile: "uji", ProfileSHA256: make([]byte, 32), Numbers: persotest.Numbers}, station)
+			persotest.Place(t, o.DB, "perso-uji"), station)
 		if err != nil {
 			return err
 		}

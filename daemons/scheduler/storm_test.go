@@ -185,7 +185,7 @@ func (s *storm) present(at time.Time) {
 		}
 		err := s.DB.InTx(s.t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 			h, err := perso.Claim(ctx, tx, perso.Identity{Serial: serial, ChipID: "CHIP-" + serial},
-				perso.Place{Station: "perso-uji", Reader: "R1", Profile: "uji", ProfileSHA256: make([]byte, 32), Numbers: persotest.Numbers}, station)
+				persotest.Place(s.t, s.DB, "perso-uji"), station)
 			if err != nil {
 				return err
 			}

@@ -42,9 +42,8 @@ func takeAt(t *testing.T, o *persotest.Office, serial string, at time.Time) pers
 	t.Helper()
 	var h perso.Hand
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		h, err = perso.Claim(ctx, tx, perso.Identity{Serial: serial, ChipID: "CHIP-" + serial}, perso.Place{
-			Station: "s1", Reader: "1", Profile: "uji/1", ProfileSHA256: make([]byte, 32), Numbers: persotest.Numbers,
-		}, perso.Change{Actor: perso.StationActor("s1"), OfficeAt: at})
+		h, err = perso.Claim(ctx, tx, perso.Identity{Serial: serial, ChipID: "CHIP-" + serial}, persotest.Place(t, o.DB, "s1"),
+			perso.Change{Actor: perso.StationActor("s1"), OfficeAt: at})
 		return err
 	})
 	return h

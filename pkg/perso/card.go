@@ -47,7 +47,8 @@ type Attempt struct {
 	ChipID        string          `db:"chip_id"`
 	Profile       string          `db:"profile"`
 	ProfileSHA256 []byte          `db:"profile_sha256"`
-	Sealed        []byte          `db:"sealed"` // the card's secrets, wrapped by the HSM
+	ProfileID     string          `db:"profile_id"` // empty for attempts of before profiles were in the database
+	Sealed        []byte          `db:"sealed"`     // the card's secrets, wrapped by the HSM
 	Intent        json.RawMessage `db:"intent"`
 	Proposal      Decision        `db:"proposal"` // what the station found the card to allow
 	Observed      json.RawMessage `db:"observed"`
@@ -69,13 +70,13 @@ const selectCard = `
 	FROM card `
 
 const selectAttempt = `
-	SELECT id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256,
+	SELECT id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256, coalesce(profile_id::text, '') AS profile_id,
 	       coalesce(sealed, '') AS sealed, intent, proposal, observed, outcome, counted
 	FROM perso_attempt `
 
 // selectPublicAttempt leaves out what only stations may read.
 const selectPublicAttempt = `
-	SELECT id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256,
+	SELECT id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256, coalesce(profile_id::text, '') AS profile_id,
 	       '\x'::bytea AS sealed, intent, proposal, observed, outcome
 	FROM perso_attempt `
 

@@ -10,6 +10,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/register"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -32,6 +33,10 @@ const (
 	Undecided      Why = "undecided"        // in doubt, and not decided yet
 	WrongLifeCycle Why = "wrong_life_cycle" // the card is not a blank of ours
 	IssuedEarlier  Why = "issued_earlier"   // the old register has it: issued before day one
+	NoRecipe       Why = "no_recipe"        // no SAM type, profile and Kode Kunci for it are approved
+	RecipeGone     Why = "recipe_withdrawn" // its work order's were withdrawn
+	OtherRecipe    Why = "other_recipe"     // its work order is tied to another plan than it was looked at by
+	OtherProfile   Why = "other_profile"    // this station does not work with its profile
 )
 
 // WhyLabels are the reasons as the station shows them.
@@ -48,6 +53,10 @@ var WhyLabels = map[Why]string{
 	Undecided:      "Kartu ini meragukan dan menunggu keputusan",
 	WrongLifeCycle: "Isi kartu bukan blangko baru",
 	IssuedEarlier:  "Kartu ini sudah diterbitkan sebelum sistem ini dipakai (ada dalam register lama)",
+	NoRecipe:       "Belum ada jenis SAM, profil, dan Kode Kunci yang disetujui untuk kartu ini",
+	RecipeGone:     "Jenis SAM, profil, atau Kode Kunci perintah kerja ini sudah ditarik",
+	OtherRecipe:    "Profil perintah kerja kartu ini lain; kartu dibaca ulang",
+	OtherProfile:   "Stasiun ini tidak mengerjakan kartu dengan profil ini",
 }
 
 // Refusal is an error that says why a card is not taken.
@@ -146,16 +155,16 @@ func Claimable(c Card) error {
 
 // Place is where and how a card is to be written.
 type Place struct {
-	Station       string
-	Reader        string
-	Profile       string
-	ProfileSHA256 []byte
-	Numbers       Numbers
+	Station string
+	Reader  string
+	Plan    recipe.Plan // that the station has looked at the card by
+	Numbers Numbers
 }
 
 // Claim takes a presented card for a station: under lock it ties the chip to
 // the listed serial, gives the card its numbers, finds a released work order
-// with room and opens a new attempt, all in the caller's one transaction. A
+// with room, ties the order to its plan unless it is tied already, and opens a new
+// attempt by this plan, all in the caller's one transaction. A
 // *Refusal changes nothing as long as the caller returns it from InTx.
 func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change) (Hand, error) {
 	c, err := find(ctx, tx, id, ` FOR UPDATE`)
@@ -183,6 +192,13 @@ func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change
 	if err != nil {
 		return Hand{}, err
 	}
+	plan, err := recipe.Tie(ctx, tx, order.ID, useOf(r), ch.OfficeAt)
+	if err != nil {
+		return Hand{}, unplanned(err, c)
+	}
+	if !plan.Same(p.Plan) {
+		return Hand{}, &Refusal{Why: OtherRecipe, CardID: c.ID}
+	}
 	w := &walk{tx: tx, card: c, change: ch}
 	if err := w.prepare(ctx, id, p); err != nil {
 		return Hand{}, err
@@ -193,7 +209,7 @@ func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change
 	}
 	a := Attempt{
 		ID: attemptID.String(), CardID: c.ID, Number: c.Attempt + 1, WorkOrderID: order.ID, Station: p.Station, Reader: p.Reader,
-		ChipID: id.ChipID, Profile: p.Profile, ProfileSHA256: p.ProfileSHA256,
+		ChipID: id.ChipID, Profile: plan.Profile.Label(), ProfileSHA256: plan.Profile.SHA256, ProfileID: plan.Profile.ID,
 	}
 	detail := map[string]any{"station": p.Station, "reader": p.Reader, "attempt": a.Number, "work_order": order.ID}
 	if err := w.take(ctx, ClaimVerb, detail, `, work_order_id=$6, attempt=attempt+1, reason=''`, order.ID); err != nil {
@@ -201,9 +217,9 @@ func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change
 	}
 	w.card.WorkOrderID, w.card.Attempt, w.card.Reason = order.ID, a.Number, ""
 	if err := tx.ExecOne(ctx, `
-		INSERT INTO perso_attempt (id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
-		a.ID, a.CardID, a.Number, a.WorkOrderID, a.Station, a.Reader, a.ChipID, a.Profile, a.ProfileSHA256); err != nil {
+		INSERT INTO perso_attempt (id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256, profile_id)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`,
+		a.ID, a.CardID, a.Number, a.WorkOrderID, a.Station, a.Reader, a.ChipID, a.Profile, a.ProfileSHA256, a.ProfileID); err != nil {
 		return Hand{}, fmt.Errorf("perso: opening attempt: %w", err)
 	}
 	return Hand{Card: w.card, Attempt: a}, w.done(ctx)

@@ -14,15 +14,10 @@ import (
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
+	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
-
-func place(station string) perso.Place {
-	return perso.Place{
-		Station: station, Reader: "Pembaca 1", Profile: "gp-scp03-sam/1", ProfileSHA256: make([]byte, 32), Numbers: persotest.Numbers,
-	}
-}
 
 func atStation(station, reason string) perso.Change {
 	return perso.Change{Actor: perso.StationActor(station), Reason: reason, OfficeAt: persotest.OfficeAt}
@@ -35,8 +30,13 @@ func identity(serial string) perso.Identity {
 }
 
 func claim(o *persotest.Office, id perso.Identity, station string) (h perso.Hand, err error) {
+	plan, err := recipe.ToLook(context.Background(), o.DB, "gp-scp03-sam")
+	if err != nil {
+		return h, err
+	}
+	place := perso.Place{Station: station, Reader: "Pembaca 1", Plan: plan, Numbers: persotest.Numbers}
 	err = o.DB.InTx(context.Background(), func(ctx context.Context, tx *postgres.Tx) error {
-		h, err = perso.Claim(ctx, tx, id, place(station), atStation(station, ""))
+		h, err = perso.Claim(ctx, tx, id, place, atStation(station, ""))
 		return err
 	})
 	return h, err

@@ -220,7 +220,7 @@ func (p *planned) card() {
 	}
 	p.try(func(ctx context.Context, tx *postgres.Tx) error {
 		h, err := perso.Claim(ctx, tx, perso.Identity{Serial: serials[0], ChipID: "CHIP-" + serials[0]},
-			perso.Place{Station: "perso-uji", Reader: "R1", Profile: "uji", ProfileSHA256: make([]byte, 32), Numbers: persotest.Numbers}, station)
+			persotest.Place(p.t, p.DB, "perso-uji"), station)
 		if err != nil {
 			return err // refused: no order has room
 		}

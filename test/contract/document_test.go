@@ -25,6 +25,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/schema"
@@ -197,6 +198,7 @@ func TestStatesAreThoseOfTheMachines(t *testing.T) {
 	d := document(t)
 	for name, table := range map[string]*machine.Table{
 		"NeedState": need.Machine, "RequestState": request.Machine, "CardState": perso.Machine, "DocumentState": letter.Machine, "HandoverState": handover.Machine,
+		"RecipeState": recipe.Machine,
 	} {
 		s := d.Components.Schemas[name].Value
 		var states []string
@@ -207,6 +209,9 @@ func TestStatesAreThoseOfTheMachines(t *testing.T) {
 		require.ElementsMatch(t, states, words(s.Enum), name)
 	}
 	require.Equal(t, request.KindLabels, labels(t, d.Components.Schemas["Kind"].Value))
+	for kind, label := range recipe.KindLabels {
+		require.Equal(t, label, labels(t, d.Components.Schemas["RecipeKind"].Value)[string(kind)])
+	}
 	require.Equal(t, institution.KindLabels, labels(t, d.Components.Schemas["InstitutionKind"].Value))
 	require.Equal(t, institution.PKSLabels, labels(t, d.Components.Schemas["PKSStatus"].Value))
 	roles := labels(t, d.Components.Schemas["Role"].Value)

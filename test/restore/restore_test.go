@@ -53,7 +53,7 @@ func work(t *testing.T, db *postgres.DB, requestID, serial string, g given) {
 	var ticket int64
 	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		card, err = perso.Claim(ctx, tx, perso.Identity{Serial: serial, ChipID: "CHIP-" + serial},
-			perso.Place{Station: "perso-uji", Reader: "R1", Profile: "uji", ProfileSHA256: make([]byte, 32), Numbers: persotest.Numbers}, station)
+			persotest.Place(t, db, "perso-uji"), station)
 		if err != nil {
 			return err
 		}

@@ -43,6 +43,7 @@ func New(t testing.TB, n, quantity int) *Office {
 	o := &Office{DB: database.Open(t, ""), Database: database, RequestID: newID(t), OrderID: newID(t)}
 	ctx := context.Background()
 	require.NoError(t, machine.Sync(ctx, o.DB, request.Machine, capacity.Machine, perso.Machine))
+	Recipes(t, o.DB)
 	for i := range n {
 		o.Serials = append(o.Serials, fmt.Sprintf("SAM%08d", i+1))
 		o.CardIDs = append(o.CardIDs, newID(t))

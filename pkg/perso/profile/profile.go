@@ -1,8 +1,8 @@
 // Package profile reads personalisation profiles: how cards of one kind are
 // identified, written and checked, as data. The station's code knows the steps;
-// the profile says which, in what order, with which keys and tags. A profile is
-// named by its hash in each attempt, so that it stays known how a card was
-// written.
+// the profile says which, in what order, over which channel and with which tags,
+// and a KeyCode says with which keys. A profile is named by its hash in each
+// attempt, so that it stays known how a card was written.
 package profile
 
 import (
@@ -13,10 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
+
+	"dukcapil.go.id/sifilma/pkg/form"
 )
 
 // ErrProfile says that a profile cannot be used; the text names the place.
@@ -40,11 +41,17 @@ const (
 )
 
 // Labels are the steps as people read them.
-var Labels = map[Step]string{
+var Labels = map[Step]string{ //nolint:gosec // the words for a step are no secret
 	Marker: "penandaan", Initialize: "inisialisasi", Numbers: "penulisan nomor",
-	Secret: "penulisan rahasia (CONF)", Keys: "penggantian kunci", Authenticate: "autentikasi kunci baru",
+	Secret: "penulisan CONF", Keys: "penggantian kunci", Authenticate: "autentikasi kunci baru",
 	ReadBack: "pembacaan kembali", OpenSAM: "uji OPEN SAM", Secure: "penguncian akhir", Confirm: "pemeriksaan akhir",
 }
+
+// Send is one command of a profile without a secure channel.
+const Send Step = "send"
+
+// writing are the steps that change the card.
+var writing = []Step{Marker, Initialize, Numbers, Secret, Keys, Secure, Send}
 
 // order is the one order that lets a station tell afterwards how far it came:
 // the marker before any content, the secret before the keys that prove it, and
@@ -58,7 +65,33 @@ type Class string
 const (
 	Refuses Class = "refuses" // the card did not do it, and says so
 	Unknown Class = "unknown" // the card does not say whether it did it
+	Retry   Class = "retry"   // the card did not do it, and may if it is asked once more
 )
+
+// Protocol is how commands to the card are protected.
+type Protocol string
+
+// Protocols.
+const (
+	SCP02 Protocol = "scp02"
+	SCP03 Protocol = "scp03"
+	Open  Protocol = "none" // plain ISO 7816 commands
+)
+
+// Sight is something that reading the card without keys shows.
+type Sight string
+
+// Sights. What no sight shows can only be spoiled when it is in doubt.
+const (
+	MarkerSeen     Sight = "marker"
+	PCIDSeen       Sight = "pcid"
+	ManifestSeen   Sight = "manifest"
+	KeyVersionSeen Sight = "key_version"
+	LifeCycleSeen  Sight = "life_cycle"
+)
+
+// ErrNotBuilt says that no station can work with the profile yet.
+var ErrNotBuilt = errors.New("profile: this program does not know how to")
 
 // Byte is a byte written as two hexadecimal digits.
 type Byte byte
@@ -82,22 +115,43 @@ type Keyset struct {
 	Master  string `json:"master"`
 }
 
+// KeyCode is a Kode Kunci: which keys a data set or application has (Permendagri
+// 76/2020). The keys are in the HSM; here they are named.
+type KeyCode struct {
+	Code       string `json:"code"`
+	Version    int    `json:"version"`
+	Name       string `json:"name"`
+	Transport  Keyset `json:"transport"` // on a blank
+	Final      Keyset `json:"final"`     // on a finished card
+	SecretWrap string `json:"secret_wrap"`
+}
+
 // Profile is a personalisation profile.
 type Profile struct {
-	Name          string `json:"name"`
-	Version       int    `json:"version"`
-	Domain        Hex    `json:"domain"` // AID of the issuer security domain
-	SecurityLevel Byte   `json:"security_level"`
-	Keys          struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	Note    string `json:"note"`
+	Channel struct {
+		Protocol      Protocol `json:"protocol"`
+		Option        Byte     `json:"option"` // "i" of the protocol, where the card must have it
+		SecurityLevel Byte     `json:"security_level"`
+	} `json:"channel"`
+	Domain Hex `json:"domain"` // AID of the issuer security domain
+	Keys   struct {
 		Bytes           int    `json:"bytes"`
 		Diversification string `json:"diversification"`
-		Transport       Keyset `json:"transport"`
-		Final           Keyset `json:"final"`
-		SecretWrap      string `json:"secret_wrap"`
+		// Of the KeyCode; see Use.
+		Transport  Keyset `json:"-"`
+		Final      Keyset `json:"-"`
+		SecretWrap string `json:"-"`
 	} `json:"keys"`
 	Identify struct {
-		Chip   string `json:"chip"`
-		Serial string `json:"serial"`
+		Chip   string `json:"chip"` // cplc or uid_sam
+		Serial struct {
+			From   string `json:"from"`   // chip, barcode or uid_column
+			Object string `json:"object"` // of the chip: cin
+			Column string `json:"column"` // of the list that has the chip's id
+		} `json:"serial"`
 	} `json:"identify"`
 	Data struct {
 		Marker   Tag `json:"marker"`
@@ -107,8 +161,11 @@ type Profile struct {
 	} `json:"data"`
 	SecretBytes int `json:"secret_bytes"`
 	Steps       []struct {
-		Do         Step `json:"do"`
-		Observable bool `json:"observable"` // reading the card shows whether it was done
+		Do    Step    `json:"do"`
+		Shows []Sight `json:"shows"` // afterwards, to whoever reads the card without keys
+		// Of Send: a command with {pcid}, {manifest}, {secret}, {marker} in it.
+		Name string `json:"name"`
+		APDU string `json:"apdu"`
 	} `json:"steps"`
 	Timeouts struct {
 		Command Span `json:"command"` // one APDU
@@ -120,59 +177,151 @@ type Profile struct {
 	SHA256 []byte `json:"-"`
 }
 
-// Parse reads a profile strictly: an unknown key or a missing part is an error.
+// Parse reads a profile strictly. Its errors are ErrProfile, with form.Faults whose
+// pointers are into the file where it is JSON of the right shape. The shape itself
+// is described by the schema of pkg/perso/recipe.
 func Parse(file []byte) (*Profile, error) {
-	decoder := json.NewDecoder(bytes.NewReader(file))
-	decoder.DisallowUnknownFields()
 	p := &Profile{}
-	if err := decoder.Decode(p); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrProfile, err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: more than one document", ErrProfile)
-	}
-	if err := p.Validate(); err != nil {
+	if err := strict(file, p); err != nil {
 		return nil, err
+	}
+	if err := p.check().Err(); err != nil {
+		return nil, fmt.Errorf("%w %s: %w", ErrProfile, p.Name, err)
 	}
 	sum := sha256.Sum256(file)
 	p.SHA256 = sum[:]
 	return p, nil
 }
 
-var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+// ParseKeyCode reads a Kode Kunci, as Parse reads a profile.
+func ParseKeyCode(file []byte) (KeyCode, error) {
+	var k KeyCode
+	if err := strict(file, &k); err != nil {
+		return k, err
+	}
+	var f form.Faults
+	for _, s := range []struct {
+		at  string
+		set Keyset
+	}{{"/transport", k.Transport}, {"/final", k.Final}} {
+		if s.set.Version < 1 || s.set.Version > 0x7F {
+			f.Add(s.at+"/version", "out_of_range", "Versi kunci antara 01 dan 7F.")
+		}
+	}
+	if k.Transport.Version == k.Final.Version {
+		f.Add("/final/version", "same", "Kunci transport dan kunci akhir bernomor versi sama, sehingga kartu baru dan kartu jadi tidak dapat dibedakan.")
+	}
+	labels := []string{k.Transport.Master, k.Final.Master, k.SecretWrap}
+	for i, at := range []string{"/transport/master", "/final/master", "/secret_wrap"} {
+		if labels[i] == "" {
+			f.Add(at, "missing", "Label kunci di HSM wajib diisi.")
+		} else if slices.Contains(labels[:i], labels[i]) {
+			f.Add(at, "same", "Label kunci ini sudah dipakai untuk keperluan lain.")
+		}
+	}
+	if err := f.Err(); err != nil {
+		return k, fmt.Errorf("%w: %w", ErrProfile, err)
+	}
+	return k, nil
+}
 
-// Validate checks the profile against what a station can do and what keeps a
-// card's state tellable.
-func (p *Profile) Validate() error {
-	check := func(ok bool, text string) error {
+func strict(file []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(file))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("%w: %w", ErrProfile, err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: more than one document", ErrProfile)
+	}
+	return nil
+}
+
+// Use joins the profile to the keys it is to work with.
+func (p *Profile) Use(k KeyCode) {
+	p.Keys.Transport, p.Keys.Final, p.Keys.SecretWrap = k.Transport, k.Final, k.SecretWrap
+}
+
+// Runnable says whether this program's stations can work with the profile:
+// ErrNotBuilt and what they cannot do.
+func (p *Profile) Runnable() error {
+	can := func(ok bool, what string) error {
 		if ok {
 			return nil
 		}
-		return fmt.Errorf("%w %s: %s", ErrProfile, p.Name, text)
+		return fmt.Errorf("%w %s (profile %s)", ErrNotBuilt, what, p.Label())
 	}
-	k := p.Keys
-	d := p.Data
+	retry := false
+	for _, c := range p.StatusWords {
+		retry = retry || c == Retry
+	}
 	return errors.Join(
-		check(namePattern.MatchString(p.Name), "name is missing or not lower case letters, digits and hyphens"),
-		check(p.Version > 0, "version is missing"),
-		check(len(p.Domain) >= 5 && len(p.Domain) <= 16, "domain is not an AID of 5 to 16 bytes"),
-		check(p.SecurityLevel == 0x33, "security_level is not 33: content must be encrypted and answers proven"),
-		check(k.Bytes == 16 || k.Bytes == 32, "keys.bytes is neither 16 nor 32"),
-		check(k.Diversification == "kdf3", "keys.diversification is not kdf3"),
-		check(k.Transport.Version >= 1 && k.Transport.Version <= 0x7F && k.Transport.Master != "", "keys.transport"),
-		check(k.Final.Version >= 1 && k.Final.Version <= 0x7F && k.Final.Master != "", "keys.final"),
-		check(k.Transport.Version != k.Final.Version, "transport and final keys have one version: nothing tells them apart"),
-		check(k.Transport.Master != k.Final.Master, "transport and final keys have one master"),
-		check(k.SecretWrap != "", "keys.secret_wrap is missing"),
-		check(p.Identify.Chip == "cplc", "identify.chip is not cplc"),
-		check(p.Identify.Serial == "cin", "identify.serial is not cin"),
-		check(distinct(d.Marker, d.PCID, d.Secret, d.Manifest), "data: four different tags are needed"),
-		check(p.SecretBytes == 32, "secret_bytes is not 32"),
-		check(slices.Equal(p.order(), order), fmt.Sprintf("steps are not %v", order)),
-		check(p.Timeouts.Command >= Span(100*time.Millisecond), "timeouts.command is under 100ms"),
-		check(p.Timeouts.Card > p.Timeouts.Command, "timeouts.card is not longer than timeouts.command"),
-		p.checkWords(),
+		can(p.Channel.Protocol == SCP02 || p.Channel.Protocol == SCP03, "channel "+string(p.Channel.Protocol)),
+		can(p.Channel.Protocol != SCP03 || p.Channel.Option == 0, "a demanded option of SCP03"),
+		can(p.Channel.Protocol != SCP02 || p.Channel.Option == 0x15 || p.Channel.Option == 0x55, "SCP02 but with option 15 or 55"),
+		can(p.Identify.Chip == "cplc", "identification by "+p.Identify.Chip),
+		can(p.Identify.Serial.From == "chip", "a serial from "+p.Identify.Serial.From),
+		can(!retry, "a second try"),
 	)
+}
+
+// check is what the shape alone does not say: what keeps a card's state tellable.
+func (p *Profile) check() form.Faults {
+	var f form.Faults
+	for i, s := range p.Steps {
+		if at := fmt.Sprintf("/steps/%d/shows", i); len(s.Shows) > 0 && !slices.Contains(writing, s.Do) {
+			f.Add(at, "not_used", "Langkah “%s” tidak mengubah kartu, jadi tidak ada yang terlihat sesudahnya. Hapus shows.", s.Do)
+		}
+	}
+	if p.Timeouts.Command < Span(100*time.Millisecond) {
+		f.Add("/timeouts/command", "out_of_range", "Batas waktu satu perintah sekurangnya 100ms.")
+	}
+	if p.Timeouts.Card <= p.Timeouts.Command {
+		f.Add("/timeouts/card", "out_of_range", "Batas waktu satu kartu harus lebih lama daripada batas waktu satu perintah.")
+	}
+	for word, class := range p.StatusWords {
+		if at := fmt.Sprintf("/status_words/%04X", uint16(word)); word == 0x9000 {
+			f.Add(at, "not_used", "9000 selalu berarti berhasil dan tidak digolongkan.")
+		} else if class != Refuses && class != Unknown && class != Retry {
+			f.Add(at, "unknown_value", "Golongan status %04X harus refuses, unknown, atau retry.", uint16(word))
+		}
+	}
+	if p.Channel.Protocol == Open {
+		return f
+	}
+	level, schemes := Byte(0x33), []string{"kdf3", "an10922"}
+	if p.Channel.Protocol == SCP02 { // which has no proof of answers with these options
+		level, schemes = 0x03, []string{"emv", "visa2", "an10922"}
+	}
+	if p.Channel.SecurityLevel != level {
+		f.Add("/channel/security_level", "out_of_range", "Tingkat pengamanan %s harus %02X: yang paling aman pada saluran itu.", p.Channel.Protocol, byte(level))
+	}
+	if !slices.Contains(schemes, p.Keys.Diversification) {
+		f.Add("/keys/diversification", "differs", "Kunci %s diturunkan dengan salah satu dari %v.", p.Channel.Protocol, schemes)
+	}
+	if p.Channel.Protocol == SCP02 && p.Keys.Bytes != 16 || p.Channel.Protocol == SCP03 && p.Keys.Bytes == 24 && p.Keys.Diversification == "kdf3" {
+		f.Add("/keys/bytes", "differs", "Panjang kunci ini tidak dipakai pada saluran dan penurunan itu.")
+	}
+	if !distinct(p.Data.Marker, p.Data.PCID, p.Data.Secret, p.Data.Manifest) {
+		f.Add("/data", "same", "Diperlukan empat tag yang berbeda, dan bukan 0000.")
+	}
+	if !slices.Equal(p.order(), order) {
+		f.Add("/steps", "wrong_order", "Langkah harus tepat: %v. Hanya urutan ini yang membuat keadaan kartu selalu dapat diketahui.", order)
+		return f
+	}
+	for i, s := range p.Steps {
+		if want, fixed := shown[s.Do]; fixed && !slices.Equal(s.Shows, want) {
+			f.Add(fmt.Sprintf("/steps/%d/shows", i), "differs", "Sesudah langkah “%s” yang terlihat dari luar adalah %q.", s.Do, want)
+		}
+	}
+	return f
+}
+
+// shown is what can be seen after each step of a GlobalPlatform card: the station
+// judges a card in doubt by it.
+var shown = map[Step][]Sight{
+	Marker: {MarkerSeen}, Initialize: {LifeCycleSeen}, Numbers: {PCIDSeen, ManifestSeen}, Keys: {KeyVersionSeen}, Secure: {LifeCycleSeen},
+	Secret: nil, // CONF is never read back; OPEN SAM proves it
 }
 
 func (p *Profile) order() []Step {
@@ -181,15 +330,6 @@ func (p *Profile) order() []Step {
 		steps = append(steps, s.Do)
 	}
 	return steps
-}
-
-func (p *Profile) checkWords() error {
-	for word, class := range p.StatusWords {
-		if word == 0x9000 || class != Refuses && class != Unknown {
-			return fmt.Errorf("%w %s: status_words %04X: %q", ErrProfile, p.Name, uint16(word), class)
-		}
-	}
-	return nil
 }
 
 func distinct(tags ...Tag) bool {
@@ -258,3 +398,6 @@ func (s *Span) UnmarshalText(text []byte) error {
 
 // Duration is the span as a time.Duration.
 func (s Span) Duration() time.Duration { return time.Duration(s) }
+
+// Writes says whether a step changes the card.
+func Writes(s Step) bool { return slices.Contains(writing, s) }

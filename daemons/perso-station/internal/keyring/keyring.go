@@ -73,7 +73,7 @@ func (s *Source) KeysFor(ctx context.Context, diversification []byte, version by
 	if err != nil {
 		return globalplatform.StaticKeys{}, unavailable(err)
 	}
-	keys, err := hsmkeys.Diversify(ctx, s.ring.token, key, diversification, k.Bytes)
+	keys, err := hsmkeys.Scheme(k.Diversification).Keyset(ctx, s.ring.token, key, diversification, k.Bytes)
 	if err != nil {
 		return globalplatform.StaticKeys{}, unavailable(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/configs"
-	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
@@ -57,6 +56,11 @@ func newBench(t testing.TB, n int) *bench {
 	require.NoError(t, err)
 	p, err := profile.Parse(file)
 	require.NoError(t, err)
+	file, err = configs.KeyCode("ktpel")
+	require.NoError(t, err)
+	keys, err := profile.ParseKeyCode(file)
+	require.NoError(t, err)
+	p.Use(keys)
 	h := harness.HSM(t)
 	token, err := pkcs11.Open(pkcs11.Config{Module: h.Module, TokenLabel: h.Label, PINFile: h.PINFile})
 	require.NoError(t, err)
@@ -103,7 +107,7 @@ func (b *bench) begin() error {
 	db, err := postgres.Open(cfg)
 	require.NoError(b.t, err)
 	b.line = line.New(line.Parts{
-		Station: "uji-1", DB: db, Profile: b.profile, Ring: keyring.New(b.token, b.profile), Journal: book, Disk: b.disk,
+		Station: "uji-1", DB: db, Profile: "gp-scp03-sam", Token: b.token, Journal: book, Disk: b.disk,
 		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
 		Look: b.lookEvery(),
 	})

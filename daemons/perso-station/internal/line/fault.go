@@ -48,6 +48,14 @@ func classify(p *profile.Profile, err error) fault {
 	return faultUnknown
 }
 
+// classify is what an error of the dialogue says about the card in hand.
+func (t *task) classify(err error) fault {
+	if t.kit == nil {
+		return classify(&profile.Profile{}, err)
+	}
+	return classify(t.kit.profile, err)
+}
+
 // reason is an error as people read it: the step and the card's status word,
 // never data.
 func reason(what string, err error) string {

@@ -21,13 +21,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
-	"dukcapil.go.id/sifilma/pkg/perso/profile"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/smartcard"
@@ -50,8 +49,8 @@ type Reader interface {
 type Parts struct {
 	Station string // unique name of the station
 	DB      *postgres.DB
-	Profile *profile.Profile
-	Ring    *keyring.Ring
+	Profile string // name of the profile that the station works with
+	Token   *pkcs11.Token
 	Journal *journal.Journal
 	Disk    *daemon.Disk // that the journal is on; while it is low no card is begun
 	Numbers perso.Numbers
@@ -77,6 +76,9 @@ type Line struct {
 	bell  chan struct{}   // closed and replaced by Wake
 	stale error           // the database is older than the journal
 	epoch int             // of the numbers when the journal was last compared with the database
+	kits  map[kitKey]*kit // that were compiled, by the editions they are of
+
+	looking *kit // what cards were looked at by last
 
 	outcomes *prometheus.CounterVec
 }
@@ -89,7 +91,7 @@ func New(p Parts) *Line {
 	if p.Machine == nil {
 		p.Machine = clock.Real()
 	}
-	l := &Line{Parts: p, busy: map[string]bool{}, bell: make(chan struct{})}
+	l := &Line{Parts: p, busy: map[string]bool{}, kits: map[kitKey]*kit{}, bell: make(chan struct{})}
 	l.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sifilma_station_cards_total", Help: "Cards by outcome: clear, failed, in_doubt, refused.",
 	}, []string{"outcome"})

@@ -59,7 +59,7 @@ func (t *task) recover(ctx context.Context) verdict {
 
 // unseal fetches the card's CONF as the attempt sealed it.
 func (t *task) unseal(ctx context.Context) (err error) {
-	t.secret, err = t.line.Ring.Unseal(context.WithoutCancel(ctx), t.hand.Attempt.Sealed, t.hand.Card.ID, t.hand.Attempt.ID)
+	t.secret, err = t.kit.ring.Unseal(context.WithoutCancel(ctx), t.hand.Attempt.Sealed, t.hand.Card.ID, t.hand.Attempt.ID)
 	return err
 }
 
@@ -72,7 +72,7 @@ func (t *task) prove(ctx context.Context, found *perso.Finding) (proven bool, v 
 		err = t.dialogue.Prove(card, t.job(), t.guard.sam())
 		// The tries may be used up by stations that ended in the middle of one, and
 		// nothing be wrong with the card. One that was found wrong stays so.
-		if classify(t.line.Profile, err) == faultStopped && t.hand.Attempt.Proposal != perso.DecideSpoil {
+		if t.classify(err) == faultStopped && t.hand.Attempt.Proposal != perso.DecideSpoil {
 			t.log.Warn().Str("card", t.hand.Card.ID).Msg("no authentication is left; the card is proven by OPEN SAM alone")
 			err = t.dialogue.Opens(card, t.job())
 		}
@@ -82,7 +82,7 @@ func (t *task) prove(ctx context.Context, found *perso.Finding) (proven bool, v 
 		return true, nil
 	}
 	t.log.Warn().Err(err).Msg("card looks finished and is not proven")
-	switch classify(t.line.Profile, err) {
+	switch t.classify(err) {
 	case faultAway:
 		if t.guard.pending {
 			_ = t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) error {
@@ -172,6 +172,7 @@ func (l *Line) Reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	_, _ = l.toLook(ctx) // kept for a time when the database is away; whoever has a card asks again
 	for _, h := range hands {
 		if err := l.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 			return l.settle(ctx, tx, h, last[h.Attempt.ID])

@@ -3,12 +3,14 @@ package line
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/journal"
+	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/trace"
@@ -26,6 +28,7 @@ type verdict struct {
 type task struct {
 	*runner
 	log      zerolog.Logger // names the card as soon as it is known
+	kit      *kit           // what the card is looked at and written by
 	dialogue *sam.Card
 	look     sam.Look
 	hand     perso.Hand
@@ -36,7 +39,12 @@ type task struct {
 // serve identifies the card and does what its state asks for.
 func (r *runner) serve(ctx context.Context) verdict {
 	l := r.line
-	t := &task{runner: r, log: r.log, dialogue: sam.Open(r.card, l.Profile, l.Ring)}
+	t := &task{runner: r, log: r.log}
+	k, err := l.toLook(context.WithoutCancel(ctx))
+	if err != nil {
+		return t.refusedBy(err)
+	}
+	t.kit, t.dialogue = k, sam.Open(r.card, k.profile, k.ring)
 	defer t.end()
 	card, cancel := t.cardTime(ctx)
 	look, err := t.dialogue.Look(card)
@@ -59,6 +67,11 @@ func (r *runner) serve(ctx context.Context) verdict {
 		return t.refuse(perso.InOtherHands)
 	}
 	defer l.letGo(t.hand.Card.ID)
+	if c := t.hand.Card; perso.Claimable(c) == nil || slices.Contains(onTheLine, c.State) {
+		if err := t.turn(ctx); err != nil {
+			return t.turned(err)
+		}
+	}
 	own := t.hand.Attempt.Station == l.Station
 	switch c := t.hand.Card; c.State {
 	case perso.Claimed:
@@ -85,6 +98,9 @@ func (r *runner) serve(ctx context.Context) verdict {
 	}
 }
 
+// onTheLine are the states of cards that were begun and are not settled.
+var onTheLine = []machine.State{perso.Claimed, perso.Writing, perso.Written, perso.Verified, perso.InDoubt}
+
 // naming has a logger name a card, by the trace of its request.
 func naming(log zerolog.Logger, c perso.Card) zerolog.Logger {
 	named := log.With().Str("request", c.RequestID).Str("card", c.ID).Str("serial", c.Serial)
@@ -105,7 +121,7 @@ func (t *task) end() {
 // cardTime bounds a stretch of talking to the card. It does not end when the
 // station is asked to stop: the card in hand is finished.
 func (t *task) cardTime(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), t.line.Profile.Timeouts.Card.Duration())
+	return context.WithTimeout(context.WithoutCancel(ctx), t.kit.profile.Timeouts.Card.Duration())
 }
 
 // show completes a view with what is known of the card.
@@ -118,7 +134,7 @@ func (t *task) show(v view) view {
 // was written to it now.
 func (t *task) unreadable(err error) verdict {
 	t.log.Warn().Err(err).Msg("card cannot be identified")
-	if classify(t.line.Profile, err) == faultRefused {
+	if t.classify(err) == faultRefused {
 		return verdict{view: view{State: refused, Outcome: outcomeRefused, Reason: reason("Bukan kartu SAM yang dikenal", err)}}
 	}
 	return verdict{view: view{State: wait, Reason: "Kartu tidak terbaca"}, again: true, reconnect: true}
@@ -140,7 +156,7 @@ func (t *task) refusedBy(err error) verdict {
 func (t *task) refuse(why perso.Why) verdict {
 	v := verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: perso.WhyLabels[why]})}
 	switch why {
-	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands:
+	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile:
 		v.again = true // the office may think otherwise in a moment
 	case perso.AlreadyDone:
 		v.State = take // it is a good card
@@ -160,7 +176,7 @@ func (t *task) away(err error) verdict {
 		text = "Penyimpanan stasiun hampir penuh; kartu menunggu, hubungi petugas"
 	case errors.Is(err, ErrChanged):
 		text = "Basis data baru dipulihkan; kartu menunggu"
-	case !postgres.Foreign(err) && classify(t.line.Profile, err) != faultAway:
+	case !postgres.Foreign(err) && t.classify(err) != faultAway:
 		text = "Kesalahan sistem; hubungi petugas"
 	}
 	v := t.show(view{State: wait, Reason: text})

@@ -30,14 +30,14 @@ const (
 // personalise takes a blank from claim to outcome.
 func (t *task) personalise(ctx context.Context) verdict {
 	l := t.line
-	if !t.look.Fresh(l.Profile) {
+	if !t.look.Fresh(t.kit.profile) {
 		if v, is := t.forgotten(ctx); is {
 			return v
 		}
 		return t.refuse(perso.WrongLifeCycle)
 	}
 	work := context.WithoutCancel(ctx)
-	if err := l.Ring.Check(work); err != nil {
+	if err := t.kit.ring.Check(work); err != nil {
 		return t.away(err)
 	}
 	if err := l.room(); err != nil {
@@ -66,7 +66,7 @@ func (t *task) personalise(ctx context.Context) verdict {
 	t.busy("")
 	t.guard.prepaid, t.guard.pending = true, true
 	card, cancel := t.cardTime(ctx)
-	err = t.dialogue.Authenticate(card, l.Profile.Keys.Transport.Version, t.guard.sam())
+	err = t.dialogue.Authenticate(card, t.kit.profile.Keys.Transport.Version, t.guard.sam())
 	cancel()
 	if err != nil {
 		return t.unclaim(ctx, err)
@@ -84,7 +84,7 @@ func (t *task) personalise(ctx context.Context) verdict {
 func (t *task) place() perso.Place {
 	l := t.line
 	return perso.Place{
-		Station: l.Station, Reader: t.reader.Name(), Profile: l.Profile.Label(), ProfileSHA256: l.Profile.SHA256, Numbers: l.Numbers,
+		Station: l.Station, Reader: t.reader.Name(), Plan: t.kit.plan, Numbers: l.Numbers,
 	}
 }
 
@@ -113,10 +113,10 @@ const stoppedText = "Autentikasi kartu gagal berulang; chip tidak boleh dicoba l
 
 // makeSecret draws and seals the card's CONF.
 func (t *task) makeSecret(ctx context.Context) (sealed []byte, err error) {
-	if t.secret, err = t.line.Ring.NewSecret(ctx); err != nil {
+	if t.secret, err = t.kit.ring.NewSecret(ctx); err != nil {
 		return nil, err
 	}
-	return t.line.Ring.Seal(ctx, t.secret, t.hand.Card.ID, t.hand.Attempt.ID)
+	return t.kit.ring.Seal(ctx, t.secret, t.hand.Card.ID, t.hand.Attempt.ID)
 }
 
 // begin commits the intent and puts it into the journal: only then may the card
@@ -124,7 +124,8 @@ func (t *task) makeSecret(ctx context.Context) (sealed []byte, err error) {
 func (t *task) begin(ctx context.Context, sealed []byte) (verdict, bool) {
 	digest := sha256.Sum256(sealed)
 	intent := perso.Intent{Sealed: sealed, Public: map[string]any{
-		"profile": t.line.Profile.Label(), "profile_sha256": hex.EncodeToString(t.line.Profile.SHA256),
+		"profile": t.kit.profile.Label(), "profile_sha256": hex.EncodeToString(t.kit.profile.SHA256),
+		"sam_type": t.kit.plan.SAMType.Label(), "key_code": t.kit.plan.KeyCode.Label(),
 		"sealed_sha256": hex.EncodeToString(digest[:]), "manifest_no": t.hand.Card.ManifestNo,
 	}}
 	err := t.record(ctx, perso.Writing, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
@@ -143,7 +144,7 @@ func (t *task) begin(ctx context.Context, sealed []byte) (verdict, bool) {
 // unclaim gives up a claimed card to which nothing was written.
 func (t *task) unclaim(ctx context.Context, err error) verdict {
 	t.log.Warn().Err(err).Msg("card given back before anything was written")
-	switch kind := classify(t.line.Profile, err); kind {
+	switch kind := t.classify(err); kind {
 	case faultAway:
 		if v, ok := t.release(ctx, "sistem tidak tersedia", true); !ok {
 			return v
@@ -211,7 +212,7 @@ func (t *task) write(ctx context.Context) verdict {
 		if err == nil {
 			return t.clear(ctx)
 		}
-		kind := classify(t.line.Profile, err)
+		kind := t.classify(err)
 		if kind != faultAway {
 			return t.broken(ctx, err, kind)
 		}
@@ -224,7 +225,7 @@ func (t *task) write(ctx context.Context) verdict {
 		card, cancel = t.cardTime(ctx)
 		look, err := t.dialogue.Look(card)
 		cancel()
-		if err != nil || look.ChipID != t.look.ChipID || look.Judge(t.line.Profile, t.job()) == sam.Foreign {
+		if err != nil || look.ChipID != t.look.ChipID || look.Judge(t.kit.profile, t.job()) == sam.Foreign {
 			return t.broken(ctx, errors.Join(errors.New("line: card changed while holding"), err), faultUnknown)
 		}
 		t.look = look
@@ -238,7 +239,7 @@ func (t *task) hold(ctx context.Context) error {
 			return err
 		}
 		work := context.WithoutCancel(ctx)
-		if t.line.Ring.Check(work) != nil || t.line.DB.Check(work) != nil {
+		if t.kit.ring.Check(work) != nil || t.line.DB.Check(work) != nil {
 			continue
 		}
 		err := t.line.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) error { return t.guard.settle(ctx, tx, true) })
@@ -295,7 +296,7 @@ func (t *task) broken(ctx context.Context, cause error, kind fault) verdict {
 // finding is what a look at an unfinished card allows.
 func (t *task) finding(look sam.Look) perso.Finding {
 	f := perso.Finding{Observed: look.Detail(), Proposal: perso.DecideSpoil}
-	switch look.Judge(t.line.Profile, t.job()) {
+	switch look.Judge(t.kit.profile, t.job()) {
 	case sam.Finished:
 		f.Proposal = perso.DecideComplete
 	case sam.Partial:

@@ -11,7 +11,6 @@ import (
 	"path"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -42,6 +41,15 @@ func (r Rule) Validate() error {
 // ErrVirtual says that a reader is virtual and the station does not take such.
 var ErrVirtual = errors.New("readers: virtual readers are refused in production")
 
+// Use says whether the station uses a reader: nil, or why not.
+func (r Rule) Use(name string) error {
+	ok, err := r.accepts(name)
+	if err == nil && !ok {
+		err = fmt.Errorf("readers: %q is none of this station's", name)
+	}
+	return err
+}
+
 // accepts tells whether a reader is the station's; ErrVirtual when it would be,
 // were it a real one.
 func (r Rule) accepts(name string) (bool, error) {
@@ -59,10 +67,9 @@ func (r Rule) accepts(name string) (bool, error) {
 
 // Supervisor starts and ends runners as readers come and go.
 type Supervisor struct {
-	Rule    Rule
-	Line    *line.Line
-	Command time.Duration // longest time for one APDU
-	Log     zerolog.Logger
+	Rule Rule
+	Line *line.Line
+	Log  zerolog.Logger
 
 	mu      sync.Mutex
 	refused error
@@ -138,7 +145,7 @@ func (r *running) over() bool {
 func (s *Supervisor) start(ctx context.Context, self, name string, all *sync.WaitGroup) (*running, error) {
 	child, endChild := context.WithCancel(context.WithoutCancel(ctx))
 	reader, err := smartcard.StartReader(child, smartcard.Options{
-		Name: name, Command: []string{self, ChildFlag, name}, TransmitTimeout: s.Command, Log: s.Log,
+		Name: name, Command: []string{self, ChildFlag, name}, TransmitTimeout: s.Line.CommandTime(ctx), Log: s.Log,
 	})
 	if err != nil {
 		endChild()

@@ -28,6 +28,7 @@ func TestWhichReadersAreUsed(t *testing.T) {
 			ok, err := c.rule.accepts(c.reader)
 			require.Equal(t, c.ok, ok)
 			require.ErrorIs(t, err, c.err)
+			require.Equal(t, c.ok, c.rule.Use(c.reader) == nil)
 		})
 	}
 	require.Error(t, Rule{Only: []string{"["}}.Validate())

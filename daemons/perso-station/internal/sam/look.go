@@ -200,7 +200,8 @@ func (c *Card) Authenticate(ctx context.Context, version profile.Byte, g Guard) 
 	}
 	source := c.ring.Source()
 	session, err := globalplatform.OpenSession(ctx, c.t, source, globalplatform.OpenOptions{
-		KeyVersion: byte(version), SecurityLevel: globalplatform.SecurityLevel(c.profile.SecurityLevel), AID: c.profile.Domain,
+		Protocol: protocols[c.profile.Channel.Protocol], Options: byte(c.profile.Channel.Option),
+		KeyVersion: byte(version), SecurityLevel: globalplatform.SecurityLevel(c.profile.Channel.SecurityLevel), AID: c.profile.Domain,
 		BeforeAuthenticate: func() error { return g.Before(ctx) },
 		Authenticated:      func() error { return g.After(ctx) },
 	})
@@ -211,5 +212,8 @@ func (c *Card) Authenticate(ctx context.Context, version profile.Byte, g Guard) 
 	c.session, c.source, c.version = session, source, version
 	return nil
 }
+
+// protocols are the channels of profiles that a station can speak.
+var protocols = map[profile.Protocol]globalplatform.Protocol{profile.SCP02: globalplatform.SCP02, profile.SCP03: globalplatform.SCP03}
 
 var errNoSession = errors.New("sam: no session")

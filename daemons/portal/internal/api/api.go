@@ -66,6 +66,7 @@ func (a *API) Mount(root chi.Router) {
 			r.Use(a.door.Require(refuse))
 			a.mountMasterData(r)
 			a.mountProfile(r)
+			a.mountRecipes(r)
 			a.mountCalendar(r)
 			a.mountPlan(r)
 			a.mountBoard(r)

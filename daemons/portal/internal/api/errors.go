@@ -22,6 +22,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -31,7 +32,7 @@ import (
 
 // subjects are what the machines' rows are called.
 var subjects = map[string]string{
-	need.Machine.Name: "Permintaan", request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", handover.Machine.Name: "Serah terima",
+	need.Machine.Name: "Permintaan", request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", recipe.Machine.Name: "Edisi", handover.Machine.Name: "Serah terima",
 }
 
 func notFound() error {
@@ -47,7 +48,7 @@ var answers = []struct {
 	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
 	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound},
 
-	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound},
+	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound}, {recipe.ErrNotFound, notFound},
 
 	{masterdata.ErrForbidden, func() error {
 		return web.Forbidden("Peran Anda tidak berwenang atas data induk ini.")
@@ -98,7 +99,14 @@ var answers = []struct {
 	{identity.ErrSameRole, func() error {
 		return web.Forbidden("Usulan Operator KI dikonfirmasi oleh Kasubdit KI, dan sebaliknya.").WithCode("other-role")
 	}},
-	{identity.ErrSawPassword, sawPassword}, {perso.ErrSawPassword, sawPassword},
+	{identity.ErrSawPassword, sawPassword}, {perso.ErrSawPassword, sawPassword}, {recipe.ErrSawPassword, sawPassword},
+	{recipe.ErrSamePerson, func() error {
+		return web.Forbidden("Edisi ini disetujui oleh orang lain: bukan yang menulis, dan bukan yang mengusulkan.").WithCode("same-person")
+	}},
+	{recipe.ErrNoKasubdit, func() error {
+		return web.Forbidden("Salah satu dari pengusul dan penyetuju harus Kasubdit KI. Mintalah Kasubdit KI menyetujui.").WithCode("other-role")
+	}},
+	{recipe.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{identity.ErrLiveKeys, func() error {
 		return web.Conflict("Sudah ada dua kunci yang berlaku untuk keperluan ini. Cabut salah satunya dahulu.").WithCode("live-keys")
 	}},
@@ -276,7 +284,7 @@ func notInForce(e *institution.NotInForceError) error {
 }
 
 func table(name string) *machine.Table {
-	for _, t := range append([]*machine.Table{need.Machine}, report.Machines...) {
+	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine}, report.Machines...) {
 		if t.Name == name {
 			return t
 		}

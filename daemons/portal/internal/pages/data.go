@@ -55,6 +55,7 @@ type rowsBody struct {
 	Searched     bool
 	Path, Search string
 	Tables       []rowsTable
+	Raw          string // shown as it is
 	Next         string
 }
 
@@ -89,6 +90,7 @@ func (p *Pages) mountData(inside chi.Router) {
 		keepers.Post(path, p.handle(explained(p.save(e))))
 	}
 	p.mountChanges(keepers)
+	p.mountRecipes(keepers)
 	get(peoplePath+"/baru", p.present(p.newPerson()))
 	keepers.Post(peoplePath+"/baru", p.handle(explained(p.makePerson)))
 	get(peoplePath+"/{id}/sandi", p.present(p.resetForm()))
@@ -158,6 +160,7 @@ func (p *Pages) dataIndex(w http.ResponseWriter, r *http.Request) error {
 		{institutionsPath, "Lembaga", "Produsen, lembaga pengguna, dinas, dan reseller"},
 		{pksPath, "PKS", "Perjanjian kerja sama lembaga pengguna dengan Ditjen Dukcapil"},
 		{machinesPath, "Jenis mesin", "Jenis reader dan bentuk nomor serinya"},
+		{recipesPath, recipesName, "Profil, Kode Kunci, dan jenis SAM: dengan apa kartu ditulis"},
 		{peoplePath, "Akun", "Orang yang dapat masuk, dan perannya"},
 		{keysPath, "Kunci API", "Kunci perangkat lunak tiap lembaga"},
 	}})

@@ -32,6 +32,7 @@ type field struct {
 	Form              string // its form, where a page has several
 	Mode              string // inputmode
 	Longest           int    // characters; 0 for no bound
+	Rows              int    // of a textarea; 0 for the usual few
 	Options           []option
 	Complete          string // autocomplete
 	Optional          bool
@@ -126,11 +127,16 @@ func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body
 		name := strings.TrimPrefix(e.Pointer, "/")
 		at := fault{Detail: e.Detail}
 		for i := range body.Fields {
-			if f := &body.Fields[i]; f.Name == name {
-				if f.unreadable() && e.Code == "missing" {
-					at.Detail = unknownDate
-				}
-				f.Error, at.Anchor = at.Detail, f.ID()
+			f := &body.Fields[i]
+			if f.Name != name && !strings.HasPrefix(name, f.Name+"/") { // or a place within what the field holds
+				continue
+			}
+			if f.unreadable() && e.Code == "missing" {
+				at.Detail = unknownDate
+			}
+			at.Anchor = f.ID()
+			if f.Error == "" {
+				f.Error = at.Detail
 			}
 		}
 		body.Faults = append(body.Faults, at)

@@ -209,7 +209,7 @@ func TestARequestIsPlannedWithoutBells(t *testing.T) {
 	var failed perso.Hand
 	d.Must(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		failed, err = perso.Claim(ctx, tx, perso.Identity{Serial: d.Serials[0], ChipID: "CHIP"},
-			perso.Place{Station: "s1", Reader: "1", Profile: "uji/1", ProfileSHA256: make([]byte, 32), Numbers: persotest.Numbers}, station)
+			persotest.Place(t, d.DB, "s1"), station)
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func TestTheTimelineIsRolledWithoutLoss(t *testing.T) {
 	require.NoError(t, exec(`INSERT INTO history (id, machine, subject, version, from_state, verb, to_state, actor, role, office_at)
 		VALUES (gen_random_uuid(), 'card', 'ffffffff-ffff-4fff-8fff-ffffffffffff', 1, '', 'list', 'listed', 'uji', 'sistem', now())`))
 	digest := func() (sum string) {
-		require.NoError(t, db.Get(t.Context(), &sum, `SELECT md5(string_agg(h::text, '|' ORDER BY id)) FROM history h`))
+		require.NoError(t, db.Get(t.Context(), &sum, `SELECT md5(string_agg(h::text, '|' ORDER BY id)) FROM history h WHERE machine = 'card'`)) // the set-up adds steps of its own
 		return sum
 	}
 	kept := digest()

@@ -1,10 +1,12 @@
 // Package setup makes a database the office's: it migrates, writes the state
-// machines and the first master data, and lets the daemons' roles log in.
+// machines, the first master data and the recipes that come with the program, and
+// lets the daemons' roles log in.
 package setup
 
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/pkg/capacity"
@@ -14,6 +16,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/workday"
@@ -23,7 +26,7 @@ import (
 // Machines are all state machines of the office, for the database, the diagrams
 // and whoever lists them.
 func Machines() []*machine.Table {
-	return []*machine.Table{need.Machine, request.Machine, capacity.Machine, perso.Machine, handover.Machine, letter.Machine}
+	return []*machine.Table{need.Machine, request.Machine, capacity.Machine, recipe.Machine, perso.Machine, handover.Machine, letter.Machine}
 }
 
 // Roles are the database roles of the daemons, by daemon.
@@ -63,11 +66,18 @@ func Migrate(ctx context.Context, owner postgres.Config) error {
 	if err != nil {
 		return fmt.Errorf("setup: shipped holidays: %w", err)
 	}
+	recipes, err := recipe.FromProgram()
+	if err != nil {
+		return fmt.Errorf("setup: %w", err)
+	}
 	return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		for _, m := range machineTypes {
 			if err := institution.SeedMachineType(ctx, tx, m); err != nil {
 				return err
 			}
+		}
+		if err := recipe.Ship(ctx, tx, recipes, recipe.Change{OfficeAt: time.Now()}); err != nil {
+			return err
 		}
 		return capacity.SeedHolidays(ctx, tx, calendar.Holidays)
 	})

@@ -80,10 +80,12 @@ func TestADaemonsRoleMayDoItsWorkOnly(t *testing.T) {
 	require.NoError(t, setup.Migrate(t.Context(), owner))
 	require.Error(t, setup.AllowLogin(t.Context(), owner, "postgres", "x"), "not a daemon's role")
 	for role, queries := range map[string][]string{
-		"sifilma_validator":          {`SELECT password_hash FROM account`, `SELECT secret_sha256 FROM api_key`, `SELECT sealed FROM perso_attempt`, `DELETE FROM request`, `UPDATE card SET state = state`},
-		"sifilma_intake":             {`UPDATE card SET state = state`, `SELECT sealed FROM perso_attempt`, `DELETE FROM history`},
-		"sifilma_portal":             {`SELECT sealed FROM perso_attempt`, `DELETE FROM audit`, `UPDATE blob SET name = ''`, `INSERT INTO card_number (kind, value, card_id) VALUES ('pcid','0',gen_random_uuid())`},
-		"sifilma_perso_station":      {`SELECT token_sha256 FROM session`, `INSERT INTO document_counter VALUES ('x',1,1)`, `INSERT INTO work_order DEFAULT VALUES`},
+		"sifilma_validator": {`SELECT password_hash FROM account`, `SELECT secret_sha256 FROM api_key`, `SELECT sealed FROM perso_attempt`, `DELETE FROM request`, `UPDATE card SET state = state`},
+		"sifilma_intake":    {`UPDATE card SET state = state`, `SELECT sealed FROM perso_attempt`, `DELETE FROM history`},
+		"sifilma_portal": {`SELECT sealed FROM perso_attempt`, `DELETE FROM audit`, `UPDATE blob SET name = ''`, `INSERT INTO card_number (kind, value, card_id) VALUES ('pcid','0',gen_random_uuid())`,
+			`UPDATE recipe SET shipped = true`, `INSERT INTO order_recipe DEFAULT VALUES`, `INSERT INTO recipe_trial DEFAULT VALUES`},
+		"sifilma_perso_station": {`SELECT token_sha256 FROM session`, `INSERT INTO document_counter VALUES ('x',1,1)`, `INSERT INTO work_order DEFAULT VALUES`,
+			`UPDATE recipe SET state = 'active'`, `INSERT INTO recipe DEFAULT VALUES`, `UPDATE order_recipe SET at = now()`},
 		"sifilma_document_generator": {`UPDATE card SET state = state`, `SELECT password_hash FROM account`},
 	} {
 		db := database.Open(t, role)
