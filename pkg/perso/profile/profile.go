@@ -40,9 +40,9 @@ const (
 )
 
 // Labels are the steps as people read them.
-var Labels = map[Step]string{
+var Labels = map[Step]string{ //nolint:gosec // the words for a step are no secret
 	Marker: "penandaan", Initialize: "inisialisasi", Numbers: "penulisan nomor",
-	Secret: "penulisan rahasia (CONF)", Keys: "penggantian kunci", Authenticate: "autentikasi kunci baru",
+	Secret: "penulisan CONF", Keys: "penggantian kunci", Authenticate: "autentikasi kunci baru",
 	ReadBack: "pembacaan kembali", OpenSAM: "uji OPEN SAM", Secure: "penguncian akhir", Confirm: "pemeriksaan akhir",
 }
 
