@@ -187,7 +187,7 @@ func TestDoubtIsDecidedByForms(t *testing.T) {
 	page := "/permohonan/" + v.Ticket
 	at := page + "/kartu/" + id + "/"
 	d := o.page(200, "operator", page)
-	for _, says := range []string{"jawaban kartu hilang", "Siklus hidup kartu terisi dan dikunci", "PCID pada kartu ada", "Penanda upaya pada kartu tidak ada", "Terhenti pada langkah penulisan rahasia (CONF)", "Usul stasiun Terima sebagai selesai"} {
+	for _, says := range []string{"jawaban kartu hilang", "Siklus hidup kartu terisi dan dikunci", "PCID pada kartu ada", "Penanda upaya pada kartu tidak ada", "Terhenti pada langkah penulisan CONF", "Usul stasiun Terima sebagai selesai"} {
 		require.Contains(t, d.text, says)
 	}
 	require.NotContains(t, o.page(200, "produsen", page).text, "Siklus hidup")
