@@ -181,10 +181,38 @@ func (s sizes) on(day clock.Date) int {
 
 // plannedDay is a day that was planned before.
 type plannedDay struct {
-	Day      clock.Date `db:"day"`
-	Capacity int        `db:"capacity"` // that it was planned with
-	Frozen   int        `db:"frozen"`   // first slot behind the orders that stay; 0: there are none
-	Next     int        `db:"next"`     // first slot behind all orders
+	Day      clock.Date
+	Capacity int // that it was planned with
+	Frozen   int // first slot behind the orders that stay; 0: there are none
+	Next     int // first slot behind all orders
+}
+
+// readPlanned reads the days from a day on that were planned before. They come as four
+// columns: hundreds of rows cost more to take apart than to find.
+func readPlanned(ctx context.Context, rd postgres.Reader, from clock.Date) ([]plannedDay, error) {
+	var all struct {
+		Days     pq.StringArray `db:"days"`
+		Capacity pq.Int64Array  `db:"capacity"`
+		Frozen   pq.Int64Array  `db:"frozen"`
+		Next     pq.Int64Array  `db:"next"`
+	}
+	if err := rd.Get(ctx, &all, `
+		SELECT array_agg(day::text) AS days, array_agg(capacity) AS capacity, array_agg(frozen) AS frozen, array_agg(next) AS next
+		FROM (SELECT d.day, d.capacity, coalesce(max(upper(o.slots)) FILTER (WHERE o.state <> 'planned'), 0) AS frozen,
+		             coalesce(max(upper(o.slots)), 0) AS next
+		      FROM capacity_day d LEFT JOIN work_order o ON o.day = d.day AND o.state <> 'revoked'
+		      WHERE d.day >= $1 GROUP BY d.day) AS one`, from); err != nil {
+		return nil, fmt.Errorf("capacity: reading planned days: %w", err)
+	}
+	planned := make([]plannedDay, len(all.Days))
+	for i, text := range all.Days {
+		day, err := clock.ParseDate(text)
+		if err != nil {
+			return nil, fmt.Errorf("capacity: reading planned days: %w", err)
+		}
+		planned[i] = plannedDay{Day: day, Capacity: int(all.Capacity[i]), Frozen: int(all.Frozen[i]), Next: int(all.Next[i])}
+	}
+	return planned, nil
 }
 
 // readDays reads what the planner may use, from today on, or from the next hari kerja
@@ -201,12 +229,8 @@ func (in *Inputs) readDays(ctx context.Context, rd postgres.Reader, now PlanInpu
 		in.Frozen = today
 	}
 	in.Days = Days{Calendar: now.Calendar, First: in.first(now.Calendar, today)}
-	if err := rd.Select(ctx, &in.planned, `
-		SELECT d.day, d.capacity, coalesce(max(upper(o.slots)) FILTER (WHERE o.state <> 'planned'), 0) AS frozen,
-		       coalesce(max(upper(o.slots)), 0) AS next
-		FROM capacity_day d LEFT JOIN work_order o ON o.day = d.day AND o.state <> 'revoked'
-		WHERE d.day >= $1 GROUP BY d.day`, in.Days.First); err != nil {
-		return fmt.Errorf("capacity: reading planned days: %w", err)
+	if in.planned, err = readPlanned(ctx, rd, in.Days.First); err != nil {
+		return err
 	}
 	frozen := make(map[clock.Date]int)
 	for _, p := range in.planned {

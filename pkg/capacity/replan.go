@@ -71,6 +71,31 @@ func Extend(ctx context.Context, tx *postgres.Tx, in PlanInput, requestIDs []str
 	if err := Lock(ctx, tx); err != nil {
 		return done, false, err
 	}
+	// To plan these small statements anew for each value takes the server longer than
+	// to run them.
+	if err := planOnce(ctx, tx, true); err != nil {
+		return done, false, err
+	}
+	if done, ok, err = extend(ctx, tx, in, requestIDs); err == nil && !ok {
+		err = planOnce(ctx, tx, false) // what the caller does instead is large
+	}
+	return done, ok, err
+}
+
+// planOnce has the server make one plan of each statement, for all values, until the
+// end of the transaction or until it is told otherwise.
+func planOnce(ctx context.Context, tx *postgres.Tx, once bool) error {
+	mode := "auto"
+	if once {
+		mode = "force_generic_plan"
+	}
+	if _, err := tx.Exec(ctx, `SELECT set_config('plan_cache_mode', $1, true)`, mode); err != nil {
+		return fmt.Errorf("capacity: %w", err)
+	}
+	return nil
+}
+
+func extend(ctx context.Context, tx *postgres.Tx, in PlanInput, requestIDs []string) (done Changes, ok bool, err error) {
 	inputs, standing, err := tail(ctx, tx, in)
 	if err != nil {
 		return done, false, err
@@ -93,8 +118,9 @@ func Extend(ctx context.Context, tx *postgres.Tx, in PlanInput, requestIDs []str
 	}
 	var between bool
 	if err := tx.Get(ctx, &between, `
-		SELECT EXISTS (SELECT FROM request WHERE state IN ('accepted','scheduled','in_progress')
-		               AND (disposition_date, ticket) > ($1, $2) AND id <> ALL ($3::uuid[]))
+		SELECT (SELECT (disposition_date, ticket) > ($1, $2) FROM request
+		        WHERE state IN ('accepted','scheduled','in_progress') AND id <> ALL ($3::uuid[])
+		        ORDER BY disposition_date DESC, ticket DESC LIMIT 1) IS TRUE
 		    OR EXISTS (SELECT FROM placement WHERE request_id = ANY ($3::uuid[]))`, first.Disposition, first.Ticket, pq.Array(ids)); err != nil {
 		return done, false, fmt.Errorf("capacity: looking for later ranks: %w", err)
 	}
