@@ -55,6 +55,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	if err != nil {
 		return err
 	}
+	w.Trust(p.Trusted)
 	s, err := sweeper.New(cfg.Sweeper, g.DB, g.Broker, env.Log, env.Machine)
 	if err != nil {
 		return err

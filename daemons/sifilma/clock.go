@@ -88,6 +88,15 @@ func setRight(ctx context.Context, db *postgres.DB, office clock.Office, word ri
 		return err
 	}
 	forgotten, now := 0, office.Now()
+	if clock.IsReal(office) {
+		var there time.Time
+		if err := db.Get(ctx, &there, `SELECT clock_timestamp()`); err != nil {
+			return fmt.Errorf("menanyakan jam basis data: %w", err)
+		}
+		if err := agree(now, there); err != nil {
+			return err
+		}
+	}
 	if err := db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		calendar, err := capacity.Calendar(ctx, tx)
 		if err != nil {
@@ -98,7 +107,7 @@ func setRight(ctx context.Context, db *postgres.DB, office clock.Office, word ri
 			return err
 		}
 		if forgotten, err = capacity.SetBack(ctx, tx,
-			capacity.PlanInput{Calendar: calendar, OfficeAt: now, Cause: "jam kantor dibetulkan"}, clock.DateOf(now)); err != nil {
+			capacity.PlanInput{Calendar: calendar, OfficeAt: now, Cause: "jam kantor dibetulkan"}, clock.DateOf(now.Add(capacity.Slack))); err != nil {
 			return err
 		}
 		id, err := uuid.NewV7()
@@ -114,6 +123,15 @@ func setRight(ctx context.Context, db *postgres.DB, office clock.Office, word ri
 	_, err := fmt.Fprintf(out, "Jam kantor %s dinyatakan benar: %d pekerjaan terjadwal akan dijalankan lagi pada waktunya, dan rencana disusun ulang.\n"+
 		"Periksa perintah kerja yang sempat ditutup pada /papan; yang perlu dapat dibuka kembali pada harinya.\n", wib(now), forgotten)
 	return err
+}
+
+// agree refuses the word that the clock of this machine is right while the database's
+// says another time: the scheduler does not work by either then.
+func agree(here, there time.Time) error {
+	if here.Sub(there).Abs() > capacity.Slack {
+		return fmt.Errorf("jam mesin ini (%s) dan jam basis data (%s) berselisih lebih dari satu jam; betulkan dahulu yang salah", wib(here), wib(there))
+	}
+	return nil
 }
 
 func wib(t time.Time) string { return t.In(clock.Jakarta).Format("2006-01-02 15:04:05") + " WIB" }

@@ -71,3 +71,17 @@ func TestAPersonSaysThatTheClockIsRight(t *testing.T) {
 	require.NotContains(t, out.String(), "-right")
 	require.WithinDuration(t, persotest.OfficeAt, office.Now(), time.Second)
 }
+
+// TestAClockIsNotRightByWordAlone: the clock of this machine, such as of a notebook,
+// says another time than the database's.
+func TestAClockIsNotRightByWordAlone(t *testing.T) {
+	t.Parallel()
+	for off, want := range map[time.Duration]string{0: "", 59 * time.Minute: "", -59 * time.Minute: "",
+		2 * time.Hour: "berselisih", -6 * 365 * 24 * time.Hour: "berselisih"} {
+		err := agree(persotest.OfficeAt.Add(off), persotest.OfficeAt)
+		require.Equal(t, want == "", err == nil)
+		if want != "" {
+			require.ErrorContains(t, err, want)
+		}
+	}
+}

@@ -14,17 +14,30 @@ import (
 
 // Only the ticks look at these, and they never overlap.
 type memory struct {
-	office   time.Time      // when the last tick looked at the office clock
-	right    time.Time      // where it was before it went far ahead; zero when it did not
+	office   time.Time      // what the office clock said when it was worked by last
+	at       time.Time      // when that was, on the machine's monotonic clock
+	right    time.Time      // where it was before it went far ahead; zero when it did not, or long ago
+	leapt    time.Time      // where it was then
+	wrong    bool           // the last tick did not work by it
 	due      int64          // the newest change of the plan's inputs that it saw
 	accepted map[string]int // how many ticks have seen a request without a place
 }
 
 // leap is how far the office clock may be ahead of where the last tick left it without
-// an alarm, and behind it without a word from people that it is right now.
+// an alarm, and behind it without a word from people that it is right now. A clock that
+// follows the machine's gives the alarm sooner: the machine counts what passes.
 const leap = 3 * 24 * time.Hour
 
-var errNotLooked = errors.New("the office clock has not been looked at yet")
+var (
+	errNotLooked = errors.New("the office clock has not been looked at yet")
+	errWrong     = errors.New("no work is done by a clock that is wrong")
+)
+
+// look is what the last tick found when it looked at the office clock.
+type look struct {
+	office time.Time
+	doubt  error // why it is not worked by
+}
 
 // trust looks whether the office clock can be worked by, and remembers the answer for
 // the bells.
@@ -33,8 +46,34 @@ func (p *Planner) trust(ctx context.Context, officeAt time.Time) error {
 	if err == nil {
 		err = p.watch(ctx, officeAt)
 	}
-	p.doubt.Store(&err)
+	p.looked.Store(&look{officeAt, err})
+	p.first.Do(func() { close(p.begun) })
 	return err
+}
+
+// Trusted is what the office clock said at the last tick. It waits for the first, and
+// fails while the clock is in doubt.
+func (p *Planner) Trusted(ctx context.Context) (time.Time, error) {
+	select {
+	case <-p.begun:
+	case <-ctx.Done():
+		return time.Time{}, ctx.Err()
+	}
+	last := p.looked.Load()
+	return last.office, last.doubt
+}
+
+// now is the office clock between the ticks. It fails while the clock is in doubt, and
+// when it is not where the last tick saw it: the next one looks again.
+func (p *Planner) now() (officeAt time.Time, err error) {
+	last := p.looked.Load()
+	if last.doubt != nil {
+		return officeAt, last.doubt
+	}
+	if officeAt = p.office.Now(); officeAt.Sub(last.office).Abs() > capacity.Slack {
+		return officeAt, fmt.Errorf("%w: it says %s now", errNotLooked, officeAt.Format(time.RFC3339))
+	}
+	return officeAt, nil
 }
 
 // witness compares a clock that follows the machine with the database's. When one of
@@ -48,8 +87,8 @@ func (p *Planner) witness(ctx context.Context, officeAt time.Time) error {
 		return fmt.Errorf("asking the database for its time: %w", err)
 	}
 	if officeAt.Sub(there).Abs() > capacity.Slack {
-		return fmt.Errorf("the clock of this machine says %s and the database's %s: no work is done by a clock that is wrong; set the one that is",
-			officeAt.Format(time.RFC3339), there.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the clock of this machine says %s and the database's %s: %w; set the one that is",
+			officeAt.Format(time.RFC3339), there.UTC().Format(time.RFC3339), errWrong)
 	}
 	return nil
 }
@@ -60,9 +99,16 @@ func (p *Planner) witness(ctx context.Context, officeAt time.Time) error {
 // it may as well be wrong now, such as that of a machine whose battery is empty: then
 // nothing is run until it goes on, or until people say that it is right (sifilma clock).
 func (p *Planner) watch(ctx context.Context, officeAt time.Time) error {
-	before, ahead := p.seen.office, clock.DateOf(officeAt)
-	if !before.IsZero() && before.Sub(officeAt) <= capacity.Slack && officeAt.Sub(before) <= leap {
-		p.seen.office = officeAt
+	before, ahead := p.seen.office, clock.DateOf(officeAt.Add(capacity.Slack)) // what SetBack does not forget, stays
+	most, now := leap, time.Now()
+	if p.real && !before.IsZero() {
+		most = now.Sub(p.seen.at) + capacity.Slack
+	}
+	if officeAt.Sub(p.seen.leapt) > leap { // it went on from there: it was right
+		p.seen.right = time.Time{}
+	}
+	if !before.IsZero() && before.Sub(officeAt) <= capacity.Slack && officeAt.Sub(before) <= most {
+		p.seen.office, p.seen.at = officeAt, now
 		return nil
 	}
 	newest, err := capacity.NewestRun(ctx, p.db)
@@ -76,15 +122,17 @@ func (p *Planner) watch(ctx context.Context, officeAt time.Time) error {
 	}
 	switch {
 	case before.IsZero():
-	case officeAt.Sub(before) > leap:
-		p.seen.right = before
+	case officeAt.Sub(before) > most:
+		if officeAt.Sub(before) > leap {
+			p.seen.right, p.seen.leapt = before, officeAt
+		}
 		p.log.Error().Ctx(ctx).Time("office", officeAt).Time("before", before).
 			Msg("the office clock went far ahead: if this scheduler was not down so long, the clock is wrong, and days are closed and plans moved by it")
 	case before.Sub(officeAt) > capacity.Slack:
-		returned := !p.seen.right.IsZero() && p.seen.right.Sub(officeAt) <= capacity.Slack
+		returned := !p.seen.right.IsZero() && p.seen.right.Sub(officeAt) <= capacity.Slack && officeAt.Sub(p.seen.right) <= leap
 		if newest.Sub(officeAt) > leap && !returned {
-			return fmt.Errorf("the office clock says %s, and work was done by it until %s: set the clock, or say that it is right now with 'sifilma clock -right'",
-				officeAt.Format(time.RFC3339), newest.UTC().Format(time.RFC3339))
+			return fmt.Errorf("the office clock says %s, and work was done by it until %s: %w; set the clock, or say that it is right now with 'sifilma clock -right'",
+				officeAt.Format(time.RFC3339), newest.UTC().Format(time.RFC3339), errWrong)
 		}
 		forgotten := 0
 		if err := p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
@@ -102,13 +150,13 @@ func (p *Planner) watch(ctx context.Context, officeAt time.Time) error {
 		p.log.Error().Ctx(ctx).Time("office", officeAt).Time("before", before).Int("forgotten", forgotten).
 			Msg("the office clock was set back; what was run ahead of it is due again, and the plan is made anew: look at what was closed")
 	}
-	p.seen.office = officeAt
+	p.seen.office, p.seen.at = officeAt, now
 	return nil
 }
 
 // catch plans with what no bell has told of: with changes of the plan's inputs that
 // the last tick saw already, and with requests that were without a place then.
-func (p *Planner) catch(ctx context.Context) error {
+func (p *Planner) catch(ctx context.Context, officeAt time.Time) error {
 	w, err := capacity.WaitsNow(ctx, p.db)
 	if err != nil {
 		return err
@@ -123,7 +171,7 @@ func (p *Planner) catch(ctx context.Context) error {
 		}
 	}
 	if due || len(events) > 0 {
-		if err := p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return p.hear(ctx, tx, events, due) }); err != nil {
+		if err := p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return p.hear(ctx, tx, officeAt, events, due) }); err != nil {
 			return err
 		}
 		p.log.Warn().Ctx(ctx).Int("accepted", len(events)).Bool("changes", due).Msg("no bell told of it in time: planned without")

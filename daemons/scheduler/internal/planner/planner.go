@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -96,11 +97,14 @@ type Planner struct {
 	// configured and seen are only looked at by the ticks, which never overlap.
 	configured bool
 	seen       memory
-	// ticked is the Unix time of the last tick that ended well, at first of the
-	// start; failing says that the last one did not.
+	// ticked is when the last tick ended well, counted from the start: the machine's
+	// clock may be set meanwhile. failing says that the last one did not.
+	start   time.Time
 	ticked  atomic.Int64
 	failing atomic.Bool
-	doubt   atomic.Pointer[error] // why the office clock is not worked by; what it holds is nil when it is
+	looked  atomic.Pointer[look]
+	first   sync.Once     // closes begun
+	begun   chan struct{} // the office clock was looked at
 }
 
 var self = machine.Actor{Name: "scheduler", Role: request.Scheduler}
@@ -108,9 +112,9 @@ var self = machine.Actor{Name: "scheduler", Role: request.Scheduler}
 // New makes a planner, whose ticks run these other jobs too; fasts are the months of
 // Ramadan.
 func New(cfg Config, db *postgres.DB, office clock.Office, fasts []workday.Span, log zerolog.Logger, status *daemon.Status, others ...capacity.Job) (*Planner, error) {
-	p := &Planner{cfg: cfg, db: db, office: office, real: clock.IsReal(office), fasts: fasts, log: log, status: status, jobs: others}
-	p.doubt.Store(&errNotLooked)
-	p.ticked.Store(time.Now().Unix())
+	p := &Planner{cfg: cfg, db: db, office: office, real: clock.IsReal(office), fasts: fasts, log: log, status: status, jobs: others,
+		start: time.Now(), begun: make(chan struct{})}
+	p.looked.Store(&look{doubt: errNotLooked})
 	for _, j := range []struct {
 		name, expression string
 		do               func(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (any, error)
@@ -149,40 +153,43 @@ func (p *Planner) once(ctx context.Context) {
 	officeAt := p.office.Now()
 	err := p.trust(ctx, officeAt)
 	if err == nil {
-		err = p.configure(ctx)
+		err = p.configure(ctx, officeAt)
 	}
 	ran := 0
 	if err == nil {
 		ran, err = capacity.RunDue(ctx, p.db, p.jobs, officeAt)
 	}
 	if err == nil {
-		err = p.db.InTx(ctx, p.settle)
+		err = p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return p.settle(ctx, tx, officeAt) })
 	}
 	if err == nil {
-		err = p.catch(ctx)
+		err = p.catch(ctx, officeAt)
 	}
 	switch {
 	case ctx.Err() != nil:
 		return
 	case err != nil:
 		p.status.Error(err)
-		if !p.failing.Swap(true) {
+		wrong := errors.Is(err, errWrong)
+		if !p.failing.Swap(true) || wrong != p.seen.wrong { // people look for another cause
 			p.log.Error().Ctx(ctx).Err(err).Msg("scheduled work fails; it is tried again at each tick")
 		}
+		p.seen.wrong = wrong
 		return
 	case ran > 0:
 		p.log.Info().Ctx(ctx).Int("windows", ran).Time("office", p.office.Now()).Msg("ran scheduled work")
 	}
+	p.seen.wrong = false
 	if p.failing.Swap(false) {
 		p.log.Info().Msg("scheduled work succeeds again")
 	}
-	p.ticked.Store(time.Now().Unix())
+	p.ticked.Store(int64(time.Since(p.start)))
 	p.status.Doing("waiting; office clock %s", p.office.Now().In(clock.Jakarta).Format("2006-01-02 15:04"))
 }
 
 // configure keeps what this scheduler plans with, once, before its first work. When
 // it is another number than before, the plan is made anew.
-func (p *Planner) configure(ctx context.Context) error {
+func (p *Planner) configure(ctx context.Context, officeAt time.Time) error {
 	if p.configured {
 		return nil
 	}
@@ -194,7 +201,7 @@ func (p *Planner) configure(ctx context.Context) error {
 		if err != nil || !changed {
 			return err
 		}
-		_, err = p.plan(ctx, tx, p.office.Now(), "kapasitas biasa diatur")
+		_, err = p.plan(ctx, tx, officeAt, "kapasitas biasa diatur")
 		return err
 	})
 	p.configured = err == nil
@@ -203,20 +210,25 @@ func (p *Planner) configure(ctx context.Context) error {
 
 // Check is the readyz check of the ticks: they came to their end lately.
 func (p *Planner) Check(context.Context) error {
-	if age := time.Since(time.Unix(p.ticked.Load(), 0)); age > 10*time.Second+3*p.cfg.Tick {
-		return fmt.Errorf("no tick has succeeded for %s", age.Round(time.Second))
+	age := time.Since(p.start) - time.Duration(p.ticked.Load())
+	if age <= 10*time.Second+3*p.cfg.Tick {
+		return nil
 	}
-	return nil
+	err := fmt.Errorf("no tick has succeeded for %s", age.Round(time.Second))
+	if doubt := p.looked.Load().doubt; doubt != nil {
+		err = fmt.Errorf("%w: %w", err, doubt)
+	}
+	return err
 }
 
 // settle does what people ordered, and closes the orders of ended days once the
 // stations' hands are empty; cards that were not presented are planned again.
-func (p *Planner) settle(ctx context.Context, tx *postgres.Tx) error {
+func (p *Planner) settle(ctx context.Context, tx *postgres.Tx, officeAt time.Time) error {
 	pending, err := capacity.Pending(ctx, tx)
 	if err != nil || !pending {
 		return err
 	}
-	in, err := p.input(ctx, tx, p.office.Now())
+	in, err := p.input(ctx, tx, officeAt)
 	if err != nil {
 		return err
 	}
@@ -314,15 +326,15 @@ func (p *Planner) plan(ctx context.Context, tx *postgres.Tx, officeAt time.Time,
 // Hear answers doorbells. It looks at the rows as they are now, so a bell may
 // ring twice or late. While the office clock is in doubt they wait.
 func (p *Planner) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event) error {
-	if doubt := *p.doubt.Load(); doubt != nil {
-		return rabbit.Hold(doubt)
+	officeAt, err := p.now()
+	if err != nil {
+		return rabbit.Hold(err)
 	}
-	return p.hear(ctx, tx, events, slices.ContainsFunc(events, func(e rabbit.Event) bool { return e.Type != rabbit.RequestAccepted }))
+	return p.hear(ctx, tx, officeAt, events, slices.ContainsFunc(events, func(e rabbit.Event) bool { return e.Type != rabbit.RequestAccepted }))
 }
 
 // hear answers doorbells and, with whole, makes the plan anew with all that is due.
-func (p *Planner) hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event, whole bool) error {
-	officeAt := p.office.Now()
+func (p *Planner) hear(ctx context.Context, tx *postgres.Tx, officeAt time.Time, events []rabbit.Event, whole bool) error {
 	if err := capacity.Lock(ctx, tx); err != nil { // before any row, always: no deadlock with the ticks
 		return err
 	}

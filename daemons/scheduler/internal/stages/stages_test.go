@@ -2,6 +2,7 @@ package stages_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -68,6 +69,40 @@ func TestClocksAreMeasured(t *testing.T) {
 		require.Contains(t, got, "sifilma_stage_requests handover late")
 		require.Equal(t, float64(machine.Now().Unix()), got["sifilma_stage_swept_timestamp_seconds"])
 	}
+}
+
+// TestNoAlarmByAClockInDoubt: while the office clock is in doubt nothing is kept by it;
+// an alarm that it raised would stay, and the true one would never come.
+func TestNoAlarmByAClockInDoubt(t *testing.T) {
+	t.Parallel()
+	o := persotest.New(t, 1, 1)
+	late := clock.MustParseDate("2026-06-02").At(9, 0)
+	machine := clock.NewFake(persotest.OfficeAt)
+	cfg := stages.Defaults()
+	w, err := stages.New(cfg, workday.OfficeHours{}, o.Database.Open(t, "sifilma_scheduler"), clock.NewFixedOffice(late), zerolog.Nop(), machine, prometheus.NewRegistry())
+	require.NoError(t, err)
+	var mu sync.Mutex
+	doubt := errors.New("jam salah")
+	w.Trust(func(context.Context) (time.Time, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return late, doubt
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() { _ = w.Run(ctx) })
+	t.Cleanup(func() { cancel(); done.Wait() })
+	alarms := func() (n int) {
+		require.NoError(t, machine.WaitTimers(t.Context(), 1))
+		require.NoError(t, o.DB.Get(t.Context(), &n, `SELECT (SELECT count(*) FROM stage_alarm) + (SELECT count(*) FROM request_stage)`))
+		return n
+	}
+	require.Zero(t, alarms())
+	mu.Lock()
+	doubt = nil
+	mu.Unlock()
+	machine.Advance(cfg.Every)
+	require.NotZero(t, alarms())
 }
 
 func TestConfigurationThatIsNone(t *testing.T) {

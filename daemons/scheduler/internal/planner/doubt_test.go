@@ -1,0 +1,128 @@
+package planner
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/rabbit"
+)
+
+// empty is what a clock says whose battery is empty.
+var empty = clock.MustParseDate("2020-01-01").At(0, 1)
+
+// TestPeopleAreToldOfAClockInDoubt: readyz names the cause, whatever the machine's clock
+// says, and the log does, though something else failed before.
+func TestPeopleAreToldOfAClockInDoubt(t *testing.T) {
+	t.Parallel()
+	d := newDeaf(t)
+	require.NoError(t, d.p.Check(t.Context()))
+	d.p.failing.Store(true) // the database was away
+	d.office.Set(empty)
+	d.p.once(t.Context())
+	d.p.once(t.Context())
+	require.Contains(t, d.log.String(), "sifilma clock -right")
+	d.p.start = d.p.start.Add(-time.Hour) // it goes on, for an hour
+	require.ErrorContains(t, d.p.Check(t.Context()), "sifilma clock -right")
+	d.office.Set(monday.At(10, 0))
+	d.tick(1)
+	require.NoError(t, d.p.Check(t.Context()))
+}
+
+// TestABellRingsBeforeTheTickSeesTheClock: the clock is wrong between two ticks, and a
+// bell comes then. It is not heard by that clock, but after the next tick that trusts it.
+func TestABellRingsBeforeTheTickSeesTheClock(t *testing.T) {
+	t.Parallel()
+	d := newDeaf(t)
+	hear := func() error {
+		return d.p.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			return d.p.Hear(ctx, tx, []rabbit.Event{{Type: rabbit.CapacityChanged}})
+		})
+	}
+	planned := d.planned()
+	for _, wrong := range []time.Time{empty, monday.AddDays(40).At(9, 0)} {
+		d.office.Set(wrong)
+		require.ErrorIs(t, hear(), errNotLooked)
+		require.Equal(t, planned, d.planned())
+	}
+	d.office.Set(monday.At(10, 0))
+	require.NoError(t, hear())
+	d.office.Set(tuesday.At(6, 59))
+	require.ErrorIs(t, hear(), errNotLooked)
+	d.tick(1)
+	require.NoError(t, hear())
+	require.Equal(t, map[string]int{"2026-03-03": 10, "2026-03-04": 10}, d.planned())
+}
+
+// TestALeapIsRightAfterAWhile: a scheduler was down for days, or the office was away. When
+// its clock falls weeks later, it does not return to where it was before those days.
+func TestALeapIsRightAfterAWhile(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		days int // that it goes on after the leap
+		to   clock.Date
+	}{"weeks later": {20, monday.AddDays(10)}, "weeks later, to before": {20, monday}, "at once, but elsewhere": {0, monday.AddDays(15)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDeaf(t)
+			for day := range c.days + 1 {
+				d.office.Set(monday.AddDays(20+day).At(10, 0))
+				d.tick(1)
+			}
+			require.Contains(t, d.log.String(), "the office clock went far ahead")
+			before, planned := d.effects(), d.planned()
+			d.office.Set(c.to.At(12, 0))
+			d.p.once(t.Context())
+			require.ErrorIs(t, d.p.looked.Load().doubt, errWrong)
+			require.Equal(t, before, d.effects())
+			require.Equal(t, planned, d.planned())
+		})
+	}
+}
+
+// TestAMachineWhoseClockLeaps: a clock that follows the machine's goes ahead by more than
+// what passed. That is told, though it is less than a weekend.
+func TestAMachineWhoseClockLeaps(t *testing.T) {
+	t.Parallel()
+	d := newDeaf(t)
+	d.p.real = true
+	at := d.office.Now()
+	require.NoError(t, d.p.watch(t.Context(), at.Add(59*time.Minute)))
+	d.p.seen.at = d.p.seen.at.Add(-50 * time.Hour) // the database was away
+	require.NoError(t, d.p.watch(t.Context(), at.Add(50*time.Hour)))
+	require.NotContains(t, d.log.String(), "went far ahead")
+	require.NoError(t, d.p.watch(t.Context(), at.Add(53*time.Hour)))
+	require.Contains(t, d.log.String(), "went far ahead")
+}
+
+// TestTheNightReleaseIsNotLost: what is released soon after midnight stays released when
+// the clock is set back over midnight and its window is not forgotten.
+func TestTheNightReleaseIsNotLost(t *testing.T) {
+	t.Parallel()
+	d := newDeaf(t)
+	cfg := d.p.cfg
+	cfg.Release = "30 0 * * *"
+	p, err := New(cfg, d.p.db, d.office, nil, d.p.log, statusOf(t))
+	require.NoError(t, err)
+	d.p = p
+	released := func() (n int) {
+		require.NoError(t, d.DB.Get(t.Context(), &n, `SELECT coalesce(sum(quantity), 0) FROM work_order WHERE day = $1 AND state = 'released'`, tuesday))
+		return n
+	}
+	d.tick(1)
+	d.office.Set(tuesday.At(0, 50))
+	d.tick(1)
+	require.Equal(t, 10, released())
+	d.office.Set(monday.At(23, 40))
+	d.tick(1)
+	require.Contains(t, d.log.String(), "the office clock was set back")
+	for _, at := range []time.Time{tuesday.At(0, 30), tuesday.At(8, 0)} {
+		d.office.Set(at)
+		d.tick(2)
+		require.Equal(t, 10, released())
+	}
+}
