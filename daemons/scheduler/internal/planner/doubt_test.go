@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -97,6 +98,15 @@ func TestAMachineWhoseClockLeaps(t *testing.T) {
 	require.NotContains(t, d.log.String(), "went far ahead")
 	require.NoError(t, d.p.watch(t.Context(), at.Add(53*time.Hour)))
 	require.Contains(t, d.log.String(), "went far ahead")
+	measured, err := prometheus.DefaultGatherer.Gather()
+	require.NoError(t, err)
+	for _, m := range measured {
+		if m.GetName() == "sifilma_office_clock_moved_total" {
+			require.NotZero(t, m.GetMetric()[0].GetCounter().GetValue(), "by its label, ahead is the first")
+			return
+		}
+	}
+	t.Fatal("no alert can be made of it")
 }
 
 // TestTheNightReleaseIsNotLost: what is released soon after midnight stays released when

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -27,6 +30,11 @@ type memory struct {
 // an alarm, and behind it without a word from people that it is right now. A clock that
 // follows the machine's gives the alarm sooner: the machine counts what passes.
 const leap = 3 * 24 * time.Hour
+
+// moved counts what the log tells of.
+var moved = promauto.NewCounterVec(prometheus.CounterOpts{
+	Name: "sifilma_office_clock_moved_total", Help: "How often the office clock went far ahead, or was set back. Zero in a run where it is right.",
+}, []string{"to"})
 
 var (
 	errNotLooked = errors.New("the office clock has not been looked at yet")
@@ -126,6 +134,7 @@ func (p *Planner) watch(ctx context.Context, officeAt time.Time) error {
 		if officeAt.Sub(before) > leap {
 			p.seen.right, p.seen.leapt = before, officeAt
 		}
+		moved.WithLabelValues("ahead").Inc()
 		p.log.Error().Ctx(ctx).Time("office", officeAt).Time("before", before).
 			Msg("the office clock went far ahead: if this scheduler was not down so long, the clock is wrong, and days are closed and plans moved by it")
 	case before.Sub(officeAt) > capacity.Slack:
@@ -147,6 +156,7 @@ func (p *Planner) watch(ctx context.Context, officeAt time.Time) error {
 			return err
 		}
 		p.seen.right = time.Time{}
+		moved.WithLabelValues("back").Inc()
 		p.log.Error().Ctx(ctx).Time("office", officeAt).Time("before", before).Int("forgotten", forgotten).
 			Msg("the office clock was set back; what was run ahead of it is due again, and the plan is made anew: look at what was closed")
 	}

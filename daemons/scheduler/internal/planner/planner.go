@@ -115,6 +115,8 @@ func New(cfg Config, db *postgres.DB, office clock.Office, fasts []workday.Span,
 	p := &Planner{cfg: cfg, db: db, office: office, real: clock.IsReal(office), fasts: fasts, log: log, status: status, jobs: others,
 		start: time.Now(), begun: make(chan struct{})}
 	p.looked.Store(&look{doubt: errNotLooked})
+	moved.WithLabelValues("ahead")
+	moved.WithLabelValues("back")
 	for _, j := range []struct {
 		name, expression string
 		do               func(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (any, error)
