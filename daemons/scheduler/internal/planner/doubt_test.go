@@ -136,3 +136,22 @@ func TestTheNightReleaseIsNotLost(t *testing.T) {
 		require.Equal(t, 10, released())
 	}
 }
+
+// TestAClockIsSetBackInSteps: each of them is a wobble, and together they are none.
+func TestAClockIsSetBackInSteps(t *testing.T) {
+	t.Parallel()
+	d := newDeaf(t)
+	closed := func() (n int) {
+		require.NoError(t, d.DB.Get(t.Context(), &n, `SELECT count(*) FROM schedule_run WHERE job = 'close' AND window_start = $1`, monday.At(16, 0).UTC()))
+		return n
+	}
+	for i, at := range []time.Time{monday.At(16, 30), monday.At(15, 40), monday.At(14, 50), monday.At(14, 0)} {
+		d.office.Set(at)
+		d.tick(1)
+		if i < 2 {
+			require.Equal(t, 1, closed())
+		}
+	}
+	require.Zero(t, closed(), "it is due again")
+	require.Contains(t, d.log.String(), "the office clock was set back")
+}

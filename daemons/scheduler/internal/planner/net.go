@@ -17,7 +17,7 @@ import (
 
 // Only the ticks look at these, and they never overlap.
 type memory struct {
-	office   time.Time      // what the office clock said when it was worked by last
+	office   time.Time      // the furthest that the office clock was when it was worked by
 	at       time.Time      // when that was, on the machine's monotonic clock
 	right    time.Time      // where it was before it went far ahead; zero when it did not, or long ago
 	leapt    time.Time      // where it was then
@@ -116,7 +116,9 @@ func (p *Planner) watch(ctx context.Context, officeAt time.Time) error {
 		p.seen.right = time.Time{}
 	}
 	if !before.IsZero() && before.Sub(officeAt) <= capacity.Slack && officeAt.Sub(before) <= most {
-		p.seen.office, p.seen.at = officeAt, now
+		if officeAt.After(before) { // it is not set back in steps, each of them a wobble
+			p.seen.office, p.seen.at = officeAt, now
+		}
 		return nil
 	}
 	newest, err := capacity.NewestRun(ctx, p.db)
