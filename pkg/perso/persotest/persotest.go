@@ -22,9 +22,6 @@ import (
 // OfficeAt is the office time of all that persotest does.
 var OfficeAt = time.Date(2026, 3, 2, 2, 0, 0, 0, time.UTC)
 
-// Numbers are usable number templates.
-var Numbers = perso.Numbers{PCID: "3671{epoch:4}{counter:24}", Manifest: "M-{year}-{epoch:2}{counter:6}"}
-
 // Office is a database with one request in production and one released work
 // order for all its cards.
 type Office struct {
