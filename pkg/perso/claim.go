@@ -144,6 +144,9 @@ func find(ctx context.Context, r postgres.Reader, id Identity, lock string) (Car
 func Claimable(c Card) error {
 	switch c.State {
 	case Listed, Bound, Numbered:
+		if c.ByHand {
+			return &Refusal{Why: ByHand, CardID: c.ID}
+		}
 		return nil
 	case Clear:
 		return &Refusal{Why: AlreadyDone, CardID: c.ID}

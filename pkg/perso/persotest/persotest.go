@@ -149,3 +149,21 @@ func (o *Office) Resolve(t testing.TB, cardID string, d perso.Decision) {
 		return err
 	})
 }
+
+// Manual makes the request and its order manual, as if that had been decided before
+// the order was released.
+func (o *Office) Manual(t testing.TB) {
+	t.Helper()
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		for _, q := range []string{
+			`SET LOCAL session_replication_role = replica`,
+			`INSERT INTO order_mode (request_id, mode, reason, set_by, set_at) SELECT id, 'manual', 'uji', 'kasubdit', now() FROM request`,
+			`UPDATE work_order SET mode = 'manual'`,
+		} {
+			if _, err := tx.Exec(ctx, q); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
