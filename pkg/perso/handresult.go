@@ -121,9 +121,11 @@ type entering struct {
 
 // lock locks the cards of the entries.
 func (e *entering) lock(ctx context.Context) error {
-	ids := make([]string, len(e.entries))
-	for i, one := range e.entries {
-		ids[i] = one.CardID
+	ids := make([]string, 0, len(e.entries))
+	for _, one := range e.entries {
+		if uuid.Validate(one.CardID) == nil { // another is no card's
+			ids = append(ids, one.CardID)
+		}
 	}
 	var cards []Card
 	if err := e.tx.Select(ctx, &cards, selectCard+`WHERE request_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR UPDATE`, e.requestID, pq.Array(ids)); err != nil {
@@ -260,7 +262,7 @@ func waitingResults(ctx context.Context, tx *postgres.Tx, requestID string, ids 
 		return nil, ErrTooMany
 	}
 	for _, id := range ids {
-		if _, err := uuid.Parse(id); err != nil {
+		if uuid.Validate(id) != nil {
 			return nil, ErrNoHandResult
 		}
 	}
