@@ -13,11 +13,13 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/handsheet"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
+	"dukcapil.go.id/sifilma/pkg/request"
 )
 
 // atHand is what the API says of a request that is done by hand.
@@ -100,6 +102,10 @@ func TestARequestIsDoneByHand(t *testing.T) {
 	require.NotEqual(t, burnt, desk.Cards[0].PCID)
 
 	o.morningOf(v.ID)
+	require.Equal(t, []string{"operator mempersonalisasi 3 kartu secara manual", "kasubdit mempersonalisasi 3 kartu secara manual"}, waits(o.see(v.Ticket)))
+	ofOperator, err := report.WaitingFor(t.Context(), o.db, identity.Account{Role: request.Operator})
+	require.NoError(t, err)
+	require.Equal(t, []string{v.ID}, ofOperator)
 	require.Equal(t, "urn:sifilma:problem:orders-released",
 		o.problem(409, "kasubdit", http.MethodPut, at+"/personalisation", map[string]any{"mode": "station", "reason": "x"}, ifMatch(1)...).Type)
 	p = o.problem(422, "operator", http.MethodPost, at+"/results", results(entry(desk.Cards[0], "clear", ""), entry(desk.Cards[1], "failed", "")))
@@ -107,6 +113,7 @@ func TestARequestIsDoneByHand(t *testing.T) {
 	o.want(200, &desk, "operator", http.MethodPost, at+"/results", results(entry(desk.Cards[0], "clear", ""), entry(desk.Cards[1], "failed", "Chip mati"), entry(desk.Cards[2], "failed", "keliru")))
 	require.Equal(t, "Hasil menunggu konfirmasi", desk.Cards[0].StateLabel)
 	require.Equal(t, "Hasil menunggu konfirmasi", o.cards("operator", v.Ticket)[0].StateLabel)
+	require.Equal(t, []string{"operator mengonfirmasi hasil 3 kartu", "kasubdit mengonfirmasi hasil 3 kartu"}, waits(o.see(v.Ticket)))
 	ids := desk.waiting()
 	require.Len(t, ids, 3)
 	require.Equal(t, "urn:sifilma:problem:has-result", o.problem(409, "operator", http.MethodDelete, at+"/numbers", map[string]any{"reason": "x"}).Type)
@@ -122,6 +129,14 @@ func TestARequestIsDoneByHand(t *testing.T) {
 	var rung int
 	require.NoError(t, o.db.Get(t.Context(), &rung, `SELECT count(*) FROM outbox WHERE type = 'workorder.finished' AND request_id = $1`, v.ID))
 	require.Equal(t, 1, rung)
+}
+
+// waits are who must act on a request, and what.
+func waits(v report.Request) (all []string) {
+	for _, w := range v.Waiting {
+		all = append(all, string(w.Role)+" "+w.Task)
+	}
+	return all
 }
 
 // On station orders nothing is set by hand.
