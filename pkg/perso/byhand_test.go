@@ -101,6 +101,9 @@ func TestAManualOrderFromItsNumbersToItsEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, again, "the same once more is no other result")
 	require.Equal(t, []machine.State{perso.Claimed, perso.Claimed, perso.Claimed}, states(t, o))
+	_, err = claim(o, identity(o.Serials[0]), "s1")
+	why, _ = perso.RefusedFor(err)
+	require.Equal(t, perso.ByHand, why)
 	left, state := o.Remaining(t)
 	require.Equal(t, 3, left)
 	require.Equal(t, "released", state)
@@ -210,6 +213,7 @@ func TestAResultByHandIsTwoPeoplesInSQLToo(t *testing.T) {
 	for _, to := range []string{"clear", "failed"} {
 		require.True(t, postgres.IsCheck(exec(`UPDATE card SET state = $2, version = version + 1 WHERE id = $1`, o.CardIDs[0], to), "card_result_by_two"), to)
 	}
+	require.True(t, postgres.IsCheck(exec(`UPDATE card SET pcid = repeat('A', 32) WHERE id = $1`, o.CardIDs[1]), "card_numbers_kept"))
 	require.True(t, postgres.IsCheck(exec(`UPDATE card SET state = 'writing', version = version + 1 WHERE id = $1`, o.CardIDs[0]), "card_by_hand"))
 	require.True(t, postgres.IsCheck(exec(`UPDATE hand_result SET confirmed_by = 'operator', confirmed_at = now()`), "hand_result_two_people"))
 	require.True(t, postgres.IsCheck(exec(`UPDATE hand_result SET result = 'failed', reason = 'x'`), "hand_result_kept"))

@@ -143,10 +143,13 @@ func find(ctx context.Context, r postgres.Reader, id Identity, lock string) (Car
 // if it can.
 func Claimable(c Card) error {
 	switch c.State {
-	case Listed, Bound, Numbered:
+	case Listed, Bound, Numbered, Claimed:
 		if c.ByHand {
 			return &Refusal{Why: ByHand, CardID: c.ID}
 		}
+	}
+	switch c.State {
+	case Listed, Bound, Numbered:
 		return nil
 	case Clear:
 		return &Refusal{Why: AlreadyDone, CardID: c.ID}

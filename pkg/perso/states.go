@@ -70,11 +70,7 @@ var Machine = &machine.Table{
 			Guard: "permohonan diterima, atau blangko pengganti didaftarkan"},
 		{From: Listed, Verb: BindVerb, Roles: station, To: Bound, System: true, Routine: true, Guard: "chip belum terikat pada seri lain"},
 		{From: Listed, Verb: ReduceVerb, Roles: []machine.Role{request.Kasubdit}, To: Reduced, Guard: "dengan surat pengurangan", System: true},
-		{From: Listed, Verb: NumberVerb, Roles: resolvers, To: Numbered, System: true, Routine: true, Guard: "cara manual"},
 		{From: Bound, Verb: NumberVerb, Roles: everyHand, To: Numbered, System: true, Routine: true},
-		{From: Numbered, Verb: WipeVerb, Roles: resolvers, To: Listed, System: true, Guard: "cara manual, sebelum kartu pertama berhasil atau gagal; nomornya hangus"},
-		{From: Numbered, Verb: EnterVerb, Roles: resolvers, To: Claimed, System: true, Routine: true, Guard: "perintah kerja manual dilepas dan masih bersisa"},
-		{From: Claimed, Verb: ClearVerb, Roles: resolvers, To: Clear, System: true, Routine: true, Guard: "perintah kerja manual; dikonfirmasi orang kedua"},
 		{From: Numbered, Verb: ClaimVerb, Roles: station, To: Claimed, System: true, Routine: true, Guard: "perintah kerja dilepas dan masih bersisa"},
 		{From: Claimed, Verb: ReleaseVerb, Roles: settlers, To: Numbered, System: true, Guard: "belum ada yang ditulis; oleh dua orang bila stasiunnya tidak terdengar lagi"},
 		{From: Claimed, Verb: FailVerb, Roles: everyHand, To: Failed, System: true, Guard: "kartu tidak dapat dipakai; pada perintah kerja manual dikonfirmasi orang kedua"},
@@ -92,6 +88,11 @@ var Machine = &machine.Table{
 		{From: InDoubt, Verb: SpoilVerb, Roles: resolvers, To: Spoiled, Guard: "dua orang", Message: resolvedMessage},
 		{From: Failed, Verb: ReduceVerb, Roles: []machine.Role{request.Kasubdit}, To: Reduced, Guard: "dengan surat pengurangan", System: true},
 		{From: Spoiled, Verb: ReduceVerb, Roles: []machine.Role{request.Kasubdit}, To: Reduced, Guard: "dengan surat pengurangan", System: true},
+		// By hand, on manual work orders.
+		{From: Listed, Verb: NumberVerb, Roles: resolvers, To: Numbered, System: true, Routine: true, Guard: "cara manual"},
+		{From: Numbered, Verb: WipeVerb, Roles: resolvers, To: Listed, System: true, Guard: "cara manual, sebelum kartu pertama berhasil atau gagal; nomornya hangus"},
+		{From: Numbered, Verb: EnterVerb, Roles: resolvers, To: Claimed, System: true, Routine: true, Guard: "perintah kerja manual dilepas dan masih bersisa"},
+		{From: Claimed, Verb: ClearVerb, Roles: resolvers, To: Clear, System: true, Routine: true, Guard: "perintah kerja manual; dikonfirmasi orang kedua"},
 	},
 	Labels: map[machine.State]string{
 		Listed: "Menunggu", Bound: "Terikat pada chip", Numbered: "Bernomor", Claimed: "Diambil stasiun",

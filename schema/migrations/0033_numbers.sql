@@ -37,6 +37,17 @@ ALTER TABLE card ADD CONSTRAINT card_chip_known CHECK (state IN ('listed', 'spoi
 ALTER TABLE card ADD CONSTRAINT card_by_hand CHECK (NOT by_hand OR state IN ('numbered', 'claimed', 'clear', 'failed', 'reduced'));
 ALTER TABLE perso_attempt ADD COLUMN by_hand bool NOT NULL DEFAULT false;
 
+-- The numbers of a card stay its own, until they are wiped whole.
+CREATE FUNCTION card_numbers_kept() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF OLD.state = 'numbered' AND NEW.state = 'listed' AND NEW.pcid IS NULL AND NEW.manifest_no IS NULL THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'card %: its numbers are kept', NEW.id USING ERRCODE = 'check_violation', CONSTRAINT = 'card_numbers_kept';
+END $$;
+CREATE TRIGGER card_numbers_kept BEFORE UPDATE OF pcid, manifest_no ON card FOR EACH ROW
+    WHEN (OLD.pcid IS NOT NULL AND (NEW.pcid, NEW.manifest_no) IS DISTINCT FROM (OLD.pcid, OLD.manifest_no)) EXECUTE FUNCTION card_numbers_kept();
+
 -- What people found of cards that were personalised by hand: one enters it, another
 -- confirms it.
 CREATE TABLE hand_result (

@@ -136,10 +136,10 @@ func (d *Desk) Enter(ctx context.Context, who identity.Account, ticket string, e
 }
 
 func (d *Desk) enter(ctx context.Context, who identity.Account, ticket string, entries []perso.Entry) (View, error) {
-	if len(entries) == 0 {
-		return View{}, form.One("/results", "missing", "Isi hasil sekurangnya satu kartu.")
-	}
 	return d.do(ctx, who, ticket, "", func(ctx context.Context, tx *postgres.Tx, id string, ch request.Change) error {
+		if len(entries) == 0 {
+			return form.One("/results", "missing", "Isi hasil sekurangnya satu kartu.")
+		}
 		_, err := perso.Enter(ctx, tx, id, entries, ch)
 		return err
 	})
@@ -158,10 +158,10 @@ func (d *Desk) Retract(ctx context.Context, who identity.Account, ticket string,
 
 func (d *Desk) settle(ctx context.Context, who identity.Account, ticket string, results []string,
 	step func(ctx context.Context, tx *postgres.Tx, requestID string, ids []string, ch request.Change) error) (View, error) {
-	if len(results) == 0 {
-		return View{}, form.One("/results", "missing", "Pilih sekurangnya satu hasil.")
-	}
 	return d.do(ctx, who, ticket, "", func(ctx context.Context, tx *postgres.Tx, id string, ch request.Change) error {
+		if len(results) == 0 {
+			return form.One("/results", "missing", "Pilih sekurangnya satu hasil.")
+		}
 		return step(ctx, tx, id, results, ch)
 	})
 }

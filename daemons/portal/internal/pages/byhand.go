@@ -76,10 +76,13 @@ const (
 func (p *Pages) mountByHand(inside chi.Router) {
 	at := home + "/{ticket}" + handPath
 	inside.Get(at, p.handle(explained(p.byHand)))
-	again := func(w http.ResponseWriter, r *http.Request) error {
-		http.Redirect(w, r, home+"/"+url.PathEscape(chi.URLParam(r, "ticket"))+handPath, http.StatusSeeOther)
-		return nil
-	}
+	again := explained(func(w http.ResponseWriter, r *http.Request) error {
+		v, err := p.hands().Look(r.Context(), signin.Account(r), chi.URLParam(r, "ticket"))
+		if err == nil {
+			http.Redirect(w, r, home+"/"+v.Ticket+handPath, http.StatusSeeOther)
+		}
+		return err
+	})
 	for _, a := range handActs {
 		inside.Post(at+"/"+a.path, p.handle(explained(p.takeByHand(a))))
 		inside.Get(at+"/"+a.path, p.handle(again))
