@@ -129,7 +129,7 @@ func TestAManualOrderFromItsNumbersToItsEnd(t *testing.T) {
 
 	// At the close of the day the sum closes, as of a station's order.
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		end, err := capacity.CloseDays(ctx, tx, clock.DateOf(persotest.OfficeAt), persotest.OfficeAt)
+		end, err := capacity.CloseDays(ctx, tx, clock.DateOf(persotest.OfficeAt), persotest.OfficeAt, persotest.OfficeAt)
 		require.Equal(t, 2, end.Balance.Clear)
 		require.Equal(t, 1, end.Balance.Failed)
 		require.Zero(t, end.Balance.Difference)
