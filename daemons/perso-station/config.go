@@ -13,7 +13,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/journal"
-	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 )
 
@@ -34,7 +33,6 @@ type Config struct {
 	Profile string        `yaml:"profile"`
 	Look    time.Duration `yaml:"look"`
 	Readers []string      `yaml:"readers"`
-	Numbers perso.Numbers `yaml:"numbers"`
 	// What a production station refuses unless it is allowed in so many words.
 	AllowVirtualReaders bool `yaml:"allow_virtual_readers"`
 	AllowSoftHSM        bool `yaml:"allow_softhsm"`
@@ -87,6 +85,5 @@ func software(module string) bool {
 func defaults() Config {
 	return Config{
 		Station: "perso-1", Production: true, Journal: "perso-station.journal", DiskReserve: 16 << 20, Profile: "gp-scp03-sam", Look: line.DefaultLook,
-		Numbers: perso.Numbers{PCID: "3671{epoch:4}{counter:24}", Manifest: "M-{year}-{epoch:2}{counter:6}"},
 	}
 }

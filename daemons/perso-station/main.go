@@ -51,7 +51,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	}
 	env.OnStop(token.Close)
 	work := line.New(line.Parts{
-		Station: cfg.Station, DB: g.DB, Profile: cfg.Profile, Token: token, Journal: book, Disk: disk, Numbers: cfg.Numbers,
+		Station: cfg.Station, DB: g.DB, Profile: cfg.Profile, Token: token, Journal: book, Disk: disk,
 		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look,
 		Registry: env.Registry,
 	})

@@ -28,10 +28,10 @@ var abandonable = []machine.State{Claimed, Writing, Written}
 
 // heard says whether the card has moved within the Silence, or the station that has
 // it has begun, written or ended any card. One that was decided to be finished is in
-// no station's hand: it waits for any. Both by the database's clock, which is no
+// no station's hand: it waits for any. One that is done by hand waits for people. Both by the database's clock, which is no
 // office time.
 const heard = `(
-	EXISTS (SELECT FROM history h WHERE h.machine = 'card' AND h.subject = c.id AND h.at > now() - make_interval(secs => $1))
+	c.by_hand OR EXISTS (SELECT FROM history h WHERE h.machine = 'card' AND h.subject = c.id AND h.at > now() - make_interval(secs => $1))
 	OR c.state <> 'written' AND EXISTS (
 	    SELECT FROM perso_attempt own JOIN perso_attempt a ON a.station = own.station
 	    WHERE own.card_id = c.id AND own.attempt = c.attempt AND a.id >= uuid_floor(now() - interval '7 days')

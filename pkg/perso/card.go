@@ -33,6 +33,7 @@ type Card struct {
 	PCID        string        `db:"pcid"`          // 32 hexadecimal digits; empty until numbered
 	ManifestNo  string        `db:"manifest_no"`
 	Reason      string        `db:"reason"`      // of a failure or doubt, for people
+	ByHand      bool          `db:"by_hand"`     // numbered or given a result by people, for a manual work order
 	TraceParent string        `db:"traceparent"` // of the request
 }
 
@@ -65,7 +66,7 @@ type Hand struct {
 const selectCard = `
 	SELECT id, request_id, serial, state, version, coalesce(chip_id, '') AS chip_id,
 	       coalesce(work_order_id::text, '') AS work_order_id, attempt, coalesce(pcid, '') AS pcid,
-	       coalesce(manifest_no, '') AS manifest_no, reason,
+	       coalesce(manifest_no, '') AS manifest_no, reason, by_hand,
 	       (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent
 	FROM card `
 

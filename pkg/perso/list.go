@@ -136,6 +136,7 @@ type CardRow struct {
 	// Abandoned says that a station has it, or none comes to verify it, and nothing was
 	// heard for the Silence.
 	Abandoned bool      `db:"-" json:"abandoned"`
+	ByHand    bool      `db:"by_hand" json:"-"`   // numbered or given a result by people
 	Reduction *TakenOff `db:"-" json:"reduction"` // by which it was taken off the request
 }
 
@@ -151,7 +152,7 @@ type TakenOff struct {
 
 // rowsOf reads cards as people see them; what stands behind it narrows and orders.
 const rowsOf = `
-	SELECT c.id, l.row, l.line, c.serial, l.reader_serial, c.state, c.version, coalesce(c.pcid, '') AS pcid,
+	SELECT c.id, l.row, l.line, c.serial, l.reader_serial, c.state, c.version, c.by_hand, coalesce(c.pcid, '') AS pcid,
 	       coalesce(c.manifest_no, '') AS manifest_no, c.reason, l.replaces, new.id AS replaced_by, c.finished_at,
 	       coalesce(old.serial, '') AS old_serial, coalesce(new.serial, '') AS new_serial,
 	       CASE c.state WHEN 'in_doubt' THEN coalesce(a.proposal, '') ELSE '' END AS proposal,
@@ -186,6 +187,9 @@ func complete(ctx context.Context, r postgres.Reader, requestID string, rows []C
 	}
 	for i := range rows {
 		rows[i].StateLabel, rows[i].Reduction = Machine.Label(rows[i].State), off[rows[i].ID]
+		if rows[i].ByHand && rows[i].State == Claimed {
+			rows[i].StateLabel = waitingLabel
+		}
 		if one, ok := resolutions[rows[i].ID]; ok {
 			rows[i].Resolution = &one
 		}

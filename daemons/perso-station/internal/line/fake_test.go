@@ -111,7 +111,7 @@ func (b *bench) begin() error {
 	b.book, b.pool = book, db
 	b.line = line.New(line.Parts{
 		Station: "uji-1", DB: db, Profile: "gp-scp03-sam", Token: b.token, Journal: book, Disk: b.disk,
-		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
+		Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
 		Look: b.lookEvery(),
 	})
 	unsettled := b.line.Reconcile(b.t.Context())

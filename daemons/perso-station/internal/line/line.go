@@ -53,7 +53,6 @@ type Parts struct {
 	Token   *pkcs11.Token
 	Journal *journal.Journal
 	Disk    *daemon.Disk // that the journal is on; while it is low no card is begun
-	Numbers perso.Numbers
 	Office  clock.Office
 	Machine clock.Machine
 	Log     zerolog.Logger

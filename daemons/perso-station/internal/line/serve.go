@@ -156,7 +156,7 @@ func (t *task) refusedBy(err error) verdict {
 func (t *task) refuse(why perso.Why) verdict {
 	v := verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: perso.WhyLabels[why]})}
 	switch why {
-	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile:
+	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.NoNumbers, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile:
 		v.again = true // the office may think otherwise in a moment
 	case perso.AlreadyDone:
 		v.State = take // it is a good card

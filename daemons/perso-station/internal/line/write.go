@@ -84,7 +84,7 @@ func (t *task) personalise(ctx context.Context) verdict {
 func (t *task) place() perso.Place {
 	l := t.line
 	return perso.Place{
-		Station: l.Station, Reader: t.reader.Name(), Plan: t.kit.plan, Numbers: l.Numbers,
+		Station: l.Station, Reader: t.reader.Name(), Plan: t.kit.plan,
 	}
 }
 

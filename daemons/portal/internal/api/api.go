@@ -97,6 +97,7 @@ func (a *API) Mount(root chi.Router) {
 			r.Post("/handovers/{id}/receipt", handle(a.receive))
 			r.Post("/handovers/{id}/closure", handle(a.closeHandover))
 			a.mountNeeds(r)
+			a.mountByHand(r)
 			r.Get("/shelf", keeper(a.listShelf))
 			r.Post("/shelf/replay", keeper(a.replayShelf))
 			r.Post("/shelf/{id}/replay", keeper(a.replayShelved))

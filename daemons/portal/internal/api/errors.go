@@ -22,6 +22,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/numbers"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -173,6 +174,36 @@ var answers = []struct {
 	}},
 	{perso.ErrSamePerson, func() error {
 		return web.Forbidden("Keputusan harus dikonfirmasi oleh orang lain.").WithCode("same-person")
+	}},
+	{capacity.ErrOrdersOpen, func() error {
+		return web.Conflict("Perintah kerja permohonan ini sudah dilepas, sehingga cara pengerjaannya tetap. Ubah setelah perintah kerja itu ditutup.").WithCode("orders-released")
+	}},
+	{capacity.ErrNumbersOpen, func() error {
+		return web.Conflict("Ada kartu yang sudah bernomor untuk cara manual dan belum ada hasilnya. Catat hasilnya, atau hapus dahulu semua nomor.").WithCode("numbers-open")
+	}},
+	{perso.ErrStationMode, func() error {
+		return web.Conflict("Kartu permohonan ini dikerjakan di stasiun; nomor dan hasilnya tidak dapat diisi manual.").WithCode("station-mode")
+	}},
+	{perso.ErrNothingToNumber, func() error {
+		return web.Conflict("Semua kartu sudah bernomor.").WithCode("nothing-to-number")
+	}},
+	{perso.ErrNothingToWipe, func() error {
+		return web.Conflict("Tidak ada kartu yang bernomor.").WithCode("nothing-to-wipe")
+	}},
+	{perso.ErrHasResult, func() error {
+		return web.Conflict("Sudah ada kartu yang mempunyai hasil, sehingga nomor tidak dapat dihapus lagi.").WithCode("has-result")
+	}},
+	{perso.ErrNoTemplates, func() error {
+		return web.Conflict("Belum ada pola nomor yang disetujui. Setujui dahulu pada Data induk, Personalisasi.").WithCode("no-templates")
+	}},
+	{numbers.ErrTemplate, func() error {
+		return web.Conflict("Pencacah pola nomor ini sudah penuh. Setujui dahulu pola nomor dengan digit yang lebih banyak pada Data induk, Personalisasi.").WithCode("templates-full")
+	}},
+	{perso.ErrNoHandResult, func() error {
+		return web.Conflict("Hasil yang dipilih tidak menunggu konfirmasi lagi. Muat ulang, lalu periksa kembali.").WithCode("no-result")
+	}},
+	{perso.ErrTooMany, func() error {
+		return invalid("/results", "too_many", fmt.Sprintf("Paling banyak %d kartu sekaligus.", perso.MostHandResults))
 	}},
 	{shelf.ErrClosed, func() error {
 		return web.Conflict("Pesan ini sudah ditangani orang lain. Muat ulang daftarnya.").WithCode("already-closed")

@@ -78,7 +78,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 	}
 	for _, name := range []string{
 		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
-		"board", "board-day", "feed", "what-if",
+		"board", "board-day", "feed", "what-if", "manual",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
 			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/day-parts.html", "templates/feed-parts.html",
@@ -133,6 +133,7 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountActs(inside)
 	p.mountPlan(inside)
 	p.mountCards(inside)
+	p.mountByHand(inside)
 	p.mountNeeds(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
