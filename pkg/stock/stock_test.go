@@ -275,6 +275,7 @@ func TestACardStandsInOneBeritaAcara(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{o.Serials[0], o.Serials[1]}, []string{first.Cards[0].Serial, first.Cards[1].Serial}, "in the order of the list")
 	require.Equal(t, "Kartu menolak", first.Cards[0].Cause)
+	require.Equal(t, today, *first.Cards[0].Day)
 	require.Equal(t, 1, number(t, o, `SELECT count(*) FROM outbox WHERE type = 'cards.destroyed' AND subject = $1 AND request_id = $2`, first.ID, o.RequestID))
 	require.Equal(t, 1, number(t, o, `SELECT count(*) FROM audit WHERE action = 'blank.destroy' AND subject = $1`, first.ID))
 	_, err = destroy(o, stock.Destruction{}, operator, o.CardIDs[1], o.CardIDs[2])
