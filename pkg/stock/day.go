@@ -12,18 +12,19 @@ import (
 // and what came in is what went and what is left: a card that left a bucket, such as
 // one in doubt that was settled, counts there below zero.
 type Day struct {
-	Ticket      string `json:"ticket"`
-	Institution string `json:"institution"`
-	Opening     int    `json:"opening"` // blanks that nothing was done with, in the morning
-	Received    int    `json:"received"`
-	Clear       int    `json:"clear"`
-	Failed      int    `json:"failed"`
-	Spoiled     int    `json:"spoiled"`
-	InDoubt     int    `json:"in_doubt"`
-	InHand      int    `json:"in_hand"`
-	Test        int    `json:"test"`
-	Returned    int    `json:"returned"`
-	Closing     int    `json:"closing"` // blanks that nothing was done with, in the evening
+	Day         clock.Date `json:"day"`
+	Ticket      string     `json:"ticket"`
+	Institution string     `json:"institution"`
+	Opening     int        `json:"opening"` // blanks that nothing was done with, in the morning
+	Received    int        `json:"received"`
+	Clear       int        `json:"clear"`
+	Failed      int        `json:"failed"`
+	Spoiled     int        `json:"spoiled"`
+	InDoubt     int        `json:"in_doubt"`
+	InHand      int        `json:"in_hand"`
+	Test        int        `json:"test"`
+	Returned    int        `json:"returned"`
+	Closing     int        `json:"closing"` // blanks that nothing was done with, in the evening
 	// Difference is what is in no bucket in the evening: 0, or the day does not close.
 	Difference int `json:"difference"`
 	// Reduced and Destroyed went nowhere: Reduced of Opening and Closing were taken off
@@ -34,9 +35,9 @@ type Day struct {
 	Balance Balance `json:"balance"`
 }
 
-func dayOf(morning, evening Balance) Day {
+func dayOf(day clock.Date, morning, evening Balance) Day {
 	d := Day{
-		Ticket: evening.Ticket, Institution: evening.Institution, Opening: morning.InStore(), Closing: evening.InStore(),
+		Day: day, Ticket: evening.Ticket, Institution: evening.Institution, Opening: morning.InStore(), Closing: evening.InStore(),
 		Received: evening.Received - morning.Received, Clear: evening.Clear - morning.Clear, Failed: evening.Failed - morning.Failed,
 		Spoiled: evening.Spoiled - morning.Spoiled, InDoubt: evening.InDoubt - morning.InDoubt, InHand: evening.InHand - morning.InHand,
 		Test: evening.Test - morning.Test, Returned: evening.Returned - morning.Returned, Difference: evening.Difference,
@@ -110,6 +111,31 @@ func DayOf(ctx context.Context, rd postgres.Reader, requestID string, day clock.
 	return list[0], nil
 }
 
+// DaysOf returns the days on which something happened to the blanks of a request, oldest
+// first.
+func DaysOf(ctx context.Context, rd postgres.Reader, requestID string) ([]Day, error) {
+	var dates []clock.Date
+	if err := rd.Select(ctx, &dates, `
+		SELECT DISTINCT (at AT TIME ZONE 'Asia/Jakarta')::date AS day FROM (
+			SELECT office_at AS at FROM request_fact WHERE request_id = $1 AND fact = 'blanks_counted'
+			UNION ALL SELECT office_at FROM history WHERE request_id = $1 AND machine = 'card'
+			UNION ALL SELECT office_at FROM blank_movement WHERE request_id = $1
+			UNION ALL SELECT office_at FROM destruction WHERE request_id = $1
+			UNION ALL SELECT voided_at FROM destruction WHERE request_id = $1 AND voided_at IS NOT NULL) AS e ORDER BY day`, requestID); err != nil {
+		return nil, fmt.Errorf("stock: days of a request: %w", err)
+	}
+	list, morning := []Day{}, Balance{}
+	for _, d := range dates {
+		evening, err := BalancesAt(ctx, rd, []string{requestID}, d.AddDays(1).At(0, 0))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, dayOf(d, morning, evening[0]))
+		morning = evening[0]
+	}
+	return list, nil
+}
+
 func days(ctx context.Context, rd postgres.Reader, ids []string, day clock.Date) ([]Day, error) {
 	morning, err := BalancesAt(ctx, rd, ids, day.At(0, 0))
 	if err != nil {
@@ -121,7 +147,7 @@ func days(ctx context.Context, rd postgres.Reader, ids []string, day clock.Date)
 	}
 	list := []Day{}
 	for i := range evening { // both are of the same requests in the same order
-		if d := dayOf(morning[i], evening[i]); !d.Still() {
+		if d := dayOf(day, morning[i], evening[i]); !d.Still() {
 			list = append(list, d)
 		}
 	}

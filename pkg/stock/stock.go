@@ -183,6 +183,9 @@ func PoolsOf(ctx context.Context, rd postgres.Reader, requestID string) (p Pools
 // are counted with the list.
 var takesIn = []machine.State{request.Registered, request.Approved, request.Accepted, request.Scheduled, request.InProgress, request.Held}
 
+// Open says whether blanks come in by the book in a state of a request.
+func Open(s machine.State) bool { return slices.Contains(takesIn, s) }
+
 // Book writes a line for a request whose book had seen lines; c.Reason is why. Errors:
 // *machine.RoleError, request.ErrNotFound, postgres.ErrStale, ErrNotOpen, *TooFewError.
 func Book(ctx context.Context, tx *postgres.Tx, requestID string, seen int64, e Entry, c request.Change) (Movement, error) {
@@ -194,7 +197,7 @@ func Book(ctx context.Context, tx *postgres.Tx, requestID string, seen int64, e 
 	if err != nil {
 		return Movement{}, err
 	}
-	if e.Kind == Receipt && !slices.Contains(takesIn, r.State) {
+	if e.Kind == Receipt && !Open(r.State) {
 		return Movement{}, ErrNotOpen
 	}
 	if e.Kind != Return {
