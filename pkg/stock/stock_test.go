@@ -227,12 +227,13 @@ func TestARequestThatEndedGivesItsBlanksBack(t *testing.T) {
 func TestAMissingBlankIsAnAlarm(t *testing.T) {
 	t.Parallel()
 	o := counted(t, 3)
-	wrong, err := stock.Unbalanced(t.Context(), o.DB)
+	scheduler := o.Database.Open(t, "sifilma_scheduler") // which raises it
+	wrong, err := stock.Unbalanced(t.Context(), scheduler)
 	require.NoError(t, err)
 	require.Empty(t, wrong)
 	count(t, o, o.RequestID, 4)
 	require.Equal(t, 1, now(t, o).Difference)
-	wrong, err = stock.Unbalanced(t.Context(), o.DB)
+	wrong, err = stock.Unbalanced(t.Context(), scheduler)
 	require.NoError(t, err)
 	require.Len(t, wrong, 1)
 	require.Equal(t, o.RequestID, wrong[0].RequestID)

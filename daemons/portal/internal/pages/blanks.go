@@ -169,7 +169,7 @@ func daysTable(days []stock.Day) rowsTable {
 
 func bookTable(at string, v blanks.View) rowsTable {
 	t := rowsTable{Caption: "Buku blangko: yang menyusul, diuji, dan dikembalikan", Empty: "belum ada pencatatan.",
-		Heads: []string{"No.", "Jenis", "Keping", "Tanggal", "Dari atau kepada", "Alasan", "Dicatat", "Keadaan"}, Numbers: []int{2}}
+		Heads: []string{"Baris", "Keping", "Tanggal", "Dari atau kepada", "Alasan", "Dicatat", "Keadaan"}, Numbers: []int{1}}
 	numbers := map[string]int64{}
 	for _, m := range v.Movements {
 		numbers[m.ID] = m.Ordinal
@@ -188,7 +188,7 @@ func bookTable(at string, v blanks.View) rowsTable {
 		case slices.Contains(v.Offers, stock.ReverseVerb):
 			state = cell{Text: "Batalkan", Path: at + "/" + m.ID + "/batal"}
 		}
-		t.Rows = append(t.Rows, []cell{{Text: number(int(m.Ordinal))}, {Text: kind}, {Text: number(m.Quantity)}, {Text: terbilang.FormatDate(m.Happened)}, {Text: m.Party},
+		t.Rows = append(t.Rows, []cell{{Text: number(int(m.Ordinal)) + ". " + kind}, {Text: number(m.Quantity)}, {Text: terbilang.FormatDate(m.Happened)}, {Text: m.Party},
 			{Text: m.Reason}, {Text: terbilang.FormatDateTime(m.OfficeAt) + ", " + m.BookedBy}, state})
 	}
 	return t
