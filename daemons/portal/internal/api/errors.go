@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/blanks"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/planning"
@@ -27,6 +28,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/stock"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -47,7 +49,7 @@ var answers = []struct {
 }{
 	{report.ErrNotFound, notFound}, {need.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
 	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
-	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound},
+	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound}, {stock.ErrNotFound, notFound},
 
 	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound}, {recipe.ErrNotFound, notFound},
 
@@ -212,6 +214,16 @@ var answers = []struct {
 	{outbox.ErrNotReplayable, func() error {
 		return web.Conflict("Pesan ini tidak dapat diulang karena bentuknya tidak dikenal; tutup dengan alasan.").WithCode("not-replayable")
 	}},
+	{blanks.ErrInside, func() error {
+		return web.Forbidden("Buku blangko hanya untuk pegawai Ditjen Dukcapil.")
+	}},
+	{blanks.ErrPaperNotMade, func() error {
+		return web.Conflict("Naskah berita acara ini sedang disusun. Coba lagi beberapa detik lagi.").WithCode("paper-not-made")
+	}},
+	{stock.ErrNotOpen, func() error {
+		return web.Conflict("Blangko susulan dicatat sesudah permohonan terdaftar dan sebelum selesai. Sebelum itu blangko dihitung bersama daftarnya.").WithCode("blanks-not-open")
+	}},
+	{stock.ErrReversed, already}, {stock.ErrVoid, already},
 	{letter.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{handover.ErrNotDone, func() error {
 		return web.Conflict("Personalisasi permohonan ini belum selesai; serah terima belum dapat disiapkan.").WithCode("not-done")
@@ -315,7 +327,7 @@ func notInForce(e *institution.NotInForceError) error {
 }
 
 func table(name string) *machine.Table {
-	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine}, report.Machines...) {
+	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine, stock.Words}, report.Machines...) {
 		if t.Name == name {
 			return t
 		}

@@ -49,6 +49,7 @@ func (t rowsTable) Numeric(column int) bool { return slices.Contains(t.Numbers, 
 type rowsBody struct {
 	Crumbs       []crumb
 	Lead, Notice string
+	Alarm        string // what is wrong and must be looked into at once
 	Sections     []section
 	Summary      []pair
 	Links        []crumb

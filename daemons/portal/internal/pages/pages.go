@@ -125,6 +125,7 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountData(inside)
 	p.mountCalendar(inside)
 	p.mountBoard(inside)
+	p.mountBlanks(inside)
 	p.mountFeeds(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))

@@ -22,6 +22,7 @@ type gauges struct {
 	archive prometheus.Gauge
 	stray   prometheus.Gauge
 	years   prometheus.Gauge
+	blanks  prometheus.Gauge
 }
 
 func newGauges(reg prometheus.Registerer) *gauges {
@@ -37,8 +38,9 @@ func newGauges(reg prometheus.Registerer) *gauges {
 		archive: one("sifilma_database_archive_lag_seconds", "How long the oldest WAL segment waits for the archive; 0 when none waits, -1 without an archive."),
 		stray:   one("sifilma_history_stray_rows", "Steps of the timeline outside its months (counted to 1000); anything but 0 is an alarm."),
 		years:   one("sifilma_calendar_unknown_years", "Years that cards are planned in and that no decree on holidays is known of; anything but 0 is an alarm."),
+		blanks:  one("sifilma_blanks_unbalanced_requests", "Requests whose blanks do not add up to what was received; anything but 0 is an alarm."),
 	}
-	reg.MustRegister(g.size, g.tables, g.age, g.archive, g.stray, g.years)
+	reg.MustRegister(g.size, g.tables, g.age, g.archive, g.stray, g.years, g.blanks)
 	return g
 }
 
