@@ -41,6 +41,8 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 		"short PCID":            {`"3671{epoch:4}{counter:24}"`, `"3671{epoch:4}{counter:20}"`, "32 hexadecimal"},
 		"reader pattern":        {"readers: []", "readers: ['[']", "readers"},
 		"no broker":             {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit: url is missing"},
+		"signal without time":   {"signal_timeout: 2s", "signal_timeout: 0s", "signal_timeout"},
+		"idle before it began":  {"idle_after: 30m", "idle_after: -1m", "idle_after"},
 		"unknown key":           {"look: 2s", "lok: 2s", "lok"},
 	} {
 		t.Run(name, func(t *testing.T) {

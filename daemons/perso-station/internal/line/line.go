@@ -61,6 +61,8 @@ type Parts struct {
 	Look time.Duration
 	// Registry takes the line's metrics; nil keeps them to itself.
 	Registry prometheus.Registerer
+	Observer Observer // nil: nobody looks on
+	Orders   Orders   // nil: nobody ever stops it
 }
 
 // DefaultLook is the safety net under the bells.
@@ -206,6 +208,7 @@ func (r *runner) drop() {
 }
 
 func (r *runner) event(ctx context.Context, e smartcard.Event) {
+	r.slotIs(e.Kind == smartcard.Inserted)
 	switch e.Kind {
 	case smartcard.Inserted:
 		r.drop()
@@ -228,6 +231,11 @@ func (r *runner) event(ctx context.Context, e smartcard.Event) {
 
 // start connects to the card in the slot and serves it.
 func (r *runner) start(ctx context.Context) {
+	if held := r.line.untouched(); held != nil {
+		r.slot.show(view{State: wait, Reason: held.Text})
+		r.look = true
+		return
+	}
 	r.slot.show(view{State: working})
 	card, err := r.reader.Connect(ctx)
 	if err != nil {
@@ -242,7 +250,7 @@ func (r *runner) start(ctx context.Context) {
 		r.look = !errors.Is(err, smartcard.ErrCardUnusable)
 		return
 	}
-	r.card = card
+	r.card = r.watched(card)
 	r.finish(r.serve(ctx))
 }
 
@@ -252,6 +260,7 @@ func (r *runner) again(ctx context.Context) {
 	case !r.look:
 	case r.card == nil:
 		r.start(ctx)
+	case r.line.untouched() != nil: // it goes on showing what it came to
 	case r.seen.cardID != "":
 		if r.changed(ctx) {
 			r.finish(r.serve(ctx))
