@@ -78,6 +78,7 @@ type Parts struct {
 type Work interface {
 	Readers() []line.ReaderStatus
 	InHand() []string
+	Still() bool
 	ProfileLabel(ctx context.Context) (string, error) // of the profile in force
 	Wake()
 }
@@ -216,6 +217,9 @@ func (c *Console) note(status line.ReaderStatus, s *seen) {
 		c.counts.InDoubt++
 	case "refused":
 		c.counts.Refused++
+		if status.Instruction == "ambil" {
+			return // a good card that was put in once more
+		}
 	default:
 		return
 	}

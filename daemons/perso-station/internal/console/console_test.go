@@ -38,7 +38,10 @@ type stage struct {
 	order  []string
 	inHand []string
 	woken  int
+	busy   bool
 }
+
+func (s *stage) Still() bool { return !s.busy }
 
 func (s *stage) Readers() (list []line.ReaderStatus) {
 	s.mu.Lock()
@@ -217,9 +220,9 @@ func TestPeopleHoldTheStation(t *testing.T) {
 	})
 	require.ErrorAs(t, begin(), &held)
 	require.ErrorAs(t, r.console.Touch(), &held)
-	r.stage.inHand = []string{r.CardIDs[0]}
+	r.stage.busy = true
 	require.False(t, r.view().Drained)
-	r.stage.inHand = nil
+	r.stage.busy = false
 	require.True(t, r.view().Drained)
 
 	// The same by the form of the page.
@@ -372,6 +375,7 @@ func TestFailuresAreKept(t *testing.T) {
 	require.Equal(t, "SAM3", v.Failures[0].Serial)
 	require.Equal(t, "SAM1", v.Failures[19].Serial)
 	require.Equal(t, []line.Exchange{{Step: "keys", Header: "84D80081", Sent: 90, Fault: "outcome_unknown"}}, v.Failures[0].Trace, "of this insertion alone")
+	require.NotContains(t, r.do(http.MethodGet, "/api/v1/station?brief=true", "").Body.String(), "84D80081")
 	page := r.do(http.MethodGet, "/", "").Body.String()
 	require.Contains(t, page, "84D80081")
 	require.Contains(t, page, "penggantian kunci")
@@ -380,7 +384,9 @@ func TestFailuresAreKept(t *testing.T) {
 	r.show(line.ReaderStatus{Name: reader, State: "set_aside", Instruction: "sisihkan", Serial: "SAM1", Outcome: "in_doubt"})
 	require.Equal(t, "ragu", r.view().Readers[0].Bin)
 	r.show(line.ReaderStatus{Name: reader, State: "take", Instruction: "ambil", Serial: "SAM4", Outcome: "clear"})
+	r.show(line.ReaderStatus{Name: reader, State: "take", Instruction: "ambil", Serial: "SAM5", Outcome: "refused", Reason: "sudah"})
 	v = r.view()
+	require.NotEqual(t, "SAM5", v.Failures[0].Serial, "it is a good card")
 	require.Empty(t, v.Readers[0].Bin)
 	require.Equal(t, console.Pace{LastHour: 1, PerHour: 6}, v.Pace)
 	r.clock.Advance(11 * time.Minute)

@@ -23,7 +23,13 @@ func (c *Console) Mount(root chi.Router) error {
 		return err
 	}
 	own := root.With(atTheMachine, sameSite)
-	own.Get(apiPath, func(w http.ResponseWriter, r *http.Request) { web.WriteJSON(w, r, http.StatusOK, c.View()) })
+	own.Get(apiPath, func(w http.ResponseWriter, r *http.Request) {
+		v := c.View()
+		if r.URL.Query().Get("brief") == "true" { // for the screen, which asks twice a second
+			v.Failures = []Failure{}
+		}
+		web.WriteJSON(w, r, http.StatusOK, v)
+	})
 	for verb, mode := range map[string]perso.Mode{"/pause": perso.Paused, "/drain": perso.Draining, "/resume": perso.Running} {
 		own.Post(apiPath+verb, web.Handle(c.order(mode)))
 	}

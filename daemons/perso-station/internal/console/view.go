@@ -91,6 +91,10 @@ const shortPace = 10 * time.Minute
 
 // View takes a look. It asks nothing of anybody: what it tells was learnt before.
 func (c *Console) View() View {
+	c.mu.Lock()
+	draining := c.standing != nil && c.standing.Mode == perso.Draining
+	c.mu.Unlock()
+	still := draining && c.work.Still() // in this order: see line.Still
 	readers, inHand := c.work.Readers(), c.work.InHand()
 	findings := c.Findings()
 	c.mu.Lock()
@@ -111,16 +115,14 @@ func (c *Console) View() View {
 		}
 	}
 	v.Pace.PerHour = quick * int(time.Hour/shortPace)
-	working := false
 	for _, r := range readers {
 		v.Readers = append(v.Readers, Reader{
 			Name: r.Name, Word: wordOf(r, c.standing), Bin: binOf(r), State: r.State, Serial: r.Serial, Chip: r.Chip, CardID: r.CardID, Step: r.Step,
 			StepLabel: labelOf(r), Outcome: r.Outcome, Reason: r.Reason, Since: r.Since, Last: r.Last,
 			Stalled: has(c.alarms, Alarm{Code: stalled, Reader: r.Name}),
 		})
-		working = working || r.State == "working"
 	}
-	v.Drained = c.standing != nil && c.standing.Mode == perso.Draining && len(inHand) == 0 && !working
+	v.Drained = still
 	for _, name := range slices.Sorted(maps.Keys(findings)) {
 		label := checkLabels[name]
 		if label == "" {

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -82,7 +83,8 @@ type Line struct {
 
 	looking *kit // what cards were looked at by last
 
-	outcomes *prometheus.CounterVec
+	outcomes  *prometheus.CounterVec
+	attending atomic.Int64 // runners that may be speaking to a card
 }
 
 // New returns a line with no readers.
@@ -231,6 +233,7 @@ func (r *runner) event(ctx context.Context, e smartcard.Event) {
 
 // start connects to the card in the slot and serves it.
 func (r *runner) start(ctx context.Context) {
+	defer r.line.attend()()
 	if held := r.line.untouched(); held != nil {
 		r.slot.show(view{State: wait, Reason: held.Text})
 		r.look = true
@@ -256,8 +259,11 @@ func (r *runner) start(ctx context.Context) {
 
 // again looks once more at a card that waits for the office.
 func (r *runner) again(ctx context.Context) {
+	if !r.look {
+		return
+	}
+	defer r.line.attend()()
 	switch {
-	case !r.look:
 	case r.card == nil:
 		r.start(ctx)
 	case r.line.untouched() != nil: // it goes on showing what it came to

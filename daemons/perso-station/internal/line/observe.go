@@ -125,6 +125,17 @@ func (l *Line) untouched() *Held {
 	return nil
 }
 
+// attend notes that a card may be spoken to, until what it returns is called. It comes
+// before people's wish is asked, so that whoever finds nobody attending after the wish
+// was made known knows that it is kept.
+func (l *Line) attend() (done func()) {
+	l.attending.Add(1)
+	return func() { l.attending.Add(-1) }
+}
+
+// Still says that no card is spoken to or worked on.
+func (l *Line) Still() bool { return l.attending.Load() == 0 }
+
 // InHand returns the ids of the cards that the line works on.
 func (l *Line) InHand() []string {
 	l.mu.Lock()

@@ -69,7 +69,7 @@ function show(v) {
 
 async function ask() {
   try {
-    const answer = await fetch('/api/v1/station', { cache: 'no-store', signal: AbortSignal.timeout(2000) });
+    const answer = await fetch('/api/v1/station?brief=true', { cache: 'no-store', signal: AbortSignal.timeout(2000) });
     if (answer.ok) {
       const v = await answer.json();
       if (v.build !== document.body.dataset.build) {
