@@ -33,15 +33,16 @@ var abandonable = []machine.State{Claimed, Writing, Written}
 // it; a station that is there and does not have it will not come back to it by itself.
 // Where no station ever beat, it is so within the Silence of any card that the station
 // has begun, written or ended. One that was decided to be finished is in no station's
-// hand: it waits for any. All by the database's clock, which is no office time.
+// hand: it waits for any. All by the database's clock, which is no office time. $1 is the
+// Silence, the 600 seconds are the StationSilence.
 const heard = `(
 	SELECT EXISTS (SELECT FROM history h WHERE h.machine = 'card' AND h.subject = c.id AND h.at > now() - make_interval(secs =>
-	        CASE WHEN c.state = 'written' OR s.heard_at IS NULL THEN $1::float8 ELSE $2::float8 END))
+	        CASE WHEN c.state = 'written' OR s.heard_at IS NULL THEN $1::float8 ELSE 600 END))
 	    OR c.state <> 'written' AND CASE
 	        WHEN s.heard_at IS NULL THEN EXISTS (
 	            SELECT FROM perso_attempt a WHERE a.station = own.station AND a.id >= uuid_floor(now() - interval '7 days')
 	            AND greatest(a.claimed_at, a.writing_at, a.ended_at) > now() - make_interval(secs => $1))
-	        ELSE s.heard_at > now() - make_interval(secs => $2) AND c.id = ANY (s.in_hand) END
+	        ELSE s.heard_at > now() - make_interval(secs => 600) AND c.id = ANY (s.in_hand) END
 	FROM (SELECT) one
 	LEFT JOIN perso_attempt own ON own.card_id = c.id AND own.attempt = c.attempt
 	LEFT JOIN station s ON s.name = own.station)`
@@ -50,7 +51,7 @@ const heard = `(
 // take it away from its station: ErrStationHeard.
 func stationHeard(ctx context.Context, r postgres.Reader, cardID string) error {
 	var yes bool
-	if err := r.Get(ctx, &yes, `SELECT `+heard+` FROM card c WHERE c.id = $3`, Silence.Seconds(), StationSilence.Seconds(), cardID); err != nil {
+	if err := r.Get(ctx, &yes, `SELECT `+heard+` FROM card c WHERE c.id = $2`, Silence.Seconds(), cardID); err != nil {
 		return fmt.Errorf("perso: listening for a station: %w", err)
 	}
 	if yes {
@@ -99,7 +100,7 @@ func listen(ctx context.Context, r postgres.Reader, requestID string, rows []Car
 	}
 	var ids []string
 	if err := r.Select(ctx, &ids, `
-		SELECT c.id FROM card c WHERE c.request_id = $3 AND c.state IN ('claimed','writing','written') AND NOT `+heard, Silence.Seconds(), StationSilence.Seconds(), requestID); err != nil {
+		SELECT c.id FROM card c WHERE c.request_id = $2 AND c.state IN ('claimed','writing','written') AND NOT `+heard, Silence.Seconds(), requestID); err != nil {
 		return fmt.Errorf("perso: listening for stations: %w", err)
 	}
 	for i := range rows {

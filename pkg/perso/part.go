@@ -57,13 +57,13 @@ func Troubled(ctx context.Context, r postgres.Reader, requestID string, most int
 	var ids []string
 	if err := r.Select(ctx, &ids, `
 		(SELECT c.id FROM card c JOIN listed_card l ON l.id = c.id
-		 WHERE c.request_id = $3 AND (c.state = 'in_doubt' OR c.state IN ('claimed','writing','written')
+		 WHERE c.request_id = $2 AND (c.state = 'in_doubt' OR c.state IN ('claimed','writing','written')
 		   AND (EXISTS (SELECT FROM card_resolution s WHERE s.card_id = c.id AND s.card_version = c.version) OR NOT `+heard+`))
-		 ORDER BY l.row LIMIT $4)
+		 ORDER BY l.row LIMIT $3)
 		UNION ALL
 		(SELECT c.id FROM card c JOIN listed_card l ON l.id = c.id
-		 WHERE c.request_id = $3 AND c.state IN ('failed','spoiled') AND NOT EXISTS (SELECT FROM listed_card new WHERE new.replaces = c.id)
-		 ORDER BY l.row LIMIT $4)`, Silence.Seconds(), StationSilence.Seconds(), requestID, most); err != nil {
+		 WHERE c.request_id = $2 AND c.state IN ('failed','spoiled') AND NOT EXISTS (SELECT FROM listed_card new WHERE new.replaces = c.id)
+		 ORDER BY l.row LIMIT $3)`, Silence.Seconds(), requestID, most); err != nil {
 		return nil, fmt.Errorf("perso: cards to decide on: %w", err)
 	}
 	return these(ctx, r, requestID, ids)

@@ -9,6 +9,7 @@ const shapes = {
   ambil: 'M14 54 40 80 88 24',
   sisihkan: 'M50 6 96 90H4ZM50 36V60M50 75V76',
 };
+const other = 'M20 20H80V80H20ZM50 34V56M50 66V67'; // of a word that has none of its own
 const bins = { ragu: 'KOTAK RAGU', gagal: 'KOTAK GAGAL', tolak: 'KOTAK TOLAK' };
 const by = (id) => document.getElementById(id);
 
@@ -31,10 +32,9 @@ function note(r) {
 }
 
 function tile(section, r, held) {
-  const word = shapes[r.word] ? r.word : 'tunggu';
-  section.className = word + (r.stalled ? ' macet' : '');
-  section.querySelector('path').setAttribute('d', shapes[word]);
-  text(section.querySelector('.word'), word.toUpperCase());
+  section.className = (shapes[r.word] ? r.word : 'lain') + (r.stalled ? ' macet' : '');
+  section.querySelector('path').setAttribute('d', shapes[r.word] || other);
+  text(section.querySelector('.word'), r.word.toUpperCase());
   text(section.querySelector('.bin'), bins[r.bin] || '');
   text(section.querySelector('.note'), r.state === 'empty' && held ? 'Jangan masukkan kartu' : note(r));
   text(section.querySelector('.name'), r.name);
