@@ -237,6 +237,38 @@ func TestPeopleHoldTheStation(t *testing.T) {
 	require.NoError(t, r.console.Touch())
 }
 
+// TestABeatSaysWhatIsInHand, and which alarms stand; while the database is away the
+// console keeps what it knew, and takes no order.
+func TestABeatSaysWhatIsInHand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	network := harness.Proxy(t, r.Database.Address())
+	cfg := r.Database.Config(t, "")
+	cfg.URL = strings.Replace(cfg.URL, r.Database.Address(), network.Address(), 1)
+	db, err := postgres.Open(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	r.parts.DB = db
+	r.begin()
+	r.stage.inHand = []string{r.CardIDs[0], r.CardIDs[1]}
+	r.beaten()
+	rows, err := perso.Stations(t.Context(), r.DB)
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	require.Equal(t, 2, rows[0].InHand)
+	require.Equal(t, 1, rows[0].Readers)
+	network.Cut()
+	defer network.Resume()
+	w := r.do(http.MethodPost, "/api/v1/station/pause", `{"by": "Sari", "reason": "x"}`)
+	require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
+	v := r.view()
+	require.Equal(t, perso.Running, v.Standing.Mode)
+	require.NotNil(t, v.Day)
+	page := r.do(http.MethodPost, "/jeda", url.Values{"by": {"Sari"}, "reason": {"ganti kotak"}}.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+	require.Equal(t, http.StatusServiceUnavailable, page.Code)
+	require.Contains(t, page.Body.String(), "ganti kotak", "what was typed is not lost")
+}
+
 // TestOnlyWhoStandsAtTheMachine gets an answer, and no site that a browser there shows
 // can give orders.
 func TestOnlyWhoStandsAtTheMachine(t *testing.T) {
