@@ -40,6 +40,8 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 		"numbers of its own":    {"look: 2s", "look: 2s\nnumbers: {pcid: x}", "numbers"},
 		"reader pattern":        {"readers: []", "readers: ['[']", "readers"},
 		"no broker":             {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit: url is missing"},
+		"signal without time":   {"signal_timeout: 2s", "signal_timeout: 0s", "signal_timeout"},
+		"idle before it began":  {"idle_after: 30m", "idle_after: -1m", "idle_after"},
 		"unknown key":           {"look: 2s", "lok: 2s", "lok"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -134,7 +134,7 @@ type CardRow struct {
 	Observed   *json.RawMessage `db:"observed" json:"observed"`
 	Resolution *Resolution      `db:"-" json:"resolution"` // newest decision on the present doubt
 	// Abandoned says that a station has it, or none comes to verify it, and nothing was
-	// heard for the Silence.
+	// heard for the Silence, or the StationSilence of one that beats.
 	Abandoned bool      `db:"-" json:"abandoned"`
 	ByHand    bool      `db:"by_hand" json:"-"`   // numbered or given a result by people
 	Reduction *TakenOff `db:"-" json:"reduction"` // by which it was taken off the request

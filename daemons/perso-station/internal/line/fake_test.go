@@ -49,6 +49,8 @@ type bench struct {
 	network *harness.Relay
 	pinFile string
 	held    atomic.Int64 // lines in the log that say so
+	watcher line.Observer
+	orders  line.Orders
 }
 
 // newBench makes an office with n cards and starts a station.
@@ -112,7 +114,7 @@ func (b *bench) begin() error {
 	b.line = line.New(line.Parts{
 		Station: "uji-1", DB: db, Profile: "gp-scp03-sam", Token: b.token, Journal: book, Disk: b.disk,
 		Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
-		Look: b.lookEvery(),
+		Look: b.lookEvery(), Observer: b.watcher, Orders: b.orders,
 	})
 	unsettled := b.line.Reconcile(b.t.Context())
 	b.reader = newFakeReader("Pembaca Uji 00 00")

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,6 +61,8 @@ type Parts struct {
 	Look time.Duration
 	// Registry takes the line's metrics; nil keeps them to itself.
 	Registry prometheus.Registerer
+	Observer Observer // nil: nobody looks on
+	Orders   Orders   // nil: nobody ever stops it
 }
 
 // DefaultLook is the safety net under the bells.
@@ -79,7 +82,8 @@ type Line struct {
 
 	looking *kit // what cards were looked at by last
 
-	outcomes *prometheus.CounterVec
+	outcomes  *prometheus.CounterVec
+	attending atomic.Int64 // runners that may be speaking to a card
 }
 
 // New returns a line with no readers.
@@ -205,6 +209,7 @@ func (r *runner) drop() {
 }
 
 func (r *runner) event(ctx context.Context, e smartcard.Event) {
+	r.slotIs(e.Kind == smartcard.Inserted)
 	switch e.Kind {
 	case smartcard.Inserted:
 		r.drop()
@@ -227,6 +232,12 @@ func (r *runner) event(ctx context.Context, e smartcard.Event) {
 
 // start connects to the card in the slot and serves it.
 func (r *runner) start(ctx context.Context) {
+	defer r.line.attend()()
+	if held := r.line.untouched(); held != nil {
+		r.slot.show(view{State: wait, Reason: held.Text})
+		r.look = true
+		return
+	}
 	r.slot.show(view{State: working})
 	card, err := r.reader.Connect(ctx)
 	if err != nil {
@@ -241,16 +252,20 @@ func (r *runner) start(ctx context.Context) {
 		r.look = !errors.Is(err, smartcard.ErrCardUnusable)
 		return
 	}
-	r.card = card
+	r.card = r.watched(card)
 	r.finish(r.serve(ctx))
 }
 
 // again looks once more at a card that waits for the office.
 func (r *runner) again(ctx context.Context) {
+	if !r.look {
+		return
+	}
+	defer r.line.attend()()
 	switch {
-	case !r.look:
 	case r.card == nil:
 		r.start(ctx)
+	case r.line.untouched() != nil: // it goes on showing what it came to
 	case r.seen.cardID != "":
 		if r.changed(ctx) {
 			r.finish(r.serve(ctx))

@@ -170,6 +170,10 @@ func (t *task) refuse(why perso.Why) verdict {
 
 // away is the verdict while something of ours does not answer; the card waits.
 func (t *task) away(err error) verdict {
+	var held *Held
+	if errors.As(err, &held) {
+		return verdict{view: t.show(view{State: wait, Reason: held.Text}), again: true}
+	}
 	text := "Sistem sedang tidak tersedia; kartu menunggu"
 	switch {
 	case errors.Is(err, daemon.ErrDiskLow), errors.Is(err, journal.ErrFull):

@@ -50,6 +50,9 @@ func (t *task) personalise(ctx context.Context) verdict {
 		if err := l.same(ctx, tx); err != nil {
 			return err
 		}
+		if err := l.mayBegin(ctx, tx); err != nil {
+			return err
+		}
 		if claimed, err = perso.Claim(ctx, tx, id, place, l.change("")); err != nil {
 			return err
 		}

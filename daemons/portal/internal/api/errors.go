@@ -159,7 +159,7 @@ var answers = []struct {
 		return web.Conflict("Kartu ini tidak sedang di tangan stasiun, sehingga tidak dapat dinyatakan meragukan.").WithCode("not-abandoned")
 	}},
 	{perso.ErrStationHeard, func() error {
-		return web.Conflict("Kartu ini, atau stasiun yang memegangnya, masih terdengar dalam satu jam terakhir. Biarkan stasiun menyelesaikannya; coba lagi bila sudah satu jam tanpa kabar.").WithCode("station-heard")
+		return web.Conflict("Kartu ini, atau stasiun yang memegangnya, masih terdengar. Biarkan stasiun menyelesaikannya; coba lagi bila stasiun itu sudah sepuluh menit tanpa kabar, atau tidak memegang kartunya lagi.").WithCode("station-heard")
 	}},
 	{perso.ErrUnknownDecision, func() error {
 		return invalid("/decision", "unknown_value", "Keputusan harus salah satu dari: terima sebagai selesai, lanjutkan penulisan, nyatakan rusak, nyatakan meragukan.")

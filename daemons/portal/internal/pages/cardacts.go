@@ -186,7 +186,7 @@ func left(c perso.CardRow) bool {
 // whatIsKnown are the heading and the facts of a box about a card.
 func whatIsKnown(c perso.CardRow) (heading string, facts []pair) {
 	if left(c) {
-		return "Nyatakan meragukan kartu " + c.Serial, []pair{{"Keadaan", c.StateLabel + "; tidak ada kabar dari stasiunnya sekurangnya satu jam"}}
+		return "Nyatakan meragukan kartu " + c.Serial, []pair{{"Keadaan", c.StateLabel + "; tidak ada kabar tentangnya dari stasiunnya sekurangnya sepuluh menit"}}
 	}
 	if c.Reason != "" {
 		facts = append(facts, pair{"Sebab", c.Reason})
