@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -23,29 +22,6 @@ func open(t *testing.T, h harness.Token, sessions int) *pkcs11.Token {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, token.Close()) })
 	return token
-}
-
-// folder finds the directory in which SoftHSM keeps the token.
-func folder(t *testing.T, h harness.Token) string {
-	t.Helper()
-	config, err := os.ReadFile(h.Config)
-	require.NoError(t, err)
-	for _, line := range strings.Split(string(config), "\n") {
-		key, dir, ok := strings.Cut(line, "=")
-		if !ok || strings.TrimSpace(key) != "directories.tokendir" {
-			continue
-		}
-		objects, err := filepath.Glob(filepath.Join(strings.TrimSpace(dir), "*", "token.object"))
-		require.NoError(t, err)
-		for _, o := range objects {
-			raw, err := os.ReadFile(o)
-			if err == nil && bytes.Contains(raw, []byte(h.Label)) {
-				return filepath.Dir(o)
-			}
-		}
-	}
-	t.Fatal("the token's directory was not found")
-	return ""
 }
 
 func TestOpenNeedsWholeConfiguration(t *testing.T) {
@@ -81,7 +57,7 @@ func TestTokenGoesAndReturns(t *testing.T) {
 	ctx := t.Context()
 	h := harness.HSM(t)
 	token := open(t, h, 2)
-	home := folder(t, h)
+	home := h.Dir
 	away := filepath.Join(t.TempDir(), "away")
 
 	// Not there at first use.
@@ -182,7 +158,7 @@ func TestManyWorkersFindTheTokenGoneOnce(t *testing.T) {
 		require.NoError(t, err)
 		defer func() { require.NoError(t, key.Close()) }()
 	}
-	home := folder(t, h)
+	home := h.Dir
 	away := filepath.Join(t.TempDir(), "away")
 	require.NoError(t, os.Rename(home, away))
 	require.ErrorIs(t, token.Check(ctx), pkcs11.ErrTokenGone)
