@@ -97,7 +97,7 @@ func (k *keys) flags() {
 	fs.StringVar(&k.place, "place", "Jakarta", "`tempat` upacara")
 	fs.StringVar(&k.paper, "paper", "", "`berkas` berita acara, .docx atau .pdf")
 	fs.StringVar(&k.label, "label", "", "`label` kunci di token; versi kedua dan seterusnya berakhiran .v2, .v3")
-	fs.StringVar(&k.kind, "kind", "aes256", "`jenis` kunci: aes128, aes192, aes256, 2tdea, 3tdea")
+	fs.StringVar(&k.kind, "kind", "", "`jenis` kunci: aes128, aes192, aes256, 2tdea, 3tdea; bawaan: aes256, dan pada rotasi jenis kunci yang diganti")
 	fs.StringVar(&k.origin, "origin", "", "asal kunci yang dicatat: generated atau components")
 	fs.Func("custodian", "`peran` seorang kustodian; diulang untuk masing-masing", list(&k.custodians))
 	fs.Func("witness", "`peran` seorang saksi yang menandatangani berita acara; boleh diulang", list(&k.witnesses))
@@ -216,7 +216,11 @@ func (a at) close(ctx context.Context, made ...ceremony.Key) error {
 	return nil
 }
 
-func (k *keys) ofKind() (ceremony.Kind, error) {
+// ofKind is the kind that was asked for, usual where none was.
+func (k *keys) ofKind(usual ceremony.Kind) (ceremony.Kind, error) {
+	if k.kind == "" {
+		return usual, nil
+	}
 	kind, ok := ceremony.Kinds[k.kind]
 	if !ok {
 		return kind, fmt.Errorf("jenis kunci %q tidak dikenal: aes128, aes192, aes256, 2tdea, atau 3tdea", k.kind)
@@ -225,7 +229,7 @@ func (k *keys) ofKind() (ceremony.Kind, error) {
 }
 
 func (k *keys) generate(ctx context.Context) error {
-	kind, err := k.ofKind()
+	kind, err := k.ofKind(ceremony.Kinds["aes256"])
 	if err != nil {
 		return err
 	}
@@ -246,7 +250,7 @@ func (k *keys) generate(ctx context.Context) error {
 }
 
 func (k *keys) ceremony(ctx context.Context) error {
-	kind, err := k.ofKind()
+	kind, err := k.ofKind(ceremony.Kinds["aes256"])
 	if err == nil {
 		err = k.need(map[string]string{"label": k.label})
 	}

@@ -24,10 +24,7 @@ import (
 // rotate makes the next version of a key, by the token or by custodians, and writes the
 // edition of the Kode Kunci that names it as a draft.
 func (k *keys) rotate(ctx context.Context) error {
-	kind, err := k.ofKind()
-	if err == nil {
-		err = k.need(map[string]string{"name": k.name, "url": k.dbc.URL})
-	}
+	err := k.need(map[string]string{"name": k.name, "url": k.dbc.URL})
 	if err != nil {
 		return err
 	}
@@ -43,6 +40,10 @@ func (k *keys) rotate(ctx context.Context) error {
 			return err
 		}
 		plan, err := ceremony.PlanRotation(ctx, a.db, k.keyCode, k.name, labels)
+		if err != nil {
+			return err
+		}
+		kind, err := a.sameKind(ctx, plan.Old)
 		if err != nil {
 			return err
 		}
@@ -72,6 +73,20 @@ func (k *keys) rotate(ctx context.Context) error {
 			"salah satunya Kasubdit KI. Perintah kerja yang sudah dimulai tetap memakai %s.\n", plan.Draft.Label(), plan.Next, plan.Old)
 		return nil
 	})
+}
+
+// sameKind is the kind of a key whose next version is made: the profiles that use it are
+// for one cipher and size.
+func (a at) sameKind(ctx context.Context, old string) (ceremony.Kind, error) {
+	now, err := ceremony.Look(ctx, a.token, old)
+	if err != nil {
+		return now.Kind, err
+	}
+	asked, err := a.ofKind(now.Kind)
+	if err == nil && asked != now.Kind {
+		err = fmt.Errorf("kunci %s berjenis %s; versi berikutnya harus sejenis", old, now.Kind)
+	}
+	return asked, err
 }
 
 func (a at) draft(ctx context.Context, plan ceremony.Rotation, kvn byte) (*recipe.Recipe, error) {

@@ -185,6 +185,7 @@ func TestKeysCommand(t *testing.T) {
 	d.good([]string{"record", "-label", "sam-data-master"}, of(main), d.dbArgs, []string{"-paper", filepath.Join(dir, "lagi.pdf")})
 
 	// Rotation: next version, draft, two people; cut off and run again it is the same.
+	d.bad("berjenis AES-256", []string{"rotate", "-name", "sam-final-master", "-kind", "3tdea"}, of(main), d.dbArgs)
 	says = d.good([]string{"rotate", "-name", "sam-final-master"}, of(main), d.dbArgs)
 	require.Contains(t, says, "Konsep Kode Kunci ktpel/2 memakai sam-final-master.v2")
 	again := d.good([]string{"rotate", "-name", "sam-final-master"}, of(main), d.dbArgs)

@@ -211,6 +211,10 @@ func TestDrawnComponentsMakeASpare(t *testing.T) {
 			}
 			_, err := ceremony.GenerateOne(t.Context(), main, "only-here", ceremony.Kinds["aes256"])
 			require.NoError(t, err)
+			for _, at := range []*pkcs11.Token{main, spare} {
+				_, err = at.ImportAES(t.Context(), "mac-only", bytes.Repeat([]byte{7}, 16), pkcs11.UseMAC)
+				require.NoError(t, err)
+			}
 			lines, ok = same()
 			require.False(t, ok)
 			says := map[string]ceremony.Difference{}
@@ -219,6 +223,7 @@ func TestDrawnComponentsMakeASpare(t *testing.T) {
 			}
 			require.Equal(t, map[string]ceremony.Difference{
 				"sam-final-master.v2": ceremony.Same, "sam-secret-wrap": ceremony.Another, "only-here": ceremony.Missing,
+				"mac-only": ceremony.Unchecked,
 			}, says)
 		})
 	}
@@ -305,6 +310,8 @@ func TestStoppedCeremony(t *testing.T) {
 	require.ErrorIs(t, err, pkcs11.ErrKeyNotFound)
 	_, err = (&ceremony.Custodians{Token: at, Roles: []string{"I"}}).Run(t.Context())
 	require.ErrorContains(t, err, "dua atau tiga kustodian")
+	_, err = (&ceremony.Custodians{Token: at, Roles: []string{"I", "I"}}).Run(t.Context())
+	require.ErrorContains(t, err, "nama yang berbeda")
 	_, err = ceremony.OpenTTY(filepath.Join(t.TempDir(), "none"))
 	require.ErrorIs(t, err, ceremony.ErrNoTerminal)
 	_, err = ceremony.OpenTTY("/dev/null")

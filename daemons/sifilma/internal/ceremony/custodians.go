@@ -62,6 +62,11 @@ func (c *Custodians) Run(ctx context.Context) (Key, error) {
 	if n := len(c.Roles); n < 2 || n > 3 {
 		return Key{}, errors.New("upacara memerlukan dua atau tiga kustodian; ulangi -custodian untuk masing-masing")
 	}
+	for i, role := range c.Roles {
+		if strings.TrimSpace(role) == "" || slices.Contains(c.Roles[:i], role) {
+			return Key{}, errors.New("tiap kustodian punya peran sendiri; sebut masing-masing dengan nama yang berbeda")
+		}
+	}
 	there, err := c.Token.FindKey(ctx, c.Label)
 	if err != nil && !errors.Is(err, pkcs11.ErrKeyNotFound) {
 		return Key{}, err

@@ -43,7 +43,8 @@ func NewChallenge(ctx context.Context, t *pkcs11.Token) ([]byte, error) {
 }
 
 // Prove answers a challenge with the keys of a token: those with the labels given, or
-// all secret keys. A label that the token does not have is left out.
+// all AES and DES keys. A label that the token does not have is left out; a key that may
+// not do what a master does has no answer.
 func Prove(ctx context.Context, t *pkcs11.Token, challenge []byte, labels ...string) (Proof, error) {
 	p := Proof{Challenge: fmt.Sprintf("%X", challenge), At: time.Now().UTC(), Keys: map[string]Answer{}}
 	if len(challenge) != challengeBytes {
@@ -60,13 +61,17 @@ func Prove(ctx context.Context, t *pkcs11.Token, challenge []byte, labels ...str
 	}
 	for _, label := range labels {
 		key, err := t.FindKey(ctx, label)
-		if errors.Is(err, pkcs11.ErrKeyNotFound) {
+		if errors.Is(err, pkcs11.ErrKeyNotFound) || errors.Is(err, pkcs11.ErrKeyUse) { // of another cipher
 			continue
 		}
 		if err != nil {
 			return p, err
 		}
-		if p.Keys[label], err = answer(ctx, t, key, challenge); err != nil {
+		p.Keys[label], err = answer(ctx, t, key, challenge)
+		if errors.Is(err, pkcs11.ErrKeyUse) { // not a master of ours; it is said, and proves nothing
+			p.Keys[label], err = Answer{Kind: Kind{key.Algorithm(), 8 * key.Size()}.String()}, nil
+		}
+		if err != nil {
 			return p, fmt.Errorf("ceremony: %s: %w", label, err)
 		}
 	}
@@ -120,6 +125,7 @@ const (
 	Another     Difference = "KUNCI LAIN"
 	OnlyThere   Difference = "hanya ada di token cadangan"
 	NotSameKind Difference = "JENIS LAIN"
+	Unchecked   Difference = "TIDAK DAPAT DIPERIKSA"
 )
 
 // Compared is a line of a comparison.
@@ -149,6 +155,8 @@ func Compare(main, spare Proof) (lines []Compared, ok bool, err error) {
 			line.Says = Missing
 		case m.Kind != s.Kind:
 			line.Says = NotSameKind
+		case m.Answer == "" || s.Answer == "":
+			line.Says = Unchecked
 		case m.KCV != s.KCV || m.Answer != s.Answer:
 			line.Says = Another
 		}
