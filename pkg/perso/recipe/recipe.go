@@ -83,6 +83,10 @@ const SetUp = "sifilma@pemasangan"
 
 const setUpRole machine.Role = "sistem"
 
+// Command is the role of the operator's command: it may write drafts, for two people to
+// propose and approve.
+const Command = setUpRole
+
 var (
 	keepers = []machine.Role{request.Operator, request.Kasubdit}
 	writers = append([]machine.Role{setUpRole}, keepers...)

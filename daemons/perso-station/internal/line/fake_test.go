@@ -48,6 +48,7 @@ type bench struct {
 	crash   func() // ends the station as a crash does
 	network *harness.Relay
 	pinFile string
+	hsm     harness.Token
 	held    atomic.Int64 // lines in the log that say so
 	watcher line.Observer
 	orders  line.Orders
@@ -79,7 +80,7 @@ func newBench(t testing.TB, n int) *bench {
 	require.NoError(t, err)
 	b := &bench{
 		Office: persotest.New(t, n, n), t: t, token: token, profile: p,
-		journal: filepath.Join(t.TempDir(), "station.journal"), writes: writes, pinFile: h.PINFile,
+		journal: filepath.Join(t.TempDir(), "station.journal"), writes: writes, pinFile: h.PINFile, hsm: h,
 	}
 	b.network = harness.Proxy(t, b.Database.Address())
 	b.start()

@@ -10,6 +10,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -39,7 +40,7 @@ func (l *Line) ready(p recipe.Plan) (*kit, error) {
 		if err != nil {
 			return nil, err
 		}
-		k = &kit{profile: compiled, ring: keyring.New(l.Token, compiled)}
+		k = &kit{profile: compiled, ring: keyring.New(l.Token, compiled, keybook.Book{DB: l.DB})}
 		l.mu.Lock()
 		if len(l.kits) >= mostKits {
 			clear(l.kits)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/journal"
@@ -178,6 +179,8 @@ func (t *task) away(err error) verdict {
 	switch {
 	case errors.Is(err, daemon.ErrDiskLow), errors.Is(err, journal.ErrFull):
 		text = "Penyimpanan stasiun hampir penuh; kartu menunggu, hubungi petugas"
+	case errors.Is(err, keyring.ErrWrongKey):
+		text = "Kunci di HSM bukan yang tercatat; kartu menunggu, hubungi petugas"
 	case errors.Is(err, ErrChanged):
 		text = "Basis data baru dipulihkan; kartu menunggu"
 	case !postgres.Foreign(err) && t.classify(err) != faultAway:

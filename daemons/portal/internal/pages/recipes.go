@@ -172,6 +172,9 @@ func (p *Pages) oneRecipe(w http.ResponseWriter, r *http.Request) error {
 	if v.Kind == recipe.Profile {
 		body.Tables = append(body.Tables, trialTable(v.Trials))
 	}
+	if v.Kind == recipe.KeyCode {
+		body.Tables = append(body.Tables, keyTable(v.Keys))
+	}
 	body.Tables = append(body.Tables, editions, steps)
 	p.show(w, r, http.StatusOK, "rows", v.Label(), body)
 	return nil
