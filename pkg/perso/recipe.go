@@ -16,7 +16,7 @@ import (
 // for Claim has the last word. A *Refusal says that there is none.
 func PlanOf(ctx context.Context, rd postgres.Reader, h Hand, today clock.Date) (recipe.Plan, error) {
 	switch h.Card.State {
-	case Writing, Written, Verified, InDoubt:
+	case Writing, Written, Verified, InDoubt, Spoiled:
 		p, err := recipe.OfOrder(ctx, rd, h.Attempt.WorkOrderID)
 		if errors.Is(err, recipe.ErrNotFound) { // an attempt of before
 			return p, &Refusal{Why: NoRecipe, CardID: h.Card.ID}

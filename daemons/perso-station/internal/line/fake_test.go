@@ -1,6 +1,7 @@
 package line_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -38,15 +39,18 @@ type bench struct {
 	token   *pkcs11.Token
 	profile *profile.Profile
 	journal string
-	disk    *daemon.Disk // nil: never low
-	line    *line.Line
-	reader  *fakeReader
-	writes  *writelog.Log
-	stop    func()
-	crash   func() // ends the station as a crash does
-	network *harness.Relay
-	pinFile string
-	held    atomic.Int64 // lines in the log that say so
+	station string // name of it; uji-1 when empty
+	// profileName is of the profile that it works with; gp-scp03-sam when empty.
+	profileName string
+	disk        *daemon.Disk // nil: never low
+	line        *line.Line
+	reader      *fakeReader
+	writes      *writelog.Log
+	stop        func()
+	crash       func() // ends the station as a crash does
+	network     *harness.Relay
+	pinFile     string
+	held        atomic.Int64 // lines in the log that say so
 }
 
 // newBench makes an office with n cards and starts a station.
@@ -107,7 +111,7 @@ func (b *bench) begin() error {
 	db, err := postgres.Open(cfg)
 	require.NoError(b.t, err)
 	b.line = line.New(line.Parts{
-		Station: "uji-1", DB: db, Profile: "gp-scp03-sam", Token: b.token, Journal: book, Disk: b.disk,
+		Station: cmp.Or(b.station, "uji-1"), DB: db, Profile: cmp.Or(b.profileName, "gp-scp03-sam"), Token: b.token, Journal: book, Disk: b.disk,
 		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
 		Look: b.lookEvery(),
 	})

@@ -20,6 +20,7 @@ type kit struct {
 	plan    recipe.Plan
 	profile *profile.Profile
 	ring    *keyring.Ring
+	reads   bool // of another station's profile: such cards are only read here
 }
 
 type kitKey struct{ profile, keyCode string }
@@ -28,7 +29,8 @@ type kitKey struct{ profile, keyCode string }
 const mostKits = 32
 
 // ready makes a plan ready. Editions never change, so what was compiled once stays
-// good. A *perso.Refusal says that this station does not work with it.
+// good. A *perso.Refusal says that this station does not work with it; where it can at
+// least read such cards, what it reads them by comes along.
 func (l *Line) ready(p recipe.Plan) (*kit, error) {
 	key := kitKey{p.Profile.ID, p.KeyCode.ID}
 	l.mu.Lock()
@@ -47,10 +49,14 @@ func (l *Line) ready(p recipe.Plan) (*kit, error) {
 		l.kits[key] = k
 		l.mu.Unlock()
 	}
-	if err := k.profile.Runnable(); p.Profile.Code != l.Profile || err != nil {
+	if err := k.profile.Runnable(); err != nil {
 		return nil, errors.Join(&perso.Refusal{Why: perso.OtherProfile}, err)
 	}
-	return &kit{plan: p, profile: k.profile, ring: k.ring}, nil
+	k = &kit{plan: p, profile: k.profile, ring: k.ring, reads: p.Profile.Code != l.Profile}
+	if k.reads {
+		return k, &perso.Refusal{Why: perso.OtherProfile}
+	}
+	return k, nil
 }
 
 // toLook is what a card is looked at by before it is known. While the database is
@@ -139,7 +145,7 @@ func (t *task) turn(ctx context.Context) error {
 		return nil
 	}
 	k, err := t.line.ready(plan)
-	if err != nil {
+	if settled := t.hand.Card.State == perso.InDoubt || t.hand.Card.State == perso.Spoiled; err != nil && (k == nil || !settled) {
 		return err
 	}
 	t.kit = k

@@ -12,49 +12,138 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
 // recover looks at a card whose writing was begun and not finished by this
-// insertion. It writes nothing unless two people decided to resume.
+// insertion. It writes nothing unless two people decided to resume, on what the card
+// shows now. What it shows is kept.
 func (t *task) recover(ctx context.Context) verdict {
 	found := t.finding(t.look)
-	if found.Proposal == perso.DecideComplete {
+	doubt := t.hand.Card.State == perso.InDoubt
+	if t.kit.reads && !doubt {
+		return t.refuse(perso.OtherProfile)
+	}
+	if found.Proposal == perso.DecideComplete && !t.kit.reads {
 		proven, v := t.prove(ctx, &found)
 		if proven {
-			return t.clear(ctx)
+			return t.clear(ctx, &found)
+		}
+		if v != nil && doubt && t.hand.Attempt.Proposal == "" {
+			// It cannot be proven now; that it was seen, people may know.
+			if err := t.observe(ctx, found); err != nil {
+				return t.unrecorded(err)
+			}
 		}
 		if v != nil {
 			return *v
 		}
 	}
-	if t.hand.Card.State != perso.InDoubt {
+	if found.Proposal == perso.DecideResume {
+		if err := t.triesLeft(ctx, &found); err != nil {
+			return t.away(err)
+		}
+	}
+	if !doubt {
 		text := "Penulisan terputus"
 		if t.hand.Card.State == perso.Written {
 			text = "Kartu tidak terbukti selesai"
 		}
 		return t.doubt(ctx, found, text, false)
 	}
+	// Before the decision is asked for: what is read otherwise than it was takes a
+	// decision its force.
+	if err := t.observe(ctx, found); err != nil {
+		return t.unrecorded(err)
+	}
 	decision, err := perso.Resolved(context.WithoutCancel(ctx), t.line.DB, t.hand.Card)
 	if err != nil {
 		return t.away(err)
 	}
+	text := t.hand.Card.Reason
 	if decision == perso.DecideResume && found.Proposal == perso.DecideResume {
-		return t.resume(ctx)
-	}
-	if found.Proposal != t.hand.Attempt.Proposal {
-		err := t.record(ctx, perso.InDoubt, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
-			return perso.Observe(ctx, tx, t.hand, found)
-		})
-		if err != nil {
-			return t.unrecorded(err)
+		if !t.kit.reads {
+			return t.resume(ctx)
 		}
+		text = "Penulisan dilanjutkan di stasiun dengan profil " + t.kit.profile.Name
 	}
-	v := t.inDoubt(t.hand.Card.Reason, false)
+	v := t.inDoubt(text, false)
 	// Reading it once is enough, until somebody decides something.
 	v.sight = sight{cardID: t.hand.Card.ID, version: t.hand.Card.Version, decision: decision}
 	return v
+}
+
+// triesLeft makes a finding spoil when the chip must not be authenticated any more:
+// nothing more can be written to it.
+func (t *task) triesLeft(ctx context.Context, found *perso.Finding) error {
+	n, err := perso.AuthenticationFailures(context.WithoutCancel(ctx), t.line.DB, t.look.ChipID)
+	if err != nil {
+		return err
+	}
+	if n >= perso.MaxAuthentications || t.line.mayTry(t.look.ChipID) != nil {
+		found.Proposal = perso.DecideSpoil
+		found.Observed["proof"] = string(profile.Authenticate)
+	}
+	return nil
+}
+
+// observe keeps what the card in doubt shows: once in each insertion, and when it is
+// not what was kept last.
+func (t *task) observe(ctx context.Context, found perso.Finding) error {
+	reading, err := found.Reading()
+	if err != nil {
+		return err
+	}
+	if t.told == t.telling(reading) && t.hand.Attempt.Reading == reading {
+		return nil
+	}
+	err = t.record(ctx, perso.InDoubt, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
+		return perso.Observe(ctx, tx, t.hand, found, t.line.change(""))
+	})
+	if err == nil {
+		t.told = t.telling(reading)
+	}
+	return err
+}
+
+// telling names a reading of the card in the doubt that it is in.
+func (t *task) telling(reading string) string {
+	return fmt.Sprintf("%s/%d/%s", t.hand.Card.ID, t.hand.Card.Version, reading)
+}
+
+// spoiled looks at a card that two people gave up. It is never touched again; when it
+// turns out to be finished, that is kept and people must look.
+func (t *task) spoiled(ctx context.Context) verdict {
+	if err := t.turn(ctx); postgres.Foreign(err) {
+		return t.away(err)
+	} else if err != nil {
+		return t.refuse(perso.SetAside)
+	}
+	found := t.finding(t.look)
+	if found.Proposal != perso.DecideComplete {
+		return t.refuse(perso.SetAside)
+	}
+	var known bool
+	err := t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		known, err = perso.Contradict(ctx, tx, t.hand.Card.ID, found, t.line.change(""))
+		return err
+	})
+	if err != nil {
+		return t.away(err)
+	}
+	return t.contradicted(known)
+}
+
+const contradictedText = "Kartu ini selesai ditulis, padahal sudah dinyatakan rusak; jangan dipakai, serahkan kepada petugas"
+
+// contradicted is the verdict on a card that is finished and was given up for good.
+func (t *task) contradicted(known bool) verdict {
+	if !known {
+		t.log.Error().Str("card", t.hand.Card.ID).Msg("a finished card was decided to be spoiled; people must look")
+	}
+	return verdict{view: t.show(view{State: setAside, Outcome: outcomeRefused, Reason: contradictedText})}
 }
 
 // unseal fetches the card's CONF as the attempt sealed it.
@@ -85,9 +174,11 @@ func (t *task) prove(ctx context.Context, found *perso.Finding) (proven bool, v 
 	switch t.classify(err) {
 	case faultAway:
 		if t.guard.pending {
-			_ = t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) error {
-				return t.guard.settle(ctx, tx, true) // counting one too many is the safe side
-			})
+			if t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) error {
+				return t.guard.settle(ctx, tx, true)
+			}) == nil { // counting one too many is the safe side
+				t.guard.settled(true)
+			}
 		}
 		away := t.away(err)
 		return false, &away
@@ -143,12 +234,18 @@ func (l *Line) Settle(ctx context.Context) error {
 // doubt until its card is seen again. It waits for the database.
 func (l *Line) Reconcile(ctx context.Context) error {
 	last := map[string]journal.Entry{} // by attempt
+	steps := map[string]string{}       // that were done last, by attempt
+	tries := map[string]int{}          // authentications of a chip that are not known to have succeeded
 	var begun []string                 // attempts since the last restore that was noticed
 	known := map[string]bool{}         // the same
 	var epoch int                      // that it was given
 	if err := l.Journal.Replay(func(e journal.Entry) error {
 		if e.Attempt != "" {
 			last[e.Attempt] = e
+		}
+		countTry(tries, e)
+		if e.Kind == entryStep {
+			steps[e.Attempt] = stepIn(e)
 		}
 		switch e.Kind {
 		case entryIntent, entryResumed, entryProven: // begun here, or by another station
@@ -165,6 +262,9 @@ func (l *Line) Reconcile(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("line: reading the journal: %w", err)
 	}
+	l.mu.Lock()
+	l.tries = tries
+	l.mu.Unlock()
 	if err := l.outlive(ctx, begun, last, max(epoch, 1)); err != nil {
 		return err
 	}
@@ -175,14 +275,14 @@ func (l *Line) Reconcile(ctx context.Context) error {
 	_, _ = l.toLook(ctx) // kept for a time when the database is away; whoever has a card asks again
 	for _, h := range hands {
 		if err := l.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			return l.settle(ctx, tx, h, last[h.Attempt.ID])
+			return l.settle(ctx, tx, h, last[h.Attempt.ID], steps[h.Attempt.ID])
 		}); err != nil {
 			return fmt.Errorf("line: settling card %s: %w", h.Card.ID, err)
 		}
 		log := naming(l.Log, h.Card)
 		log.Info().Str("left", string(h.Card.State)).Msg("card left by an earlier run settled")
 	}
-	return nil
+	return l.late(ctx, begun[max(0, len(begun)-lastBegun):], last)
 }
 
 // lastBegun is how many attempts are compared: a restore takes the newest away.
@@ -317,23 +417,3 @@ func (t *task) forgotten(ctx context.Context) (v verdict, is bool) {
 }
 
 const forgottenText = "Kartu ditulis sesudah saat pemulihan basis data; rahasianya tidak ada lagi, gunakan blangko pengganti"
-
-func (l *Line) settle(ctx context.Context, tx *postgres.Tx, h perso.Hand, last journal.Entry) (err error) {
-	switch {
-	case h.Card.State == perso.Claimed:
-		_, err = perso.ReleaseClaim(ctx, tx, h, l.change("stasiun dimulai ulang"))
-	case last.Kind == entryProven:
-		_, err = perso.Finish(ctx, tx, h, map[string]any{"journal": last.Seq}, l.change(""))
-	case last.Kind == entryFailed:
-		var data struct {
-			Reason string `json:"reason"`
-		}
-		if err = json.Unmarshal(last.Data, &data); err != nil {
-			return err
-		}
-		_, err = perso.Fail(ctx, tx, h, l.change(data.Reason))
-	default:
-		_, err = perso.Doubt(ctx, tx, h, perso.Finding{}, l.change("Stasiun berhenti saat menulis; kartu belum dibaca kembali"))
-	}
-	return err
-}

@@ -90,6 +90,8 @@ func (r *runner) serve(ctx context.Context) verdict {
 		return t.recover(ctx)
 	case perso.Written, perso.Verified, perso.InDoubt:
 		return t.recover(ctx)
+	case perso.Spoiled:
+		return t.spoiled(ctx)
 	default:
 		if err := perso.Claimable(c); err != nil {
 			return t.refusedBy(err)
@@ -197,12 +199,28 @@ type guard struct {
 	prepaid bool // the next try was counted in the claim already
 	pending bool // counted, and not known to have succeeded
 	count   int  // that the pending try made
+	noted   bool // the pending try is in the journal
 	passed  bool // succeeded; the next record, or the next try, clears the counter
 }
 
 func (g *guard) sam() sam.Guard { return sam.Guard{Before: g.before, After: g.after} }
 
 func (g *guard) before(ctx context.Context) error {
+	if err := g.line.mayTry(g.chip); err != nil {
+		return err
+	}
+	if err := g.pay(ctx); err != nil {
+		return err
+	}
+	if err := g.line.tried(g.chip); err != nil {
+		return errors.Join(errAway, err)
+	}
+	g.noted = true
+	return nil
+}
+
+// pay counts the next try in the database.
+func (g *guard) pay(ctx context.Context) error {
 	if g.prepaid {
 		g.prepaid = false
 		return nil
@@ -229,7 +247,8 @@ func (g *guard) before(ctx context.Context) error {
 }
 
 func (g *guard) after(context.Context) error {
-	g.pending, g.passed = false, true
+	g.pending, g.noted, g.passed = false, false, true
+	g.line.passed(g.chip)
 	return nil
 }
 
@@ -247,8 +266,11 @@ func (g *guard) settle(ctx context.Context, tx *postgres.Tx, untried bool) error
 
 // settled notes that a record with what settle did is committed.
 func (g *guard) settled(untried bool) {
+	if untried && g.pending && g.noted {
+		g.line.untried(g.chip)
+	}
 	if g.passed || untried {
-		g.pending, g.passed = false, false
+		g.pending, g.noted, g.passed = false, false, false
 	}
 }
 

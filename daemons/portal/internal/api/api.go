@@ -70,6 +70,7 @@ func (a *API) Mount(root chi.Router) {
 			a.mountCalendar(r)
 			a.mountPlan(r)
 			a.mountBoard(r)
+			a.mountDoubts(r)
 			a.mountFeeds(r)
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/late-requests", handle(a.lateRequests))

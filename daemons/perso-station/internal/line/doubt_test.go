@@ -1,0 +1,479 @@
+package line_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/configs"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
+	"dukcapil.go.id/sifilma/pkg/journal"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/persotest"
+	"dukcapil.go.id/sifilma/pkg/perso/recipe"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/test/virtualsam/card"
+)
+
+// moveTo goes on as another station, whose journal knows of nothing.
+func (b *bench) moveTo(station string) {
+	b.t.Helper()
+	b.stop()
+	b.station, b.journal = station, filepath.Join(b.t.TempDir(), station+".journal")
+	b.start()
+}
+
+// observations are what stations said of a card, the first first.
+func (b *bench) observations(serial string) []perso.Observation {
+	b.t.Helper()
+	all, err := perso.Observations(context.Background(), b.DB, b.Card(b.t, serial).ID, 100)
+	require.NoError(b.t, err)
+	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
+		all[i], all[j] = all[j], all[i]
+	}
+	return all
+}
+
+// steps are what an observation says that can be seen of each step.
+func steps(t testing.TB, o perso.Observation) map[string]string {
+	t.Helper()
+	var read struct {
+		Steps []struct{ Step, Seen string } `json:"steps"`
+	}
+	require.NoError(t, json.Unmarshal(o.Observed, &read))
+	out := map[string]string{}
+	for _, s := range read.Steps {
+		out[s.Step] = s.Seen
+	}
+	return out
+}
+
+// writesOf is how many writes a chip was sent, whatever it made of them.
+func (b *bench) writesOf(chip *card.Chip) (n int) {
+	for _, l := range b.writes.Since(0) {
+		if l.Chip == chip.State().ChipID {
+			n++
+		}
+	}
+	return n
+}
+
+// tries are what the database has counted against a chip, and the journal has noted.
+func (b *bench) tries(chip *card.Chip) (counted, noted int) {
+	b.t.Helper()
+	counted, err := perso.AuthenticationFailures(context.Background(), b.DB, chip.State().ChipID)
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.line.Journal.Replay(func(e journal.Entry) error {
+		if e.Kind == "try" && e.Card == chip.State().ChipID {
+			noted++
+		}
+		return nil
+	}))
+	return counted, noted
+}
+
+// TestAnotherStationReadsTheDoubt: a card that was torn off at any write is read by a
+// station that has never seen it. Nothing is written and no key is used before two
+// people have decided; then this station goes on with the same content, and the card
+// counts once.
+func TestAnotherStationReadsTheDoubt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, len(writeSteps))
+	for i, c := range []struct {
+		step card.Step
+		done string // what the evidence says of the steps, in their order
+	}{
+		{card.StepMarker, "done not_done not_done unseen not_done not_done"},
+		{card.StepStatus, "done done not_done unseen not_done not_done"},
+		{card.StepPCID, "done done not_done unseen not_done not_done"},
+		{card.StepManifest, "done done done unseen not_done not_done"},
+		{card.StepCONF, "done done done unseen not_done not_done"},
+		{card.StepPutKey, "done done done unseen done not_done"},
+		{card.StepOpenSAM, "done done done unseen done not_done"},
+	} {
+		b.moveTo("uji-1")
+		serial := b.Serials[i]
+		chip := b.chip(serial)
+		chip.SetFault(card.Fault{VanishAtStep: c.step, Executed: true})
+		b.reader.insert(chip)
+		b.waitFor("the card to be gone", func(s line.ReaderStatus) bool { return s.State == "empty" && b.Card(t, serial).State == perso.InDoubt })
+		before := b.writesOf(chip)
+
+		b.moveTo("uji-2")
+		got := b.outcome(chip)
+		require.Equal(t, "in_doubt", got.Outcome, "%s: %s", c.step, got.Reason)
+		require.Equal(t, "sisihkan", got.Instruction)
+		counted, noted := b.tries(chip)
+		require.Equal(t, perso.DecideResume, b.proposal(serial), c.step)
+		require.Equal(t, before, b.writesOf(chip), "reading writes nothing")
+		require.Zero(t, noted, "no key is used to read")
+		seen := b.observations(serial)
+		require.Len(t, seen, 1, c.step)
+		require.Equal(t, [2]string{"uji-2", "Pembaca Uji 00 00"}, [2]string{seen[0].Station, seen[0].Reader})
+		read, all := steps(t, seen[0]), []string{}
+		for _, s := range []string{"marker", "initialize", "numbers", "secret", "keys", "secure"} {
+			all = append(all, read[s])
+		}
+		require.Equal(t, c.done, strings.Join(all, " "), c.step)
+		b.line.Wake()
+		require.Never(t, func() bool { return b.writesOf(chip) != before || len(b.observations(serial)) != 1 }, 10*b.lookEvery(), b.lookEvery())
+
+		b.Resolve(t, b.CardIDs[i], perso.DecideResume)
+		got = b.waitFor("clear", func(s line.ReaderStatus) bool { return s.Outcome == "clear" })
+		require.Equal(t, serial, got.Serial)
+		b.removeCard()
+		b.judge(chip, serial)
+		require.LessOrEqual(t, counted, perso.MaxAuthentications)
+		remaining, _ := b.Remaining(t)
+		require.Equal(t, len(writeSteps)-i-1, remaining, "counted once")
+	}
+}
+
+// TestAStaleReadingVoidsWhatWasDecided: what two people decided is carried out on the
+// card that they decided on, and on no other state of it.
+func TestAStaleReadingVoidsWhatWasDecided(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	serial := b.Serials[0]
+	chip := b.chip(serial)
+	chip.SetFault(card.Fault{VanishAtStep: card.StepCONF, Executed: true})
+	b.reader.insert(chip)
+	b.waitFor("the card to be gone", func(s line.ReaderStatus) bool { return s.State == "empty" && b.Card(t, serial).State == perso.InDoubt })
+	b.moveTo("uji-2")
+	b.outcome(chip)
+	b.removeCard()
+	b.Resolve(t, b.CardIDs[0], perso.DecideResume)
+	// A station that was cut off says only now how it had seen the card before.
+	b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		h, err := perso.Reload(ctx, tx, b.CardIDs[0])
+		if err != nil {
+			return err
+		}
+		_, err = perso.Observe(ctx, tx, h, perso.Finding{Proposal: perso.DecideResume, Observed: map[string]any{"marker": ""}}, b.as("uji-9"))
+		return err
+	})
+	before := b.writesOf(chip)
+	got := b.outcome(chip)
+	require.Equal(t, "in_doubt", got.Outcome, got.Reason)
+	b.line.Wake()
+	require.Never(t, func() bool { return b.writesOf(chip) != before }, 10*b.lookEvery(), b.lookEvery(), "the decision was on another reading")
+	b.Resolve(t, b.CardIDs[0], perso.DecideResume)
+	b.waitFor("clear", func(s line.ReaderStatus) bool { return s.Outcome == "clear" })
+	b.judge(chip, serial)
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM card_resolution WHERE voided_at IS NOT NULL`))
+}
+
+func (b *bench) as(station string) perso.Change {
+	return perso.Change{Actor: perso.StationActor(station), OfficeAt: persotest.OfficeAt}
+}
+
+// TestAFinishedCardThatWasGivenUp: it stays spoiled, nothing is sent to it but what
+// reads it, and people are told once.
+func TestAFinishedCardThatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2)
+	for i, finished := range []bool{true, false} {
+		chip := b.chip(b.Serials[i])
+		b.crashAt(chip, map[bool]string{true: "0F", false: "07"}[finished])
+		b.start()
+		b.Resolve(t, b.CardIDs[i], perso.DecideSpoil)
+		writes := b.writesOf(chip)
+		counted, noted := b.tries(chip)
+		for range 2 {
+			got := b.outcome(chip)
+			require.Equal(t, "refused", got.Outcome)
+			require.Equal(t, "sisihkan", got.Instruction)
+			require.Equal(t, finished, strings.Contains(got.Reason, "padahal sudah dinyatakan rusak"), got.Reason)
+			b.removeCard()
+		}
+		require.Equal(t, perso.Spoiled, b.Card(t, b.Serials[i]).State)
+		require.Equal(t, writes, b.writesOf(chip))
+		countedNow, notedNow := b.tries(chip)
+		require.Equal(t, [2]int{counted, noted}, [2]int{countedNow, notedNow})
+		require.Equal(t, 1, b.count(`SELECT count(*) FROM card_observation WHERE contradicts`))
+	}
+}
+
+// cutOff writes a card to its end with the database away, and ends the station: only
+// its journal knows.
+func (b *bench) cutOff(i int) *card.Chip {
+	b.t.Helper()
+	chip := b.chip(b.Serials[i])
+	b.reader.hook = func(int) (lose, after bool) {
+		if chip.State().KVN == "31" && b.sessionsCounted(chip) {
+			b.network.Cut()
+		}
+		return false, false
+	}
+	b.reader.insert(chip)
+	b.waitFor("the station to hold", func(s line.ReaderStatus) bool { return s.State == "wait" && s.Serial != "" })
+	b.stop()
+	b.network.Resume()
+	require.Equal(b.t, perso.Writing, b.Card(b.t, b.Serials[i]).State)
+	return chip
+}
+
+// inDoubt is what people have made of a card meanwhile, with what another station read.
+func (b *bench) inDoubt(i int, f perso.Finding) {
+	b.t.Helper()
+	b.Must(b.t, func(ctx context.Context, tx *postgres.Tx) error {
+		h, err := perso.Reload(ctx, tx, b.CardIDs[i])
+		if err != nil {
+			return err
+		}
+		_, err = perso.Doubt(ctx, tx, h, f, b.as("uji-9"))
+		return err
+	})
+}
+
+// TestALateResultOfTheJournal comes when people have begun to decide, have decided, or
+// another station has read the card.
+func TestALateResultOfTheJournal(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 3)
+	half := func(i int) {
+		b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+			c, err := perso.Get(ctx, tx, b.CardIDs[i])
+			if err != nil {
+				return err
+			}
+			_, err = perso.ProposeResolution(ctx, tx, perso.Seen{ID: c.ID, Version: c.Version}, perso.DecideSpoil, persotest.Person("operator", request.Operator, "hilang"))
+			return err
+		})
+	}
+	for i, c := range []struct {
+		meanwhile   func(i int)
+		state       perso.Card
+		contradicts int
+	}{
+		{func(i int) { b.inDoubt(i, perso.Finding{}); half(i) }, perso.Card{State: perso.Clear}, 0},
+		{func(i int) { b.inDoubt(i, perso.Finding{}); b.Resolve(t, b.CardIDs[i], perso.DecideSpoil) }, perso.Card{State: perso.Spoiled}, 1},
+		{func(i int) { b.inDoubt(i, perso.Finding{Proposal: perso.DecideResume}) }, perso.Card{State: perso.InDoubt}, 2},
+	} {
+		b.cutOff(i)
+		c.meanwhile(i)
+		for range 2 { // as often as it starts
+			b.start()
+			require.Equal(t, c.state.State, b.Card(t, b.Serials[i]).State)
+			require.Equal(t, c.contradicts, b.count(`SELECT count(*) FROM card_observation WHERE contradicts`))
+			b.stop()
+		}
+		b.start()
+	}
+	require.Zero(t, b.count(`SELECT count(*) FROM card_resolution WHERE confirmed_by IS NULL AND voided_at IS NULL`), "no decision waits for nothing")
+	remaining, _ := b.Remaining(t)
+	require.Zero(t, remaining)
+}
+
+// TestTakenAwayWhileItWaits: the database is away when the card is finished, and people
+// take it away before the station can say so. It says so at once, with the card out of
+// its slot.
+func TestTakenAwayWhileItWaits(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2)
+	for i, final := range []bool{false, true} {
+		chip := b.chip(b.Serials[i])
+		b.reader.hook = func(int) (lose, after bool) {
+			if chip.State().KVN == "31" && b.sessionsCounted(chip) {
+				b.network.Cut()
+			}
+			return false, false
+		}
+		b.reader.insert(chip)
+		b.waitFor("the station to hold", func(s line.ReaderStatus) bool { return s.State == "wait" && s.Serial != "" })
+		b.reader.mu.Lock()
+		b.reader.hook = nil
+		b.reader.mu.Unlock()
+		b.inDoubt(i, perso.Finding{})
+		if final {
+			b.Resolve(t, b.CardIDs[i], perso.DecideSpoil)
+		}
+		b.reader.remove()
+		b.network.Resume()
+		want := map[bool]string{false: "clear", true: "refused"}[final]
+		require.Eventually(t, func() bool {
+			s := b.line.Readers()[0]
+			return s.State == "empty" && s.Last != nil && s.Last.Serial == b.Serials[i] && s.Last.Outcome == want
+		}, 20*time.Second, 2*time.Millisecond, "%+v", b.line.Readers()[0])
+		require.Equal(t, map[bool]perso.Card{false: {State: perso.Clear}, true: {State: perso.Spoiled}}[final].State, b.Card(t, b.Serials[i]).State)
+	}
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM card_observation WHERE contradicts`))
+}
+
+// TestKilledOnTheWayOutOfADoubt ends the station at each command of a card that is read
+// and taken up again, and right after each commit on the way. Whatever was decided is
+// asked again or goes on, with one content.
+func TestKilledOnTheWayOutOfADoubt(t *testing.T) {
+	t.Parallel()
+	const most = 40
+	b := newBench(t, most)
+	for i := range most {
+		serial := b.Serials[i]
+		chip := b.chip(serial)
+		chip.SetFault(card.Fault{VanishAtStep: card.StepPCID, Executed: true})
+		b.reader.insert(chip)
+		b.waitFor("the card to be gone", func(s line.ReaderStatus) bool { return s.State == "empty" && b.Card(t, serial).State == perso.InDoubt })
+		b.moveTo("uji-2")
+		b.outcome(chip)
+		b.removeCard()
+		b.Resolve(t, b.CardIDs[i], perso.DecideResume)
+		switch i {
+		case 0: // after the commit that takes it up, before the journal or the card hears of it
+			b.stop()
+			b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+				h, err := perso.Reload(ctx, tx, b.CardIDs[i])
+				if err == nil {
+					_, err = perso.Resume(ctx, tx, h, b.as("uji-2"))
+				}
+				return err
+			})
+		default:
+			crash, crashed := b.crash, make(chan struct{})
+			b.reader.hook = func(n int) (lose, after bool) {
+				if n != i {
+					return false, false
+				}
+				crash()
+				close(crashed)
+				return true, i%2 == 0
+			}
+			b.reader.insert(chip)
+			ended := false
+			require.Eventually(t, func() bool {
+				select {
+				case <-crashed:
+					return true
+				default:
+					ended = b.Card(t, serial).State == perso.Clear
+					return ended
+				}
+			}, 20*time.Second, 2*time.Millisecond)
+			if ended {
+				require.Greater(t, i, 20, "every command of a whole run")
+				return
+			}
+			b.stop()
+		}
+		b.start()
+		require.Equal(t, perso.InDoubt, b.Card(t, serial).State, "command %d", i)
+		b.settle(chip, serial)
+		b.judge(chip, serial)
+		counted, err := perso.AuthenticationFailures(t.Context(), b.DB, chip.State().ChipID)
+		require.NoError(t, err)
+		require.Zero(t, counted)
+	}
+	t.Fatal("no card came through")
+}
+
+// TestTriesOutliveARestore: the database forgets what a chip was tried with, the journal
+// does not, also when the station is started anew.
+func TestTriesOutliveARestore(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	chip := b.chip(b.Serials[0], func(c *card.Config) { c.Keys = b.keys(b.profile.Keys.Transport.Master, card.SeedChipID("alien")) })
+	forget := func() {
+		b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := tx.Exec(ctx, `DELETE FROM chip_authentication`)
+			return err
+		})
+	}
+	for n := 1; n <= perso.MaxAuthentications; n++ {
+		require.Equal(t, "refused", b.outcome(chip).Outcome)
+		b.removeCard()
+		_, noted := b.tries(chip)
+		require.Equal(t, n, noted)
+		forget()
+		b.stop()
+		b.start()
+	}
+	got := b.outcome(chip)
+	require.Equal(t, "failed", got.Outcome)
+	require.Contains(t, got.Reason, "tidak boleh dicoba lagi")
+	_, noted := b.tries(chip)
+	require.Equal(t, perso.MaxAuthentications, noted)
+	require.Empty(t, b.accepted(chip.State().ChipID))
+}
+
+// A chip that must not be authenticated any more cannot be written on, whatever is on it:
+// the station proposes to give it up, and goes on proposing so.
+func TestNoTriesLeftToResume(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	serial := b.Serials[0]
+	chip := b.chip(serial)
+	chip.SetFault(card.Fault{VanishAtStep: card.StepPutKey, Executed: true})
+	b.reader.insert(chip)
+	b.waitFor("the card to be gone", func(s line.ReaderStatus) bool { return s.State == "empty" && b.Card(t, serial).State == perso.InDoubt })
+	b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		for range perso.MaxAuthentications {
+			if _, err := perso.CountAuthentication(ctx, tx, chip.State().ChipID, persotest.OfficeAt); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	_, noted := b.tries(chip)
+	for range 2 {
+		require.Equal(t, "in_doubt", b.outcome(chip).Outcome)
+		require.Equal(t, perso.DecideSpoil, b.proposal(serial))
+		b.removeCard()
+	}
+	_, now := b.tries(chip)
+	require.Equal(t, noted, now)
+}
+
+// A station of another profile reads a card in doubt, says what it sees, and leaves it.
+func TestAStationOfAnotherProfileOnlyReads(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	serial := b.Serials[0]
+	chip := b.chip(serial)
+	chip.SetFault(card.Fault{VanishAtStep: card.StepCONF, Executed: true})
+	b.reader.insert(chip)
+	b.waitFor("the card to be gone", func(s line.ReaderStatus) bool { return s.State == "empty" && b.Card(t, serial).State == perso.InDoubt })
+	file, err := configs.Profile("gp-scp03-sam")
+	require.NoError(t, err)
+	persotest.Approve(t, b.DB, recipe.Profile, strings.Replace(string(file), `"gp-scp03-sam"`, `"lain-sam"`, 1))
+	persotest.Approve(t, b.DB, recipe.SAMType, `{"code": "lain", "version": 1, "name": "Kartu lain", "default": false, "profile": "lain-sam", "key_code": "ktpel", "uses": [{"kind": "rekam_cetak", "sam_function": "Cetak"}]}`)
+	b.profileName = "lain-sam"
+	b.moveTo("uji-lain")
+	before := b.writesOf(chip)
+	require.Equal(t, "in_doubt", b.outcome(chip).Outcome)
+	require.Equal(t, perso.DecideResume, b.proposal(serial))
+	b.Resolve(t, b.CardIDs[0], perso.DecideResume)
+	b.line.Wake()
+	got := b.waitFor("the way to another station", func(s line.ReaderStatus) bool { return strings.Contains(s.Reason, "gp-scp03-sam") })
+	require.Equal(t, "sisihkan", got.Instruction)
+	require.Equal(t, before, b.writesOf(chip))
+	b.removeCard()
+	b.profileName = ""
+	b.moveTo("uji-3")
+	require.Equal(t, "clear", b.outcome(chip).Outcome, "what was decided is carried out where it can be")
+	b.judge(chip, serial)
+}
+
+// TestReadingsSurviveALostJournal: nothing of a doubt is known from the journal alone.
+func TestReadingsSurviveALostJournal(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	chip := b.chip(b.Serials[0])
+	b.crashAt(chip, "07")
+	b.start()
+	var observed string
+	require.NoError(t, b.DB.Get(t.Context(), &observed, `SELECT observed ->> 'last_step' FROM perso_attempt`))
+	require.Equal(t, "initialize", observed, "the journal knows the last step")
+	b.stop()
+	require.NoError(t, os.Remove(b.journal))
+	b.start()
+	b.outcome(chip)
+	require.Equal(t, perso.DecideResume, b.proposal(b.Serials[0]))
+	require.NoError(t, b.DB.Get(t.Context(), &observed, `SELECT observed ->> 'last_step' FROM perso_attempt`))
+	require.Equal(t, "initialize", observed)
+}
