@@ -266,8 +266,9 @@ func TestContradictionIsKeptAndAnswered(t *testing.T) {
 	t.Parallel()
 	o := persotest.New(t, 1, 1)
 	h := run(t, o, o.Serials[0], begin, doubt(perso.DecideSpoil))
+	station, portal := o.Database.Open(t, "sifilma_perso_station"), o.Database.Open(t, "sifilma_portal")
 	contradict := func() (known bool, err error) {
-		err = o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		err = station.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 			known, err = perso.Contradict(ctx, tx, h.Card.ID, found(perso.DecideComplete), atStation("s2", ""))
 			return err
 		})
@@ -288,7 +289,7 @@ func TestContradictionIsKeptAndAnswered(t *testing.T) {
 	require.Equal(t, o.Serials[0], all[0].Serial)
 	require.Equal(t, perso.DecideComplete, all[0].Proposal)
 	answer := func(ch perso.Change) error {
-		return o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		return portal.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 			return perso.AnswerContradiction(ctx, tx, all[0].ID, ch)
 		})
 	}
@@ -354,10 +355,27 @@ func TestDoubtsSayWhatIsNext(t *testing.T) {
 	require.Equal(t, perso.NextDeclare, rows[o.Serials[4]].Next, "nobody came to verify it")
 }
 
-// A refusal that the journal knows is news while nobody has read the card.
-func TestALateRefusalIsAFinding(t *testing.T) {
+// A refusal that the journal knows is news while nobody has read the card; a proof is
+// the end of a doubt that one person has decided on.
+func TestALateResultIsNews(t *testing.T) {
 	t.Parallel()
-	o := persotest.New(t, 2, 2)
+	o := persotest.New(t, 3, 3)
+	station := o.Database.Open(t, "sifilma_perso_station")
+	take := func(h perso.Hand, proven bool) (got perso.Hand, taken perso.Taken) {
+		t.Helper()
+		require.NoError(t, station.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+			got, taken, err = perso.TakeLate(ctx, tx, perso.Late{Attempt: h.Attempt.ID, Proven: proven, Detail: map[string]any{"journal": 3}}, atStation("s1", ""))
+			return err
+		}))
+		return got, taken
+	}
+	last := run(t, o, o.Serials[2], begin, doubt(""))
+	require.NoError(t, propose(o, last.Card, perso.DecideSpoil, ani))
+	got, taken := take(last, true)
+	require.Equal(t, perso.TakenClear, taken)
+	require.Equal(t, perso.Clear, got.Card.State)
+	require.ErrorIs(t, confirm(o, last.Card.ID, budi), perso.ErrNotInDoubt)
+	require.Equal(t, 1, count(t, o, `SELECT count(*) FROM card_resolution WHERE voided_at IS NOT NULL`))
 	for i, c := range []struct {
 		read perso.Decision
 		want perso.Taken
@@ -366,11 +384,8 @@ func TestALateRefusalIsAFinding(t *testing.T) {
 		open, err := perso.Unsettled(t.Context(), o.DB, []string{h.Attempt.ID})
 		require.NoError(t, err)
 		require.Equal(t, []string{h.Attempt.ID}, open)
-		o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-			got, taken, err := perso.TakeLate(ctx, tx, perso.Late{Attempt: h.Attempt.ID, Detail: map[string]any{"journal": 3}}, atStation("s1", ""))
-			require.Equal(t, c.want, taken)
-			require.Equal(t, perso.InDoubt, got.Card.State)
-			return err
-		})
+		got, taken := take(h, false)
+		require.Equal(t, c.want, taken)
+		require.Equal(t, perso.InDoubt, got.Card.State)
 	}
 }

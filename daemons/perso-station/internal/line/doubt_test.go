@@ -201,6 +201,31 @@ func TestAFinishedCardThatWasGivenUp(t *testing.T) {
 	}
 }
 
+// TestAFinishedCardThatFailedOrIsTakenOff: what ended otherwise than by two people is
+// looked at in the same way.
+func TestAFinishedCardThatFailedOrIsTakenOff(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2)
+	for i, state := range []string{"failed", "reduced"} {
+		chip := b.chip(b.Serials[i])
+		b.crashAt(chip, "0F")
+		b.start()
+		b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+			if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+				return err
+			}
+			return tx.ExecOne(ctx, `UPDATE card SET state = $2 WHERE id = $1`, b.CardIDs[i], state)
+		})
+		for range 2 {
+			got := b.outcome(chip)
+			require.Equal(t, "refused", got.Outcome)
+			require.Contains(t, got.Reason, map[string]string{"failed": "dinyatakan gagal", "reduced": "dinyatakan dikurangi"}[state])
+			b.removeCard()
+		}
+		require.Equal(t, i+1, b.count(`SELECT count(*) FROM card_observation WHERE contradicts`))
+	}
+}
+
 // cutOff writes a card to its end with the database away, and ends the station: only
 // its journal knows.
 func (b *bench) cutOff(i int) *card.Chip {

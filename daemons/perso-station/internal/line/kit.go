@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
@@ -134,6 +136,9 @@ func (l *Line) CommandTime(ctx context.Context) time.Duration {
 	return k.profile.Timeouts.Command.Duration()
 }
 
+// readable are the states of cards that a station of another profile may read.
+var readable = []machine.State{perso.InDoubt, perso.Failed, perso.Spoiled, perso.Reduced}
+
 // turn has the card looked at by its own plan, where the first look was by another
 // one.
 func (t *task) turn(ctx context.Context) error {
@@ -145,7 +150,7 @@ func (t *task) turn(ctx context.Context) error {
 		return nil
 	}
 	k, err := t.line.ready(plan)
-	if settled := t.hand.Card.State == perso.InDoubt || t.hand.Card.State == perso.Spoiled; err != nil && (k == nil || !settled) {
+	if err != nil && (k == nil || !slices.Contains(readable, t.hand.Card.State)) {
 		return err
 	}
 	t.kit = k

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
-	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
@@ -68,82 +68,13 @@ func (t *task) recover(ctx context.Context) verdict {
 			return t.resume(ctx)
 		}
 		text = "Penulisan dilanjutkan di stasiun dengan profil " + t.kit.profile.Name
+	} else if decision == "" {
+		text += ". Usul stasiun: " + strings.ToLower(perso.DecisionLabels[found.Proposal]) + "; menunggu keputusan dua orang"
 	}
 	v := t.inDoubt(text, false)
 	// Reading it once is enough, until somebody decides something.
 	v.sight = sight{cardID: t.hand.Card.ID, version: t.hand.Card.Version, decision: decision}
 	return v
-}
-
-// triesLeft makes a finding spoil when the chip must not be authenticated any more:
-// nothing more can be written to it.
-func (t *task) triesLeft(ctx context.Context, found *perso.Finding) error {
-	n, err := perso.AuthenticationFailures(context.WithoutCancel(ctx), t.line.DB, t.look.ChipID)
-	if err != nil {
-		return err
-	}
-	if n >= perso.MaxAuthentications || t.line.mayTry(t.look.ChipID) != nil {
-		found.Proposal = perso.DecideSpoil
-		found.Observed["proof"] = string(profile.Authenticate)
-	}
-	return nil
-}
-
-// observe keeps what the card in doubt shows: once in each insertion, and when it is
-// not what was kept last.
-func (t *task) observe(ctx context.Context, found perso.Finding) error {
-	reading, err := found.Reading()
-	if err != nil {
-		return err
-	}
-	if t.told == t.telling(reading) && t.hand.Attempt.Reading == reading {
-		return nil
-	}
-	err = t.record(ctx, perso.InDoubt, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
-		return perso.Observe(ctx, tx, t.hand, found, t.line.change(""))
-	})
-	if err == nil {
-		t.told = t.telling(reading)
-	}
-	return err
-}
-
-// telling names a reading of the card in the doubt that it is in.
-func (t *task) telling(reading string) string {
-	return fmt.Sprintf("%s/%d/%s", t.hand.Card.ID, t.hand.Card.Version, reading)
-}
-
-// spoiled looks at a card that two people gave up. It is never touched again; when it
-// turns out to be finished, that is kept and people must look.
-func (t *task) spoiled(ctx context.Context) verdict {
-	if err := t.turn(ctx); postgres.Foreign(err) {
-		return t.away(err)
-	} else if err != nil {
-		return t.refuse(perso.SetAside)
-	}
-	found := t.finding(t.look)
-	if found.Proposal != perso.DecideComplete {
-		return t.refuse(perso.SetAside)
-	}
-	var known bool
-	err := t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		known, err = perso.Contradict(ctx, tx, t.hand.Card.ID, found, t.line.change(""))
-		return err
-	})
-	if err != nil {
-		return t.away(err)
-	}
-	return t.contradicted(known)
-}
-
-const contradictedText = "Kartu ini selesai ditulis, padahal sudah dinyatakan rusak; jangan dipakai, serahkan kepada petugas"
-
-// contradicted is the verdict on a card that is finished and was given up for good.
-func (t *task) contradicted(known bool) verdict {
-	if !known {
-		t.log.Error().Str("card", t.hand.Card.ID).Msg("a finished card was decided to be spoiled; people must look")
-	}
-	return verdict{view: t.show(view{State: setAside, Outcome: outcomeRefused, Reason: contradictedText})}
 }
 
 // unseal fetches the card's CONF as the attempt sealed it.

@@ -59,6 +59,9 @@ func (r *runner) serve(ctx context.Context) verdict {
 	}
 	work := context.WithoutCancel(ctx)
 	t.hand, err = perso.Find(work, l.DB, perso.Identity{Serial: look.Serial, ChipID: look.ChipID})
+	if v, is := t.takenOff(ctx, err); is {
+		return v
+	}
 	if err != nil {
 		return t.refusedBy(err)
 	}
@@ -90,10 +93,12 @@ func (r *runner) serve(ctx context.Context) verdict {
 		return t.recover(ctx)
 	case perso.Written, perso.Verified, perso.InDoubt:
 		return t.recover(ctx)
-	case perso.Spoiled:
-		return t.spoiled(ctx)
 	default:
-		if err := perso.Claimable(c); err != nil {
+		err := perso.Claimable(c)
+		if c.State == perso.Failed || c.State == perso.Spoiled {
+			return t.givenUp(ctx, err)
+		}
+		if err != nil {
 			return t.refusedBy(err)
 		}
 		return t.personalise(ctx)

@@ -46,6 +46,7 @@ type cardBox struct {
 	Facts           []pair
 	Forms           []cardForm
 	Open            bool
+	Evidence        string // address of all that was read of the card; empty for none
 }
 
 // cardForm is a form of a box.
@@ -89,7 +90,9 @@ func cardBoxes(v *report.Request, page report.CardPage, who identity.Account) []
 	names := namesIn(v)
 	for _, c := range cards {
 		if mayDecide(c, who) {
-			boxes = append(boxes, doubtBox(at, c, who, names))
+			box := doubtBox(at, c, who, names)
+			box.Evidence = doubtsPath + "/" + c.ID
+			boxes = append(boxes, box)
 		}
 	}
 	doubted := 0
