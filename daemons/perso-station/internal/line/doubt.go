@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -47,6 +49,30 @@ func (t *task) observe(ctx context.Context, found perso.Finding) error {
 // telling names a reading of the card in the doubt that it is in.
 func (t *task) telling(reading string) string {
 	return fmt.Sprintf("%s/%d/%s", t.hand.Card.ID, t.hand.Card.Version, reading)
+}
+
+// blind is the verdict on a card in doubt that says which chip it is and refuses to show
+// more, as cause says: nothing can be told of it, and giving it up is all that is left.
+func (t *task) blind(ctx context.Context, look sam.Look, cause error) (v verdict, is bool) {
+	if cause == nil || look.ChipID == "" || t.classify(cause) != faultRefused {
+		return verdict{}, false
+	}
+	work := context.WithoutCancel(ctx)
+	h, err := perso.FindChip(work, t.line.DB, look.ChipID)
+	if err != nil || h.Card.State != perso.InDoubt {
+		return verdict{}, false
+	}
+	// Another plan may know better how to ask.
+	plan, err := perso.PlanOf(work, t.line.DB, h, clock.Today(t.line.Office))
+	if err != nil || !plan.Same(t.kit.plan) || !t.line.hold(h.Card.ID) {
+		return verdict{}, false
+	}
+	defer t.line.letGo(h.Card.ID)
+	look.Serial = h.Card.Serial
+	t.hand, t.look, t.log, t.guard = h, look, naming(t.log, h.Card), &guard{line: t.line, chip: look.ChipID}
+	return t.shown(ctx, perso.Finding{
+		Proposal: perso.DecideSpoil, Reader: t.reader.Name(), Observed: map[string]any{"unreadable": reason("Kartu menolak dibaca", cause)},
+	}), true
 }
 
 // givenUp looks at a card whose fate is decided for good. It is never touched again;

@@ -426,6 +426,45 @@ func TestTriesOutliveARestore(t *testing.T) {
 	require.Empty(t, b.accepted(chip.State().ChipID))
 }
 
+// TestACardThatShowsNothing says which chip it is and refuses the rest: people can only
+// give it up, and they read why. Shown again, it is another matter.
+func TestACardThatShowsNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2)
+	serial := b.Serials[0]
+	chip := b.chip(serial)
+	chip.SetFault(card.Fault{VanishAtStep: card.StepCONF, Executed: true})
+	b.reader.insert(chip)
+	b.waitFor("the card to be gone", func(s line.ReaderStatus) bool { return s.State == "empty" && b.Card(t, serial).State == perso.InDoubt })
+	set := func(f func(n int) []byte) {
+		b.reader.mu.Lock()
+		defer b.reader.mu.Unlock()
+		b.reader.instead = f
+	}
+	for _, silent := range []int{3, 5, 6} { // the serial, the state, the marker
+		set(func(n int) []byte {
+			if n == silent {
+				return []byte{0x69, 0x85}
+			}
+			return nil
+		})
+		got := b.outcome(chip)
+		require.Equal(t, [3]string{"in_doubt", "sisihkan", serial}, [3]string{got.Outcome, got.Instruction, got.Serial})
+		require.Equal(t, perso.DecideSpoil, b.proposal(serial), silent)
+		require.Contains(t, string(b.observations(serial)[0].Observed), "6985")
+		b.removeCard()
+	}
+	// A blank that refuses is no card of ours, as ever.
+	require.Equal(t, "refused", b.outcome(b.chip(b.Serials[1])).Outcome)
+	b.removeCard()
+	set(nil)
+	b.outcome(chip)
+	require.Equal(t, perso.DecideResume, b.proposal(serial))
+	b.Resolve(t, b.CardIDs[0], perso.DecideResume)
+	b.waitFor("clear", func(s line.ReaderStatus) bool { return s.Outcome == "clear" })
+	b.judge(chip, serial)
+}
+
 // A chip that must not be authenticated any more cannot be written on, whatever is on it:
 // the station proposes to give it up, and goes on proposing so.
 func TestNoTriesLeftToResume(t *testing.T) {

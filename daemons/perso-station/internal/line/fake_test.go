@@ -210,6 +210,8 @@ type fakeReader struct {
 	// hook, if set, is called before each command with its number; true loses
 	// the answer and, unless after, the command too.
 	hook func(n int) (lose, after bool)
+	// instead, if set, answers a command by its number in the chip's place.
+	instead func(n int) []byte
 	// refuse are the errors of the next connections, in turn.
 	refuse []error
 }
@@ -294,6 +296,11 @@ func (c *fakeCard) Transmit(ctx context.Context, command []byte) ([]byte, error)
 			}
 			c.dead = true
 			return nil, smartcard.ErrOutcomeUnknown
+		}
+	}
+	if r.instead != nil {
+		if said := r.instead(r.apdus); said != nil {
+			return said, nil
 		}
 	}
 	answer := r.chip.Transmit(command)

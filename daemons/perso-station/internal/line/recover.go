@@ -53,6 +53,12 @@ func (t *task) recover(ctx context.Context) verdict {
 		}
 		return t.doubt(ctx, found, text, false)
 	}
+	return t.shown(ctx, found)
+}
+
+// shown goes by what a card in doubt shows now: it is kept, and two people's decision to
+// resume is carried out where the card still allows it.
+func (t *task) shown(ctx context.Context, found perso.Finding) verdict {
 	// Before the decision is asked for: what is read otherwise than it was takes a
 	// decision its force.
 	if err := t.observe(ctx, found); err != nil {

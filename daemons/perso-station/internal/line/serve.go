@@ -49,6 +49,9 @@ func (r *runner) serve(ctx context.Context) verdict {
 	card, cancel := t.cardTime(ctx)
 	look, err := t.dialogue.Look(card)
 	cancel()
+	if v, is := t.blind(ctx, look, err); is {
+		return v
+	}
 	if err != nil {
 		return t.unreadable(err)
 	}

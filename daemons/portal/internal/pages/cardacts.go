@@ -142,7 +142,7 @@ func namesIn(v *report.Request) func(username string) string {
 
 // observations are what a station reads from a card in doubt, in the order of the page.
 var observations = []struct{ key, label string }{
-	{"step", "Terhenti pada langkah"}, {"last_step", "Langkah terakhir yang selesai"}, {"said", "Catatan jurnal stasiun"}, {"reason", "Sebab menurut jurnal"},
+	{"step", "Terhenti pada langkah"}, {"last_step", "Langkah terakhir yang selesai"}, {"unreadable", "Hasil pembacaan"}, {"said", "Catatan jurnal stasiun"}, {"reason", "Sebab menurut jurnal"},
 	{"steps", "Tahap penulisan menurut bacaan"}, {"proof", "Pembuktian terhenti pada"}, {"life_cycle", "Siklus hidup kartu"}, {"key_versions", "Versi kunci pada kartu"},
 	{"marker", "Penanda upaya pada kartu"}, {"pcid", "PCID pada kartu"}, {"manifest_no", "No. manifest pada kartu"},
 }
