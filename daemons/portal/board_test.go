@@ -120,7 +120,7 @@ func TestTheBoardTellsWhatBecameOfADay(t *testing.T) {
 
 	// The day ends: a card still in hand keeps its order open, the rest goes back.
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.CloseDays(ctx, tx, tuesday, tuesday.At(16, 0))
+		_, err := capacity.CloseDays(ctx, tx, tuesday, tuesday.At(16, 0), tuesday.At(16, 0))
 		return err
 	})
 	v = o.day("operator", tuesday)

@@ -36,6 +36,7 @@ func dispatch(ctx context.Context, args []string) int {
 		{"import", "memasukkan register lama (XLSX atau CSV) sebelum hari pertama", runImport},
 		{"correct", "mengoreksi atau menarik baris register lama yang salah", runCorrect},
 		{"restored", "menyatakan bahwa basis data dipulihkan dari cadangan, sebelum daemon dijalankan", runRestored},
+		{"clock", "membandingkan jam kantor dengan pekerjaan terjadwal; -right menyatakan bahwa jam itu sekarang benar", runClock},
 		{"states", "menggambar diagram keadaan dari tabel (Mermaid)", runStates},
 		{"sweep", "", runSweep},
 	}

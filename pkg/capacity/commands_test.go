@@ -301,7 +301,7 @@ func TestReopenGivesBackWhatStillWaits(t *testing.T) {
 			o.balanced(t)
 			require.Zero(t, o.replan(t, at(10)))
 			o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-				_, err := capacity.CloseDays(ctx, tx, tuesday, tuesday.At(16, 0))
+				_, err := capacity.CloseDays(ctx, tx, tuesday, tuesday.At(16, 0), tuesday.At(16, 0))
 				return err
 			})
 			o.replan(t, tuesday.At(16, 0))

@@ -81,17 +81,19 @@ type DayEnd struct {
 	Balance Balance `json:"balance"`
 }
 
-// CloseDays ends the released orders of all days up to day: no card can be
-// claimed any more. An order whose cards are still in a station's hands stays
+// CloseDays ends, in a window, the released orders of all days up to day: no card can
+// be claimed any more. What was released or reopened after this very window had run
+// goes on: the office clock was set back over it. An order whose cards are still in a station's hands stays
 // closing, covers these, and is settled by a later call. Cards that were not
 // presented return to the queue with their rank; what became of the others is kept
 // as the day's balance.
-func CloseDays(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt time.Time) (DayEnd, error) {
+func CloseDays(ctx context.Context, tx *postgres.Tx, day clock.Date, window, officeAt time.Time) (DayEnd, error) {
 	if err := Lock(ctx, tx); err != nil {
 		return DayEnd{}, err
 	}
 	var orders []WorkOrder
-	if err := tx.Select(ctx, &orders, selectOrder+`WHERE day <= $1 AND state = 'released' ORDER BY id FOR UPDATE`, day); err != nil {
+	if err := tx.Select(ctx, &orders, selectOrder+`
+		WHERE day <= $1 AND state = 'released' AND (opened_after IS NULL OR opened_after < $2) ORDER BY id FOR UPDATE`, day, window.UTC()); err != nil {
 		return DayEnd{}, fmt.Errorf("capacity: reading orders: %w", err)
 	}
 	for _, o := range orders {
@@ -186,13 +188,10 @@ func takeBack(ctx context.Context, tx *postgres.Tx, orders []WorkOrder, officeAt
 	return nil
 }
 
-// TakeBackAhead takes back what is released for days after one, as a clock that was
+// takeBackAhead takes back what is released for days after one, as a clock that was
 // ahead for a while leaves it: nobody can claim it before its day, and until then its
 // cards would have no other place.
-func TakeBackAhead(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt time.Time) error {
-	if err := Lock(ctx, tx); err != nil {
-		return err
-	}
+func takeBackAhead(ctx context.Context, tx *postgres.Tx, day clock.Date, officeAt time.Time) error {
 	var orders []WorkOrder
 	if err := tx.Select(ctx, &orders, selectOrder+`WHERE day > $1 AND state = 'released' ORDER BY id FOR UPDATE`, day); err != nil {
 		return fmt.Errorf("capacity: reading orders ahead: %w", err)
@@ -273,6 +272,7 @@ func move(ctx context.Context, tx *postgres.Tx, o WorkOrder, verb machine.Verb, 
 		       remaining = CASE $4 WHEN 'closing' THEN least(remaining, (`+heldCards+`)) ELSE remaining + returned END,
 		       returned = CASE $4 WHEN 'closing' THEN remaining - least(remaining, (`+heldCards+`)) ELSE 0 END,
 		       released_at = CASE WHEN $4 = 'released' THEN $5 ELSE released_at END,
+		       opened_after = CASE WHEN $4 = 'released' THEN (SELECT max(window_start) FROM schedule_run WHERE job = '`+JobClose+`' AND window_start <= $5) ELSE opened_after END,
 		       closed_at = CASE WHEN $4 IN ('closed','revoked') THEN $5::timestamptz END
 		WHERE id = $1 AND state = $2 AND version = $3`,
 		o.ID, string(o.State), o.Version, string(step.To), officeAt.UTC())

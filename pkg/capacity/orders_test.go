@@ -39,7 +39,7 @@ func letGo(t *testing.T, o *persotest.Office, h perso.Hand) {
 func closeDays(t *testing.T, o *persotest.Office, day clock.Date) (end capacity.DayEnd) {
 	t.Helper()
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		end, err = capacity.CloseDays(ctx, tx, day, day.At(16, 0))
+		end, err = capacity.CloseDays(ctx, tx, day, day.At(16, 0), day.At(16, 0))
 		return err
 	})
 	return end

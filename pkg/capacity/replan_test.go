@@ -188,7 +188,7 @@ func TestReleaseClaimCountDownAndClose(t *testing.T) {
 	}
 	// The day ends with one card not presented: it goes back to the queue.
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-		end, err := capacity.CloseDays(ctx, tx, o.next(), o.next().At(16, 0))
+		end, err := capacity.CloseDays(ctx, tx, o.next(), o.next().At(16, 0), o.next().At(16, 0))
 		require.Equal(t, 1, end.Orders)
 		return err
 	})

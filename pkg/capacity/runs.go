@@ -57,7 +57,7 @@ type due struct {
 // RunDue runs every window of the last days that is due at officeAt and was not run
 // before, oldest first. It returns how many it ran. Windows that were run while the
 // clock was ahead of officeAt are not looked at: whatever comes before them is due in
-// its turn. They count as run until ForgetRuns.
+// its turn. They count as run until SetBack.
 func RunDue(ctx context.Context, db *postgres.DB, jobs []Job, officeAt time.Time) (int, error) {
 	var list []due
 	for i := range jobs {
@@ -142,12 +142,32 @@ func NewestRun(ctx context.Context, rd postgres.Reader) (newest time.Time, err e
 	return newest, nil
 }
 
-// ForgetRuns forgets the windows after a moment, and returns how many: they were run
-// by a clock that was ahead, and are due again when their time comes. What such a
-// clock did cannot be undone by this: orders that it closed stay closed, until people
-// open them again on their day, and estimates that it moved keep those moves. The
-// next replanning puts the plan right; TakeBackAhead, what is released.
-func ForgetRuns(ctx context.Context, tx *postgres.Tx, after time.Time) (int, error) {
+// Slack is how far the office clock may wobble: what it ran ahead of time within this
+// it has run.
+const Slack = time.Hour
+
+// SetBack puts right what can be when the office clock was ahead and is right now, at
+// in.OfficeAt: windows that were run ahead of their time are forgotten, and due again
+// when it comes; what is released for days after ahead is taken back; and the plan is
+// made anew. It returns how many windows it forgot. Orders that such a clock closed
+// stay closed, until people open them again on their day, and estimates that it moved
+// keep those moves.
+func SetBack(ctx context.Context, tx *postgres.Tx, in PlanInput, ahead clock.Date) (forgotten int, err error) {
+	if err := Lock(ctx, tx); err != nil {
+		return 0, err
+	}
+	if forgotten, err = forgetRuns(ctx, tx, in.OfficeAt.Add(Slack)); err != nil {
+		return 0, err
+	}
+	if err := takeBackAhead(ctx, tx, ahead, in.OfficeAt); err != nil {
+		return 0, err
+	}
+	_, err = Replan(ctx, tx, in)
+	return forgotten, err
+}
+
+// forgetRuns forgets the windows after a moment, and returns how many.
+func forgetRuns(ctx context.Context, tx *postgres.Tx, after time.Time) (int, error) {
 	n, err := tx.Exec(ctx, `DELETE FROM schedule_run WHERE window_start > $1`, after.UTC())
 	if err != nil {
 		return 0, fmt.Errorf("capacity: forgetting runs: %w", err)

@@ -59,7 +59,7 @@ func TestWindowsOfAClockThatWasAheadAreForgotten(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, newest.Equal(o.day.AddDays(2).At(7, 30)), newest)
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {
-		n, err := capacity.ForgetRuns(ctx, tx, o.day.At(9, 0))
+		n, err := capacity.SetBack(ctx, tx, o.input(t, o.day.At(8, 0)), o.day)
 		require.Equal(t, 2, n)
 		return err
 	})
@@ -100,9 +100,9 @@ func TestWhatIsReleasedAheadIsNotClaimed(t *testing.T) {
 		if err := capacity.CountDown(ctx, tx, order.ID, machine.Actor{Name: "stasiun", Role: request.Station}, o.next().At(8, 0)); err != nil {
 			return err
 		}
-		return capacity.TakeBackAhead(ctx, tx, o.day, o.day.At(10, 0))
+		_, err := capacity.SetBack(ctx, tx, o.input(t, o.day.At(10, 0)), o.day)
+		return err
 	})
-	o.replan(t, o.day.At(10, 0))
 	require.Equal(t, map[string]int{"2026-11-24": 4}, o.plan(t, first))
 	require.Equal(t, map[string]int{"2026-11-24": 1, "2026-11-25": 1}, o.plan(t, second), "behind the slot that is spent")
 	o.tx(t, func(ctx context.Context, tx *postgres.Tx) error {

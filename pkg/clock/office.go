@@ -47,6 +47,12 @@ func OpenOffice(spec string) (Office, error) {
 
 type realOffice struct{}
 
+// IsReal tells whether an office clock follows the machine's.
+func IsReal(o Office) bool {
+	_, ok := o.(realOffice)
+	return ok
+}
+
 func (realOffice) Now() time.Time { return time.Now().UTC() }
 
 type fileOffice struct {

@@ -123,7 +123,7 @@ func TestAClaimOfAStationThatDiedIsGivenBack(t *testing.T) {
 	o := persotest.New(t, 2, 2)
 	h := run(t, o, o.Serials[0])
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := capacity.CloseDays(ctx, tx, clock.DateOf(persotest.OfficeAt), persotest.OfficeAt)
+		_, err := capacity.CloseDays(ctx, tx, clock.DateOf(persotest.OfficeAt), persotest.OfficeAt, persotest.OfficeAt)
 		return err
 	})
 	_, state := o.Remaining(t)

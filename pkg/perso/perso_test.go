@@ -346,7 +346,7 @@ func TestSettledDoubtHoldsUpNoOrder(t *testing.T) {
 			planner := o.Database.Open(t, "sifilma_scheduler")
 			require.NoError(t, planner.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 				day := clock.DateOf(persotest.OfficeAt)
-				closed, err := capacity.CloseDays(ctx, tx, day, persotest.OfficeAt)
+				closed, err := capacity.CloseDays(ctx, tx, day, persotest.OfficeAt, persotest.OfficeAt)
 				require.Equal(t, 1, closed.Orders)
 				require.Equal(t, [3]int{closed.Balance.Planned, closed.Balance.InDoubt, closed.Balance.NotPresented}, [3]int{2, 1, 1}, "the doubt is a bucket of its own")
 				require.Zero(t, closed.Balance.Difference)

@@ -241,7 +241,7 @@ func (p *planned) nextDay() {
 	day := clock.DateOf(p.now)
 	p.now = day.At(16, 0)
 	p.Must(p.t, func(ctx context.Context, tx *postgres.Tx) error {
-		end, err := capacity.CloseDays(ctx, tx, day, p.now)
+		end, err := capacity.CloseDays(ctx, tx, day, p.now, p.now)
 		require.Zero(p.t, end.Balance.Difference, "the day does not balance: %+v", end.Balance)
 		return err
 	})

@@ -135,6 +135,9 @@ func (db *DB) onConn(ctx context.Context, cn *sqlx.Conn, fn func(ctx context.Con
 		}
 	}
 	committed = true
+	if mark.XID.Valid {
+		db.counted.commits.Add(1)
+	}
 	for _, f := range tx.onCommit {
 		f()
 	}

@@ -37,7 +37,7 @@ func (g *ground) open(ctx context.Context) error {
 		return err
 	}
 	g.started = g.started || !had.Running()
-	g.services, err = local.Start(ctx, local.Options{Dir: g.dir})
+	g.services, err = local.Start(ctx, local.Options{Dir: g.dir, Readers: benchReaders})
 	return err
 }
 

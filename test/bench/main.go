@@ -43,6 +43,7 @@ var benches = []struct {
 	{"crowd", benchCrowd},
 	{"validate", benchValidate},
 	{"plan", benchPlan},
+	{"perso", benchPerso},
 	{"start", benchStart},
 }
 

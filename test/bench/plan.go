@@ -30,7 +30,11 @@ const (
 
 // planBench is an office with a long queue: every request is in the plan.
 type planBench struct {
-	db    *postgres.DB
+	db *postgres.DB
+	// aside is for what is not measured: to switch triggers off makes the server forget
+	// the plans of that connection's statements, which in the office it keeps.
+	aside *postgres.DB
+	open  func() (*postgres.DB, error)
 	in    capacity.PlanInput
 	fresh []string // requests that were accepted and are not placed
 }
@@ -41,12 +45,18 @@ func benchPlan(ctx context.Context, g *ground) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	open := func() (*postgres.DB, error) { return postgres.Open(g.postgresConfig(planName)) }
+	aside, err := open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, aside.Close()) }()
 	calendar, err := shippedCalendar()
 	if err != nil {
 		return err
 	}
-	b := &planBench{db: db, in: capacity.PlanInput{Calendar: calendar, OfficeAt: clock.MustParseDate("2026-03-02").At(1, 0), Cause: "bench"}}
-	if err := b.seed(ctx, (g.rounds+1)*planAgain); err != nil {
+	b := &planBench{db: db, aside: aside, open: open, in: capacity.PlanInput{Calendar: calendar, OfficeAt: clock.MustParseDate("2026-03-02").At(1, 0), Cause: "bench"}}
+	if err := b.seed(ctx, (g.rounds+1)*(planAgain+1)); err != nil {
 		return err
 	}
 	times, err := g.takeTurns(ctx, "plan-nightly", side{"nightly", b.nightly}, side{"count-cards", b.count}, side{"all-moved", b.moved})
@@ -55,10 +65,11 @@ func benchPlan(ctx context.Context, g *ground) (err error) {
 	}
 	compare(os.Stdout, "plan-nightly", "ms", times[0], limit("promise", nightPromise), times[1])
 	compare(os.Stdout, "plan-all-moved", "ms", times[2], limit("promise", nightPromise))
-	if times, err = g.takeTurns(ctx, "plan-one", side{"one", b.one}, side{"insert-rows", b.rows}); err != nil {
+	if times, err = g.takeTurns(ctx, "plan-one", side{"one", b.one}, side{"insert-rows", b.rows}, side{"one-cold", b.cold}); err != nil {
 		return err
 	}
 	compare(os.Stdout, "plan-one", "ms", times[0], limit("promise", onePromise), times[1])
+	compare(os.Stdout, "plan-one-cold", "ms", times[2], times[0])
 	return b.pure(ctx, g)
 }
 
@@ -77,7 +88,7 @@ func (b *planBench) seed(ctx context.Context, fresh int) error {
 		return err
 	}
 	make := func(state string, first, n int) error {
-		return b.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		return b.aside.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 			for _, q := range []string{
 				`SET LOCAL session_replication_role = replica`, // how requests get here is not measured
 				`INSERT INTO institution (id, kind, name) VALUES ('00000000-0000-7000-8000-000000000001', 'produsen', 'Produsen Contoh') ON CONFLICT DO NOTHING`,
@@ -183,30 +194,53 @@ func (b *planBench) holidays() (all []workday.Holiday) {
 func (b *planBench) one(ctx context.Context) (float64, error) {
 	var took []float64
 	for range planAgain {
-		id := b.fresh[0]
-		b.fresh = b.fresh[1:]
-		if err := b.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
-				return err
-			}
-			return tx.ExecOne(ctx, `UPDATE request SET state = 'accepted' WHERE id = $1`, id)
-		}); err != nil {
+		ms, err := b.place(ctx, b.db)
+		if err != nil {
 			return 0, err
 		}
-		began := time.Now()
-		var done capacity.Changes
-		var ok bool
-		err := b.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-			done, ok, err = capacity.Extend(ctx, tx, b.in, []string{id})
-			return err
-		})
-		took = append(took, milliseconds(time.Since(began)))
-		if err != nil || !ok || done.Estimates != 1 {
-			return 0, fmt.Errorf("a new request was not placed (%+v, %t): %w", done, ok, err)
-		}
+		took = append(took, ms)
 	}
 	slices.Sort(took)
 	return took[len(took)/2], nil
+}
+
+// cold places one through a connection that has done nothing yet.
+func (b *planBench) cold(ctx context.Context) (ms float64, err error) {
+	db, err := b.open()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var n int
+	if err := db.Get(ctx, &n, `SELECT 1`); err != nil {
+		return 0, err
+	}
+	return b.place(ctx, db)
+}
+
+func (b *planBench) place(ctx context.Context, db *postgres.DB) (ms float64, err error) {
+	id := b.fresh[0]
+	b.fresh = b.fresh[1:]
+	if err := b.aside.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+			return err
+		}
+		return tx.ExecOne(ctx, `UPDATE request SET state = 'accepted' WHERE id = $1`, id)
+	}); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	var done capacity.Changes
+	var ok bool
+	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		done, ok, err = capacity.Extend(ctx, tx, b.in, []string{id})
+		return err
+	})
+	ms = milliseconds(time.Since(began))
+	if err != nil || !ok || done.Estimates != 1 {
+		return 0, fmt.Errorf("a new request was not placed (%+v, %t): %w", done, ok, err)
+	}
+	return ms, nil
 }
 
 // rows is the transaction of as many small rows as placing a request writes.

@@ -128,6 +128,9 @@ type Chip struct {
 	session channel
 	aborted bool
 	store   storeBuffer
+
+	commands int       // since it was made
+	first    time.Time // of them
 }
 
 // New makes a chip.
@@ -219,6 +222,14 @@ type State struct {
 	Fault        Fault  `json:"fault"`
 }
 
+// Heard tells how many commands the chip has had since it was made, and when the first
+// came.
+func (c *Chip) Heard() (commands int, first time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.commands, c.first
+}
+
 // State reads the chip's state from behind its contacts.
 func (c *Chip) State() State {
 	c.mu.Lock()
@@ -244,6 +255,9 @@ func (c *Chip) Transmit(raw []byte) Answer {
 	defer c.mu.Unlock()
 	if c.dead {
 		return Answer{Fate: Mute}
+	}
+	if c.commands++; c.commands == 1 {
+		c.first = time.Now()
 	}
 	fate, before := c.fault.count()
 	delay := time.Duration(c.fault.SlowMS) * time.Millisecond

@@ -3,6 +3,8 @@
 package control
 
 import (
+	"time"
+
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 	"dukcapil.go.id/sifilma/test/virtualsam/writelog"
 )
@@ -73,6 +75,9 @@ type Chip struct {
 	ID     string `json:"id"`
 	Reader string `json:"reader,omitempty"` // name of the slot it is in
 	card.State
+	// Commands are those since it was made, the first of which came at First.
+	Commands int       `json:"commands"`
+	First    time.Time `json:"first,omitzero"`
 }
 
 // Response is one line from the server.

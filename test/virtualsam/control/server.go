@@ -252,6 +252,7 @@ func (s *Server) list() ([]Reader, []Chip) {
 	for _, id := range s.order {
 		chip := s.chips[id]
 		line := Chip{ID: id, State: chip.State()}
+		line.Commands, line.First = chip.Heard()
 		if i, ok := place[chip]; ok {
 			line.Reader, readers[i].ID = readers[i].Name, id
 		}

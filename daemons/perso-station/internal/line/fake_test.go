@@ -44,6 +44,8 @@ type bench struct {
 	profileName string
 	disk        *daemon.Disk // nil: never low
 	line        *line.Line
+	book        *journal.Journal // the station's own
+	pool        *postgres.DB     // likewise
 	reader      *fakeReader
 	writes      *writelog.Log
 	stop        func()
@@ -110,6 +112,7 @@ func (b *bench) begin() error {
 	cfg.URL = strings.Replace(cfg.URL, b.Database.Address(), b.network.Address(), 1)
 	db, err := postgres.Open(cfg)
 	require.NoError(b.t, err)
+	b.book, b.pool = book, db
 	b.line = line.New(line.Parts{
 		Station: cmp.Or(b.station, "uji-1"), DB: db, Profile: cmp.Or(b.profileName, "gp-scp03-sam"), Token: b.token, Journal: book, Disk: b.disk,
 		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),

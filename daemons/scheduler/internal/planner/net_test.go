@@ -255,6 +255,115 @@ func TestTheOfficeClockIsWrongForAMoment(t *testing.T) {
 	}
 }
 
+// effects are what windows did to orders, and how often each order was closed.
+func (d *deaf) effects() (steps []string) {
+	d.t.Helper()
+	require.NoError(d.t, d.DB.Select(d.t.Context(), &steps, `SELECT subject || ' ' || verb || ' ' || version FROM history WHERE machine = 'work_order' ORDER BY 1`))
+	return steps
+}
+
+// TestWhatIsOpenForOvertimeIsClosedOnce: after the day's close an order is opened again,
+// and then the clock is set back over that close. When it comes by once more, the
+// order goes on until the next morning; and nothing else happens twice.
+func TestWhatIsOpenForOvertimeIsClosedOnce(t *testing.T) {
+	t.Parallel()
+	d := newDeaf(t)
+	d.office.Set(monday.At(16, 0))
+	d.tick(1)
+	d.office.Set(monday.At(17, 0))
+	d.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, _, err := capacity.Give(ctx, tx, capacity.Command{Verb: capacity.Reopen}, capacity.Why{Actor: "k", Reason: "lembur", OfficeAt: monday.At(17, 0)})
+		return err
+	})
+	d.tick(1)
+	before, planned := d.effects(), d.planned()
+	d.office.Set(monday.At(7, 0))
+	d.tick(2)
+	require.Contains(t, d.log.String(), "the office clock was set back")
+	for _, at := range []time.Time{monday.At(7, 30), monday.At(16, 1), monday.At(20, 0)} {
+		d.office.Set(at)
+		d.tick(2)
+	}
+	require.Equal(t, before, d.effects())
+	require.Equal(t, planned, d.planned())
+	d.office.Set(tuesday.At(7, 30))
+	d.tick(1)
+	var open int
+	require.NoError(t, d.DB.Get(t.Context(), &open, `SELECT count(*) FROM work_order WHERE day = $1 AND state IN ('released','closing')`, monday))
+	require.Zero(t, open)
+}
+
+// TestAClockThatWasNeverThere: a scheduler starts years behind all that was done, or its
+// clock falls there. It runs, forgets and plans nothing, until the clock is set or
+// people say that it is right.
+func TestAClockThatWasNeverThere(t *testing.T) {
+	t.Parallel()
+	empty := clock.MustParseDate("2020-01-01").At(0, 1)
+	for name, c := range map[string]struct {
+		started bool // before the clock is wrong
+		said    bool // that it is right, though it is not
+	}{"at the start": {}, "later": {started: true}, "at the start, confirmed": {said: true}, "later, confirmed": {started: true, said: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDeaf(t)
+			before, planned := d.effects(), d.planned()
+			if !c.started {
+				p, err := New(d.p.cfg, d.p.db, d.office, nil, zerolog.New(&d.log), statusOf(t))
+				require.NoError(t, err)
+				d.p = p
+			}
+			d.office.Set(empty)
+			for range 3 {
+				d.p.once(t.Context())
+				require.True(t, d.p.failing.Load())
+			}
+			require.Contains(t, d.log.String(), "sifilma clock -right")
+			require.ErrorContains(t, d.p.Hear(t.Context(), nil, nil), "set the clock")
+			require.Equal(t, before, d.effects())
+			require.Equal(t, planned, d.planned())
+			if c.said {
+				d.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+					calendar, err := capacity.Calendar(ctx, tx)
+					if err != nil {
+						return err
+					}
+					_, err = capacity.SetBack(ctx, tx, capacity.PlanInput{Calendar: calendar, OfficeAt: empty, Cause: "uji"}, clock.DateOf(empty))
+					return err
+				})
+				d.tick(2)
+				require.Equal(t, map[string]int{"2026-03-02": 10, "2026-03-03": 10}, d.planned(), "from the disposition on: nothing of it is released any more")
+				return
+			}
+			d.office.Set(monday.At(10, 0))
+			d.tick(2)
+			require.Equal(t, before, d.effects())
+			require.Equal(t, planned, d.planned())
+			require.NotErrorIs(t, *d.p.doubt.Load(), errNotLooked)
+			require.NoError(t, *d.p.doubt.Load())
+		})
+	}
+}
+
+// TestTwoClocksThatDisagree: a scheduler whose clock follows its machine works only while
+// the database's clock says the same, within an hour.
+func TestTwoClocksThatDisagree(t *testing.T) {
+	t.Parallel()
+	d := newDeaf(t)
+	before, planned := d.effects(), d.planned()
+	d.p.real = true
+	for _, off := range []time.Duration{-2 * time.Hour, 2 * time.Hour, 30 * 24 * time.Hour} {
+		d.office.Set(time.Now().Add(off))
+		d.p.once(t.Context())
+		require.True(t, d.p.failing.Load())
+		require.ErrorContains(t, d.p.Hear(t.Context(), nil, nil), "the clock of this machine says")
+	}
+	require.Equal(t, before, d.effects())
+	require.Equal(t, planned, d.planned())
+	d.office.Set(time.Now())
+	d.tick(1)
+	require.NotEqual(t, planned, d.planned(), "what was missed is planned")
+}
+
 // TestCardsOfOvertimeMayComeTheNextMorning: what was reopened ends with the release of
 // the next day, which has room for its cards.
 func TestCardsOfOvertimeMayComeTheNextMorning(t *testing.T) {

@@ -88,6 +88,7 @@ type Planner struct {
 	cfg    Config
 	db     *postgres.DB
 	office clock.Office
+	real   bool // the office clock follows the machine's
 	log    zerolog.Logger
 	status *daemon.Status
 	jobs   []capacity.Job
@@ -99,6 +100,7 @@ type Planner struct {
 	// start; failing says that the last one did not.
 	ticked  atomic.Int64
 	failing atomic.Bool
+	doubt   atomic.Pointer[error] // why the office clock is not worked by; what it holds is nil when it is
 }
 
 var self = machine.Actor{Name: "scheduler", Role: request.Scheduler}
@@ -106,7 +108,8 @@ var self = machine.Actor{Name: "scheduler", Role: request.Scheduler}
 // New makes a planner, whose ticks run these other jobs too; fasts are the months of
 // Ramadan.
 func New(cfg Config, db *postgres.DB, office clock.Office, fasts []workday.Span, log zerolog.Logger, status *daemon.Status, others ...capacity.Job) (*Planner, error) {
-	p := &Planner{cfg: cfg, db: db, office: office, fasts: fasts, log: log, status: status, jobs: others}
+	p := &Planner{cfg: cfg, db: db, office: office, real: clock.IsReal(office), fasts: fasts, log: log, status: status, jobs: others}
+	p.doubt.Store(&errNotLooked)
 	p.ticked.Store(time.Now().Unix())
 	for _, j := range []struct {
 		name, expression string
@@ -144,9 +147,9 @@ func (p *Planner) Tick(ctx context.Context) error {
 func (p *Planner) once(ctx context.Context) {
 	ctx = trace.ContextWith(ctx, trace.New()) // of what no request caused
 	officeAt := p.office.Now()
-	err := p.configure(ctx)
+	err := p.trust(ctx, officeAt)
 	if err == nil {
-		err = p.watch(ctx, officeAt)
+		err = p.configure(ctx)
 	}
 	ran := 0
 	if err == nil {
@@ -251,7 +254,7 @@ func (p *Planner) replan(ctx context.Context, tx *postgres.Tx, _, officeAt time.
 func (p *Planner) release(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (any, error) {
 	day := clock.DateOf(window)
 	// What was reopened for overtime ends with its day.
-	closed, err := capacity.CloseDays(ctx, tx, day.AddDays(-1), officeAt)
+	closed, err := capacity.CloseDays(ctx, tx, day.AddDays(-1), window, officeAt)
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +279,7 @@ func (p *Planner) release(ctx context.Context, tx *postgres.Tx, window, officeAt
 }
 
 func (p *Planner) closeDay(ctx context.Context, tx *postgres.Tx, window, officeAt time.Time) (any, error) {
-	closed, err := capacity.CloseDays(ctx, tx, clock.DateOf(window), officeAt)
+	closed, err := capacity.CloseDays(ctx, tx, clock.DateOf(window), window, officeAt)
 	if err != nil {
 		return nil, err
 	}
@@ -309,8 +312,11 @@ func (p *Planner) plan(ctx context.Context, tx *postgres.Tx, officeAt time.Time,
 }
 
 // Hear answers doorbells. It looks at the rows as they are now, so a bell may
-// ring twice or late.
+// ring twice or late. While the office clock is in doubt they wait.
 func (p *Planner) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event) error {
+	if doubt := *p.doubt.Load(); doubt != nil {
+		return rabbit.Hold(doubt)
+	}
 	return p.hear(ctx, tx, events, slices.ContainsFunc(events, func(e rabbit.Event) bool { return e.Type != rabbit.RequestAccepted }))
 }
 
