@@ -10,19 +10,27 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
-// triesLeft makes a finding spoil when the chip must not be authenticated any more:
-// nothing more can be written to it.
-func (t *task) triesLeft(ctx context.Context, found *perso.Finding) error {
+// resumable makes a finding spoil when nothing more can be written to the card, whatever
+// is on it: the chip must not be authenticated any more, or the card's CONF cannot be
+// opened.
+func (t *task) resumable(ctx context.Context, found *perso.Finding) error {
 	n, err := perso.AuthenticationFailures(context.WithoutCancel(ctx), t.line.DB, t.look.ChipID)
 	if err != nil {
 		return err
 	}
+	lacks := profile.Step("")
 	if n >= perso.MaxAuthentications || t.line.mayTry(t.look.ChipID) != nil {
+		lacks = profile.Authenticate
+	} else if !t.kit.reads && errors.Is(t.unseal(ctx), pkcs11.ErrSealed) { // an HSM that is away says nothing
+		lacks = profile.Secret
+	}
+	if lacks != "" {
 		found.Proposal = perso.DecideSpoil
-		found.Observed["proof"] = string(profile.Authenticate)
+		found.Observed["proof"] = string(lacks)
 	}
 	return nil
 }

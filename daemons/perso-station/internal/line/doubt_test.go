@@ -334,6 +334,24 @@ func TestNoTriesLeftToResume(t *testing.T) {
 	require.Equal(t, noted, now)
 }
 
+// What was to be written cannot be opened any more: nobody can write the rest.
+func TestASealThatIsBrokenCannotBeResumed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	chip := b.chip(b.Serials[0])
+	b.crashAt(chip, "07")
+	b.start()
+	b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.ExecOne(ctx, `UPDATE perso_attempt SET sealed = set_byte(sealed, octet_length(sealed) - 1, get_byte(sealed, octet_length(sealed) - 1) # 1)`)
+	})
+	for range 2 {
+		b.outcome(chip)
+		require.Equal(t, perso.DecideSpoil, b.proposal(b.Serials[0]))
+		b.removeCard()
+	}
+	require.Contains(t, string(b.observations(b.Serials[0])[0].Observed), `"proof": "secret"`)
+}
+
 // A station of another profile reads a card in doubt, says what it sees, and leaves it.
 func TestAStationOfAnotherProfileOnlyReads(t *testing.T) {
 	t.Parallel()

@@ -42,7 +42,7 @@ func (t *task) recover(ctx context.Context) verdict {
 		}
 	}
 	if found.Proposal == perso.DecideResume {
-		if err := t.triesLeft(ctx, &found); err != nil {
+		if err := t.resumable(ctx, &found); err != nil {
 			return t.away(err)
 		}
 	}
