@@ -53,6 +53,7 @@ type Attempt struct {
 	Intent        json.RawMessage `db:"intent"`
 	Proposal      Decision        `db:"proposal"` // what the station found the card to allow
 	Observed      json.RawMessage `db:"observed"`
+	Reading       string          `db:"reading"` // fingerprint of what was observed; empty while nothing was
 	Outcome       string          `db:"outcome"`
 	Counted       bool            `db:"counted"` // the work order has counted this card
 }
@@ -72,13 +73,13 @@ const selectCard = `
 
 const selectAttempt = `
 	SELECT id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256, coalesce(profile_id::text, '') AS profile_id,
-	       coalesce(sealed, '') AS sealed, intent, proposal, observed, outcome, counted
+	       coalesce(sealed, '') AS sealed, intent, proposal, observed, reading, outcome, counted
 	FROM perso_attempt `
 
 // selectPublicAttempt leaves out what only stations may read.
 const selectPublicAttempt = `
 	SELECT id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256, coalesce(profile_id::text, '') AS profile_id,
-	       '\x'::bytea AS sealed, intent, proposal, observed, outcome
+	       '\x'::bytea AS sealed, intent, proposal, observed, reading, outcome
 	FROM perso_attempt `
 
 func getCard(ctx context.Context, r postgres.Reader, where string, args ...any) (Card, error) {

@@ -99,6 +99,16 @@ func Find(ctx context.Context, r postgres.Reader, id Identity) (Hand, error) {
 	return hand(ctx, r, c, selectAttempt)
 }
 
+// FindChip returns the card that a chip was tied to, with its newest attempt. Error:
+// ErrNotFound.
+func FindChip(ctx context.Context, r postgres.Reader, chipID string) (Hand, error) {
+	c, err := getCard(ctx, r, `WHERE chip_id = $1`, chipID)
+	if err != nil {
+		return Hand{}, err
+	}
+	return hand(ctx, r, c, selectAttempt)
+}
+
 func find(ctx context.Context, r postgres.Reader, id Identity, lock string) (Card, error) {
 	c, err := getCard(ctx, r, `WHERE serial = $1 AND state <> 'reduced'`+lock, id.Serial)
 	if err != nil && !errors.Is(err, ErrNotFound) {

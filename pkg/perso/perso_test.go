@@ -308,9 +308,9 @@ func TestDoubtIsSettledByTwoPeople(t *testing.T) {
 	require.NoError(t, propose(perso.DecideResume, ani))
 	// Read again in between, the card turns out otherwise.
 	h = then(t, o, h, func(ctx context.Context, tx *postgres.Tx, h perso.Hand) (perso.Hand, error) {
-		return perso.Observe(ctx, tx, h, perso.Finding{Proposal: perso.DecideSpoil})
+		return perso.Observe(ctx, tx, h, perso.Finding{Proposal: perso.DecideSpoil}, atStation("s2", ""))
 	})
-	require.ErrorIs(t, confirm(budi), perso.ErrNotObserved)
+	require.ErrorIs(t, confirm(budi), perso.ErrNoResolution, "it is void")
 	remaining, _ := o.Remaining(t)
 	require.Equal(t, 3, remaining, "one card was counted, once")
 	require.NoError(t, propose(perso.DecideSpoil, ani), "a decision that the card no longer allows does not stand in the way")

@@ -80,7 +80,8 @@ type Line struct {
 	epoch int             // of the numbers when the journal was last compared with the database
 	kits  map[kitKey]*kit // that were compiled, by the editions they are of
 
-	looking *kit // what cards were looked at by last
+	looking *kit           // what cards were looked at by last
+	tries   map[string]int // authentications of a chip by the journal; see countTry
 
 	outcomes  *prometheus.CounterVec
 	attending atomic.Int64 // runners that may be speaking to a card
@@ -189,6 +190,8 @@ type runner struct {
 	// database said of it when it was last looked at.
 	look bool
 	seen sight
+	// told names what was kept of the card in doubt in this insertion.
+	told string
 }
 
 // sight is what decides whether a card in doubt is worth another look.
@@ -205,7 +208,7 @@ func (r *runner) drop() {
 			r.log.Debug().Err(err).Msg("closing the card")
 		}
 	}
-	r.card, r.look, r.seen = nil, false, sight{}
+	r.card, r.look, r.seen, r.told = nil, false, sight{}, ""
 }
 
 func (r *runner) event(ctx context.Context, e smartcard.Event) {

@@ -71,6 +71,7 @@ func (a *API) Mount(root chi.Router) {
 			a.mountPlan(r)
 			a.mountBoard(r)
 			a.mountBlanks(r)
+			a.mountDoubts(r)
 			a.mountFeeds(r)
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/late-requests", handle(a.lateRequests))

@@ -174,6 +174,12 @@ var answers = []struct {
 	{perso.ErrNoResolution, func() error {
 		return web.Conflict("Tidak ada keputusan atas kartu ini yang menunggu konfirmasi.").WithCode("no-resolution")
 	}},
+	{perso.ErrVoided, func() error {
+		return web.Conflict("Keputusan ini gugur: kartunya dibaca lagi sesudah diputuskan dan hasil bacanya lain, atau hasilnya sudah diketahui. Lihat keadaan kartu sekarang, lalu putuskan kembali bila perlu.").WithCode("resolution-void")
+	}},
+	{perso.ErrAnswered, func() error {
+		return web.Conflict("Hasil ini sudah ditindaklanjuti orang lain. Muat ulang daftarnya.").WithCode("already-closed")
+	}},
 	{perso.ErrSamePerson, func() error {
 		return web.Forbidden("Keputusan harus dikonfirmasi oleh orang lain.").WithCode("same-person")
 	}},
