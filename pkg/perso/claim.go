@@ -37,6 +37,12 @@ const (
 	RecipeGone     Why = "recipe_withdrawn" // its work order's were withdrawn
 	OtherRecipe    Why = "other_recipe"     // its work order is tied to another plan than it was looked at by
 	OtherProfile   Why = "other_profile"    // this station does not work with its profile
+	LotStopped     Why = "lot_stopped"      // cards of its lot failed, and people have not let it go on
+	FirstCardWaits Why = "first_card_waits" // the first card of its lot is not approved yet
+	SerialUnknown  Why = "serial_unknown"   // no list says which serial this chip has
+	SerialTwice    Why = "serial_twice"     // more than one listed card has this chip
+	WrongType      Why = "wrong_type"       // it is not of the kind that its request needs
+	KeysMissing    Why = "keys_missing"     // the HSM of the station does not have the keys for it
 )
 
 // WhyLabels are the reasons as the station shows them.
@@ -57,6 +63,12 @@ var WhyLabels = map[Why]string{
 	RecipeGone:     "Jenis SAM, profil, atau Kode Kunci perintah kerja ini sudah ditarik",
 	OtherRecipe:    "Profil perintah kerja kartu ini lain; kartu dibaca ulang",
 	OtherProfile:   "Stasiun ini tidak mengerjakan kartu dengan profil ini",
+	LotStopped:     "Lot kartu ini dihentikan; menunggu keputusan petugas",
+	FirstCardWaits: "Kartu pertama lot ini belum disetujui; kartu menunggu",
+	SerialUnknown:  "UID chip ini tidak ada dalam daftar kartu mana pun",
+	SerialTwice:    "UID chip ini ada pada lebih dari satu baris daftar",
+	WrongType:      "Jenis kartu ini lain daripada yang diminta permohonannya",
+	KeysMissing:    "HSM stasiun ini tidak memiliki kunci untuk kartu ini",
 }
 
 // Refusal is an error that says why a card is not taken.
@@ -81,6 +93,23 @@ func RefusedFor(err error) (why Why, ok bool) {
 type Identity struct {
 	Serial string // printed serial, normalised as in the list
 	ChipID string // of the chip itself
+}
+
+// SerialOf returns the serial of the listed card that has a chip, as a list says it. A
+// *Refusal says that no list does (SerialUnknown), or more than one row (SerialTwice).
+func SerialOf(ctx context.Context, r postgres.Reader, uid string) (string, error) {
+	var serials []string
+	if err := r.Select(ctx, &serials, `
+		SELECT c.serial FROM listed_card l JOIN card c ON c.id = l.id WHERE l.uid = $1 AND l.uid <> '' AND c.state <> 'reduced' LIMIT 2`, uid); err != nil {
+		return "", fmt.Errorf("perso: chip of a list: %w", err)
+	}
+	switch len(serials) {
+	case 0:
+		return "", &Refusal{Why: SerialUnknown}
+	case 1:
+		return serials[0], nil
+	}
+	return "", &Refusal{Why: SerialTwice}
 }
 
 // Find returns the card that an identity stands for, with its newest attempt. A
@@ -159,6 +188,9 @@ type Place struct {
 	Reader  string
 	Plan    recipe.Plan // that the station has looked at the card by
 	Numbers Numbers
+	// FirstCard says that the plan's profile wants the first card of a lot approved
+	// before the others are begun.
+	FirstCard bool
 }
 
 // Claim takes a presented card for a station: under lock it ties the chip to
@@ -198,6 +230,9 @@ func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change
 	}
 	if !plan.Same(p.Plan) {
 		return Hand{}, &Refusal{Why: OtherRecipe, CardID: c.ID}
+	}
+	if err := admit(ctx, tx, order.ID, c, p, ch); err != nil {
+		return Hand{}, err
 	}
 	w := &walk{tx: tx, card: c, change: ch}
 	if err := w.prepare(ctx, id, p); err != nil {

@@ -1,7 +1,7 @@
 // Package perso keeps the life of each card on the line: which chip a listed
 // serial is, which numbers it carries, who writes it now, and how that ended.
 // It writes the tables card, card_number, number_counter, perso_attempt, lost_attempt,
-// card_resolution, chip_authentication, card_reduction and reduced_card.
+// card_resolution, chip_authentication, card_reduction, reduced_card and lot_hold.
 //
 // What it promises: a chip is never personalised twice, a number is never given
 // twice, and a result nobody knows is a state of its own (in_doubt) that two

@@ -27,9 +27,9 @@ func Recipes(t testing.TB, db *postgres.DB) {
 // Place is a reader of a station that looks at cards by the plan in force.
 func Place(t testing.TB, db *postgres.DB, station string) perso.Place {
 	t.Helper()
-	plan, err := recipe.ToLook(context.Background(), db, "gp-scp03-sam")
+	plans, err := recipe.ToLook(context.Background(), db, "gp-scp03-sam")
 	require.NoError(t, err)
-	return perso.Place{Station: station, Reader: "Pembaca 1", Plan: plan, Numbers: Numbers}
+	return perso.Place{Station: station, Reader: "Pembaca 1", Plan: plans[0], Numbers: Numbers}
 }
 
 // Draft has somebody write a new edition.

@@ -117,7 +117,7 @@ func TestShippedIsApprovedByTheSetUp(t *testing.T) {
 		require.Equal(t, sum[:], r.SHA256)
 	}
 	require.Equal(t, map[string]string{
-		"gp-scp03-sam/1": "active", "gp-scp02-sam/1": "draft", "iso7816-raw/1": "draft", "ktpel/1": "active", "sam-ktpel/1": "active",
+		"gp-scp03-sam/1": "active", "gp-scp02-sam/2": "draft", "iso7816-raw/2": "draft", "ktpel/1": "active", "sam-ktpel/1": "active",
 	}, states)
 	plan, err := recipe.For(t.Context(), o, recipe.Use{Kind: request.KindReader, SAMFunction: "R"})
 	require.NoError(t, err)
@@ -246,7 +246,7 @@ func TestFaultsNameTheirPlace(t *testing.T) {
 		"step":            {`"do": "secret"`, `"do": "dance"`, "/steps/3/do", "unknown_value"},
 		"apdu of no send": {`"do": "secret"`, `"do": "secret", "apdu": "00D60000"`, "/steps/3/apdu", "not_used"},
 		"serial":          {`"object": "cin"`, `"column": "UID"`, "/identify/serial/object", "missing"},
-		"no channel keys": {`"protocol": "scp03", "security_level": "33"`, `"protocol": "none"`, "/domain", "not_used"},
+		"no channel keys": {`"protocol": "scp03", "security_level": "33"`, `"protocol": "none"`, "/keys", "not_used"},
 		"level":           {`"security_level": "33"`, `"security_level": "03"`, "/channel/security_level", "out_of_range"},
 		"order":           {`"do": "confirm"`, `"do": "open_sam"`, "/steps", "wrong_order"},
 		"empty":           {good, ` `, "", "missing"},

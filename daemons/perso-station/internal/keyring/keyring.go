@@ -31,7 +31,11 @@ func New(token *pkcs11.Token, p *profile.Profile) *Ring { return &Ring{token: to
 // Check says whether the token is there and holds the profile's keys.
 func (r *Ring) Check(ctx context.Context) error {
 	k := r.profile.Keys
-	for _, label := range []string{k.Transport.Master, k.Final.Master, k.SecretWrap} {
+	labels := []string{k.Transport.Master, k.Final.Master, k.SecretWrap}
+	if r.profile.Plain() { // nothing on the card is under a key
+		labels = labels[2:]
+	}
+	for _, label := range labels {
 		if _, err := r.token.FindKey(ctx, label); err != nil {
 			return unavailable(err)
 		}

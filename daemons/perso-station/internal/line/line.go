@@ -49,7 +49,7 @@ type Reader interface {
 type Parts struct {
 	Station string // unique name of the station
 	DB      *postgres.DB
-	Profile string // name of the profile that the station works with
+	Profile string // name of the profile by which cards are looked at first
 	Token   *pkcs11.Token
 	Journal *journal.Journal
 	Disk    *daemon.Disk // that the journal is on; while it is low no card is begun
@@ -78,7 +78,7 @@ type Line struct {
 	epoch int             // of the numbers when the journal was last compared with the database
 	kits  map[kitKey]*kit // that were compiled, by the editions they are of
 
-	looking *kit // what cards were looked at by last
+	looking []*kit // what cards were looked at by last
 
 	outcomes *prometheus.CounterVec
 }
