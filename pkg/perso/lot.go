@@ -84,6 +84,14 @@ func Holds(ctx context.Context, r postgres.Reader) ([]Hold, error) {
 	return append(all, lifted...), nil
 }
 
+// CountHolds is how many holds are open.
+func CountHolds(ctx context.Context, r postgres.Reader) (n int, err error) {
+	if err := r.Get(ctx, &n, `SELECT count(*) FROM lot_hold WHERE lifted_by IS NULL`); err != nil {
+		return 0, fmt.Errorf("perso: counting holds: %w", err)
+	}
+	return n, nil
+}
+
 // LiftHold has a lot go on: somebody has looked at the first card, or has done
 // something about the cause; the reason says what. Errors: ErrNoHold, ErrLifted,
 // ErrFirstNotClear, ErrLiftReason, *machine.RoleError.

@@ -164,6 +164,13 @@ var answers = []struct {
 	{perso.ErrNotObserved, func() error {
 		return web.Conflict("Hasil pembacaan kartu tidak mendukung keputusan ini; baca kartu kembali atau nyatakan rusak.").WithCode("not-observed")
 	}},
+	{perso.ErrNoHold, notFound}, {perso.ErrLiftReason, func() error { return missing("/reason", "Tuliskan apa yang diperiksa dan hasilnya.") }},
+	{perso.ErrLifted, func() error {
+		return web.Conflict("Lot ini sudah dilanjutkan orang lain. Muat ulang daftarnya.").WithCode("already-lifted")
+	}},
+	{perso.ErrFirstNotClear, func() error {
+		return web.Conflict("Kartu pertama lot ini belum selesai, jadi belum ada yang dapat diperiksa.").WithCode("first-not-clear")
+	}},
 	{perso.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{perso.ErrResolutionOpen, func() error {
 		return web.Conflict("Ada keputusan lain atas kartu ini yang menunggu konfirmasi.").WithCode("resolution-open")
