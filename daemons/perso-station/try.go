@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"os/user"
 	"strconv"
 	"strings"
 	"syscall"
@@ -48,6 +49,7 @@ func tryProfile(args []string, stdout, stderr io.Writer) (code int, trial bool) 
 	edition := fs.String("try", "", "edisi `profil/versi` yang dicoba pada satu kartu uji; kartunya tidak dapat dipakai lagi")
 	keyCode := fs.String("key-code", "ktpel", "Kode Kunci yang dipakai, edisi yang berlaku")
 	reader := fs.String("in", "", "nama `pembaca` tempat kartu uji")
+	by := fs.String("by", whoRuns(), "`nama` orang yang mencoba")
 	path := fs.String("config", "", "berkas konfigurasi stasiun")
 	if err := fs.Parse(args); err != nil {
 		return 2, true
@@ -57,13 +59,16 @@ func tryProfile(args []string, stdout, stderr io.Writer) (code int, trial bool) 
 	if err == nil && *reader == "" {
 		err = errors.New("-in: sebut pembaca tempat kartu uji")
 	}
+	if err == nil && strings.TrimSpace(*by) == "" {
+		err = errors.New("-by: sebut nama orang yang mencoba")
+	}
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "perso-station:", err)
 		return 2, true
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	passed, err := runTrial(ctx, &cfg, *edition, *keyCode, *reader, stdout, stderr)
+	passed, err := runTrial(ctx, &cfg, toRun{*edition, *keyCode, *reader, strings.TrimSpace(*by)}, stdout, stderr)
 	switch {
 	case err != nil:
 		_, _ = fmt.Fprintln(stderr, "perso-station:", err)
@@ -74,8 +79,22 @@ func tryProfile(args []string, stdout, stderr io.Writer) (code int, trial bool) 
 	return 0, true
 }
 
-func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string, stdout, stderr io.Writer) (passed bool, err error) {
-	if err := cfg.readers().Use(reader); err != nil {
+// toRun is a trial that is asked for.
+type toRun struct{ edition, keyCode, reader, by string }
+
+// whoRuns is whoever started the program, also by sudo; empty if nobody knows.
+func whoRuns() string {
+	if name := os.Getenv("SUDO_USER"); name != "" {
+		return name
+	}
+	if who, err := user.Current(); err == nil {
+		return who.Username
+	}
+	return ""
+}
+
+func runTrial(ctx context.Context, cfg *Config, in toRun, stdout, stderr io.Writer) (passed bool, err error) {
+	if err := cfg.readers().Use(in.reader); err != nil {
 		return false, err
 	}
 	db, err := postgres.Open(cfg.Postgres)
@@ -88,7 +107,7 @@ func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string,
 	if err != nil {
 		return false, err
 	}
-	plan, err := toTry(ctx, db, edition, keyCode)
+	plan, err := toTry(ctx, db, in.edition, in.keyCode)
 	if err != nil {
 		return false, err
 	}
@@ -112,7 +131,7 @@ func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string,
 		return false, err
 	}
 	slot, err := smartcard.StartReader(child, smartcard.Options{
-		Name: reader, Command: []string{self, readers.ChildFlag, reader}, TransmitTimeout: compiled.Timeouts.Command.Duration(), Log: log,
+		Name: in.reader, Command: []string{self, readers.ChildFlag, in.reader}, TransmitTimeout: compiled.Timeouts.Command.Duration(), Log: log,
 	})
 	if err != nil {
 		return false, err
@@ -136,7 +155,7 @@ func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string,
 	_, _ = fmt.Fprintln(stdout, string(body))
 	return report.Passed, db.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) error {
 		return recipe.AddTrial(ctx, tx, recipe.Trial{
-			ProfileID: plan.Profile.ID, KeyCodeID: plan.KeyCode.ID, Station: cfg.Station, ChipID: report.ChipID, Passed: report.Passed,
+			ProfileID: plan.Profile.ID, ContentSHA256: plan.Profile.SHA256, KeyCodeID: plan.KeyCode.ID, Station: cfg.Station, TriedBy: in.by, ChipID: report.ChipID, Passed: report.Passed,
 			Report: body, OfficeAt: office.Now(),
 		})
 	})
@@ -199,6 +218,9 @@ func inserted(ctx context.Context, slot *smartcard.Reader, domain []byte) (*smar
 		card, err := slot.Connect(ctx)
 		if err != nil {
 			continue
+		}
+		if len(domain) == 0 { // no application to ask for; the first look tells
+			return card, nil
 		}
 		_, err = globalplatform.Select(ctx, card, domain) // changes nothing
 		if _, answered := globalplatform.StatusOf(err); err == nil || answered {

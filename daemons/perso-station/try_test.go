@@ -22,7 +22,7 @@ func (h *hall) try(edition, serial string) (report trial.Report, code int) {
 	h.t.Helper()
 	reader := h.lease.Readers[0].Name
 	require.NoError(h.t, h.sam.Insert(h.t.Context(), reader, serial))
-	cmd := exec.Command(os.Args[0], tryFlag, edition, "-in", reader, "-config", h.config)
+	cmd := exec.Command(os.Args[0], tryFlag, edition, "-in", reader, "-by", "teknisi", "-config", h.config)
 	cmd.Env = append(os.Environ(), roleVariable+"=station")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, h.log
@@ -55,6 +55,8 @@ func TestAProfileIsTriedOnATestCard(t *testing.T) {
 	require.Len(t, trials, 1)
 	require.True(t, trials[0].Passed)
 	require.Equal(t, "uji-1", trials[0].Station)
+	require.Equal(t, "teknisi", trials[0].TriedBy)
+	require.True(t, trials[0].Current)
 	require.Equal(t, report.ChipID, trials[0].ChipID)
 
 	report, code = h.try("gp-scp03-sam/2", "UJI00000001")

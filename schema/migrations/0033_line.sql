@@ -53,3 +53,16 @@ GRANT UPDATE (lifted_by, lifted_reason, lifted_office_at, lifted_at) ON lot_hold
 -- A trial is of a content, by somebody; those of before do not say so, and count for
 -- no approval.
 ALTER TABLE recipe_trial ADD COLUMN content_sha256 bytea NOT NULL DEFAULT '', ADD COLUMN tried_by text NOT NULL DEFAULT '';
+
+-- A profile is approved after it has passed a trial of this very content; what came
+-- with the program and the set-up itself put in force was tried before it was shipped.
+CREATE FUNCTION recipe_tried() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NEW.kind = 'profile' AND NEW.state = 'active' AND OLD.state <> 'active'
+        AND NOT (NEW.shipped AND NEW.authors = ARRAY[NEW.approved_by])
+        AND NOT EXISTS (SELECT FROM recipe_trial t WHERE t.profile_id = NEW.id AND t.passed AND t.content_sha256 = NEW.content_sha256 AND t.tried_by <> '') THEN
+        RAISE EXCEPTION 'recipe %/%: it has not passed a trial', NEW.code, NEW.edition USING ERRCODE = 'check_violation', CONSTRAINT = 'recipe_tried';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER recipe_tried BEFORE UPDATE ON recipe FOR EACH ROW EXECUTE FUNCTION recipe_tried();

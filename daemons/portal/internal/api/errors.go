@@ -106,6 +106,9 @@ var answers = []struct {
 	{recipe.ErrNoKasubdit, func() error {
 		return web.Forbidden("Salah satu dari pengusul dan penyetuju harus Kasubdit KI. Mintalah Kasubdit KI menyetujui.").WithCode("other-role")
 	}},
+	{recipe.ErrNotTried, func() error {
+		return web.Conflict("Profil ini belum lulus uji coba dengan isinya yang sekarang. Jalankan dahulu `perso-station -try` pada kartu uji.").WithCode("not-tried")
+	}},
 	{recipe.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{identity.ErrLiveKeys, func() error {
 		return web.Conflict("Sudah ada dua kunci yang berlaku untuk keperluan ini. Cabut salah satunya dahulu.").WithCode("live-keys")
