@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,10 +22,12 @@ import (
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/trial"
+	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/config"
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -50,6 +53,7 @@ func tryProfile(args []string, stdout, stderr io.Writer) (code int, trial bool) 
 	keyCode := fs.String("key-code", "ktpel", "Kode Kunci yang dipakai, edisi yang berlaku")
 	reader := fs.String("in", "", "nama `pembaca` tempat kartu uji")
 	by := fs.String("by", whoRuns(), "`nama` orang yang mencoba")
+	serial := fs.String("serial", "", "`nomor` seri yang tercetak pada kartu uji, bila profilnya membaca nomor itu dengan pemindai")
 	path := fs.String("config", "", "berkas konfigurasi stasiun")
 	if err := fs.Parse(args); err != nil {
 		return 2, true
@@ -68,7 +72,7 @@ func tryProfile(args []string, stdout, stderr io.Writer) (code int, trial bool) 
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	passed, err := runTrial(ctx, &cfg, toRun{*edition, *keyCode, *reader, strings.TrimSpace(*by)}, stdout, stderr)
+	passed, err := runTrial(ctx, &cfg, toRun{*edition, *keyCode, *reader, strings.TrimSpace(*by), cardlist.Normalise(*serial)}, stdout, stderr)
 	switch {
 	case err != nil:
 		_, _ = fmt.Fprintln(stderr, "perso-station:", err)
@@ -80,7 +84,7 @@ func tryProfile(args []string, stdout, stderr io.Writer) (code int, trial bool) 
 }
 
 // toRun is a trial that is asked for.
-type toRun struct{ edition, keyCode, reader, by string }
+type toRun struct{ edition, keyCode, reader, by, serial string }
 
 // whoRuns is whoever started the program, also by sudo; empty if nobody knows.
 func whoRuns() string {
@@ -118,6 +122,9 @@ func runTrial(ctx context.Context, cfg *Config, in toRun, stdout, stderr io.Writ
 	if err := compiled.Runnable(); err != nil {
 		return false, err
 	}
+	if compiled.Identify.Serial.From == profile.FromBarcode && in.serial == "" {
+		return false, errors.New("-serial: profil ini membaca nomor seri dengan pemindai; sebut nomor yang tercetak pada kartu uji")
+	}
 	token, err := pkcs11.Open(cfg.Token)
 	if err != nil {
 		return false, err
@@ -145,7 +152,7 @@ func runTrial(ctx context.Context, cfg *Config, in toRun, stdout, stderr io.Writ
 		return false, err
 	}
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*compiled.Timeouts.Card.Duration()) // a look after each step
-	report := trial.Run(work, card, compiled, keyring.New(token, compiled), tried{db, office})
+	report := trial.Run(work, card, compiled, keyring.New(token, compiled), tried{db, office, in.serial})
 	cancel()
 	err = card.Close(true)
 	body, merr := json.MarshalIndent(report, "", "  ")
@@ -219,9 +226,6 @@ func inserted(ctx context.Context, slot *smartcard.Reader, domain []byte) (*smar
 		if err != nil {
 			continue
 		}
-		if len(domain) == 0 { // no application to ask for; the first look tells
-			return card, nil
-		}
 		_, err = globalplatform.Select(ctx, card, domain) // changes nothing
 		if _, answered := globalplatform.StatusOf(err); err == nil || answered {
 			return card, nil
@@ -234,18 +238,27 @@ func inserted(ctx context.Context, slot *smartcard.Reader, domain []byte) (*smar
 type tried struct {
 	db     *postgres.DB
 	office clock.Office
+	serial string // as somebody has read it off the card
 }
 
 // Free implements trial.Office: a trial never consumes a card of somebody.
 func (o tried) Free(ctx context.Context, look sam.Look) error {
-	_, err := perso.Find(ctx, o.db, perso.Identity{Serial: look.Serial, ChipID: look.ChipID})
+	known := fmt.Errorf("kartu %s sudah dikenal kantor; pakai kartu uji", cmp.Or(look.Serial, o.serial, look.ChipID))
+	if _, err := perso.SerialOf(ctx, o.db, look.ChipID); err == nil {
+		return known
+	} else if why, refused := perso.RefusedFor(err); !refused {
+		return err
+	} else if why != perso.SerialUnknown {
+		return known
+	}
+	_, err := perso.Find(ctx, o.db, perso.Identity{Serial: cmp.Or(look.Serial, o.serial), ChipID: look.ChipID})
 	if why, refused := perso.RefusedFor(err); refused && why == perso.Unlisted {
 		return nil
 	}
 	if err != nil && !errors.As(err, new(*perso.Refusal)) {
 		return err
 	}
-	return fmt.Errorf("kartu %s sudah dikenal kantor; pakai kartu uji", look.Serial)
+	return known
 }
 
 // Guard implements trial.Office.
