@@ -10,6 +10,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/scanner"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/journal"
@@ -29,12 +30,17 @@ type Config struct {
 	// DiskReserve is the room, in bytes, that must be free on the journal's disk
 	// for a card to be begun.
 	DiskReserve int64 `yaml:"disk_reserve"`
-	// Profile names the profile that the station works with; which edition of it,
-	// and with which keys, is what people approved in the database.
+	// Profile names the profile by which cards are looked at first. What a card is
+	// written by, which edition, and with which keys, is what people approved in the
+	// database, whatever its name.
 	Profile string        `yaml:"profile"`
 	Look    time.Duration `yaml:"look"`
 	Readers []string      `yaml:"readers"`
-	Numbers perso.Numbers `yaml:"numbers"`
+	// Scanners read the serials of cards whose profile finds them by barcode.
+	Scanners []scanner.Port `yaml:"scanners"`
+	// ScanWithin is how long a scan waits for its card to be inserted.
+	ScanWithin time.Duration `yaml:"scan_within"`
+	Numbers    perso.Numbers `yaml:"numbers"`
 	// What a production station refuses unless it is allowed in so many words.
 	AllowVirtualReaders bool `yaml:"allow_virtual_readers"`
 	AllowSoftHSM        bool `yaml:"allow_softhsm"`
@@ -61,6 +67,12 @@ func (c *Config) Validate() error {
 	case c.Production && !c.AllowSoftHSM && software(c.Token.Module):
 		return errors.New("token.module: SoftHSM is refused in production unless allow_softhsm is true")
 	}
+	if c.ScanWithin < 0 {
+		return errors.New("scan_within is negative")
+	}
+	if err := scanner.Validate(c.Scanners); err != nil {
+		return err
+	}
 	return c.readers().Validate()
 }
 
@@ -86,7 +98,7 @@ func software(module string) bool {
 
 func defaults() Config {
 	return Config{
-		Station: "perso-1", Production: true, Journal: "perso-station.journal", DiskReserve: 16 << 20, Profile: "gp-scp03-sam", Look: line.DefaultLook,
+		Station: "perso-1", Production: true, Journal: "perso-station.journal", DiskReserve: 16 << 20, Profile: "gp-scp03-sam", Look: line.DefaultLook, ScanWithin: line.DefaultScanWithin,
 		Numbers: perso.Numbers{PCID: "3671{epoch:4}{counter:24}", Manifest: "M-{year}-{epoch:2}{counter:6}"},
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/scanner"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
@@ -52,12 +53,14 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	env.OnStop(token.Close)
 	work := line.New(line.Parts{
 		Station: cfg.Station, DB: g.DB, Profile: cfg.Profile, Token: token, Journal: book, Disk: disk, Numbers: cfg.Numbers,
-		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look,
+		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look, ScanWithin: cfg.ScanWithin,
 		Registry: env.Registry,
 	})
 	hands := &readers.Supervisor{
 		Rule: cfg.readers(), Line: work, Log: env.Log,
 	}
+	scans := &scanner.Desk{Ports: cfg.Scanners, Scanned: work.Scanned, Clock: env.Machine, Log: env.Log}
+	env.AddCheck("scanners", scans.Check)
 	env.AddCheck("profile", work.CheckProfile)
 	env.AddCheck("hsm", work.CheckKeys)
 	env.AddCheck("readers", hands.Check)
@@ -68,6 +71,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	env.Status.Func("readers", func(context.Context) (any, error) { return work.Readers(), nil })
 	g.Hear(rabbit.StationQueue(cfg.Station), work.Hear)
 	g.Serve()
+	env.Go("scanners", scans.Run)
 	env.Go("line", func(ctx context.Context) error { return run(ctx, g.DB, work, hands, *zerolog.Ctx(ctx)) })
 	return nil
 }

@@ -41,6 +41,9 @@ const (
 	FirstCardWaits Why = "first_card_waits" // the first card of its lot is not approved yet
 	SerialUnknown  Why = "serial_unknown"   // no list says which serial this chip has
 	SerialTwice    Why = "serial_twice"     // more than one listed card has this chip
+	ScanAwaited    Why = "scan_awaited"     // its printed serial is to be scanned
+	ScanTwice      Why = "scan_twice"       // different serials were scanned for it
+	ScanDiffers    Why = "scan_differs"     // another serial was scanned than the chip's
 	WrongType      Why = "wrong_type"       // it is not of the kind that its request needs
 	KeysMissing    Why = "keys_missing"     // the HSM of the station does not have the keys for it
 )
@@ -67,6 +70,9 @@ var WhyLabels = map[Why]string{
 	FirstCardWaits: "Kartu pertama lot ini belum disetujui; kartu menunggu",
 	SerialUnknown:  "UID chip ini tidak ada dalam daftar kartu mana pun",
 	SerialTwice:    "UID chip ini ada pada lebih dari satu baris daftar",
+	ScanAwaited:    "Pindai nomor seri yang tercetak pada kartu ini",
+	ScanTwice:      "Dua nomor berbeda dipindai; keluarkan kartu, lalu pindai lagi nomornya saja",
+	ScanDiffers:    "Nomor yang dipindai bukan nomor kartu ini",
 	WrongType:      "Jenis kartu ini lain daripada yang diminta permohonannya",
 	KeysMissing:    "HSM stasiun ini tidak memiliki kunci untuk kartu ini",
 }
@@ -110,6 +116,16 @@ func SerialOf(ctx context.Context, r postgres.Reader, uid string) (string, error
 		return serials[0], nil
 	}
 	return "", &Refusal{Why: SerialTwice}
+}
+
+// SerialOfChip returns the serial that a chip was tied to by its first claim; empty for
+// a chip that none was.
+func SerialOfChip(ctx context.Context, r postgres.Reader, chipID string) (string, error) {
+	c, err := getCard(ctx, r, `WHERE chip_id = $1`, chipID)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return c.Serial, err
 }
 
 // Find returns the card that an identity stands for, with its newest attempt. A

@@ -323,7 +323,6 @@ func (p *Profile) Runnable() error {
 	return errors.Join(
 		can(p.Channel.Protocol != SCP03 || p.Channel.Option == 0, "a demanded option of SCP03"),
 		can(p.Channel.Protocol != SCP02 || p.Channel.Option == 0x15 || p.Channel.Option == 0x55, "SCP02 but with option 15 or 55"),
-		can(p.Identify.Serial.From != FromBarcode, "a serial from "+p.Identify.Serial.From),
 	)
 }
 

@@ -171,7 +171,7 @@ func (t *task) recognise(ctx context.Context) (verdict, bool) {
 	}
 	var unknown *verdict
 	keep := func(v verdict) {
-		if unknown == nil || unknown.Chip == "" && v.Chip != "" {
+		if unknown == nil || unknown.Chip == "" && v.Chip != "" || v.State == awaited {
 			unknown = &v
 		}
 	}
@@ -197,21 +197,13 @@ func (t *task) recognise(ctx context.Context) (verdict, bool) {
 		if err == nil {
 			return verdict{}, true
 		}
-		if why, refused := perso.RefusedFor(err); !refused || why != perso.Unlisted && why != perso.SerialUnknown {
+		if why, refused := perso.RefusedFor(err); !refused || why != perso.Unlisted && why != perso.SerialUnknown && why != perso.ScanAwaited {
 			return t.refusedBy(err), false
 		}
 		keep(t.refusing(err))
 	}
 	t.said(*unknown)
 	return *unknown, false
-}
-
-// serial is the printed serial of a card, as its profile says where it is found.
-func (t *task) serial(ctx context.Context, look sam.Look) (string, error) {
-	if t.kit.profile.Identify.Serial.From == profile.FromUID {
-		return perso.SerialOf(ctx, t.line.DB, look.ChipID)
-	}
-	return look.Serial, nil
 }
 
 // turn has the card looked at by its own plan, where the first look was by another

@@ -59,6 +59,8 @@ type Parts struct {
 	Log     zerolog.Logger
 	// Look is how often a slot with a waiting card is looked at without a bell.
 	Look time.Duration
+	// ScanWithin is how long a scan waits for its card.
+	ScanWithin time.Duration
 	// Registry takes the line's metrics; nil keeps them to itself.
 	Registry prometheus.Registerer
 }
@@ -78,7 +80,8 @@ type Line struct {
 	epoch int             // of the numbers when the journal was last compared with the database
 	kits  map[kitKey]*kit // that were compiled, by the editions they are of
 
-	looking []*kit // what cards were looked at by last
+	scans   map[string][]scan // that wait for their card, by reader
+	looking []*kit            // what cards were looked at by last
 
 	outcomes *prometheus.CounterVec
 }
@@ -88,10 +91,13 @@ func New(p Parts) *Line {
 	if p.Look <= 0 {
 		p.Look = DefaultLook
 	}
+	if p.ScanWithin <= 0 {
+		p.ScanWithin = DefaultScanWithin
+	}
 	if p.Machine == nil {
 		p.Machine = clock.Real()
 	}
-	l := &Line{Parts: p, busy: map[string]bool{}, kits: map[kitKey]*kit{}, bell: make(chan struct{})}
+	l := &Line{Parts: p, busy: map[string]bool{}, kits: map[kitKey]*kit{}, scans: map[string][]scan{}, bell: make(chan struct{})}
 	l.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sifilma_station_cards_total", Help: "Cards by outcome: clear, failed, in_doubt, refused.",
 	}, []string{"outcome"})
@@ -181,7 +187,8 @@ type runner struct {
 	slot   *slot
 	log    zerolog.Logger
 
-	card Card // connected; nil while there is none
+	card   Card   // connected; nil while there is none
+	paired paired // of the card in the slot
 	// look tells whether to look at the card again on a bell, and seen what the
 	// database said of it when it was last looked at.
 	look bool
@@ -209,6 +216,7 @@ func (r *runner) event(ctx context.Context, e smartcard.Event) {
 	switch e.Kind {
 	case smartcard.Inserted:
 		r.drop()
+		r.pair()
 		if e.Mute {
 			r.slot.show(view{State: setAside, Outcome: outcomeRefused, Reason: "Kartu tidak menjawab; periksa arah kartu"})
 			return

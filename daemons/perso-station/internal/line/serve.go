@@ -151,6 +151,8 @@ func (t *task) refusing(err error) verdict {
 	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile,
 		perso.LotStopped, perso.FirstCardWaits, perso.SerialUnknown, perso.SerialTwice, perso.KeysMissing:
 		v.again = true // the office may think otherwise in a moment
+	case perso.ScanAwaited:
+		v.State, v.Outcome, v.again = awaited, "", true
 	case perso.AlreadyDone:
 		v.State = take // it is a good card
 	}
@@ -159,7 +161,7 @@ func (t *task) refusing(err error) verdict {
 
 // said counts a refusal that is given, once.
 func (t *task) said(v verdict) {
-	if v.view != t.slot.shown() {
+	if v.view != t.slot.shown() && v.State != awaited {
 		t.log.Info().Str("presented", v.Serial).Str("why", v.Reason).Msg("card refused")
 		t.line.count(outcomeRefused)
 	}
