@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/feeder"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/scanner"
@@ -41,6 +43,12 @@ type Config struct {
 	// ScanWithin is how long a scan waits for its card to be inserted.
 	ScanWithin time.Duration `yaml:"scan_within"`
 	Numbers    perso.Numbers `yaml:"numbers"`
+	// Feeders move the cards of readers by commands; a reader without one is fed by hand.
+	Feeders []feeder.Config `yaml:"feeders"`
+	// TestCards is a regular expression for the whole serial (or, where nothing tells the
+	// serial, the chip's UID) of test cards: one of them has to pass each office day
+	// before the first card of a request. Empty: no such test.
+	TestCards string `yaml:"test_cards"`
 	// What a production station refuses unless it is allowed in so many words.
 	AllowVirtualReaders bool `yaml:"allow_virtual_readers"`
 	AllowSoftHSM        bool `yaml:"allow_softhsm"`
@@ -67,8 +75,14 @@ func (c *Config) Validate() error {
 	case c.Production && !c.AllowSoftHSM && software(c.Token.Module):
 		return errors.New("token.module: SoftHSM is refused in production unless allow_softhsm is true")
 	}
+	if _, err := c.testCards(); err != nil {
+		return err
+	}
 	if c.ScanWithin < 0 {
 		return errors.New("scan_within is negative")
+	}
+	if err := feeder.Validate(c.Feeders); err != nil {
+		return err
 	}
 	if err := scanner.Validate(c.Scanners); err != nil {
 		return err
@@ -78,6 +92,22 @@ func (c *Config) Validate() error {
 
 func (c *Config) readers() readers.Rule {
 	return readers.Rule{Only: c.Readers, RefuseVirtual: c.Production && !c.AllowVirtualReaders}
+}
+
+// testCards compiles the pattern of test cards; nil for none. A pattern that takes the
+// empty serial would take every card.
+func (c *Config) testCards() (*regexp.Regexp, error) {
+	if c.TestCards == "" {
+		return nil, nil //nolint:nilnil // none is wanted
+	}
+	pattern, err := regexp.Compile(`^(?:` + c.TestCards + `)$`)
+	if err != nil {
+		return nil, fmt.Errorf("test_cards: %w", err)
+	}
+	if pattern.MatchString("") {
+		return nil, errors.New("test_cards: the pattern takes an empty serial")
+	}
+	return pattern, nil
 }
 
 // openJournal opens the station's journal, in a folder of its own if need be.

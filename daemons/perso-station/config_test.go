@@ -40,6 +40,9 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 		"numbers without epoch": {`"M-{year}-{epoch:2}{counter:6}"`, `"M-{year}-{counter:6}"`, "epoch"},
 		"short PCID":            {`"3671{epoch:4}{counter:24}"`, `"3671{epoch:4}{counter:20}"`, "32 hexadecimal"},
 		"reader pattern":        {"readers: []", "readers: ['[']", "readers"},
+		"test cards":            {`test_cards: ""`, `test_cards: "UJI["`, "test_cards"},
+		"any card is a test":    {`test_cards: ""`, `test_cards: ".*"`, "empty serial"},
+		"scanner port":          {"scanners: []", "scanners: [{reader: R, port: COM1}]", "COM1"},
 		"no broker":             {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit: url is missing"},
 		"unknown key":           {"look: 2s", "lok: 2s", "lok"},
 	} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/feeder"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/scanner"
@@ -51,9 +52,14 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 	env.OnStop(token.Close)
+	tests, err := cfg.testCards()
+	if err != nil {
+		return err
+	}
 	work := line.New(line.Parts{
 		Station: cfg.Station, DB: g.DB, Profile: cfg.Profile, Token: token, Journal: book, Disk: disk, Numbers: cfg.Numbers,
-		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look, ScanWithin: cfg.ScanWithin,
+		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look, ScanWithin: cfg.ScanWithin, TestCards: tests,
+		Feeder:   func(reader string) line.Feeder { return feeder.For(cfg.Feeders, reader) },
 		Registry: env.Registry,
 	})
 	hands := &readers.Supervisor{
@@ -61,6 +67,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	}
 	scans := &scanner.Desk{Ports: cfg.Scanners, Scanned: work.Scanned, Clock: env.Machine, Log: env.Log}
 	env.AddCheck("scanners", scans.Check)
+	env.AddCheck("feeders", work.CheckFeeders)
 	env.AddCheck("profile", work.CheckProfile)
 	env.AddCheck("hsm", work.CheckKeys)
 	env.AddCheck("readers", hands.Check)

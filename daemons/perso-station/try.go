@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,13 +19,11 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
-	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/trial"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/config"
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
-	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
@@ -152,7 +149,7 @@ func runTrial(ctx context.Context, cfg *Config, in toRun, stdout, stderr io.Writ
 		return false, err
 	}
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*compiled.Timeouts.Card.Duration()) // a look after each step
-	report := trial.Run(work, card, compiled, keyring.New(token, compiled), tried{db, office, in.serial})
+	report := trial.Run(work, card, compiled, keyring.New(token, compiled), trial.Desk{DB: db, Office: office, Serial: in.serial})
 	cancel()
 	err = card.Close(true)
 	body, merr := json.MarshalIndent(report, "", "  ")
@@ -231,48 +228,5 @@ func inserted(ctx context.Context, slot *smartcard.Reader, domain []byte) (*smar
 			return card, nil
 		}
 		_ = card.Close(true)
-	}
-}
-
-// tried is the office around a trial.
-type tried struct {
-	db     *postgres.DB
-	office clock.Office
-	serial string // as somebody has read it off the card
-}
-
-// Free implements trial.Office: a trial never consumes a card of somebody.
-func (o tried) Free(ctx context.Context, look sam.Look) error {
-	known := fmt.Errorf("kartu %s sudah dikenal kantor; pakai kartu uji", cmp.Or(look.Serial, o.serial, look.ChipID))
-	if _, err := perso.SerialOf(ctx, o.db, look.ChipID); err == nil {
-		return known
-	} else if why, refused := perso.RefusedFor(err); !refused {
-		return err
-	} else if why != perso.SerialUnknown {
-		return known
-	}
-	_, err := perso.Find(ctx, o.db, perso.Identity{Serial: cmp.Or(look.Serial, o.serial), ChipID: look.ChipID})
-	if why, refused := perso.RefusedFor(err); refused && why == perso.Unlisted {
-		return nil
-	}
-	if err != nil && !errors.As(err, new(*perso.Refusal)) {
-		return err
-	}
-	return known
-}
-
-// Guard implements trial.Office.
-func (o tried) Guard(chipID string) sam.Guard {
-	step := func(do func(ctx context.Context, tx *postgres.Tx) error) func(ctx context.Context) error {
-		return func(ctx context.Context) error { return o.db.InTx(ctx, do) }
-	}
-	return sam.Guard{
-		Before: step(func(ctx context.Context, tx *postgres.Tx) error {
-			_, err := perso.CountAuthentication(ctx, tx, chipID, o.office.Now())
-			return err
-		}),
-		After: step(func(ctx context.Context, tx *postgres.Tx) error {
-			return perso.ClearAuthentications(ctx, tx, chipID, o.office.Now())
-		}),
 	}
 }

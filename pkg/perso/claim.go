@@ -44,6 +44,7 @@ const (
 	ScanAwaited    Why = "scan_awaited"     // its printed serial is to be scanned
 	ScanTwice      Why = "scan_twice"       // different serials were scanned for it
 	ScanDiffers    Why = "scan_differs"     // another serial was scanned than the chip's
+	TestCardDue    Why = "test_card_due"    // no test card has passed at the station today
 	WrongType      Why = "wrong_type"       // it is not of the kind that its request needs
 	KeysMissing    Why = "keys_missing"     // the HSM of the station does not have the keys for it
 )
@@ -73,6 +74,7 @@ var WhyLabels = map[Why]string{
 	ScanAwaited:    "Pindai nomor seri yang tercetak pada kartu ini",
 	ScanTwice:      "Dua nomor berbeda dipindai; keluarkan kartu, lalu pindai lagi nomornya saja",
 	ScanDiffers:    "Nomor yang dipindai bukan nomor kartu ini",
+	TestCardDue:    "Kartu uji hari ini belum lulus di stasiun ini; masukkan kartu uji dahulu",
 	WrongType:      "Jenis kartu ini lain daripada yang diminta permohonannya",
 	KeysMissing:    "HSM stasiun ini tidak memiliki kunci untuk kartu ini",
 }

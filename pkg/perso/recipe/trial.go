@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
@@ -63,6 +64,17 @@ func Trials(ctx context.Context, rd postgres.Reader, profileID string) ([]Trial,
 		return nil, fmt.Errorf("recipe: trials: %w", err)
 	}
 	return all, nil
+}
+
+// PassedAt tells whether a test card has passed at a station on an office day, with a
+// profile that is in force.
+func PassedAt(ctx context.Context, rd postgres.Reader, station string, day clock.Date) (passed bool, err error) {
+	if err := rd.Get(ctx, &passed, `
+		SELECT EXISTS (SELECT FROM recipe_trial t JOIN recipe r ON r.id = t.profile_id AND r.state = 'active' AND r.content_sha256 = t.content_sha256
+		WHERE t.station = $1 AND t.passed AND (t.office_at AT TIME ZONE 'Asia/Jakarta')::date = $2)`, station, day); err != nil {
+		return false, fmt.Errorf("recipe: test card of the day: %w", err)
+	}
+	return passed, nil
 }
 
 // tried says, as ErrNotTried, that a profile has no passed trial of its content by

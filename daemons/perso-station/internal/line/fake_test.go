@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,9 @@ type bench struct {
 	crash   func() // ends the station as a crash does
 	network *harness.Relay
 	pinFile string
-	held    atomic.Int64 // lines in the log that say so
+	feeder  func(string) line.Feeder
+	tests   *regexp.Regexp // of test cards; nil for none
+	held    atomic.Int64   // lines in the log that say so
 }
 
 // newBench makes an office with n cards and starts a station.
@@ -109,7 +112,7 @@ func (b *bench) begin() error {
 	b.line = line.New(line.Parts{
 		Station: "uji-1", DB: db, Profile: "gp-scp03-sam", Token: b.token, Journal: book, Disk: b.disk,
 		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
-		Look: b.lookEvery(),
+		Look: b.lookEvery(), TestCards: b.tests, Feeder: b.feeder,
 	})
 	unsettled := b.line.Reconcile(b.t.Context())
 	b.reader = newFakeReader("Pembaca Uji 00 00")

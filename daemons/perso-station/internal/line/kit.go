@@ -197,6 +197,9 @@ func (t *task) recognise(ctx context.Context) (verdict, bool) {
 		if err == nil {
 			return verdict{}, true
 		}
+		if t.forTest(err) {
+			return t.testCard(ctx), false
+		}
 		if why, refused := perso.RefusedFor(err); !refused || why != perso.Unlisted && why != perso.SerialUnknown && why != perso.ScanAwaited {
 			return t.refusedBy(err), false
 		}

@@ -101,7 +101,9 @@ func TestDoubtNeedsNoScan(t *testing.T) {
 	chip.SetFault(card.Fault{MuteAtStep: card.StepCONF})
 	b.line.Scanned(slotName, b.Serials[0])
 	b.reader.insert(chip)
-	b.waitFor("the doubt", func(s line.ReaderStatus) bool { return s.Outcome == "in_doubt" && b.proposal(b.Serials[0]) == perso.DecideResume })
+	b.waitFor("the doubt", func(s line.ReaderStatus) bool {
+		return s.Outcome == "in_doubt" && b.proposal(b.Serials[0]) == perso.DecideResume
+	})
 	b.Resolve(t, b.CardIDs[0], perso.DecideResume)
 	b.waitFor("clear", func(s line.ReaderStatus) bool { return s.Outcome == "clear" })
 	b.judge(chip, b.Serials[0])

@@ -22,6 +22,7 @@ type verdict struct {
 	sight
 	again     bool // look again on a bell
 	reconnect bool // the connection is of no more use
+	nobodys   bool // no list has it: a feeder need not wait for the office
 }
 
 // task is the work on one card in one insertion.
@@ -147,9 +148,10 @@ func (t *task) refusing(err error) verdict {
 	if v.CardID == "" {
 		v.CardID = refusal.CardID
 	}
+	v.nobodys = refusal.Why == perso.Unlisted || refusal.Why == perso.SerialUnknown || refusal.Why == perso.SerialTwice
 	switch refusal.Why {
 	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile,
-		perso.LotStopped, perso.FirstCardWaits, perso.SerialUnknown, perso.SerialTwice, perso.KeysMissing:
+		perso.LotStopped, perso.FirstCardWaits, perso.SerialUnknown, perso.SerialTwice, perso.KeysMissing, perso.TestCardDue:
 		v.again = true // the office may think otherwise in a moment
 	case perso.ScanAwaited:
 		v.State, v.Outcome, v.again = awaited, "", true

@@ -46,6 +46,9 @@ func (t *task) personalise(ctx context.Context) verdict {
 	if err := l.room(); err != nil {
 		return t.away(err)
 	}
+	if err := l.tested(work); err != nil {
+		return t.refusedBy(err)
+	}
 	place := t.place()
 	id := perso.Identity{Serial: t.look.Serial, ChipID: t.look.ChipID}
 	var claimed perso.Hand

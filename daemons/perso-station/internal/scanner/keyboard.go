@@ -11,7 +11,7 @@ import (
 // openKeyboard opens the input device of a scanner that plays a keyboard, and keeps
 // its keys from everybody else: they would be typed into whatever the machine shows.
 func openKeyboard(path string) (io.ReadCloser, error) {
-	device, err := os.Open(path) //nolint:gosec // named in the configuration
+	device, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ var keys = func() map[uint16][2]byte {
 		2: {"1234567890-=", "!@#$%^&*()_+"}, 16: {"qwertyuiop[]", "QWERTYUIOP{}"}, 30: {"asdfghjkl;'", `ASDFGHJKL:"`}, 44: {"zxcvbnm,./", "ZXCVBNM<>?"},
 	} {
 		for i := range len(row[0]) {
-			out[first+uint16(i)] = [2]byte{row[0][i], row[1][i]} //nolint:gosec // a row of keys
+			out[first+uint16(i)] = [2]byte{row[0][i], row[1][i]}
 		}
 	}
 	return out
