@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,8 +10,10 @@ import (
 	"time"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/console"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/feeder"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/scanner"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/journal"
@@ -29,13 +32,24 @@ type Config struct {
 	// DiskReserve is the room, in bytes, that must be free on the journal's disk
 	// for a card to be begun.
 	DiskReserve int64 `yaml:"disk_reserve"`
-	// Profile names the profile that the station works with; which edition of it,
-	// and with which keys, is what people approved in the database.
+	// Profile names the profile by which cards are looked at first. What a card is
+	// written by, which edition, and with which keys, is what people approved in the
+	// database, whatever its name.
 	Profile string        `yaml:"profile"`
 	Look    time.Duration `yaml:"look"`
 	Readers []string      `yaml:"readers"`
 	// Console is what people see and are told of.
 	Console console.Config `yaml:"console"`
+	// Scanners read the serials of cards whose profile finds them by barcode.
+	Scanners []scanner.Port `yaml:"scanners"`
+	// ScanWithin is how long a scan waits for its card to be inserted.
+	ScanWithin time.Duration `yaml:"scan_within"`
+	// Feeders move the cards of readers by commands; a reader without one is fed by hand.
+	Feeders []feeder.Config `yaml:"feeders"`
+	// TestCards is a regular expression for the whole serial (or, where nothing tells the
+	// serial, the chip's UID) of test cards: one of them has to pass each office day
+	// before the first card of a request. Empty: no such test.
+	TestCards string `yaml:"test_cards"`
 	// What a production station refuses unless it is allowed in so many words.
 	AllowVirtualReaders bool `yaml:"allow_virtual_readers"`
 	AllowSoftHSM        bool `yaml:"allow_softhsm"`
@@ -62,11 +76,39 @@ func (c *Config) Validate() error {
 	case c.Production && !c.AllowSoftHSM && software(c.Token.Module):
 		return errors.New("token.module: SoftHSM is refused in production unless allow_softhsm is true")
 	}
+	if _, err := c.testCards(); err != nil {
+		return err
+	}
+	if c.ScanWithin < 0 {
+		return errors.New("scan_within is negative")
+	}
+	if err := feeder.Validate(c.Feeders); err != nil {
+		return err
+	}
+	if err := scanner.Validate(c.Scanners); err != nil {
+		return err
+	}
 	return c.readers().Validate()
 }
 
 func (c *Config) readers() readers.Rule {
 	return readers.Rule{Only: c.Readers, RefuseVirtual: c.Production && !c.AllowVirtualReaders}
+}
+
+// testCards compiles the pattern of test cards; nil for none. A pattern that takes the
+// empty serial would take every card.
+func (c *Config) testCards() (*regexp.Regexp, error) {
+	if c.TestCards == "" {
+		return nil, nil //nolint:nilnil // none is wanted
+	}
+	pattern, err := regexp.Compile(`^(?:` + c.TestCards + `)$`)
+	if err != nil {
+		return nil, fmt.Errorf("test_cards: %w", err)
+	}
+	if pattern.MatchString("") {
+		return nil, errors.New("test_cards: the pattern takes an empty serial")
+	}
+	return pattern, nil
 }
 
 // openJournal opens the station's journal, in a folder of its own if need be.
@@ -87,7 +129,7 @@ func software(module string) bool {
 
 func defaults() Config {
 	return Config{
-		Station: "perso-1", Production: true, Journal: "perso-station.journal", DiskReserve: 16 << 20, Profile: "gp-scp03-sam", Look: line.DefaultLook,
+		Station: "perso-1", Production: true, Journal: "perso-station.journal", DiskReserve: 16 << 20, Profile: "gp-scp03-sam", Look: line.DefaultLook, ScanWithin: line.DefaultScanWithin,
 		Console: console.Defaults(),
 	}
 }

@@ -13,8 +13,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/console"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/feeder"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/scanner"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
@@ -58,15 +60,23 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		Config: cfg.Console, Station: cfg.Station, DB: g.DB, Journal: book, Memory: cfg.Journal + ".failures", Build: daemon.BuildID(),
 		Findings: env.Findings, Office: env.Office, Machine: env.Machine, Log: env.Log, Registry: env.Registry,
 	})
+	tests, err := cfg.testCards()
+	if err != nil {
+		return err
+	}
 	work := line.New(line.Parts{
 		Station: cfg.Station, DB: g.DB, Profile: cfg.Profile, Token: token, Journal: book, Disk: disk,
-		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look,
+		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look, ScanWithin: cfg.ScanWithin, TestCards: tests,
+		Feeder:   func(reader string) line.Feeder { return feeder.For(cfg.Feeders, reader) },
 		Registry: env.Registry, Observer: desk, Orders: desk,
 	})
 	desk.Watch(work)
 	hands := &readers.Supervisor{
 		Rule: cfg.readers(), Line: work, Log: env.Log,
 	}
+	scans := &scanner.Desk{Ports: cfg.Scanners, Scanned: work.Scanned, Clock: env.Machine, Log: env.Log}
+	env.AddCheck("scanners", scans.Check)
+	env.AddCheck("feeders", work.CheckFeeders)
 	env.AddCheck("profile", work.CheckProfile)
 	env.AddCheck("hsm", work.CheckKeys)
 	env.AddCheck("readers", hands.Check)
@@ -83,6 +93,7 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	env.Go("signal", desk.Signal)
 	env.Go("alarms", desk.Guard)
 	env.Go("beat", desk.Beat)
+	env.Go("scanners", scans.Run)
 	env.Go("line", func(ctx context.Context) error { return run(ctx, g.DB, work, hands, *zerolog.Ctx(ctx)) })
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"os/user"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,13 +19,13 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
-	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/trial"
+	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/config"
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
-	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -49,6 +50,8 @@ func tryProfile(args []string, stdout, stderr io.Writer) (code int, trial bool) 
 	edition := fs.String("try", "", "edisi `profil/versi` yang dicoba pada satu kartu uji; kartunya tidak dapat dipakai lagi")
 	keyCode := fs.String("key-code", "ktpel", "Kode Kunci yang dipakai, edisi yang berlaku")
 	reader := fs.String("in", "", "nama `pembaca` tempat kartu uji")
+	by := fs.String("by", whoRuns(), "`nama` orang yang mencoba")
+	serial := fs.String("serial", "", "`nomor` seri yang tercetak pada kartu uji, bila profilnya membaca nomor itu dengan pemindai")
 	path := fs.String("config", "", "berkas konfigurasi stasiun")
 	if err := fs.Parse(args); err != nil {
 		return 2, true
@@ -58,13 +61,16 @@ func tryProfile(args []string, stdout, stderr io.Writer) (code int, trial bool) 
 	if err == nil && *reader == "" {
 		err = errors.New("-in: sebut pembaca tempat kartu uji")
 	}
+	if err == nil && strings.TrimSpace(*by) == "" {
+		err = errors.New("-by: sebut nama orang yang mencoba")
+	}
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "perso-station:", err)
 		return 2, true
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	passed, err := runTrial(ctx, &cfg, *edition, *keyCode, *reader, stdout, stderr)
+	passed, err := runTrial(ctx, &cfg, toRun{*edition, *keyCode, *reader, strings.TrimSpace(*by), cardlist.Normalise(*serial)}, stdout, stderr)
 	switch {
 	case err != nil:
 		_, _ = fmt.Fprintln(stderr, "perso-station:", err)
@@ -75,8 +81,22 @@ func tryProfile(args []string, stdout, stderr io.Writer) (code int, trial bool) 
 	return 0, true
 }
 
-func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string, stdout, stderr io.Writer) (passed bool, err error) {
-	if err := cfg.readers().Use(reader); err != nil {
+// toRun is a trial that is asked for.
+type toRun struct{ edition, keyCode, reader, by, serial string }
+
+// whoRuns is whoever started the program, also by sudo; empty if nobody knows.
+func whoRuns() string {
+	if name := os.Getenv("SUDO_USER"); name != "" {
+		return name
+	}
+	if who, err := user.Current(); err == nil {
+		return who.Username
+	}
+	return ""
+}
+
+func runTrial(ctx context.Context, cfg *Config, in toRun, stdout, stderr io.Writer) (passed bool, err error) {
+	if err := cfg.readers().Use(in.reader); err != nil {
 		return false, err
 	}
 	db, err := postgres.Open(cfg.Postgres)
@@ -89,7 +109,7 @@ func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string,
 	if err != nil {
 		return false, err
 	}
-	plan, err := toTry(ctx, db, edition, keyCode)
+	plan, err := toTry(ctx, db, in.edition, in.keyCode)
 	if err != nil {
 		return false, err
 	}
@@ -99,6 +119,9 @@ func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string,
 	}
 	if err := compiled.Runnable(); err != nil {
 		return false, err
+	}
+	if compiled.Identify.Serial.From == profile.FromBarcode && in.serial == "" {
+		return false, errors.New("-serial: profil ini membaca nomor seri dengan pemindai; sebut nomor yang tercetak pada kartu uji")
 	}
 	token, err := pkcs11.Open(cfg.Token)
 	if err != nil {
@@ -113,7 +136,7 @@ func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string,
 		return false, err
 	}
 	slot, err := smartcard.StartReader(child, smartcard.Options{
-		Name: reader, Command: []string{self, readers.ChildFlag, reader}, TransmitTimeout: compiled.Timeouts.Command.Duration(), Log: log,
+		Name: in.reader, Command: []string{self, readers.ChildFlag, in.reader}, TransmitTimeout: compiled.Timeouts.Command.Duration(), Log: log,
 	})
 	if err != nil {
 		return false, err
@@ -127,7 +150,7 @@ func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string,
 		return false, err
 	}
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*compiled.Timeouts.Card.Duration()) // a look after each step
-	report := trial.Run(work, card, compiled, keyring.New(token, compiled, keybook.Book{DB: db}), tried{db, office})
+	report := trial.Run(work, card, compiled, keyring.New(token, compiled, keybook.Book{DB: db}), trial.Desk{DB: db, Office: office, Serial: in.serial})
 	cancel()
 	err = card.Close(true)
 	body, merr := json.MarshalIndent(report, "", "  ")
@@ -137,7 +160,7 @@ func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string,
 	_, _ = fmt.Fprintln(stdout, string(body))
 	return report.Passed, db.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) error {
 		return recipe.AddTrial(ctx, tx, recipe.Trial{
-			ProfileID: plan.Profile.ID, KeyCodeID: plan.KeyCode.ID, Station: cfg.Station, ChipID: report.ChipID, Passed: report.Passed,
+			ProfileID: plan.Profile.ID, ContentSHA256: plan.Profile.SHA256, KeyCodeID: plan.KeyCode.ID, Station: cfg.Station, TriedBy: in.by, ChipID: report.ChipID, Passed: report.Passed,
 			Report: body, OfficeAt: office.Now(),
 		})
 	})
@@ -206,39 +229,5 @@ func inserted(ctx context.Context, slot *smartcard.Reader, domain []byte) (*smar
 			return card, nil
 		}
 		_ = card.Close(true)
-	}
-}
-
-// tried is the office around a trial.
-type tried struct {
-	db     *postgres.DB
-	office clock.Office
-}
-
-// Free implements trial.Office: a trial never consumes a card of somebody.
-func (o tried) Free(ctx context.Context, look sam.Look) error {
-	_, err := perso.Find(ctx, o.db, perso.Identity{Serial: look.Serial, ChipID: look.ChipID})
-	if why, refused := perso.RefusedFor(err); refused && why == perso.Unlisted {
-		return nil
-	}
-	if err != nil && !errors.As(err, new(*perso.Refusal)) {
-		return err
-	}
-	return fmt.Errorf("kartu %s sudah dikenal kantor; pakai kartu uji", look.Serial)
-}
-
-// Guard implements trial.Office.
-func (o tried) Guard(chipID string) sam.Guard {
-	step := func(do func(ctx context.Context, tx *postgres.Tx) error) func(ctx context.Context) error {
-		return func(ctx context.Context) error { return o.db.InTx(ctx, do) }
-	}
-	return sam.Guard{
-		Before: step(func(ctx context.Context, tx *postgres.Tx) error {
-			_, err := perso.CountAuthentication(ctx, tx, chipID, o.office.Now())
-			return err
-		}),
-		After: step(func(ctx context.Context, tx *postgres.Tx) error {
-			return perso.ClearAuthentications(ctx, tx, chipID, o.office.Now())
-		}),
 	}
 }

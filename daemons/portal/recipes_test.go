@@ -85,6 +85,14 @@ func TestTwoPeoplePutAProfileInForce(t *testing.T) {
 	require.Contains(t, o.problem(403, "operator", http.MethodPost, at+"/approval", nil, ifMatch(r.Version)...).Type, "same-person")
 	require.Contains(t, o.problem(403, "operator-2", http.MethodPost, at+"/approval", nil, ifMatch(r.Version)...).Type, "other-role")
 	o.problem(422, "kasubdit", http.MethodPost, at+"/refusal", map[string]any{"reason": " "}, ifMatch(r.Version)...)
+	require.Contains(t, o.problem(409, "kasubdit", http.MethodPost, at+"/approval", nil, ifMatch(r.Version)...).Type, "not-tried")
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		edition, err := recipe.Get(ctx, tx, r.ID)
+		if err != nil {
+			return err
+		}
+		return persotest.Tried(ctx, tx, edition)
+	})
 	o.want(200, &r, "kasubdit", http.MethodPost, at+"/approval", map[string]any{"reason": "sudah dicoba"}, ifMatch(r.Version)...)
 	require.Equal(t, "active", r.State)
 	require.Equal(t, "kasubdit", *r.ApprovedBy)
@@ -101,9 +109,9 @@ func TestTwoPeoplePutAProfileInForce(t *testing.T) {
 	o.want(200, &r, "operator-2", http.MethodPost, recipesAPI+"/"+r.ID+"/discarding", map[string]any{"reason": "salah ketik"}, ifMatch(r.Version)...)
 	require.Equal(t, "discarded", r.State)
 	for _, one := range list.Recipes {
-		if one.Label == "iso7816-raw/1" {
+		if one.Label == "iso7816-raw/2" {
 			o.want(200, &r, "operator", http.MethodGet, recipesAPI+"/"+one.ID, nil)
-			require.Contains(t, r.NotBuilt, "channel none")
+			require.Empty(t, r.NotBuilt)
 		}
 	}
 }
@@ -162,14 +170,20 @@ func TestAProfileOnItsPages(t *testing.T) {
 	}
 	require.False(t, offered(o.page(200, "operator", one)), "whoever wrote it is not offered to approve it")
 	require.True(t, offered(o.page(200, "kasubdit", one)))
-	require.Contains(t, o.page(200, "kasubdit", one+"/setujui").text, "Uji coba terakhir pada kartu uji belum pernah")
+	before := o.page(200, "kasubdit", one+"/setujui")
+	require.Contains(t, before.text, "Uji coba terakhir pada kartu uji belum pernah")
+	require.Contains(t, before.text, "belum dapat disetujui")
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		keys, err := recipe.InForce(ctx, tx, recipe.KeyCode, "ktpel")
 		if err != nil {
 			return err
 		}
+		edition, err := recipe.Get(ctx, tx, one[strings.LastIndex(one, "/")+1:])
+		if err != nil {
+			return err
+		}
 		for _, passed := range []bool{false, true} {
-			if err := recipe.AddTrial(ctx, tx, recipe.Trial{ProfileID: one[strings.LastIndex(one, "/")+1:], KeyCodeID: keys.ID, Station: "perso-1", ChipID: "CHIP", Passed: passed,
+			if err := recipe.AddTrial(ctx, tx, recipe.Trial{ProfileID: edition.ID, ContentSHA256: edition.SHA256, KeyCodeID: keys.ID, Station: "perso-1", TriedBy: "teknisi", ChipID: "CHIP", Passed: passed,
 				Report: []byte(`{"problem": "", "steps": [{"do": "keys", "problem": "kunci ditolak"}]}`), OfficeAt: o.clock.Now()}); err != nil {
 				return err
 			}
@@ -178,6 +192,8 @@ func TestAProfileOnItsPages(t *testing.T) {
 	})
 	require.Contains(t, o.page(200, "kasubdit", one).text, "keys: kunci ditolak")
 	require.Contains(t, o.page(200, "kasubdit", one+"/setujui").text, "berhasil")
+	require.NotContains(t, o.page(200, "kasubdit", one+"/setujui").text, "belum dapat disetujui")
+	require.Contains(t, o.page(200, "kasubdit", one).text, "teknisi")
 	var shown struct{ Trials []struct{ Passed bool } }
 	o.want(200, &shown, "kasubdit", http.MethodGet, recipesAPI+one[strings.LastIndex(one, "/"):], nil)
 	require.Len(t, shown.Trials, 2)

@@ -30,6 +30,10 @@ var (
 	// ErrSerialForm says that the serial number does not have the form that the
 	// request's machine type demands.
 	ErrSerialForm = errors.New("cardlist: serial number has the wrong form")
+	// ErrUIDForm says that what was given as a chip's UID cannot be one.
+	ErrUIDForm = errors.New("cardlist: UID has the wrong form")
+	// ErrUIDMissing says that the list names chips, and the one of a replacement is missing.
+	ErrUIDMissing = errors.New("cardlist: UID missing")
 	// ErrReplaced says that the row has a replacement already.
 	ErrReplaced = errors.New("cardlist: row is replaced already")
 	// ErrNotFound says that the request has no such row.
@@ -44,6 +48,7 @@ type Row struct {
 	Kind         string // Jenis
 	Remarks      string // Keterangan
 	Line         int    // the request's line that the card is for
+	UID          string // of the chip, as NormaliseUID has it; empty where the list does not say
 }
 
 // Card is a row as it is stored.
@@ -136,7 +141,7 @@ func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (
 		return nil, fmt.Errorf("cardlist: removing the earlier list: %w", err)
 	}
 	n := len(rows)
-	ids, serials, readers, remarks := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	ids, serials, readers, remarks, uids := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	numbers, lines := make([]int64, n), make([]int64, n)
 	for i, row := range rows {
 		id, err := uuid.NewV7()
@@ -144,15 +149,16 @@ func Store(ctx context.Context, tx *postgres.Tx, requestID string, rows []Row) (
 			return nil, fmt.Errorf("cardlist: id: %w", err)
 		}
 		ids[i], serials[i], readers[i], remarks[i] = id.String(), row.Serial, row.ReaderSerial, row.Remarks
+		uids[i] = row.UID
 		numbers[i], lines[i] = int64(row.Row), int64(row.Line)
 	}
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO listed_card (id, request_id, row, serial, reader_serial, remarks, line)
-		SELECT id, $1, row, serial, reader_serial, remarks, line
-		FROM unnest($2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::int[])
-		     AS r (id, row, serial, reader_serial, remarks, line)`,
+		INSERT INTO listed_card (id, request_id, row, serial, reader_serial, remarks, line, uid)
+		SELECT id, $1, row, serial, reader_serial, remarks, line, uid
+		FROM unnest($2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[])
+		     AS r (id, row, serial, reader_serial, remarks, line, uid)`,
 		requestID, pq.Array(ids), pq.Array(numbers), pq.Array(serials), pq.Array(readers), pq.Array(remarks),
-		pq.Array(lines)); err != nil {
+		pq.Array(lines), pq.Array(uids)); err != nil {
 		return nil, fmt.Errorf("cardlist: writing: %w", err)
 	}
 	// In the order of the serials, so that two lists that overlap wait for each
@@ -307,6 +313,28 @@ func AddReplacement(ctx context.Context, tx *postgres.Tx, requestID, oldID, seri
 		return "", fmt.Errorf("cardlist: passing the reader on: %w", err)
 	}
 	return id.String(), nil
+}
+
+// SetUID keeps which chip a replacement has, where the list names chips: nothing else
+// tells a station its serial. Errors: ErrUIDMissing, ErrUIDForm.
+func SetUID(ctx context.Context, tx *postgres.Tx, newID, uid string) error {
+	uid = NormaliseUID(uid)
+	var named bool
+	if err := tx.Get(ctx, &named, `SELECT old.uid <> '' FROM listed_card new JOIN listed_card old ON old.id = new.replaces WHERE new.id = $1`, newID); err != nil {
+		return fmt.Errorf("cardlist: chip of a replacement: %w", err)
+	}
+	switch {
+	case uid == "" && named:
+		return ErrUIDMissing
+	case uid == "":
+		return nil
+	case !IsUID(uid):
+		return ErrUIDForm
+	}
+	if err := tx.ExecOne(ctx, `UPDATE listed_card SET uid = $2 WHERE id = $1`, newID, uid); err != nil {
+		return fmt.Errorf("cardlist: chip of a replacement: %w", err)
+	}
+	return nil
 }
 
 // WholeMatch compiles the pattern of a machine type; see institution.WholeMatch.

@@ -21,6 +21,8 @@ var guideColumns = [][]string{
 		"ya, untuk KTP-el Reader", "GSX-000123"},
 	{HeaderKind, "Jenis kartu atau reader.", "tidak", "SAM"},
 	{HeaderRemarks, "Catatan untuk kartu itu.", "tidak", "Cadangan loket 3"},
+	{HeaderUID, "UID chip kartu itu, dalam digit heksadesimal. Tambahkan kolom ini di sebelah kanan hanya bila nomor seri yang tercetak tidak tersimpan di dalam chip.",
+		"bila diminta", "4B546015A1B2C3D4E5F6"},
 }
 
 // widthOfText is that of the column that explains, in characters.

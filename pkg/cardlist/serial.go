@@ -1,6 +1,7 @@
 package cardlist
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -23,6 +24,18 @@ func Normalise(serial string) string {
 	// upper case may part them again.
 	return strings.TrimSpace(norm.NFC.String(strings.ToUpper(norm.NFC.String(serial))))
 }
+
+// NormaliseUID brings what a chip calls itself into the form in which it is compared:
+// upper case hexadecimal digits without what people put between the bytes.
+func NormaliseUID(uid string) string {
+	return strings.NewReplacer(" ", "", ":", "", "-", "").Replace(Normalise(uid))
+}
+
+// uidForm is 4 to 32 bytes.
+var uidForm = regexp.MustCompile(`^([0-9A-F]{2}){4,32}$`)
+
+// IsUID tells whether a text can be the UID of a chip, as NormaliseUID has it.
+func IsUID(uid string) bool { return uidForm.MatchString(uid) }
 
 // Invisible says whether a serial number as it was typed holds characters that
 // nobody sees and that Normalise drops. Ordinary spaces around it do not count.

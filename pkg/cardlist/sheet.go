@@ -22,6 +22,10 @@ const (
 	HeaderRemarks      = "Keterangan"
 )
 
+// HeaderUID is over a column that a list may have besides those of the template: which
+// chip each card has, where the printed serial is not on the chip.
+const HeaderUID = "UID"
+
 // WriteSheet writes a list as an XLSX; without rows it is the template. The
 // columns of serials are formatted as text, so that Excel keeps leading zeros
 // and does not turn long serials into numbers (users.md F.3). Whatever Excel can

@@ -39,6 +39,16 @@ const (
 	OtherProfile   Why = "other_profile"    // this station does not work with its profile
 	NoNumbers      Why = "no_numbers"       // no templates of numbers are approved
 	ByHand         Why = "by_hand"          // it is personalised by hand, in another tool
+	LotStopped     Why = "lot_stopped"      // cards of its lot failed, and people have not let it go on
+	FirstCardWaits Why = "first_card_waits" // the first card of its lot is not approved yet
+	SerialUnknown  Why = "serial_unknown"   // no list says which serial this chip has
+	SerialTwice    Why = "serial_twice"     // more than one listed card has this chip
+	ScanAwaited    Why = "scan_awaited"     // its printed serial is to be scanned
+	ScanTwice      Why = "scan_twice"       // different serials were scanned for it
+	ScanDiffers    Why = "scan_differs"     // another serial was scanned than the chip's
+	TestCardDue    Why = "test_card_due"    // no test card has passed at the station today
+	WrongType      Why = "wrong_type"       // it is not of the kind that its request needs
+	KeysMissing    Why = "keys_missing"     // the HSM of the station does not have the keys for it
 )
 
 // WhyLabels are the reasons as the station shows them.
@@ -61,6 +71,16 @@ var WhyLabels = map[Why]string{
 	OtherProfile:   "Stasiun ini tidak mengerjakan kartu dengan profil ini",
 	NoNumbers:      "Belum ada pola PCID dan nomor manifest yang disetujui",
 	ByHand:         "Kartu ini dikerjakan dengan cara manual, bukan di stasiun",
+	LotStopped:     "Lot kartu ini dihentikan; menunggu keputusan petugas",
+	FirstCardWaits: "Kartu pertama lot ini belum disetujui; kartu menunggu",
+	SerialUnknown:  "UID chip ini tidak ada dalam daftar kartu mana pun",
+	SerialTwice:    "UID chip ini ada pada lebih dari satu baris daftar",
+	ScanAwaited:    "Pindai nomor seri yang tercetak pada kartu ini",
+	ScanTwice:      "Dua nomor berbeda dipindai; keluarkan kartu, lalu pindai lagi nomornya saja",
+	ScanDiffers:    "Nomor yang dipindai bukan nomor kartu ini",
+	TestCardDue:    "Kartu uji hari ini belum lulus di stasiun ini; masukkan kartu uji dahulu",
+	WrongType:      "Jenis kartu ini lain daripada yang diminta permohonannya",
+	KeysMissing:    "HSM stasiun ini tidak memiliki kunci untuk kartu ini",
 }
 
 // Refusal is an error that says why a card is not taken.
@@ -85,6 +105,33 @@ func RefusedFor(err error) (why Why, ok bool) {
 type Identity struct {
 	Serial string // printed serial, normalised as in the list
 	ChipID string // of the chip itself
+}
+
+// SerialOf returns the serial of the listed card that has a chip, as a list says it. A
+// *Refusal says that no list does (SerialUnknown), or more than one row (SerialTwice).
+func SerialOf(ctx context.Context, r postgres.Reader, uid string) (string, error) {
+	var serials []string
+	if err := r.Select(ctx, &serials, `
+		SELECT c.serial FROM listed_card l JOIN card c ON c.id = l.id WHERE l.uid = $1 AND l.uid <> '' AND c.state <> 'reduced' LIMIT 2`, uid); err != nil {
+		return "", fmt.Errorf("perso: chip of a list: %w", err)
+	}
+	switch len(serials) {
+	case 0:
+		return "", &Refusal{Why: SerialUnknown}
+	case 1:
+		return serials[0], nil
+	}
+	return "", &Refusal{Why: SerialTwice}
+}
+
+// SerialOfChip returns the serial that a chip was tied to by its first claim; empty for
+// a chip that none was.
+func SerialOfChip(ctx context.Context, r postgres.Reader, chipID string) (string, error) {
+	c, err := getCard(ctx, r, `WHERE chip_id = $1`, chipID)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return c.Serial, err
 }
 
 // Find returns the card that an identity stands for, with its newest attempt. A
@@ -178,6 +225,9 @@ type Place struct {
 	Station string
 	Reader  string
 	Plan    recipe.Plan // that the station has looked at the card by
+	// FirstCard says that the plan's profile wants the first card of a lot approved
+	// before the others are begun.
+	FirstCard bool
 }
 
 // Claim takes a presented card for a station: under lock it ties the chip to
@@ -217,6 +267,9 @@ func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change
 	}
 	if !plan.Same(p.Plan) {
 		return Hand{}, &Refusal{Why: OtherRecipe, CardID: c.ID}
+	}
+	if err := admit(ctx, tx, order.ID, c, p, ch); err != nil {
+		return Hand{}, err
 	}
 	w := &walk{tx: tx, card: c, change: ch}
 	if err := w.prepare(ctx, id); err != nil {

@@ -118,6 +118,7 @@ type CardRow struct {
 	Line         int           `db:"line" json:"line"`
 	Serial       string        `db:"serial" json:"serial"`
 	ReaderSerial string        `db:"reader_serial" json:"reader_serial"`
+	UID          string        `db:"uid" json:"-"` // of the chip, where the list names chips
 	State        machine.State `db:"state" json:"state"`
 	StateLabel   string        `db:"-" json:"state_label"`
 	Version      int64         `db:"version" json:"version"`
@@ -154,7 +155,7 @@ type TakenOff struct {
 
 // rowsOf reads cards as people see them; what stands behind it narrows and orders.
 const rowsOf = `
-	SELECT c.id, l.row, l.line, c.serial, l.reader_serial, c.state, c.version, c.by_hand, coalesce(c.pcid, '') AS pcid,
+	SELECT c.id, l.row, l.line, c.serial, l.reader_serial, l.uid, c.state, c.version, c.by_hand, coalesce(c.pcid, '') AS pcid,
 	       coalesce(c.manifest_no, '') AS manifest_no, c.reason, l.replaces, new.id AS replaced_by, c.finished_at,
 	       coalesce(old.serial, '') AS old_serial, coalesce(new.serial, '') AS new_serial,
 	       CASE c.state WHEN 'in_doubt' THEN coalesce(a.proposal, '') ELSE '' END AS proposal,

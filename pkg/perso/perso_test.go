@@ -31,11 +31,11 @@ func identity(serial string) perso.Identity {
 }
 
 func claim(o *persotest.Office, id perso.Identity, station string) (h perso.Hand, err error) {
-	plan, err := recipe.ToLook(context.Background(), o.DB, "gp-scp03-sam")
+	plans, err := recipe.ToLook(context.Background(), o.DB, "gp-scp03-sam")
 	if err != nil {
 		return h, err
 	}
-	place := perso.Place{Station: station, Reader: "Pembaca 1", Plan: plan}
+	place := perso.Place{Station: station, Reader: "Pembaca 1", Plan: plans[0]}
 	err = o.DB.InTx(context.Background(), func(ctx context.Context, tx *postgres.Tx) error {
 		h, err = perso.Claim(ctx, tx, id, place, atStation(station, ""))
 		return err

@@ -28,6 +28,7 @@ var (
 type Replacement struct {
 	CardID string // that is replaced
 	Serial string // of the blank, as typed
+	UID    string // of its chip, as typed; where the list names chips
 	Reason string // empty: the card's own
 }
 
@@ -78,7 +79,7 @@ func RegisterReplacements(ctx context.Context, tx *postgres.Tx, requestID string
 	ids := make([]string, len(all))
 	wrong, typed := ReplacementFaults{}, map[string]bool{}
 	for i, one := range all {
-		if ids[i], err = replace(ctx, tx, old[one.CardID], one.Serial, typed); err != nil {
+		if ids[i], err = replace(ctx, tx, old[one.CardID], one, typed); err != nil {
 			if !replaceable(err) {
 				return nil, err
 			}
@@ -129,11 +130,11 @@ func RegisterReplacement(ctx context.Context, tx *postgres.Tx, cardID, newSerial
 }
 
 // replace lists one blank. typed are the serials of the call so far.
-func replace(ctx context.Context, tx *postgres.Tx, old Card, serial string, typed map[string]bool) (string, error) {
+func replace(ctx context.Context, tx *postgres.Tx, old Card, one Replacement, typed map[string]bool) (string, error) {
 	if old.State != Failed && old.State != Spoiled {
 		return "", ErrNotReplaceable
 	}
-	serial = cardlist.Normalise(serial)
+	serial := cardlist.Normalise(one.Serial)
 	if typed[serial] && serial != "" {
 		return "", ErrSerialTwice
 	}
@@ -142,14 +143,17 @@ func replace(ctx context.Context, tx *postgres.Tx, old Card, serial string, type
 	if errors.Is(err, cardlist.ErrReplaced) {
 		return "", ErrNotReplaceable
 	}
-	return id, err
+	if err != nil {
+		return "", err
+	}
+	return id, cardlist.SetUID(ctx, tx, id, one.UID)
 }
 
 // replaceable says of an error that it is about a replacement, not about the
 // database: the others of the call are still looked at.
 func replaceable(err error) bool {
 	for _, known := range []error{
-		ErrNotReplaceable, ErrSerialTwice, cardlist.ErrSerialForm, cardlist.ErrSerialLive, cardlist.ErrSerialAlike,
+		ErrNotReplaceable, ErrSerialTwice, cardlist.ErrSerialForm, cardlist.ErrSerialLive, cardlist.ErrSerialAlike, cardlist.ErrUIDForm, cardlist.ErrUIDMissing,
 	} {
 		if errors.Is(err, known) {
 			return true

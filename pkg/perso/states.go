@@ -2,7 +2,7 @@
 // serial is, which numbers it carries, who writes it now, and how that ended.
 // It writes the tables card, card_number, number_counter, perso_attempt, lost_attempt,
 // card_resolution, card_observation, contradiction_answer, chip_authentication,
-// card_reduction, reduced_card and hand_result.
+// card_reduction, reduced_card, hand_result and lot_hold.
 //
 // What it promises: a chip is never personalised twice, a number is never given
 // twice, and a result nobody knows is a state of its own (in_doubt) that two

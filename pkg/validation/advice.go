@@ -25,6 +25,8 @@ var advices = map[string]string{
 	"reader_serial_unexpected": "Kosongkan kolom No. Seri Reader, atau pilih Jenis Mesin yang memakai reader.",
 	"serial_repeated":          "Hapus baris yang berulang, atau perbaiki nomornya.",
 	"reader_serial_repeated":   "Hapus baris yang berulang, atau perbaiki nomornya.",
+	"uid_form":                 "Cocokkan dengan keterangan pembuat kartu, atau kosongkan kolom UID bila tidak diminta.",
+	"uid_repeated":             "Periksa UID kedua kartu: satu chip hanya satu baris.",
 	"serial_in_use":            "Periksa nomornya. Bila sudah benar, keluarkan kartu ini dari daftar atau hubungi Subdit KI.",
 	"reader_serial_in_use":     "Periksa nomornya. Bila sudah benar, keluarkan baris ini dari daftar atau hubungi Subdit KI.",
 	"serial_personalised":      "Keluarkan kartu ini dari daftar dan pakai kartu blangko lain.",

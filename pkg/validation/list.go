@@ -186,7 +186,7 @@ func Refusal(e *xlsx.Error) string {
 
 // listHeaders are the headers over the texts of a row.
 var listHeaders = [rowTexts]string{
-	serialText: cardlist.HeaderSerial, readerText: cardlist.HeaderReaderSerial, kindText: cardlist.HeaderKind, remarksText: cardlist.HeaderRemarks,
+	serialText: cardlist.HeaderSerial, readerText: cardlist.HeaderReaderSerial, kindText: cardlist.HeaderKind, remarksText: cardlist.HeaderRemarks, uidText: cardlist.HeaderUID,
 }
 
 // listReader collects the rows of a sheet.
@@ -198,17 +198,21 @@ type listReader struct {
 
 func (in *listReader) row(row xlsx.Row) {
 	serial, reader := row.Cell(in.columns[serialText]), row.Cell(in.columns[readerText])
-	kind, remarks := row.Cell(in.columns[kindText]), row.Cell(in.columns[remarksText])
+	kind, remarks, uid := row.Cell(in.columns[kindText]), row.Cell(in.columns[remarksText]), row.Cell(in.columns[uidText])
 	out := ListRow{At: row.Number, Row: cardlist.Row{
 		Serial: cardlist.Normalise(serial.Text), ReaderSerial: cardlist.Normalise(reader.Text),
-		Kind: clean(kind.Text), Remarks: clean(remarks.Text),
+		Kind: clean(kind.Text), Remarks: clean(remarks.Text), UID: cardlist.NormaliseUID(uid.Text),
 	}}
-	formula := serial.Formula || reader.Formula || kind.Formula || remarks.Formula
-	if out.Serial == "" && out.ReaderSerial == "" && out.Kind == "" && out.Remarks == "" && !formula {
+	formula := serial.Formula || reader.Formula || kind.Formula || remarks.Formula || uid.Formula
+	if out.Serial == "" && out.ReaderSerial == "" && out.Kind == "" && out.Remarks == "" && out.UID == "" && !formula {
 		return // numbered beforehand, or looks empty
 	}
 	in.serial(serial, row.Number, cardlist.HeaderSerial, &out.Serial)
 	out.readerRefused = in.serial(reader, row.Number, cardlist.HeaderReaderSerial, &out.ReaderSerial)
+	if refused := in.serial(uid, row.Number, cardlist.HeaderUID, &out.UID); !refused && out.UID != "" && !cardlist.IsUID(out.UID) {
+		in.faults.cell("uid_form", uid, "bukan UID chip: 4 sampai 32 byte dalam digit heksadesimal.")
+		out.UID = ""
+	}
 	for _, c := range []xlsx.Cell{kind, remarks} {
 		switch {
 		case c.Formula:

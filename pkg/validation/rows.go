@@ -20,6 +20,7 @@ const (
 	readerText
 	kindText
 	remarksText
+	uidText
 	rowTexts
 )
 
@@ -49,7 +50,7 @@ func (l *listRows) add(row ListRow) {
 		l.blocks = append(l.blocks, &rowBlock{})
 	}
 	b := l.blocks[len(l.blocks)-1]
-	for j, text := range [rowTexts]string{serialText: row.Serial, readerText: row.ReaderSerial, kindText: row.Kind, remarksText: row.Remarks} {
+	for j, text := range [rowTexts]string{serialText: row.Serial, readerText: row.ReaderSerial, kindText: row.Kind, remarksText: row.Remarks, uidText: row.UID} {
 		l.open = append(l.open, text...)
 		b.ends[i][j] = uint32(len(l.open))
 	}
@@ -84,7 +85,7 @@ func (l *listRows) readerRefused(i int) bool { return l.blocks[i/rowsPerBlock].r
 
 func (l *listRows) row(i int) ListRow {
 	return ListRow{At: l.sheetRow(i), readerRefused: l.readerRefused(i), Row: cardlist.Row{
-		Row: i + 1, Serial: l.text(i, serialText), ReaderSerial: l.text(i, readerText), Kind: l.text(i, kindText), Remarks: l.text(i, remarksText),
+		Row: i + 1, Serial: l.text(i, serialText), ReaderSerial: l.text(i, readerText), Kind: l.text(i, kindText), Remarks: l.text(i, remarksText), UID: l.text(i, uidText),
 	}}
 }
 

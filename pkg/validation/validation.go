@@ -212,6 +212,9 @@ func (c *check) serials() error {
 	if m.UsesReader {
 		c.repeated(readerColumn, cardlist.HeaderReaderSerial, "reader_serial_repeated", readerText)
 	}
+	if column := c.list.columns[cardlist.HeaderUID]; column != "" {
+		c.repeated(column, cardlist.HeaderUID, "uid_repeated", uidText)
+	}
 	c.found = append(c.found, c.cells.findings()...)
 	return nil
 }

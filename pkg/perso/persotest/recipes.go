@@ -27,9 +27,9 @@ func Recipes(t testing.TB, db *postgres.DB) {
 // Place is a reader of a station that looks at cards by the plan in force.
 func Place(t testing.TB, db *postgres.DB, station string) perso.Place {
 	t.Helper()
-	plan, err := recipe.ToLook(context.Background(), db, "gp-scp03-sam")
+	plans, err := recipe.ToLook(context.Background(), db, "gp-scp03-sam")
 	require.NoError(t, err)
-	return perso.Place{Station: station, Reader: "Pembaca 1", Plan: plan}
+	return perso.Place{Station: station, Reader: "Pembaca 1", Plan: plans[0]}
 }
 
 // Draft has somebody write a new edition.
@@ -53,10 +53,28 @@ func Approve(t testing.TB, db *postgres.DB, kind recipe.Kind, content string) re
 		if r, err = recipe.Propose(ctx, tx, recipe.Seen{ID: r.ID, Version: r.Version}, Person("operator", request.Operator, "uji")); err != nil {
 			return err
 		}
+		if err = Tried(ctx, tx, r); err != nil {
+			return err
+		}
 		r, err = recipe.Approve(ctx, tx, recipe.Seen{ID: r.ID, Version: r.Version}, Person("kasubdit", request.Kasubdit, "uji"))
 		return err
 	}))
 	return r
+}
+
+// Tried keeps that a profile passed a trial; other kinds have none.
+func Tried(ctx context.Context, tx *postgres.Tx, r recipe.Recipe) error {
+	if r.Kind != recipe.Profile {
+		return nil
+	}
+	keys, err := recipe.InForce(ctx, tx, recipe.KeyCode, "ktpel")
+	if err != nil {
+		return err
+	}
+	return recipe.AddTrial(ctx, tx, recipe.Trial{
+		ProfileID: r.ID, ContentSHA256: r.SHA256, KeyCodeID: keys.ID, Station: "uji", TriedBy: "teknisi", ChipID: "UJI", Passed: true,
+		Report: []byte(`{}`), OfficeAt: OfficeAt,
+	})
 }
 
 // Withdraw stops the edition in force.

@@ -61,12 +61,17 @@ var order = []Step{Marker, Initialize, Numbers, Secret, Keys, Authenticate, Read
 // Class says what a status word means for the card.
 type Class string
 
-// Classes of status words. A word not listed refuses.
+// Classes of status words. A word not listed refuses. No word makes a station repeat
+// an authentication or OPEN SAM, whose failures the card may count.
 const (
-	Refuses Class = "refuses" // the card did not do it, and says so
-	Unknown Class = "unknown" // the card does not say whether it did it
-	Retry   Class = "retry"   // the card did not do it, and may if it is asked once more
+	Refuses Class = "refuses" // the card did not do it, and says so: it has failed
+	Unknown Class = "unknown" // the card does not say whether it did it: it is in doubt
+	Retry   Class = "retry"   // the card did not do it, and may if it is asked again at once
+	Wait    Class = "wait"    // the same, after Retries.Wait
+	Stop    Class = "stop"    // the card has failed, and the others of its lot would too
 )
+
+var classes = []Class{Refuses, Unknown, Retry, Wait, Stop}
 
 // Protocol is how commands to the card are protected.
 type Protocol string
@@ -87,7 +92,16 @@ const (
 	PCIDSeen       Sight = "pcid"
 	ManifestSeen   Sight = "manifest"
 	KeyVersionSeen Sight = "key_version"
-	LifeCycleSeen  Sight = "life_cycle"
+	LifeCycleSeen  Sight = "life_cycle" // of a card without GlobalPlatform: the bytes that say how far it is
+)
+
+// How a chip says which one it is, and where the serial printed on it is found.
+const (
+	ByCPLC      = "cplc"
+	ByUID       = "uid_sam"    // the SAM's own command F7 (card-perso.md A5)
+	FromChip    = "chip"       // the chip holds it too
+	FromBarcode = "barcode"    // a scanner reads it off the card
+	FromUID     = "uid_column" // the list says which chip has it
 )
 
 // ErrNotBuilt says that no station can work with the profile yet.
@@ -126,6 +140,60 @@ type KeyCode struct {
 	SecretWrap string `json:"secret_wrap"`
 }
 
+// Act is one step of a profile.
+type Act struct {
+	Do    Step    `json:"do"`
+	Shows []Sight `json:"shows"` // afterwards, to whoever reads the card without keys
+	// Of Send. APDU is the command in hexadecimal digits, with what is the card's own in
+	// braces: {marker}, {pcid}, {secret} and {manifest:N}, the number as ASCII filled up
+	// to N bytes with 00.
+	Name   string `json:"name"`
+	APDU   string `json:"apdu"`
+	Expect []Word `json:"expect"` // status words that say it is done; 9000 if none
+	Leaves Hex    `json:"leaves"` // what life_cycle reads as afterwards, where it is shown
+	Again  bool   `json:"again"`  // it shows nothing, and does no harm when done twice
+}
+
+// Title is the step as the status and the journal name it.
+func (a Act) Title() string {
+	if a.Do == Send {
+		return a.Name
+	}
+	return string(a.Do)
+}
+
+// Label is the step as people read it.
+func (a Act) Label() string {
+	if a.Do == Send {
+		return "“" + a.Name + "”"
+	}
+	return Labels[a.Do]
+}
+
+// Reading is how a card without a secure channel tells a sight.
+type Reading struct {
+	APDU  Hex `json:"apdu"`
+	Blank Hex `json:"blank"` // the byte that an untouched place is full of; 00 if not said
+}
+
+// Lot says how the cards of one work order are guarded together.
+type Lot struct {
+	// FirstCard has the lot wait after its first card, until a person approves it.
+	FirstCard bool `json:"first_card"`
+	// StopAfter is how many cards in a row may fail for one cause; then the lot stops.
+	// usualStop if it is not said.
+	StopAfter int `json:"stop_after"`
+}
+
+// usualStop is as pySim's users wish for (card-perso.md B4).
+const usualStop = 3
+
+// Retries bound what the classes Retry and Wait ask for.
+type Retries struct {
+	Times int  `json:"times"` // after the first try, of one step
+	Wait  Span `json:"wait"`  // before each, for the class Wait
+}
+
 // Profile is a personalisation profile.
 type Profile struct {
 	Name    string `json:"name"`
@@ -146,9 +214,9 @@ type Profile struct {
 		SecretWrap string `json:"-"`
 	} `json:"keys"`
 	Identify struct {
-		Chip   string `json:"chip"` // cplc or uid_sam
+		Chip   string `json:"chip"` // ByCPLC or ByUID
 		Serial struct {
-			From   string `json:"from"`   // chip, barcode or uid_column
+			From   string `json:"from"`   // FromChip, FromBarcode or FromUID
 			Object string `json:"object"` // of the chip: cin
 			Column string `json:"column"` // of the list that has the chip's id
 		} `json:"serial"`
@@ -160,18 +228,16 @@ type Profile struct {
 		Manifest Tag `json:"manifest"`
 	} `json:"data"`
 	SecretBytes int `json:"secret_bytes"`
-	Steps       []struct {
-		Do    Step    `json:"do"`
-		Shows []Sight `json:"shows"` // afterwards, to whoever reads the card without keys
-		// Of Send: a command with {pcid}, {manifest}, {secret}, {marker} in it.
-		Name string `json:"name"`
-		APDU string `json:"apdu"`
-	} `json:"steps"`
+	// Read says how each sight is read, of a card without a secure channel.
+	Read     map[Sight]Reading `json:"read"`
+	Steps    []Act             `json:"steps"`
 	Timeouts struct {
 		Command Span `json:"command"` // one APDU
 		Card    Span `json:"card"`    // one card from claim to end
 	} `json:"timeouts"`
 	StatusWords map[Word]Class `json:"status_words"`
+	Retries     Retries        `json:"retries"`
+	Lot         Lot            `json:"lot"`
 
 	// SHA256 is the hash of the file the profile was read from.
 	SHA256 []byte `json:"-"`
@@ -187,6 +253,9 @@ func Parse(file []byte) (*Profile, error) {
 	}
 	if err := p.check().Err(); err != nil {
 		return nil, fmt.Errorf("%w %s: %w", ErrProfile, p.Name, err)
+	}
+	if p.Lot.StopAfter == 0 {
+		p.Lot.StopAfter = usualStop
 	}
 	sum := sha256.Sum256(file)
 	p.SHA256 = sum[:]
@@ -251,17 +320,9 @@ func (p *Profile) Runnable() error {
 		}
 		return fmt.Errorf("%w %s (profile %s)", ErrNotBuilt, what, p.Label())
 	}
-	retry := false
-	for _, c := range p.StatusWords {
-		retry = retry || c == Retry
-	}
 	return errors.Join(
-		can(p.Channel.Protocol == SCP02 || p.Channel.Protocol == SCP03, "channel "+string(p.Channel.Protocol)),
 		can(p.Channel.Protocol != SCP03 || p.Channel.Option == 0, "a demanded option of SCP03"),
 		can(p.Channel.Protocol != SCP02 || p.Channel.Option == 0x15 || p.Channel.Option == 0x55, "SCP02 but with option 15 or 55"),
-		can(p.Identify.Chip == "cplc", "identification by "+p.Identify.Chip),
-		can(p.Identify.Serial.From == "chip", "a serial from "+p.Identify.Serial.From),
-		can(!retry, "a second try"),
 	)
 }
 
@@ -282,11 +343,16 @@ func (p *Profile) check() form.Faults {
 	for word, class := range p.StatusWords {
 		if at := fmt.Sprintf("/status_words/%04X", uint16(word)); word == 0x9000 {
 			f.Add(at, "not_used", "9000 selalu berarti berhasil dan tidak digolongkan.")
-		} else if class != Refuses && class != Unknown && class != Retry {
-			f.Add(at, "unknown_value", "Golongan status %04X harus refuses, unknown, atau retry.", uint16(word))
+		} else if !slices.Contains(classes, class) {
+			f.Add(at, "unknown_value", "Golongan status %04X harus salah satu dari %v.", uint16(word), classes)
+		} else if (class == Retry || class == Wait) && p.Retries.Times == 0 {
+			f.Add("/retries", "missing", "Golongan %s perlu batas pengulangan: retries.times.", class)
+		} else if class == Wait && p.Retries.Wait == 0 {
+			f.Add("/retries/wait", "missing", "Golongan wait perlu lama menunggu.")
 		}
 	}
 	if p.Channel.Protocol == Open {
+		p.checkPlain(&f)
 		return f
 	}
 	level, schemes := Byte(0x33), []string{"kdf3", "an10922"}

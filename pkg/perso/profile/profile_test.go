@@ -2,6 +2,7 @@ package profile_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -41,20 +42,17 @@ func TestShippedProfileIsGood(t *testing.T) {
 // Profiles that stations cannot work with yet are known as such, and never tried.
 func TestWhatStationsCannotDoIsSaid(t *testing.T) {
 	t.Parallel()
-	for name, says := range map[string]string{"iso7816-raw": "channel none"} {
+	for _, name := range []string{"iso7816-raw", "gp-scp02-sam"} {
 		p, err := profile.Parse(shipped(t, name))
 		require.NoError(t, err, name)
-		require.ErrorIs(t, p.Runnable(), profile.ErrNotBuilt)
-		require.ErrorContains(t, p.Runnable(), says)
+		require.NoError(t, p.Runnable(), name)
 	}
 	for old, c := range map[string]struct{ new, says string }{
-		`"protocol": "scp03"`:             {`"protocol": "scp03", "option": "70"`, "option"},
-		`"cplc"`:                          {`"uid_sam"`, "identification by uid_sam"},
-		`"from": "chip", "object": "cin"`: {`"from": "barcode"`, "serial from barcode"},
-		`"6400": "unknown"`:               {`"6985": "retry"`, "second try"},
+		`"protocol": "scp03"`: {`"protocol": "scp03", "option": "70"`, "option"},
 	} {
 		p, err := profile.Parse(replaced(t, old, c.new))
 		require.NoError(t, err, old)
+		require.ErrorIs(t, p.Runnable(), profile.ErrNotBuilt)
 		require.ErrorContains(t, p.Runnable(), c.says)
 	}
 }
@@ -85,6 +83,7 @@ func TestProfileFaultsAreFound(t *testing.T) {
 		"success word":     {`"6F00"`, `"9000"`, "/status_words/9000 not_used"},
 		"timeout":          {`"10s"`, `"5m"`, "/timeouts/card"},
 		"duration":         {`"10s"`, `"soon"`, "soon"},
+		"retry unbounded":  {`"6400": "unknown"`, `"6985": "retry"`, "/retries missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,4 +109,53 @@ func TestKeyCodeFaultsAreFound(t *testing.T) {
 		require.ErrorIs(t, err, profile.ErrProfile, name)
 		require.ErrorContains(t, err, c.says, name)
 	}
+}
+
+// A profile of bare commands is refused where the state of a card could not be told.
+func TestPlainProfileFaultsAreFound(t *testing.T) {
+	t.Parallel()
+	file := string(shipped(t, "iso7816-raw"))
+	for name, c := range map[string]struct{ old, new, says string }{
+		"marker not first":    {`"00D6000010{marker}", "shows": ["marker"]`, `"00D6000010{pcid}", "shows": ["pcid"]`, "/steps/0 wrong_order"},
+		"no secret":           {`"00D6002020{secret}"`, `"00D600200100"`, "/steps missing"},
+		"length of data":      {`"00D6001010{pcid}"`, `"00D6001011{pcid}"`, "/steps/2/apdu wrong_form"},
+		"manifest of no size": {`{manifest:32}`, `{manifest}`, "wrong_form"},
+		"another value":       {`"00D6001010{pcid}", "shows": ["pcid"]`, `"00D6001010{marker}", "shows": ["pcid"]`, "/steps/2/shows differs"},
+		"nothing closes":      {`"shows": ["life_cycle"], "leaves": "01"`, `"again": true`, "/steps/6 wrong_order"},
+		"closed unproven":     {`    { "do": "open_sam" },` + "\n", "", "missing"},
+		"state unsaid":        {`, "leaves": "01"`, ``, "/steps/6/leaves differs"},
+		"content after proof": {`"00D600600101"`, `"00D6006010{pcid}"`, "/steps/6/apdu wrong_order"},
+		"not readable":        {`    "manifest": { "apdu": "00B0004020" },` + "\n", "", "/steps/3/shows missing"},
+		"twice and seen":      {`"shows": ["pcid"]`, `"shows": ["pcid"], "again": true`, "/steps/2/again not_used"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, file, c.old)
+			_, err := profile.Parse([]byte(strings.Replace(file, c.old, c.new, 1)))
+			require.ErrorIs(t, err, profile.ErrProfile)
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+// What a card gets of its own goes where the braces are, to the byte.
+func TestFillingACommand(t *testing.T) {
+	t.Parallel()
+	with := profile.Filling{Marker: bytes.Repeat([]byte{0xAA}, 16), PCID: bytes.Repeat([]byte{0xBB}, 16), Secret: []byte{1, 2}, Manifest: "M-1"}
+	for apdu, want := range map[string]string{
+		"00D6000010{marker}":                 "00d6000010" + strings.Repeat("aa", 16),
+		"00D6000004{manifest:4}":             "00d60000044d2d3100",
+		"00D6000006FF{secret}EE{manifest:2}": "",
+		"00D6000004FF{secret}EE":             "00d6000004ff0102ee",
+	} {
+		got, err := profile.Act{Do: profile.Send, APDU: apdu}.Fill(with)
+		if want == "" {
+			require.Error(t, err, "a number that does not fit is never cut")
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, want, hex.EncodeToString(got))
+	}
+	require.True(t, profile.Act{}.Done(0x9000))
+	require.False(t, profile.Act{Expect: []profile.Word{0x6310}}.Done(0x9000))
 }

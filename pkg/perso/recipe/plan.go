@@ -91,34 +91,39 @@ func inForce(ctx context.Context, rd postgres.Reader, samType string) (p Plan, e
 	return p, err
 }
 
-// ForProfile returns a plan in force whose profile has this name: the default SAM
-// type's if it is one, else the first by code. A station that has no card in hand
-// looks at cards by it. Error: ErrNone.
-func ForProfile(ctx context.Context, rd postgres.Reader, name string) (Plan, error) {
+// InUse returns the plans that are in force, one for each SAM type: of the default
+// type first, then by code. A type that lacks something approved is left out.
+func InUse(ctx context.Context, rd postgres.Reader) (plans []Plan, err error) {
 	all, err := types(ctx, rd)
 	if err != nil {
-		return Plan{}, err
+		return nil, err
 	}
-	found := ""
-	for _, t := range all {
-		if t.Profile == name && (found == "" || t.Default) {
-			found = t.Code
+	slices.SortStableFunc(all, func(a, b Type) int {
+		switch {
+		case a.Default == b.Default:
+			return 0
+		case a.Default:
+			return -1
 		}
+		return 1
+	})
+	for _, t := range all {
+		p, err := inForce(ctx, rd, t.Code)
+		if errors.Is(err, ErrNone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		plans = append(plans, p)
 	}
-	if found == "" {
-		return Plan{}, fmt.Errorf("%w: profile %s", ErrNone, name)
-	}
-	return inForce(ctx, rd, found)
+	return plans, nil
 }
 
 // OfOrder returns the plan that a work order is tied to, whatever became of its
 // editions since. Error: ErrNotFound when no card of it was claimed.
-func OfOrder(ctx context.Context, rd postgres.Reader, orderID string) (Plan, error) {
-	return tied(ctx, rd, `o.work_order_id = $1`, orderID)
-}
-
-func tied(ctx context.Context, rd postgres.Reader, where string, args ...any) (p Plan, err error) {
-	rows, err := list(ctx, rd, `r JOIN order_recipe o ON r.id IN (o.sam_type_id, o.profile_id, o.key_code_id) WHERE `+where, args...)
+func OfOrder(ctx context.Context, rd postgres.Reader, orderID string) (p Plan, err error) {
+	rows, err := list(ctx, rd, `r JOIN order_recipe o ON r.id IN (o.sam_type_id, o.profile_id, o.key_code_id) WHERE o.work_order_id = $1`, orderID)
 	if err != nil {
 		return p, err
 	}
@@ -138,20 +143,54 @@ func tied(ctx context.Context, rd postgres.Reader, where string, args ...any) (p
 	return p, nil
 }
 
-// ToLook returns the plan that a station of a profile looks at cards by before it
-// knows them: the one in force, or else the one that an order was tied to last, so
-// that cards in doubt can be read all the same. Error: ErrNone.
-func ToLook(ctx context.Context, rd postgres.Reader, profileName string) (Plan, error) {
-	p, err := ForProfile(ctx, rd, profileName)
-	if !errors.Is(err, ErrNone) {
-		return p, err
+// ToLook returns the plans that a station looks at cards by before it knows them, each
+// profile once: those in force, with the named profile first, then those that orders
+// are tied to whose cards may still come, and if there are none at all the one that an
+// order was tied to last, so that cards in doubt can be read all the same. Error:
+// ErrNone.
+func ToLook(ctx context.Context, rd postgres.Reader, first string) (plans []Plan, err error) {
+	if plans, err = InUse(ctx, rd); err != nil {
+		return nil, err
 	}
-	last, lastErr := tied(ctx, rd, `o.work_order_id = (
-		SELECT t.work_order_id FROM order_recipe t JOIN recipe u ON u.id = t.profile_id WHERE u.code = $1 ORDER BY t.at DESC, t.work_order_id LIMIT 1)`, profileName)
-	if errors.Is(lastErr, ErrNotFound) {
-		return p, err
+	slices.SortStableFunc(plans, func(a, b Plan) int {
+		switch x, y := a.Profile.Code == first, b.Profile.Code == first; {
+		case x == y:
+			return 0
+		case x:
+			return -1
+		}
+		return 1
+	})
+	var orders []string
+	if err := rd.Select(ctx, &orders, `
+		SELECT DISTINCT ON (t.profile_id) t.work_order_id FROM order_recipe t JOIN work_order o ON o.id = t.work_order_id
+		WHERE o.state IN ('released', 'closing')
+		   OR EXISTS (SELECT FROM card c WHERE c.work_order_id = o.id AND c.state IN ('claimed', 'writing', 'written', 'verified', 'in_doubt'))
+		ORDER BY t.profile_id, t.at DESC, t.work_order_id`); err != nil {
+		return nil, fmt.Errorf("recipe: plans of orders: %w", err)
 	}
-	return last, lastErr
+	if len(plans) == 0 && len(orders) == 0 {
+		if err := rd.Select(ctx, &orders, `SELECT work_order_id FROM order_recipe ORDER BY at DESC, work_order_id LIMIT 1`); err != nil {
+			return nil, fmt.Errorf("recipe: last plan: %w", err)
+		}
+	}
+	for _, id := range orders {
+		p, err := OfOrder(ctx, rd, id)
+		if err != nil {
+			return nil, err
+		}
+		plans = append(plans, p)
+	}
+	seen := map[string]bool{}
+	plans = slices.DeleteFunc(plans, func(p Plan) bool {
+		twice := seen[p.Profile.ID]
+		seen[p.Profile.ID] = true
+		return twice
+	})
+	if len(plans) == 0 {
+		return nil, fmt.Errorf("%w: no profile", ErrNone)
+	}
+	return plans, nil
 }
 
 // ToBegin returns the plan by which a card of a work order is begun: the one that

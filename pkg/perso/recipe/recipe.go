@@ -100,7 +100,7 @@ var Machine = &machine.Table{
 		{From: Draft, Verb: ChangeVerb, Roles: keepers, To: Draft, Guard: "isi sesuai skema"},
 		{From: Draft, Verb: ProposeVerb, Roles: writers, To: Proposed},
 		{From: Draft, Verb: DiscardVerb, Roles: keepers, To: Discarded},
-		{From: Proposed, Verb: ApproveVerb, Roles: writers, To: Active, Guard: "orang lain daripada penulis dan pengusul; salah satunya Kasubdit KI"},
+		{From: Proposed, Verb: ApproveVerb, Roles: writers, To: Active, Guard: "orang lain daripada penulis dan pengusul; salah satunya Kasubdit KI; profil sudah lulus uji coba"},
 		{From: Proposed, Verb: RefuseVerb, Roles: keepers, To: Refused, Guard: "dengan alasan"},
 		{From: Active, Verb: SupersedeVerb, Roles: writers, To: Superseded, System: true, Guard: "edisi berikutnya disetujui"},
 		{From: Active, Verb: WithdrawVerb, Roles: keepers, To: Withdrawn, Guard: "dengan alasan"},

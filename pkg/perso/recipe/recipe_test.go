@@ -117,7 +117,7 @@ func TestShippedIsApprovedByTheSetUp(t *testing.T) {
 		require.Equal(t, sum[:], r.SHA256)
 	}
 	require.Equal(t, map[string]string{
-		"gp-scp03-sam/1": "active", "gp-scp02-sam/1": "draft", "iso7816-raw/1": "draft", "ktpel/1": "active", "sam-ktpel/1": "active", "nomor/1": "active",
+		"gp-scp03-sam/1": "active", "gp-scp02-sam/2": "draft", "iso7816-raw/2": "draft", "ktpel/1": "active", "sam-ktpel/1": "active", "nomor/1": "active",
 	}, states)
 	plan, err := recipe.For(t.Context(), o, recipe.Use{Kind: request.KindReader, SAMFunction: "R"})
 	require.NoError(t, err)
@@ -155,6 +155,9 @@ func TestTwoPeople(t *testing.T) {
 	_, err = o.try(r, recipe.Approve, by("dir", request.Direktur))
 	require.ErrorAs(t, err, &role)
 	seen := r
+	_, err = o.try(r, recipe.Approve, citra)
+	require.ErrorIs(t, err, recipe.ErrNotTried)
+	o.tried(r, true, "teknisi")
 	r = o.take(r, recipe.Approve, citra)
 	require.Equal(t, recipe.Active, r.State)
 	_, err = o.try(seen, recipe.Approve, by("eka", request.Kasubdit))
@@ -167,6 +170,7 @@ func TestTwoPeople(t *testing.T) {
 	r, err = o.write(recipe.Profile, edition(t, 3), citra)
 	require.NoError(t, err)
 	r = o.take(r, recipe.Propose, citra)
+	o.tried(r, true, "teknisi")
 	r = o.take(r, recipe.Approve, ani)
 	quiet := ani
 	quiet.Reason = " "
@@ -190,6 +194,47 @@ func TestTwoPeople(t *testing.T) {
 	o.take(r, recipe.Refuse, citra)
 	_, err = o.write(recipe.Profile, edition(t, 4), ani)
 	require.Equal(t, "/content/version", faults(t, err)[0].Pointer, "numbers are not used again")
+}
+
+// tried keeps that a profile was run on a test card with the content it has.
+func (o office) tried(r recipe.Recipe, passed bool, by string) {
+	o.t.Helper()
+	keys, err := recipe.InForce(o.t.Context(), o, recipe.KeyCode, "ktpel")
+	require.NoError(o.t, err)
+	require.NoError(o.t, o.InTx(o.t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		return recipe.AddTrial(ctx, tx, recipe.Trial{
+			ProfileID: r.ID, ContentSHA256: r.SHA256, KeyCodeID: keys.ID, Station: "perso-1", TriedBy: by, Passed: passed, Report: []byte(`{}`), OfficeAt: officeAt,
+		})
+	}))
+}
+
+// A profile is approved for what was run on a card: not after a run that failed, nor
+// after one of a content that was changed since.
+func TestAProfileIsTriedBeforeItIsApproved(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	r, err := o.write(recipe.Profile, edition(t, 2), ani)
+	require.NoError(t, err)
+	o.tried(r, true, "teknisi")
+	r, err = o.do(func(ctx context.Context, tx *postgres.Tx) (recipe.Recipe, error) {
+		return recipe.Rewrite(ctx, tx, recipe.Seen{ID: r.ID, Version: r.Version}, []byte(strings.Replace(edition(t, 2), "6F00", "6F01", 1)), ani)
+	})
+	require.NoError(t, err)
+	r = o.take(r, recipe.Propose, ani)
+	_, err = o.try(r, recipe.Approve, citra)
+	require.ErrorIs(t, err, recipe.ErrNotTried, "another content was tried")
+	o.tried(r, false, "teknisi")
+	_, err = o.try(r, recipe.Approve, citra)
+	require.ErrorIs(t, err, recipe.ErrNotTried, "it did not pass")
+	o.tried(r, true, "teknisi")
+	o.take(r, recipe.Approve, citra)
+	all, err := recipe.Trials(t.Context(), o, r.ID)
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, true, false}, []bool{all[0].Passed, all[0].Current, all[2].Current})
+	require.Equal(t, "teknisi", all[0].TriedBy)
+	require.Error(t, o.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		return recipe.AddTrial(ctx, tx, recipe.Trial{ProfileID: r.ID, ContentSHA256: r.SHA256, Passed: true})
+	}), "by nobody")
 }
 
 // Whoever writes the SQL: the database takes no content that changes after it was
@@ -216,6 +261,9 @@ func TestTheDatabaseKeepsTwoPeople(t *testing.T) {
 		require.Error(t, o.exec(q, r.ID), q)
 	}
 	require.NoError(t, o.exec(`UPDATE recipe SET state = 'superseded', version = version + 1 WHERE kind = 'profile' AND state = 'active'`))
+	untried := o.exec(`UPDATE recipe SET state = 'active', version = version + 1, approved_by = 'citra' WHERE id = $1`, r.ID)
+	require.True(t, postgres.IsCheck(untried, "recipe_tried"), "%v", untried)
+	o.tried(r, true, "teknisi")
 	require.NoError(t, o.exec(`UPDATE recipe SET state = 'active', version = version + 1, approved_by = 'citra' WHERE id = $1`, r.ID))
 	require.Error(t, o.exec(`UPDATE recipe SET approved_by = 'dedi' WHERE id = $1`, r.ID))
 }
@@ -246,7 +294,7 @@ func TestFaultsNameTheirPlace(t *testing.T) {
 		"step":            {`"do": "secret"`, `"do": "dance"`, "/steps/3/do", "unknown_value"},
 		"apdu of no send": {`"do": "secret"`, `"do": "secret", "apdu": "00D60000"`, "/steps/3/apdu", "not_used"},
 		"serial":          {`"object": "cin"`, `"column": "UID"`, "/identify/serial/object", "missing"},
-		"no channel keys": {`"protocol": "scp03", "security_level": "33"`, `"protocol": "none"`, "/domain", "not_used"},
+		"no channel keys": {`"protocol": "scp03", "security_level": "33"`, `"protocol": "none"`, "/keys", "not_used"},
 		"level":           {`"security_level": "33"`, `"security_level": "03"`, "/channel/security_level", "out_of_range"},
 		"order":           {`"do": "confirm"`, `"do": "open_sam"`, "/steps", "wrong_order"},
 		"empty":           {good, ` `, "", "missing"},

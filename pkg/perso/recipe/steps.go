@@ -155,7 +155,7 @@ func Propose(ctx context.Context, tx *postgres.Tx, s Seen, ch Change) (Recipe, e
 
 // Approve is the second person's word: the edition is in force from now on, and the
 // one before is superseded. Errors: as of Rewrite, ErrSamePerson, ErrSawPassword,
-// ErrNoKasubdit.
+// ErrNoKasubdit, and for a profile ErrNotTried.
 func Approve(ctx context.Context, tx *postgres.Tx, s Seen, ch Change) (Recipe, error) {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(orderLock)); err != nil {
 		return Recipe{}, fmt.Errorf("recipe: lock: %w", err)
@@ -172,6 +172,11 @@ func Approve(ctx context.Context, tx *postgres.Tx, s Seen, ch Change) (Recipe, e
 	}
 	if err := rests(ctx, tx, r); err != nil {
 		return r, err
+	}
+	if ch.Actor.Role != setUpRole { // it puts in force what was tried before it was shipped
+		if err := tried(ctx, tx, r); err != nil {
+			return r, err
+		}
 	}
 	if before, err := InForce(ctx, tx, r.Kind, r.Code); err == nil {
 		why := ch

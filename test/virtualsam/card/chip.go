@@ -67,7 +67,7 @@ type Config struct {
 	LifeCycle byte   // OpReady when 0
 	Marker    []byte // 16 bytes, of a chip somebody wrote before; may be empty
 	AID       []byte // issuer security domain; A000000151000000 when empty
-	Protocol  byte   // SCP03 when 0
+	Protocol  byte   // SCP03 when 0; Plain for a chip without GlobalPlatform, keys and key version
 	I         byte   // parameter i; 70 when 0, 15 for SCP02
 	// Random is where an SCP02 chip without pseudo-random challenge draws it from;
 	// crypto/rand when nil.
@@ -155,12 +155,17 @@ func New(cfg Config, log Recorder) (*Chip, error) {
 	if c.random == nil {
 		c.random = rand.Reader
 	}
-	if c.life == 0 {
+	if c.life == 0 && c.protocol != Plain {
 		c.life = OpReady
 	}
 	switch {
 	case log == nil:
 		return nil, errors.New("card: no recorder")
+	case c.protocol == Plain:
+		if len(c.id) != 10 || c.life != 0 && c.life != 1 {
+			return nil, errors.New("card: a plain chip has an id of 10 bytes and is open or closed")
+		}
+		return c, nil
 	case c.protocol != SCP02 && c.protocol != SCP03:
 		return nil, errors.New("card: the protocol is SCP02 or SCP03")
 	case c.protocol == SCP02 && c.i&^(optionICV|optionRMAC|optionPseudo) != optionAlways:

@@ -11,6 +11,10 @@ func (c *Chip) process(raw []byte) []byte {
 	if !ok {
 		return statusBytes(swWrongLength)
 	}
+	if c.protocol == Plain {
+		data, sw := c.plain(cmd)
+		return append(data, statusBytes(sw)...)
+	}
 	if handle := c.outsideSession(cmd); handle != nil {
 		data, sw := handle(cmd)
 		return append(data, statusBytes(sw)...)

@@ -36,6 +36,11 @@ type Fault struct {
 	// of its own; every time, and they write nothing.
 	SecurityAt   Step `json:"security_at,omitempty"`
 	ConditionsAt Step `json:"conditions_at,omitempty"`
+	// AnswerAt answers AnswerSW at this step, the next AnswerTimes times or, with 0,
+	// every time, and writes nothing.
+	AnswerAt    Step   `json:"answer_at,omitempty"`
+	AnswerSW    uint16 `json:"answer_sw,omitempty"`
+	AnswerTimes int    `json:"answer_times,omitempty"`
 	// VanishAtAPDU, MuteAtAPDU and EmptyAtAPDU count commands from the moment the
 	// fault is set, 1 is the next; they strike once.
 	VanishAtAPDU int `json:"vanish_at_apdu,omitempty"`
@@ -106,6 +111,13 @@ func (f *Fault) atStep(s Step) (fate Fate, before bool) {
 
 func (f *Fault) refuse(s Step) uint16 {
 	switch s {
+	case f.AnswerAt:
+		if f.AnswerTimes > 0 {
+			if f.AnswerTimes--; f.AnswerTimes == 0 {
+				f.AnswerAt = ""
+			}
+		}
+		return f.AnswerSW
 	case f.MemoryFailureAt:
 		return swMemoryFailure
 	case f.MemoryFullAt:

@@ -41,7 +41,7 @@ type Make struct {
 	ChipID    string     `json:"chip_id,omitempty"`    // 10 bytes, instead of a seed; may repeat, for a cloned chip
 	KDD       string     `json:"kdd,omitempty"`        // 10 bytes; the chip id when empty
 	KVN       string     `json:"kvn"`                  // one byte
-	Protocol  string     `json:"protocol,omitempty"`   // 02 or 03; 03 when empty
+	Protocol  string     `json:"protocol,omitempty"`   // 02 or 03, FF for a plain chip; 03 when empty
 	I         string     `json:"i,omitempty"`          // parameter i of the protocol; 15 or 70 when empty
 	ENC       Secret     `json:"enc"`                  // key
 	MAC       Secret     `json:"mac"`                  // key

@@ -33,7 +33,7 @@ type View struct {
 // Reader is a reader and the card in it.
 type Reader struct {
 	Name      string     `json:"name"`
-	Word      string     `json:"word"` // masukkan, tunggu, ambil or sisihkan
+	Word      string     `json:"word"` // masukkan, tunggu, ambil, sisihkan or pindai
 	Bin       string     `json:"bin"`  // for a card that is set aside: gagal, ragu or tolak; else empty
 	State     string     `json:"state"`
 	Serial    string     `json:"serial"`
@@ -73,7 +73,7 @@ type Check struct {
 // checkLabels are the words for the readiness checks.
 var checkLabels = map[string]string{
 	"postgres": "Basis data", "rabbitmq": "RabbitMQ", "hsm": "HSM", "journal": "Jurnal", "profile": "Profil", "readers": "Aturan pembaca",
-	"numbers": "Nomor kartu", "disk": "Ruang disk",
+	"numbers": "Nomor kartu", "disk": "Ruang disk", "scanners": "Pemindai", "feeders": "Pengumpan",
 }
 
 // stepLabel words a step; looking at a card is none of the profile's.

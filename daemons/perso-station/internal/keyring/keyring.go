@@ -47,7 +47,11 @@ func New(token *pkcs11.Token, p *profile.Profile, book Book) *Ring {
 
 func (r *Ring) labels() []string {
 	k := r.profile.Keys
-	return []string{k.Transport.Master, k.Final.Master, k.SecretWrap}
+	labels := []string{k.Transport.Master, k.Final.Master, k.SecretWrap}
+	if r.profile.Plain() { // nothing on the card is under a key
+		return labels[2:]
+	}
+	return labels
 }
 
 // Check says whether the token is there and holds the profile's keys, and no other

@@ -25,7 +25,7 @@ func (t *task) resumable(ctx context.Context, found *perso.Finding) error {
 	lacks := profile.Step("")
 	if n >= perso.MaxAuthentications || t.line.mayTry(t.look.ChipID) != nil {
 		lacks = profile.Authenticate
-	} else if !t.kit.reads && errors.Is(t.unseal(ctx), pkcs11.ErrSealed) { // an HSM that is away says nothing
+	} else if !t.lacksKeys(ctx) && errors.Is(t.unseal(ctx), pkcs11.ErrSealed) { // an HSM that is away says nothing
 		lacks = profile.Secret
 	}
 	if lacks != "" {

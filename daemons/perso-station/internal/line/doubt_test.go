@@ -11,13 +11,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
-	"dukcapil.go.id/sifilma/pkg/perso/recipe"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/test/harness"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 )
 
@@ -352,8 +352,8 @@ func TestASealThatIsBrokenCannotBeResumed(t *testing.T) {
 	require.Contains(t, string(b.observations(b.Serials[0])[0].Observed), `"proof": "secret"`)
 }
 
-// A station of another profile reads a card in doubt, says what it sees, and leaves it.
-func TestAStationOfAnotherProfileOnlyReads(t *testing.T) {
+// A station without the keys of a card in doubt reads it, says what it sees, and leaves it.
+func TestAStationWithoutTheKeysOnlyReads(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 1)
 	serial := b.Serials[0]
@@ -361,11 +361,12 @@ func TestAStationOfAnotherProfileOnlyReads(t *testing.T) {
 	chip.SetFault(card.Fault{VanishAtStep: card.StepCONF, Executed: true})
 	b.reader.insert(chip)
 	b.waitFor("the card to be gone", func(s line.ReaderStatus) bool { return s.State == "empty" && b.Card(t, serial).State == perso.InDoubt })
-	file, err := configs.Profile("gp-scp03-sam")
+	h := harness.HSM(t)
+	bare, err := pkcs11.Open(pkcs11.Config{Module: h.Module, TokenLabel: h.Label, PINFile: h.PINFile})
 	require.NoError(t, err)
-	persotest.Approve(t, b.DB, recipe.Profile, strings.Replace(string(file), `"gp-scp03-sam"`, `"lain-sam"`, 1))
-	persotest.Approve(t, b.DB, recipe.SAMType, `{"code": "lain", "version": 1, "name": "Kartu lain", "default": false, "profile": "lain-sam", "key_code": "ktpel", "uses": [{"kind": "rekam_cetak", "sam_function": "Cetak"}]}`)
-	b.profileName = "lain-sam"
+	t.Cleanup(func() { _ = bare.Close() })
+	keys := b.token
+	b.token = bare
 	b.moveTo("uji-lain")
 	before := b.writesOf(chip)
 	require.Equal(t, "in_doubt", b.outcome(chip).Outcome)
@@ -376,7 +377,7 @@ func TestAStationOfAnotherProfileOnlyReads(t *testing.T) {
 	require.Equal(t, "sisihkan", got.Instruction)
 	require.Equal(t, before, b.writesOf(chip))
 	b.removeCard()
-	b.profileName = ""
+	b.token = keys
 	b.moveTo("uji-3")
 	require.Equal(t, "clear", b.outcome(chip).Outcome, "what was decided is carried out where it can be")
 	b.judge(chip, serial)

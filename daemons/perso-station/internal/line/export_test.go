@@ -13,3 +13,6 @@ func (l *Line) Try(chip string) func(ctx context.Context, succeeds bool) error {
 		return g.after(ctx)
 	}
 }
+
+// TakeScan hands out the scan that waits at a reader, as an inserted card takes it.
+func (l *Line) TakeScan(reader string) (serial string, twice bool) { return l.takeScan(reader) }

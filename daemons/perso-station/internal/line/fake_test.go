@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,23 +40,23 @@ type bench struct {
 	token   *pkcs11.Token
 	profile *profile.Profile
 	journal string
-	station string // name of it; uji-1 when empty
-	// profileName is of the profile that it works with; gp-scp03-sam when empty.
-	profileName string
-	disk        *daemon.Disk // nil: never low
-	line        *line.Line
-	book        *journal.Journal // the station's own
-	pool        *postgres.DB     // likewise
-	reader      *fakeReader
-	writes      *writelog.Log
-	stop        func()
-	crash       func() // ends the station as a crash does
-	network     *harness.Relay
-	pinFile     string
-	hsm         harness.Token
-	held        atomic.Int64 // lines in the log that say so
-	watcher     line.Observer
-	orders      line.Orders
+	station string       // name of it; uji-1 when empty
+	disk    *daemon.Disk // nil: never low
+	line    *line.Line
+	book    *journal.Journal // the station's own
+	pool    *postgres.DB     // likewise
+	reader  *fakeReader
+	writes  *writelog.Log
+	stop    func()
+	crash   func() // ends the station as a crash does
+	network *harness.Relay
+	pinFile string
+	hsm     harness.Token
+	held    atomic.Int64 // lines in the log that say so
+	watcher line.Observer
+	orders  line.Orders
+	feeder  func(string) line.Feeder
+	tests   *regexp.Regexp // of test cards; nil for none
 }
 
 // newBench makes an office with n cards and starts a station.
@@ -117,9 +118,9 @@ func (b *bench) begin() error {
 	require.NoError(b.t, err)
 	b.book, b.pool = book, db
 	b.line = line.New(line.Parts{
-		Station: cmp.Or(b.station, "uji-1"), DB: db, Profile: cmp.Or(b.profileName, "gp-scp03-sam"), Token: b.token, Journal: book, Disk: b.disk,
+		Station: cmp.Or(b.station, "uji-1"), DB: db, Profile: "gp-scp03-sam", Token: b.token, Journal: book, Disk: b.disk,
 		Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
-		Look: b.lookEvery(), Observer: b.watcher, Orders: b.orders,
+		Look: b.lookEvery(), Observer: b.watcher, Orders: b.orders, TestCards: b.tests, Feeder: b.feeder,
 	})
 	unsettled := b.line.Reconcile(b.t.Context())
 	b.reader = newFakeReader("Pembaca Uji 00 00")

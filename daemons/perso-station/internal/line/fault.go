@@ -23,6 +23,8 @@ const (
 	faultKeys                 // card and HSM do not share keys
 	faultStopped              // the chip has had its authentications
 	faultAway                 // something of ours did not answer; the card heard nothing
+	faultLot                  // faultRefused, and the others of its lot would be too
+	faultType                 // the card speaks another protocol; no key was used
 )
 
 // errAway wraps errors of the database in the middle of a dialogue.
@@ -37,12 +39,21 @@ func classify(p *profile.Profile, err error) fault {
 	case errors.Is(err, globalplatform.ErrOutcomeUnknown), errors.Is(err, smartcard.ErrOutcomeUnknown),
 		errors.Is(err, globalplatform.ErrKCV):
 		return faultUnknown
+	case errors.Is(err, globalplatform.ErrProtocol):
+		return faultType
 	case globalplatform.IsAuthenticationFailure(err), errors.Is(err, globalplatform.ErrKeyVersion):
 		return faultKeys
 	case errors.Is(err, sam.ErrMismatch), errors.Is(err, globalplatform.ErrTransition), errors.Is(err, pkcs11.ErrSealed):
 		return faultRefused
 	}
-	if sw, ok := globalplatform.StatusOf(err); ok && p.ClassOf(uint16(sw)) == profile.Refuses {
+	sw, ok := globalplatform.StatusOf(err)
+	if !ok {
+		return faultUnknown
+	}
+	switch p.ClassOf(uint16(sw)) {
+	case profile.Stop:
+		return faultLot
+	case profile.Refuses, profile.Retry, profile.Wait: // of these two every try was used
 		return faultRefused
 	}
 	return faultUnknown
@@ -62,7 +73,7 @@ func reason(what string, err error) string {
 	var step *sam.StepError
 	at := ""
 	if errors.As(err, &step) {
-		at = " pada tahap " + profile.Labels[step.Step]
+		at = " pada tahap " + step.Act.Label()
 	}
 	sw, ok := globalplatform.StatusOf(err)
 	switch {
@@ -82,7 +93,7 @@ func reason(what string, err error) string {
 func stepOf(err error) string {
 	var step *sam.StepError
 	if errors.As(err, &step) {
-		return string(step.Step)
+		return step.Act.Title()
 	}
 	return ""
 }

@@ -318,13 +318,16 @@ func TestCardsThatAreNotOurs(t *testing.T) {
 		"chip of another":       {b.chip(b.Serials[1], sameChip(b.Serials[0])), perso.ChipTaken, "sisihkan"},
 		"serial of another":     {b.chip(b.Serials[0], sameChip("different")), perso.OtherChip, "sisihkan"},
 		"written by somebody":   {b.chip(b.Serials[2], func(c *card.Config) { c.Marker = make([]byte, 16) }), perso.WrongLifeCycle, "sisihkan"},
+		"another kind of card":  {b.chip(b.Serials[3], sameChip("another kind"), func(c *card.Config) { c.KVN = 0x20 }), perso.WrongLifeCycle, "sisihkan"},
 		"initialised elsewhere": {b.chip(b.Serials[3], func(c *card.Config) { c.LifeCycle = card.Initialized }), perso.WrongLifeCycle, "sisihkan"},
 	} {
+		before := len(b.writes.Since(0))
 		got := b.outcome(c.chip)
 		require.Equal(t, "refused", got.Outcome, name)
 		require.Equal(t, perso.WhyLabels[c.why], got.Reason, name)
 		require.Equal(t, c.does, got.Instruction, name)
 		b.removeCard()
+		require.Len(t, b.writes.Since(0), before, "%s: the card's own account has no write, taken or refused", name)
 	}
 	for _, serial := range b.Serials[1:] {
 		require.Equal(t, perso.Listed, b.Card(t, serial).State, "a refusal writes nothing")

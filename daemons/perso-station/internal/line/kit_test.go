@@ -95,11 +95,12 @@ func TestOnlyApprovedProfilesWork(t *testing.T) {
 	b := newBench(t, 1)
 	file, err := configs.Profile("gp-scp03-sam")
 	require.NoError(t, err)
-	next := strings.NewReplacer(`"version": 1`, `"version": 2`, `"cplc"`, `"uid_sam"`).Replace(string(file))
+	next := strings.NewReplacer(`"version": 1`, `"version": 2`, `"protocol": "scp03"`, `"protocol": "scp03", "option": "70"`).Replace(string(file))
 	persotest.Approve(t, b.DB, recipe.Profile, next)
 	chip := b.chip(b.Serials[0])
 	got := b.outcome(chip)
 	require.Equal(t, perso.WhyLabels[perso.OtherProfile], got.Reason)
+	require.Zero(t, b.reader.commands(), "nothing is known to look at it by")
 	require.ErrorIs(t, b.line.CheckProfile(t.Context()), profile.ErrNotBuilt)
 	b.removeCard()
 

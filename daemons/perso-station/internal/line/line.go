@@ -15,6 +15,7 @@ package line
 import (
 	"context"
 	"errors"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,7 +51,7 @@ type Reader interface {
 type Parts struct {
 	Station string // unique name of the station
 	DB      *postgres.DB
-	Profile string // name of the profile that the station works with
+	Profile string // name of the profile by which cards are looked at first
 	Token   *pkcs11.Token
 	Journal *journal.Journal
 	Disk    *daemon.Disk // that the journal is on; while it is low no card is begun
@@ -59,6 +60,14 @@ type Parts struct {
 	Log     zerolog.Logger
 	// Look is how often a slot with a waiting card is looked at without a bell.
 	Look time.Duration
+	// ScanWithin is how long a scan waits for its card.
+	ScanWithin time.Duration
+	// TestCards tells test cards by their serials; nil where none is wanted. Otherwise no
+	// card of an office day is begun before one of them has passed.
+	TestCards *regexp.Regexp
+	// Feeder returns what moves the cards of a reader, nil where a person does; itself nil
+	// where no reader has one.
+	Feeder func(reader string) Feeder
 	// Registry takes the line's metrics; nil keeps them to itself.
 	Registry prometheus.Registerer
 	Observer Observer // nil: nobody looks on
@@ -80,10 +89,16 @@ type Line struct {
 	epoch int             // of the numbers when the journal was last compared with the database
 	kits  map[kitKey]*kit // that were compiled, by the editions they are of
 
-	looking *kit           // what cards were looked at by last
-	tries   map[string]int // authentications of a chip by the journal; see countTry
+	tries map[string]int // authentications of a chip by the journal; see countTry
 
+	testedOn clock.Date // the last day on which a test card has passed
+
+	scans   map[string][]scan // that wait for their card, by reader
+	looking []*kit            // what cards were looked at by last
+
+	jams      map[string]error // feeders that have failed, by reader
 	outcomes  *prometheus.CounterVec
+	jammed    *prometheus.GaugeVec
 	attending atomic.Int64 // runners that may be speaking to a card
 }
 
@@ -92,18 +107,24 @@ func New(p Parts) *Line {
 	if p.Look <= 0 {
 		p.Look = DefaultLook
 	}
+	if p.ScanWithin <= 0 {
+		p.ScanWithin = DefaultScanWithin
+	}
 	if p.Machine == nil {
 		p.Machine = clock.Real()
 	}
-	l := &Line{Parts: p, busy: map[string]bool{}, kits: map[kitKey]*kit{}, bell: make(chan struct{})}
+	l := &Line{Parts: p, busy: map[string]bool{}, kits: map[kitKey]*kit{}, scans: map[string][]scan{}, jams: map[string]error{}, bell: make(chan struct{})}
 	l.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "sifilma_station_cards_total", Help: "Cards by outcome: clear, failed, in_doubt, refused.",
+		Name: "sifilma_station_cards_total", Help: "Cards by outcome: clear, failed, in_doubt, refused, and test cards.",
 	}, []string{"outcome"})
-	for _, o := range []string{outcomeClear, outcomeFailed, outcomeInDoubt, outcomeRefused} {
+	for _, o := range []string{outcomeClear, outcomeFailed, outcomeInDoubt, outcomeRefused, outcomeTest} {
 		l.outcomes.WithLabelValues(o)
 	}
+	l.jammed = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "sifilma_station_feeder_jammed", Help: "1 while the feeder of a reader has failed and the reader is paused.",
+	}, []string{"reader"})
 	if p.Registry != nil {
-		p.Registry.MustRegister(l.outcomes)
+		p.Registry.MustRegister(l.outcomes, l.jammed)
 	}
 	return l
 }
@@ -156,6 +177,9 @@ func (l *Line) Serve(ctx context.Context, r Reader) {
 	defer l.remove(s)
 	run := &runner{line: l, reader: r, slot: s, log: l.Log.With().Str("reader", r.Name()).Logger()}
 	defer run.drop()
+	if l.Feeder != nil {
+		run.feeder = l.Feeder(r.Name())
+	}
 	for {
 		bell := l.ringing()
 		look := l.Machine.NewTimer(l.Look)
@@ -173,6 +197,7 @@ func (l *Line) Serve(ctx context.Context, r Reader) {
 			look.Stop()
 			run.again(ctx)
 		case <-look.C():
+			run.feed(ctx)
 			run.again(ctx)
 		}
 	}
@@ -185,7 +210,11 @@ type runner struct {
 	slot   *slot
 	log    zerolog.Logger
 
-	card Card // connected; nil while there is none
+	card   Card   // connected; nil while there is none
+	paired paired // of the card in the slot
+
+	feeder  Feeder // nil while a person feeds
+	feeding feeding
 	// look tells whether to look at the card again on a bell, and seen what the
 	// database said of it when it was last looked at.
 	look bool
@@ -216,14 +245,25 @@ func (r *runner) event(ctx context.Context, e smartcard.Event) {
 	switch e.Kind {
 	case smartcard.Inserted:
 		r.drop()
+		r.pair()
+		r.byHand()
 		if e.Mute {
-			r.slot.show(view{State: setAside, Outcome: outcomeRefused, Reason: "Kartu tidak menjawab; periksa arah kartu"})
+			r.finish(ctx, verdict{view: view{State: setAside, Outcome: outcomeRefused, Reason: "Kartu tidak menjawab; periksa arah kartu"}})
 			return
 		}
 		r.start(ctx)
-	case smartcard.Removed, smartcard.ReaderReady:
+	case smartcard.Removed:
 		r.drop()
-		r.slot.show(view{State: empty})
+		if r.feeding.paused == nil {
+			r.slot.show(view{State: empty})
+		}
+		r.left(ctx)
+	case smartcard.ReaderReady:
+		r.drop()
+		if r.feeding.paused == nil {
+			r.slot.show(view{State: empty})
+			r.feeding.empty = true // unless an Inserted follows, at once
+		}
 	case smartcard.ReaderAway:
 		r.drop()
 		r.slot.show(view{State: wait, Reason: "Pembaca kartu tidak terhubung"})
@@ -249,18 +289,18 @@ func (r *runner) start(ctx context.Context) {
 		if errors.Is(err, smartcard.ErrCardUnusable) {
 			v = view{State: setAside, Outcome: outcomeRefused, Reason: "Kartu tidak dapat dihidupkan"}
 		}
-		r.slot.show(v)
 		// A card that is there is tried again, whether somebody else holds it or it was
 		// reset while it was connected: it may stay in the slot without another event.
-		r.look = !errors.Is(err, smartcard.ErrCardUnusable)
+		r.finish(ctx, verdict{view: v, again: !errors.Is(err, smartcard.ErrCardUnusable)})
 		return
 	}
 	r.card = r.watched(card)
-	r.finish(r.serve(ctx))
+	r.finish(ctx, r.serve(ctx))
 }
 
 // again looks once more at a card that waits for the office.
 func (r *runner) again(ctx context.Context) {
+	r.feed(ctx) // what people held may go on
 	if !r.look {
 		return
 	}
@@ -271,10 +311,10 @@ func (r *runner) again(ctx context.Context) {
 	case r.line.untouched() != nil: // it goes on showing what it came to
 	case r.seen.cardID != "":
 		if r.changed(ctx) {
-			r.finish(r.serve(ctx))
+			r.finish(ctx, r.serve(ctx))
 		}
 	default:
-		r.finish(r.serve(ctx))
+		r.finish(ctx, r.serve(ctx))
 	}
 }
 
@@ -297,13 +337,14 @@ func (r *runner) sight(ctx context.Context, cardID string) (sight, error) {
 	return sight{cardID: cardID, version: c.Version, decision: d}, err
 }
 
-func (r *runner) finish(v verdict) {
+func (r *runner) finish(ctx context.Context, v verdict) {
 	if v.reconnect {
 		r.drop()
 	}
 	r.look = v.again
 	r.seen = v.sight
 	r.slot.show(v.view)
+	r.bin(ctx, v)
 }
 
 // Hear is the handler of the station's queue: whatever it says, the truth is

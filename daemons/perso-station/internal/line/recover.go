@@ -22,11 +22,11 @@ import (
 // shows now. What it shows is kept.
 func (t *task) recover(ctx context.Context) verdict {
 	found := t.finding(t.look)
-	doubt := t.hand.Card.State == perso.InDoubt
-	if t.kit.reads && !doubt {
-		return t.refuse(perso.OtherProfile)
+	doubt, lacks := t.hand.Card.State == perso.InDoubt, t.lacksKeys(ctx)
+	if lacks && !doubt {
+		return t.refuse(perso.KeysMissing)
 	}
-	if found.Proposal == perso.DecideComplete && !t.kit.reads {
+	if found.Proposal == perso.DecideComplete && !lacks {
 		proven, v := t.prove(ctx, &found)
 		if proven {
 			return t.clear(ctx, &found)
@@ -70,10 +70,10 @@ func (t *task) shown(ctx context.Context, found perso.Finding) verdict {
 	}
 	text := t.hand.Card.Reason
 	if decision == perso.DecideResume && found.Proposal == perso.DecideResume {
-		if !t.kit.reads {
+		if !t.lacksKeys(ctx) {
 			return t.resume(ctx)
 		}
-		text = "Penulisan dilanjutkan di stasiun dengan profil " + t.kit.profile.Name
+		text = "Penulisan dilanjutkan di stasiun yang HSM-nya memuat kunci profil " + t.kit.profile.Name
 	} else if decision == "" {
 		text += ". Usul stasiun: " + strings.ToLower(perso.DecisionLabels[found.Proposal]) + "; menunggu keputusan dua orang"
 	}

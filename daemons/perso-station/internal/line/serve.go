@@ -23,6 +23,7 @@ type verdict struct {
 	sight
 	again     bool // look again on a bell
 	reconnect bool // the connection is of no more use
+	nobodys   bool // no list has it: a feeder need not wait for the office
 }
 
 // task is the work on one card in one insertion.
@@ -41,33 +42,13 @@ type task struct {
 func (r *runner) serve(ctx context.Context) verdict {
 	l := r.line
 	t := &task{runner: r, log: r.log}
-	k, err := l.toLook(context.WithoutCancel(ctx))
-	if err != nil {
-		return t.refusedBy(err)
-	}
-	t.kit, t.dialogue = k, sam.Open(r.card, k.profile, k.ring)
+	t.dialogue = sam.Open(r.card, nil, nil) // until it is known how to look
 	defer t.end()
-	card, cancel := t.cardTime(ctx)
-	look, err := t.dialogue.Look(card)
-	cancel()
-	if v, is := t.blind(ctx, look, err); is {
+	if v, ok := t.recognise(ctx); !ok {
 		return v
 	}
-	if err != nil {
-		return t.unreadable(err)
-	}
-	t.look = look
-	t.guard = &guard{line: l, chip: look.ChipID}
-	if r.slot.shown().Chip != look.ChipID { // else it waits, and still shows what for
-		r.slot.show(view{State: working, Serial: look.Serial, Chip: look.ChipID})
-	}
-	work := context.WithoutCancel(ctx)
-	t.hand, err = perso.Find(work, l.DB, perso.Identity{Serial: look.Serial, ChipID: look.ChipID})
-	if v, is := t.takenOff(ctx, err); is {
-		return v
-	}
-	if err != nil {
-		return t.refusedBy(err)
+	if r.slot.shown().Chip != t.look.ChipID { // else it waits, and still shows what for
+		r.slot.show(view{State: working, Serial: t.look.Serial, Chip: t.look.ChipID})
 	}
 	t.log = naming(r.log, t.hand.Card)
 	if !l.hold(t.hand.Card.ID) {
@@ -145,7 +126,7 @@ func (t *task) show(v view) view {
 // was written to it now.
 func (t *task) unreadable(err error) verdict {
 	t.log.Warn().Err(err).Msg("card cannot be identified")
-	if t.classify(err) == faultRefused {
+	if kind := t.classify(err); kind == faultRefused || kind == faultLot {
 		return verdict{view: view{State: refused, Outcome: outcomeRefused, Reason: reason("Bukan kartu SAM yang dikenal", err)}}
 	}
 	return verdict{view: view{State: wait, Reason: "Kartu tidak terbaca"}, again: true, reconnect: true}
@@ -153,30 +134,43 @@ func (t *task) unreadable(err error) verdict {
 
 // refusedBy turns a *perso.Refusal, or a fault of the database, into a verdict.
 func (t *task) refusedBy(err error) verdict {
-	var refusal *perso.Refusal
-	if !errors.As(err, &refusal) {
+	if !errors.As(err, new(*perso.Refusal)) {
 		return t.away(err)
 	}
-	v := t.refuse(refusal.Why)
+	v := t.refusing(err)
+	t.said(v)
+	return v
+}
+
+func (t *task) refuse(why perso.Why) verdict { return t.refusedBy(&perso.Refusal{Why: why}) }
+
+// refusing is the verdict of a refusal that is not given yet.
+func (t *task) refusing(err error) verdict {
+	var refusal *perso.Refusal
+	errors.As(err, &refusal)
+	v := verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: perso.WhyLabels[refusal.Why]})}
 	if v.CardID == "" {
 		v.CardID = refusal.CardID
+	}
+	v.nobodys = refusal.Why == perso.Unlisted || refusal.Why == perso.SerialUnknown || refusal.Why == perso.SerialTwice
+	switch refusal.Why {
+	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.NoNumbers, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile,
+		perso.LotStopped, perso.FirstCardWaits, perso.SerialUnknown, perso.SerialTwice, perso.KeysMissing, perso.TestCardDue:
+		v.again = true // the office may think otherwise in a moment
+	case perso.ScanAwaited:
+		v.State, v.Outcome, v.again = awaited, "", true
+	case perso.AlreadyDone:
+		v.State = take // it is a good card
 	}
 	return v
 }
 
-func (t *task) refuse(why perso.Why) verdict {
-	v := verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: perso.WhyLabels[why]})}
-	switch why {
-	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.NoNumbers, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile:
-		v.again = true // the office may think otherwise in a moment
-	case perso.AlreadyDone:
-		v.State = take // it is a good card
-	}
-	if v.view != t.slot.shown() {
-		t.log.Info().Str("presented", v.Serial).Str("why", string(why)).Msg("card refused")
+// said counts a refusal that is given, once.
+func (t *task) said(v verdict) {
+	if v.view != t.slot.shown() && v.State != awaited {
+		t.log.Info().Str("presented", v.Serial).Str("why", v.Reason).Msg("card refused")
 		t.line.count(outcomeRefused)
 	}
-	return v
 }
 
 // away is the verdict while something of ours does not answer; the card waits.

@@ -15,6 +15,7 @@ const (
 	setAside = "set_aside" // take it out and put it apart
 	wait     = "wait"      // something is away; leave the card
 	refused  = "refused"
+	awaited  = "scan" // its printed serial is to be scanned
 )
 
 // Outcomes of a card, as the status shows them.
@@ -28,6 +29,7 @@ const (
 // instructions tell the feeder's hand what to do.
 var instructions = map[string]string{
 	empty: "masukkan", working: "tunggu", wait: "tunggu", take: "ambil", setAside: "sisihkan", refused: "sisihkan",
+	awaited: "pindai",
 }
 
 // view is what a slot shows.
@@ -45,7 +47,7 @@ type view struct {
 type ReaderStatus struct {
 	Name        string    `json:"name"`
 	State       string    `json:"state"`
-	Instruction string    `json:"instruction"` // masukkan, tunggu, ambil, sisihkan
+	Instruction string    `json:"instruction"` // masukkan, tunggu, ambil, sisihkan, pindai
 	Serial      string    `json:"serial"`
 	Chip        string    `json:"chip"`
 	Outcome     string    `json:"outcome"` // clear, failed, in_doubt, refused, or empty

@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
@@ -39,11 +40,16 @@ func (t *task) personalise(ctx context.Context) verdict {
 		return t.refuse(perso.WrongLifeCycle)
 	}
 	work := context.WithoutCancel(ctx)
-	if err := t.kit.ring.Check(work); err != nil {
+	if err := t.kit.ring.Check(work); errors.Is(err, pkcs11.ErrKeyNotFound) {
+		return t.refuse(perso.KeysMissing)
+	} else if err != nil {
 		return t.away(err)
 	}
 	if err := l.room(); err != nil {
 		return t.away(err)
+	}
+	if err := l.tested(work); err != nil {
+		return t.refusedBy(err)
 	}
 	place := t.place()
 	id := perso.Identity{Serial: t.look.Serial, ChipID: t.look.ChipID}
@@ -58,6 +64,9 @@ func (t *task) personalise(ctx context.Context) verdict {
 		if claimed, err = perso.Claim(ctx, tx, id, place, l.change("")); err != nil {
 			return err
 		}
+		if t.kit.profile.Plain() {
+			return nil // there is nothing to authenticate
+		}
 		t.guard.count, err = perso.CountAuthentication(ctx, tx, id.ChipID, l.Office.Now())
 		return err
 	})
@@ -69,12 +78,14 @@ func (t *task) personalise(ctx context.Context) verdict {
 	}
 	t.hand = claimed
 	t.busy("")
-	t.guard.prepaid, t.guard.pending = true, true
-	card, cancel := t.cardTime(ctx)
-	err = t.dialogue.Authenticate(card, t.kit.profile.Keys.Transport.Version, t.guard.sam())
-	cancel()
-	if err != nil {
-		return t.unclaim(ctx, err)
+	if !t.kit.profile.Plain() {
+		t.guard.prepaid, t.guard.pending = true, true
+		card, cancel := t.cardTime(ctx)
+		err = t.dialogue.Authenticate(card, t.kit.profile.Keys.Transport.Version, t.guard.sam())
+		cancel()
+		if err != nil {
+			return t.unclaim(ctx, err)
+		}
 	}
 	sealed, err := t.makeSecret(work)
 	if err != nil {
@@ -89,7 +100,7 @@ func (t *task) personalise(ctx context.Context) verdict {
 func (t *task) place() perso.Place {
 	l := t.line
 	return perso.Place{
-		Station: l.Station, Reader: t.reader.Name(), Plan: t.kit.plan,
+		Station: l.Station, Reader: t.reader.Name(), Plan: t.kit.plan, FirstCard: t.kit.profile.Lot.FirstCard,
 	}
 }
 
@@ -104,14 +115,35 @@ func (t *task) giveUp(ctx context.Context, id perso.Identity, place perso.Place,
 		if err != nil {
 			return err
 		}
-		_, err = perso.Fail(ctx, tx, h, t.line.change(why))
-		return err
+		if h, err = perso.Fail(ctx, tx, h, t.line.change(why)); err != nil {
+			return err
+		}
+		return perso.Lay(ctx, tx, h, t.blame(causeOf(why), false), t.line.change(why))
 	})
 	if err != nil {
 		return t.refusedBy(err)
 	}
 	t.line.count(outcomeFailed)
 	return verdict{view: t.show(view{State: setAside, Outcome: outcomeFailed, Reason: why})}
+}
+
+// blame is why the card failed, with what its profile says of lots.
+func (t *task) blame(cause string, lot bool) perso.Blame {
+	return perso.Blame{Cause: cause, Limit: t.kit.profile.Lot.StopAfter, Lot: lot}
+}
+
+// causeKeys is the cause of cards whose keys are not those of the HSM.
+const causeKeys = "Kunci kartu tidak cocok"
+
+// causeOf is the cause that a reason of a failed card stands for.
+func causeOf(text string) string {
+	switch text {
+	case stoppedText:
+		return causeKeys
+	case forgottenText:
+		return "" // nothing is wrong with the lot
+	}
+	return text
 }
 
 const stoppedText = "Autentikasi kartu gagal berulang; chip tidak boleh dicoba lagi"
@@ -141,7 +173,7 @@ func (t *task) begin(ctx context.Context, sealed []byte) (verdict, bool) {
 	}
 	if err := t.note(entryIntent, map[string]any{"sealed_sha256": hex.EncodeToString(digest[:])}); err != nil {
 		// The journal could not promise; nothing was written to the card.
-		return t.broken(ctx, &sam.StepError{Step: profile.Marker, Err: err}, faultUnknown), false
+		return t.broken(ctx, &sam.StepError{Act: t.kit.profile.Steps[0], Err: err}, faultUnknown), false
 	}
 	return verdict{}, true
 }
@@ -160,12 +192,17 @@ func (t *task) unclaim(ctx context.Context, err error) verdict {
 		if kind == faultStopped || ferr == nil && n >= perso.MaxAuthentications {
 			return t.fail(ctx, stoppedText)
 		}
-		if v, ok := t.release(ctx, "kunci kartu tidak cocok", false); !ok {
+		if v, ok := t.releaseFor(ctx, "kunci kartu tidak cocok", false, t.blame(causeKeys, false)); !ok {
 			return v
 		}
-		return verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: "Kunci kartu tidak cocok"})}
-	case faultRefused:
-		if v, ok := t.release(ctx, reason("kartu menolak", err), true); !ok {
+		return verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: causeKeys})}
+	case faultType: // the host ended it; the card has compared nothing
+		if v, ok := t.release(ctx, "jenis kartu lain", true); !ok {
+			return v
+		}
+		return t.refuse(perso.WrongType)
+	case faultRefused, faultLot:
+		if v, ok := t.releaseFor(ctx, reason("kartu menolak", err), true, t.blame(reason("Kartu menolak", err), kind == faultLot)); !ok {
 			return v
 		}
 		return verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: reason("Kartu menolak", err)})}
@@ -180,8 +217,17 @@ func (t *task) unclaim(ctx context.Context, err error) verdict {
 // release gives the claim back; untried says that the authentication counted
 // with the claim was not one.
 func (t *task) release(ctx context.Context, why string, untried bool) (verdict, bool) {
+	return t.releaseFor(ctx, why, untried, perso.Blame{})
+}
+
+// releaseFor is release of a card that is to blame for it.
+func (t *task) releaseFor(ctx context.Context, why string, untried bool, b perso.Blame) (verdict, bool) {
 	err := t.recordWith(ctx, perso.Numbered, untried, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
-		return perso.ReleaseClaim(ctx, tx, t.hand, t.line.change(why))
+		h, err := perso.ReleaseClaim(ctx, tx, t.hand, t.line.change(why))
+		if err != nil || b.Cause == "" {
+			return h, err
+		}
+		return h, perso.Lay(ctx, tx, h, b, t.line.change(why))
 	})
 	if err != nil {
 		return t.unrecorded(err), false
@@ -199,12 +245,12 @@ func (t *task) job() sam.Job {
 
 // write does the steps that the card does not show yet, and records the outcome.
 func (t *task) write(ctx context.Context) verdict {
-	before := func(s profile.Step) error {
-		t.busy(string(s))
+	before := func(a profile.Act) error {
+		t.busy(a.Title())
 		return nil
 	}
-	after := func(s profile.Step) error {
-		if err := t.note(entryStep, map[string]any{"step": s}); err != nil {
+	after := func(a profile.Act) error {
+		if err := t.note(entryStep, map[string]any{"step": a.Title()}); err != nil {
 			// The database has the intent; the card decides the rest.
 			t.log.Error().Err(err).Msg("journal does not take the step")
 		}
@@ -281,8 +327,8 @@ func (t *task) clear(ctx context.Context, found *perso.Finding) verdict {
 // broken records that the dialogue ended before the card was proven.
 func (t *task) broken(ctx context.Context, cause error, kind fault) verdict {
 	t.log.Warn().Err(cause).Msg("card not finished")
-	if kind == faultRefused {
-		return t.fail(ctx, reason("Kartu menolak", cause))
+	if kind == faultRefused || kind == faultLot {
+		return t.failFor(ctx, reason("Kartu menolak", cause), kind == faultLot)
 	}
 	// What can be read now is read now; a card that is gone is read when it is
 	// seen again.
@@ -338,12 +384,19 @@ func (t *task) inDoubt(text string, gone bool) verdict {
 	}
 }
 
-func (t *task) fail(ctx context.Context, text string) verdict {
+func (t *task) fail(ctx context.Context, text string) verdict { return t.failFor(ctx, text, false) }
+
+// failFor records a failed card; lot says that the others of its lot would fail too.
+func (t *task) failFor(ctx context.Context, text string, lot bool) verdict {
 	if err := t.note(entryFailed, map[string]any{"reason": text}); err != nil {
 		t.log.Error().Err(err).Msg("journal does not take the failure")
 	}
 	err := t.record(ctx, perso.Failed, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
-		return perso.Fail(ctx, tx, t.hand, t.line.change(text))
+		h, err := perso.Fail(ctx, tx, t.hand, t.line.change(text))
+		if err != nil {
+			return h, err
+		}
+		return h, perso.Lay(ctx, tx, h, t.blame(causeOf(text), lot), t.line.change(text))
 	})
 	if err != nil {
 		return t.unrecorded(err)

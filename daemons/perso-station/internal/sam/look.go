@@ -14,6 +14,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 )
@@ -21,16 +22,22 @@ import (
 // Look is what a card shows without any key. Nothing in it is secret.
 type Look struct {
 	ChipID    string
-	Serial    string // printed serial, normalised
+	Serial    string // printed serial, normalised; empty when the chip does not hold it
 	LifeCycle globalplatform.LifeCycle
 	Keys      []byte // key versions
 	Marker    string // attempt id in hexadecimal, empty if none
 	PCID      string // hexadecimal, empty if none
 	Manifest  string
+	State     string // of a card without GlobalPlatform: its life_cycle in hexadecimal, empty if none
+
+	plain bool // of such a card
 }
 
 // Detail is the look as it is kept with a finding.
 func (l Look) Detail() map[string]any {
+	if l.plain {
+		return map[string]any{"life_cycle": l.State, "marker": l.Marker, "pcid": l.PCID != "", "manifest_no": l.Manifest}
+	}
 	return map[string]any{
 		"life_cycle": l.LifeCycle.String(), "key_versions": strings.ToUpper(hex.EncodeToString(l.Keys)),
 		"marker": l.Marker, "pcid": l.PCID != "", "manifest_no": l.Manifest,
@@ -60,11 +67,12 @@ type Card struct {
 	session *globalplatform.Session
 	source  *keyring.Source
 	version profile.Byte // of the keys the session was opened with
+	clock   clock.Machine
 }
 
 // Open begins the dialogue. Nothing is sent.
 func Open(t globalplatform.Transmitter, p *profile.Profile, ring *keyring.Ring) *Card {
-	return &Card{t: t, profile: p, ring: ring}
+	return &Card{t: t, profile: p, ring: ring, clock: clock.Real()}
 }
 
 // Close forgets the session and destroys its keys in the HSM.
@@ -78,26 +86,20 @@ func (c *Card) Close() {
 	c.session, c.source, c.version = nil, nil, 0
 }
 
-// Look selects the security domain and reads everything that needs no key. It
-// ends a session that is open.
+// Look selects the application, if the profile names one, and reads everything that
+// needs no key. It ends a session that is open.
 func (c *Card) Look(ctx context.Context) (Look, error) {
 	c.Close()
-	var l Look
-	if _, err := globalplatform.Select(ctx, c.t, c.profile.Domain); err != nil {
+	l := Look{plain: c.profile.Plain()}
+	if err := c.choose(ctx); err != nil {
 		return l, err
 	}
 	plain := globalplatform.Plain(c.t)
-	cplc, err := globalplatform.ReadCPLC(ctx, plain)
-	if err != nil {
+	if err := c.identify(ctx, plain, &l); err != nil {
 		return l, err
 	}
-	l.ChipID = cplc.ChipID()
-	cin, err := globalplatform.ReadCIN(ctx, plain)
-	if err != nil {
-		return l, err
-	}
-	if l.Serial = cardlist.Normalise(string(cin)); l.Serial == "" {
-		return l, fmt.Errorf("%w: empty CIN", globalplatform.ErrMalformed)
+	if c.profile.Plain() {
+		return l, c.read(ctx, &l)
 	}
 	keys, err := globalplatform.ReadKeyInformation(ctx, plain)
 	if err != nil {
@@ -112,6 +114,49 @@ func (c *Card) Look(ctx context.Context) (Look, error) {
 	marker, pcid, manifest, err := c.content(ctx, plain)
 	l.Marker, l.PCID, l.Manifest = marker, pcid, manifest
 	return l, err
+}
+
+// choose selects the profile's application.
+func (c *Card) choose(ctx context.Context) error {
+	if len(c.profile.Domain) == 0 {
+		return nil
+	}
+	_, err := globalplatform.Select(ctx, c.t, c.profile.Domain)
+	return err
+}
+
+// longestUID bounds what a chip may call itself, in bytes.
+const longestUID = 32
+
+// identify reads which chip it is and, where the chip holds it, the printed serial.
+func (c *Card) identify(ctx context.Context, ch globalplatform.Channel, l *Look) error {
+	if c.profile.Identify.Chip == profile.ByUID {
+		r, err := ch.Send(ctx, globalplatform.Command{Name: "UID SAM", INS: 0xF7, Ne: globalplatform.MaxNe})
+		if err != nil {
+			return err
+		}
+		if len(r.Data) == 0 || len(r.Data) > longestUID {
+			return fmt.Errorf("%w: UID of %d bytes", globalplatform.ErrMalformed, len(r.Data))
+		}
+		l.ChipID = strings.ToUpper(hex.EncodeToString(r.Data))
+	} else {
+		cplc, err := globalplatform.ReadCPLC(ctx, ch)
+		if err != nil {
+			return err
+		}
+		l.ChipID = cplc.ChipID()
+	}
+	if c.profile.Identify.Serial.From != profile.FromChip {
+		return nil
+	}
+	cin, err := globalplatform.ReadCIN(ctx, ch)
+	if err != nil {
+		return err
+	}
+	if l.Serial = cardlist.Normalise(string(cin)); l.Serial == "" {
+		return fmt.Errorf("%w: empty CIN", globalplatform.ErrMalformed)
+	}
+	return nil
 }
 
 // content reads the three readable data objects over a channel.
@@ -141,6 +186,9 @@ func (l Look) Has(version profile.Byte) bool {
 // Fresh tells whether the card is a blank of the profile: transport keys and
 // nothing else.
 func (l Look) Fresh(p *profile.Profile) bool {
+	if p.Plain() {
+		return l.Marker == "" && l.PCID == "" && l.Manifest == "" && l.State == ""
+	}
 	return l.LifeCycle == globalplatform.OPReady && l.Marker == "" && l.PCID == "" && l.Manifest == "" &&
 		len(l.Keys) == 1 && l.Has(p.Keys.Transport.Version)
 }
@@ -158,6 +206,10 @@ const (
 // Judge compares a look with a job. The steps are in one order, so what is on
 // the card must be a beginning of it.
 func (l Look) Judge(p *profile.Profile, job Job) Verdict {
+	if p.Plain() {
+		verdict, _ := l.judgePlain(p, job)
+		return verdict
+	}
 	transport, final := l.Has(p.Keys.Transport.Version), l.Has(p.Keys.Final.Version)
 	if len(l.Keys) != 1 || transport == final {
 		return Foreign
@@ -263,7 +315,7 @@ func (c *Card) Authenticate(ctx context.Context, version profile.Byte, g Guard) 
 	}
 	c.Close()
 	// A session of other keys may be open on the card.
-	if _, err := globalplatform.Select(ctx, c.t, c.profile.Domain); err != nil {
+	if err := c.choose(ctx); err != nil {
 		return err
 	}
 	source := c.ring.Source()

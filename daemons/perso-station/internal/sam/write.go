@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 )
@@ -16,11 +17,11 @@ var ErrMismatch = errors.New("sam: the card does not hold what was written")
 
 // StepError says at which step a dialogue ended.
 type StepError struct {
-	Step profile.Step
-	Err  error
+	Act profile.Act
+	Err error
 }
 
-func (e *StepError) Error() string { return fmt.Sprintf("sam: step %s: %v", e.Step, e.Err) }
+func (e *StepError) Error() string { return fmt.Sprintf("sam: step %s: %v", e.Act.Title(), e.Err) }
 
 // Unwrap returns the cause.
 func (e *StepError) Unwrap() error { return e.Err }
@@ -29,27 +30,38 @@ func (e *StepError) Unwrap() error { return e.Err }
 // it, and proves the result. before is called before each step that may change
 // the card, after when the step is done; their errors end the dialogue with
 // nothing sent in between. The first error ends it, as a *StepError.
-func (c *Card) Write(ctx context.Context, job Job, look Look, g Guard, before, after func(profile.Step) error) error {
-	final := look.Has(c.profile.Keys.Final.Version)
-	for _, step := range c.profile.Steps {
-		if final && preliminary(step.Do) {
-			continue // PUT KEY comes after all of these
-		}
-		if step.Do == profile.Marker && look.Marker == job.Marker {
+func (c *Card) Write(ctx context.Context, job Job, look Look, g Guard, before, after func(profile.Act) error) error {
+	done := look.done(c.profile, job)
+	for i, act := range c.profile.Steps {
+		if done(i) {
 			continue
 		}
-		err := before(step.Do)
+		err := before(act)
 		if err == nil {
-			err = c.do(ctx, step.Do, job, g)
+			err = c.do(ctx, act, job, g)
 		}
 		if err == nil {
-			err = after(step.Do)
+			err = after(act)
 		}
 		if err != nil {
-			return &StepError{Step: step.Do, Err: err}
+			return &StepError{Act: act, Err: err}
 		}
 	}
 	return nil
+}
+
+// done tells of each step, by its place, whether the card shows that it was done.
+func (l Look) done(p *profile.Profile, job Job) func(i int) bool {
+	if p.Plain() {
+		_, from := l.judgePlain(p, job)
+		return func(i int) bool { return i < from && profile.Writes(p.Steps[i].Do) }
+	}
+	final := l.Has(p.Keys.Final.Version)
+	return func(i int) bool {
+		step := p.Steps[i].Do
+		return final && preliminary(step) || // PUT KEY comes after all of these
+			step == profile.Marker && l.Marker == job.Marker
+	}
 }
 
 // preliminary are the steps whose work is on a card that has its final keys.
@@ -66,8 +78,12 @@ func preliminary(s profile.Step) bool {
 // *StepError.
 func (c *Card) Prove(ctx context.Context, job Job, g Guard) error {
 	for _, step := range []profile.Step{profile.Authenticate, profile.ReadBack, profile.OpenSAM, profile.Confirm} {
-		if err := c.do(ctx, step, job, g); err != nil {
-			return &StepError{Step: step, Err: err}
+		act := profile.Act{Do: step}
+		if c.profile.Plain() && step == profile.Authenticate {
+			continue
+		}
+		if err := c.do(ctx, act, job, g); err != nil {
+			return &StepError{Act: act, Err: err}
 		}
 	}
 	return nil
@@ -79,36 +95,64 @@ func (c *Card) Prove(ctx context.Context, job Job, g Guard) error {
 // must not be authenticated any more. An error is a *StepError.
 func (c *Card) Opens(ctx context.Context, job Job) error {
 	c.Close()
-	_, err := globalplatform.Select(ctx, c.t, c.profile.Domain)
+	err := c.choose(ctx)
 	if err == nil {
 		err = c.openSAM(ctx, job)
 	}
 	if err != nil {
-		return &StepError{Step: profile.OpenSAM, Err: err}
+		return &StepError{Act: profile.Act{Do: profile.OpenSAM}, Err: err}
 	}
 	return nil
 }
 
 // Do does one step, as Write does it. It is for trials: Write alone keeps the order
 // that lets a card's state be told.
-func (c *Card) Do(ctx context.Context, step profile.Step, job Job, g Guard) error {
-	return c.do(ctx, step, job, g)
+func (c *Card) Do(ctx context.Context, act profile.Act, job Job, g Guard) error {
+	return c.do(ctx, act, job, g)
 }
 
-func (c *Card) do(ctx context.Context, step profile.Step, job Job, g Guard) error {
+// do does one step: what authenticates and OPEN SAM once, the rest as often as the
+// card asks for and the profile allows.
+func (c *Card) do(ctx context.Context, act profile.Act, job Job, g Guard) error {
 	transport, final := c.profile.Keys.Transport.Version, c.profile.Keys.Final.Version
-	if preliminary(step) {
+	if preliminary(act.Do) {
 		if err := c.Authenticate(ctx, transport, g); err != nil {
 			return err
 		}
 	}
-	if step == profile.Authenticate {
+	switch act.Do {
+	case profile.Authenticate:
 		return c.Authenticate(ctx, final, g)
+	case profile.OpenSAM:
+		return c.openSAM(ctx, job)
 	}
-	if c.session == nil {
+	if c.session == nil && !c.profile.Plain() {
 		return errNoSession
 	}
-	switch step {
+	for tries := 0; ; tries++ {
+		err := c.once(ctx, act, job)
+		sw, answered := globalplatform.StatusOf(err)
+		if err == nil || !answered || tries >= c.profile.Retries.Times {
+			return err
+		}
+		switch c.profile.ClassOf(uint16(sw)) {
+		case profile.Retry:
+		case profile.Wait:
+			if serr := clock.Sleep(ctx, c.clock, c.profile.Retries.Wait.Duration()); serr != nil {
+				return err // the card has answered; nothing more was sent
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// once does one step one time.
+func (c *Card) once(ctx context.Context, act profile.Act, job Job) error {
+	if c.profile.Plain() {
+		return c.plainly(ctx, act, job)
+	}
+	switch act.Do {
 	case profile.Marker:
 		return c.store(ctx, hexGroup{c.profile.Data.Marker, job.Marker})
 	case profile.Initialize:
@@ -120,11 +164,9 @@ func (c *Card) do(ctx context.Context, step profile.Step, job Job, g Guard) erro
 	case profile.Secret:
 		return c.session.StoreData(ctx, globalplatform.DGI{ID: uint16(c.profile.Data.Secret), Value: job.Secret, Encrypt: true})
 	case profile.Keys:
-		return c.putKeys(ctx, transport, final)
+		return c.putKeys(ctx, c.profile.Keys.Transport.Version, c.profile.Keys.Final.Version)
 	case profile.ReadBack:
 		return c.readBack(ctx, job)
-	case profile.OpenSAM:
-		return c.openSAM(ctx, job)
 	case profile.Secure:
 		_, err := globalplatform.SetStatus(ctx, c.session, globalplatform.Secured)
 		return err
@@ -135,7 +177,7 @@ func (c *Card) do(ctx context.Context, step profile.Step, job Job, g Guard) erro
 		}
 		return err
 	}
-	return fmt.Errorf("sam: unknown step %q", step)
+	return fmt.Errorf("sam: unknown step %q", act.Do)
 }
 
 type hexGroup struct {

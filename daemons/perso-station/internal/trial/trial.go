@@ -23,6 +23,7 @@ import (
 // Step is what came of one step.
 type Step struct {
 	Do      profile.Step    `json:"do"`
+	Name    string          `json:"name,omitempty"` // of a command of the profile's own
 	MS      int64           `json:"ms"`
 	Shows   []profile.Sight `json:"shows"` // what could be seen of it afterwards
 	Problem string          `json:"problem"`
@@ -85,13 +86,13 @@ func (r *Report) run(ctx context.Context, t globalplatform.Transmitter, p *profi
 	final := false // the final keys are on the card
 	for _, step := range p.Steps {
 		began := time.Now()
-		s := Step{Do: step.Do, Shows: []profile.Sight{}}
+		s := Step{Do: step.Do, Name: step.Name, Shows: []profile.Sight{}}
 		err := error(nil)
 		if final { // a look has ended the session
 			err = card.Authenticate(ctx, p.Keys.Final.Version, guard)
 		}
 		if err == nil {
-			err = card.Do(ctx, step.Do, job, guard)
+			err = card.Do(ctx, step, job, guard)
 		}
 		s.MS = time.Since(began).Milliseconds()
 		final = final || step.Do == profile.Keys
@@ -109,7 +110,7 @@ func (r *Report) run(ctx context.Context, t globalplatform.Transmitter, p *profi
 		}
 		r.Steps = append(r.Steps, s)
 		if err != nil {
-			return fmt.Errorf("berhenti pada langkah %s", step.Do)
+			return fmt.Errorf("berhenti pada langkah %s", step.Title())
 		}
 	}
 	if look.Judge(p, job) != sam.Finished {
@@ -144,7 +145,7 @@ func seen(before, after sam.Look, job sam.Job) []profile.Sight {
 		{profile.PCIDSeen, before.PCID != after.PCID && after.PCID == job.PCID},
 		{profile.ManifestSeen, before.Manifest != after.Manifest && after.Manifest == job.Manifest},
 		{profile.KeyVersionSeen, !slices.Equal(before.Keys, after.Keys)},
-		{profile.LifeCycleSeen, before.LifeCycle != after.LifeCycle},
+		{profile.LifeCycleSeen, before.LifeCycle != after.LifeCycle || before.State != after.State},
 	} {
 		if one.yes {
 			shows = append(shows, one.sight)

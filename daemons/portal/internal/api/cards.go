@@ -68,6 +68,7 @@ func (a *API) replaceCards(w http.ResponseWriter, r *http.Request) error {
 		Replacements []struct {
 			Card   string `json:"card"`
 			Serial string `json:"serial"`
+			UID    string `json:"uid"`
 			Reason string `json:"reason"`
 		} `json:"replacements"`
 	}
@@ -80,7 +81,7 @@ func (a *API) replaceCards(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return perso.ErrNotFound
 		}
-		all[i] = perso.Replacement{CardID: id.String(), Serial: one.Serial, Reason: one.Reason}
+		all[i] = perso.Replacement{CardID: id.String(), Serial: one.Serial, UID: one.UID, Reason: one.Reason}
 	}
 	requestID, err := a.decide.Replace(r.Context(), signin.Account(r), chi.URLParam(r, "ticket"), all)
 	if err != nil {

@@ -109,6 +109,9 @@ var answers = []struct {
 	{recipe.ErrNoKasubdit, func() error {
 		return web.Forbidden("Salah satu dari pengusul dan penyetuju harus Kasubdit KI. Mintalah Kasubdit KI menyetujui.").WithCode("other-role")
 	}},
+	{recipe.ErrNotTried, func() error {
+		return web.Conflict("Profil ini belum lulus uji coba dengan isinya yang sekarang. Jalankan dahulu `perso-station -try` pada kartu uji.").WithCode("not-tried")
+	}},
 	{recipe.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{identity.ErrLiveKeys, func() error {
 		return web.Conflict("Sudah ada dua kunci yang berlaku untuk keperluan ini. Cabut salah satunya dahulu.").WithCode("live-keys")
@@ -166,6 +169,13 @@ var answers = []struct {
 	}},
 	{perso.ErrNotObserved, func() error {
 		return web.Conflict("Hasil pembacaan kartu tidak mendukung keputusan ini; baca kartu kembali atau nyatakan rusak.").WithCode("not-observed")
+	}},
+	{perso.ErrNoHold, notFound}, {perso.ErrLiftReason, func() error { return missing("/reason", "Tuliskan apa yang diperiksa dan hasilnya.") }},
+	{perso.ErrLifted, func() error {
+		return web.Conflict("Lot ini sudah dilanjutkan orang lain. Muat ulang daftarnya.").WithCode("already-lifted")
+	}},
+	{perso.ErrFirstNotClear, func() error {
+		return web.Conflict("Kartu pertama lot ini belum selesai, jadi belum ada yang dapat diperiksa.").WithCode("first-not-clear")
 	}},
 	{perso.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{perso.ErrResolutionOpen, func() error {

@@ -192,8 +192,14 @@ func (d *Desk) Replace(ctx context.Context, who identity.Account, ticket string,
 }
 
 // SerialFault is what an error says of the serial number of a replacement, at
-// /serial; ok is false when it is about something else.
+// /serial, or of its chip, at /uid; ok is false when it is about something else.
 func SerialFault(err error) (f form.Fault, ok bool) {
+	switch {
+	case errors.Is(err, cardlist.ErrUIDMissing):
+		return form.Fault{Pointer: "/uid", Code: "missing", Detail: "Daftar permohonan ini menyebut UID chip tiap kartu; sebut juga UID kartu pengganti."}, true
+	case errors.Is(err, cardlist.ErrUIDForm):
+		return form.Fault{Pointer: "/uid", Code: "wrong_form", Detail: "Ini bukan UID chip: 4 sampai 32 byte dalam digit heksadesimal."}, true
+	}
 	for _, known := range []struct {
 		err          error
 		code, detail string

@@ -95,6 +95,9 @@ func notBuilt(r recipe.Recipe) (string, error) {
 		return "", nil
 	}
 	p, err := profile.Parse(r.Content)
+	if errors.Is(err, profile.ErrProfile) { // it was written under rules of before
+		return "Isi edisi ini tidak lagi sesuai aturan profil; stasiun tidak menjalankannya. Tulis edisi berikutnya.", nil
+	}
 	if err != nil {
 		return "", err
 	}

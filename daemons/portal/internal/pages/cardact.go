@@ -121,7 +121,7 @@ func (p *Pages) replace(r *http.Request, v *report.Request) error {
 		if _, err := uuid.Parse(id); err != nil {
 			return perso.ErrNotFound
 		}
-		all[i] = perso.Replacement{CardID: id, Serial: typedText(r, "serial_"+id), Reason: typedText(r, "reason_"+id)}
+		all[i] = perso.Replacement{CardID: id, Serial: typedText(r, "serial_"+id), UID: typedText(r, "uid_"+id), Reason: typedText(r, "reason_"+id)}
 	}
 	_, err := p.decide.Replace(r.Context(), signin.Account(r), v.Ticket, all)
 	var wrong form.Faults
@@ -137,7 +137,7 @@ func (p *Pages) replace(r *http.Request, v *report.Request) error {
 // rowPointer is the field of the page for a place in the call.
 func rowPointer(pointer string, ids []string) string {
 	for i, id := range ids {
-		for _, name := range []string{"serial", "reason", "card"} {
+		for _, name := range []string{"serial", "uid", "reason", "card"} {
 			if pointer == "/replacements/"+strconv.Itoa(i)+"/"+name {
 				if name == "card" {
 					name = "serial"
@@ -313,6 +313,8 @@ func typedOf(r *http.Request) []pair {
 		case label != "":
 		case kind == "serial":
 			label = "No. seri kartu pengganti"
+		case kind == "uid":
+			label = "UID chip kartu pengganti"
 		case kind == "reason":
 			label = "Alasan"
 		default:

@@ -292,10 +292,11 @@ func replaceBox(at string, cards []perso.CardRow, awaiting int) (box cardBox, an
 		if !waitsForBlank(c) {
 			continue
 		}
-		f.Groups = append(f.Groups, fieldGroup{Legend: named(c), Fields: []field{
-			{Name: "serial_" + c.ID, Label: "No. seri kartu pengganti", Kind: "text", Optional: true, Complete: "off"},
-			{Name: "reason_" + c.ID, Label: "Alasan", Kind: "text", Optional: true},
-		}})
+		fields := []field{{Name: "serial_" + c.ID, Label: "No. seri kartu pengganti", Kind: "text", Optional: true, Complete: "off"}}
+		if c.UID != "" {
+			fields = append(fields, field{Name: "uid_" + c.ID, Label: "UID chip kartu pengganti", Kind: "text", Optional: true, Complete: "off"})
+		}
+		f.Groups = append(f.Groups, fieldGroup{Legend: named(c), Fields: append(fields, field{Name: "reason_" + c.ID, Label: "Alasan", Kind: "text", Optional: true})})
 	}
 	box = cardBox{
 		Anchor: actReplace, Heading: "Daftarkan kartu pengganti", Open: true, Forms: []cardForm{f},

@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/lots"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/public"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
@@ -78,7 +79,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 		return addresses[name], nil
 	}
 	for _, name := range []string{
-		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
+		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "lots", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
 		"board", "board-day", "feed", "what-if", "manual", "doubts", "doubt",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
@@ -138,6 +139,7 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountCards(inside)
 	p.mountByHand(inside)
 	p.mountNeeds(inside)
+	p.mountLots(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
 	inside.Post(shelfPath+"/{id}/ulangi", p.keeper(p.replayOne))
@@ -235,6 +237,7 @@ type sheet struct {
 	RoleLabel string
 	Shelf     *shelfLink // for whoever looks after it
 	Doubts    *doubtLink // for whoever decides on cards in doubt
+	Lots      *shelfLink // the lots that wait, for whoever looks after them
 	Keeper    bool       // looks after the master data
 	Outside   bool       // of an institution
 	Office    bool       // of the office
@@ -244,7 +247,7 @@ type sheet struct {
 	Body      any
 }
 
-// shelfLink leads to the shelf and says how many messages wait there.
+// shelfLink leads to a list and says how many wait there.
 type shelfLink struct{ Open int }
 
 // show renders a page whole before it answers, so that a fault in a template
@@ -282,6 +285,13 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 			zerolog.Ctx(r.Context()).Debug().Err(err).Msg("the doubts cannot be counted")
 		}
 		s.Doubts = &doubtLink{cards + late}
+	}
+	if s.Account != nil && !s.Account.MustChange && lots.May(s.Account.Role) {
+		open, err := perso.CountHolds(r.Context(), p.db)
+		if err != nil { // the same
+			zerolog.Ctx(r.Context()).Debug().Err(err).Msg("the holds of lots cannot be counted")
+		}
+		s.Lots = &shelfLink{open}
 	}
 	var out bytes.Buffer
 	if err := p.sheets[name].Execute(&out, s); err != nil {

@@ -182,13 +182,15 @@ func (p *Pages) oneRecipe(w http.ResponseWriter, r *http.Request) error {
 
 // trialTable is what came of the runs of a profile on test cards.
 func trialTable(all []recipe.Trial) rowsTable {
-	t := rowsTable{Caption: "Uji coba pada kartu uji", Empty: "belum pernah.", Heads: []string{"Waktu", "Hasil", "Stasiun", "Chip", "Masalah"}}
+	t := rowsTable{Caption: "Uji coba pada kartu uji", Empty: "belum pernah.", Heads: []string{"Waktu", "Hasil", "Oleh", "Stasiun", "Chip", "Masalah"}}
 	for _, one := range all {
 		result := tag{good, "Berhasil"}
 		if !one.Passed {
 			result = tag{bad, "Tidak berhasil"}
+		} else if !one.Current {
+			result = tag{busy, "Berhasil, dengan isi sebelumnya"}
 		}
-		t.Rows = append(t.Rows, []cell{{Text: terbilang.FormatDateTime(one.OfficeAt)}, {Tag: result}, {Text: one.Station}, {Text: one.ChipID}, {Text: trialProblem(one)}})
+		t.Rows = append(t.Rows, []cell{{Text: terbilang.FormatDateTime(one.OfficeAt)}, {Tag: result}, {Text: one.TriedBy}, {Text: one.Station}, {Text: one.ChipID}, {Text: trialProblem(one)}})
 	}
 	return t
 }
@@ -308,6 +310,9 @@ func (p *Pages) recipeStep(act recipeAct) editor {
 					if v.Trials[0].Passed {
 						tried = terbilang.FormatDateTime(v.Trials[0].OfficeAt) + ", berhasil"
 					}
+				}
+				if !slices.ContainsFunc(v.Trials, func(t recipe.Trial) bool { return t.Passed && t.Current && t.TriedBy != "" }) {
+					body.Warning = "Isi ini belum lulus uji coba, jadi belum dapat disetujui. Jalankan dahulu di stasiun: perso-station -try " + v.Label() + " -in PEMBACA"
 				}
 				body.Facts = append(body.Facts, fact{"Uji coba terakhir pada kartu uji", tried})
 			}

@@ -7,6 +7,7 @@ const shapes = {
   masukkan: 'M50 8V66M26 44 50 68 74 44M12 70V90H88V70',
   tunggu: 'M34 18V82M66 18V82',
   ambil: 'M14 54 40 80 88 24',
+  pindai: 'M14 14V86M30 14V86M44 14V86M66 14V86M86 14V86',
   sisihkan: 'M50 6 96 90H4ZM50 36V60M50 75V76',
 };
 const other = 'M20 20H80V80H20ZM50 34V56M50 66V67'; // of a word that has none of its own
