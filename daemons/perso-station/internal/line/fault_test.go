@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -196,6 +197,26 @@ func TestACardThatCannotBeConnectedAtOnceIsTriedAgain(t *testing.T) {
 	got := b.outcome(b.chip(b.Serials[0]))
 	require.Equal(t, "clear", got.Outcome, got.Reason)
 	require.Empty(t, b.reader.refuse)
+}
+
+// TestACardThatHoldsTheReaderIsTakenOut: a driver that waits for the answer of a mute card
+// holds it after the child was killed, until somebody takes the card out.
+func TestACardThatHoldsTheReaderIsTakenOut(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	b.reader.mu.Lock()
+	b.reader.refuse = slices.Repeat([]error{smartcard.ErrReaderBusy}, 1_000_000)
+	b.reader.mu.Unlock()
+	chip := b.chip(b.Serials[0])
+	b.reader.insert(chip)
+	got := b.waitFor("a word for people", func(s line.ReaderStatus) bool { return s.Instruction == "sisihkan" })
+	require.Contains(t, got.Reason, "keluarkan kartu")
+	require.Empty(t, got.Outcome)
+	b.reader.mu.Lock()
+	b.reader.refuse = nil
+	b.reader.mu.Unlock()
+	b.removeCard()
+	require.Equal(t, "clear", b.outcome(chip).Outcome)
 }
 
 func TestMuteCardIsReadAgainInItsSlot(t *testing.T) {

@@ -29,7 +29,7 @@ const (
 // the office, a person or a part of the station is waited for.
 func (v verdict) binOf() Bin {
 	switch {
-	case v.Outcome == outcomeInDoubt:
+	case v.Outcome == outcomeInDoubt, v.State == setAside && v.Outcome == "": // of which nobody can tell
 		return DoubtBin
 	case v.State == take:
 		return GoodBin

@@ -211,6 +211,7 @@ type runner struct {
 	log    zerolog.Logger
 
 	card   Card   // connected; nil while there is none
+	held   int    // times in a row that somebody else held the card in the slot
 	paired paired // of the card in the slot
 
 	feeder  Feeder // nil while a person feeds
@@ -254,6 +255,7 @@ func (r *runner) event(ctx context.Context, e smartcard.Event) {
 		r.start(ctx)
 	case smartcard.Removed:
 		r.drop()
+		r.held = 0
 		if r.feeding.paused == nil {
 			r.slot.show(view{State: empty})
 		}
@@ -281,19 +283,30 @@ func (r *runner) start(ctx context.Context) {
 		r.look = true
 		return
 	}
-	r.slot.show(view{State: working})
+	if r.held <= 1 { // else people have been told to take it out
+		r.slot.show(view{State: working})
+	}
 	card, err := r.reader.Connect(ctx)
 	if err != nil {
-		r.log.Warn().Err(err).Msg("card cannot be connected")
+		if r.held++; !errors.Is(err, smartcard.ErrReaderBusy) {
+			r.held = 0
+		}
 		v := view{State: wait, Reason: "Kartu tidak dapat dihubungi"}
-		if errors.Is(err, smartcard.ErrCardUnusable) {
+		switch {
+		case errors.Is(err, smartcard.ErrCardUnusable):
 			v = view{State: setAside, Outcome: outcomeRefused, Reason: "Kartu tidak dapat dihidupkan"}
+		case r.held > 1: // the driver still waits for the answer that a killed child asked for
+			v = view{State: setAside, Reason: "Kartu ini tidak menjawab dan menahan pembaca; keluarkan kartu"}
+		}
+		if r.held <= 2 { // else it is said already
+			r.log.Warn().Err(err).Msg("card cannot be connected")
 		}
 		// A card that is there is tried again, whether somebody else holds it or it was
 		// reset while it was connected: it may stay in the slot without another event.
 		r.finish(ctx, verdict{view: v, again: !errors.Is(err, smartcard.ErrCardUnusable)})
 		return
 	}
+	r.held = 0
 	r.card = r.watched(card)
 	r.finish(ctx, r.serve(ctx))
 }

@@ -82,7 +82,7 @@ func TestADaemonsRoleMayDoItsWorkOnly(t *testing.T) {
 	for role, queries := range map[string][]string{
 		"sifilma_validator": {`SELECT password_hash FROM account`, `SELECT secret_sha256 FROM api_key`, `SELECT sealed FROM perso_attempt`, `DELETE FROM request`, `UPDATE card SET state = state`},
 		"sifilma_intake":    {`UPDATE card SET state = state`, `SELECT sealed FROM perso_attempt`, `DELETE FROM history`},
-		"sifilma_portal": {`SELECT sealed FROM perso_attempt`, `DELETE FROM audit`, `UPDATE blob SET name = ''`, `INSERT INTO card_number (kind, value, card_id) VALUES ('pcid','0',gen_random_uuid())`,
+		"sifilma_portal": {`SELECT sealed FROM perso_attempt`, `DELETE FROM audit`, `UPDATE blob SET name = ''`, `DELETE FROM card_number`,
 			`UPDATE recipe SET shipped = true`, `INSERT INTO order_recipe DEFAULT VALUES`, `INSERT INTO recipe_trial DEFAULT VALUES`},
 		"sifilma_perso_station": {`SELECT token_sha256 FROM session`, `INSERT INTO document_counter VALUES ('x',1,1)`, `INSERT INTO work_order DEFAULT VALUES`,
 			`UPDATE recipe SET state = 'active'`, `INSERT INTO recipe DEFAULT VALUES`, `UPDATE order_recipe SET at = now()`},
