@@ -5,9 +5,9 @@ package configs
 import "embed"
 
 // Files holds holidays.yaml, the daemons' configurations (<daemon>.yaml) and
-// templates/*.docx and the recipes (profiles, key-codes, sam-types) under these names.
+// templates/*.docx and the recipes (profiles, key-codes, sam-types, numbers) under these names.
 //
-//go:embed *.yaml templates profiles key-codes sam-types
+//go:embed *.yaml templates profiles key-codes sam-types numbers
 var Files embed.FS
 
 // Holidays is the content of holidays.yaml, for workday.Parse.
@@ -26,7 +26,8 @@ func Profile(name string) ([]byte, error) { return Files.ReadFile("profiles/" + 
 // KeyCode is the Kode Kunci of a code, such as "ktpel".
 func KeyCode(code string) ([]byte, error) { return Files.ReadFile("key-codes/" + code + ".json") }
 
-// Recipes are the JSON files of a folder: "profiles", "key-codes" or "sam-types".
+// Recipes are the JSON files of a folder: "profiles", "key-codes", "sam-types" or
+// "numbers".
 func Recipes(folder string) ([][]byte, error) {
 	entries, err := Files.ReadDir(folder)
 	if err != nil {

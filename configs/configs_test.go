@@ -17,7 +17,7 @@ import (
 )
 
 // columns are the templates in the order of the columns of templates/README.md.
-var columns = []string{"bast", "surat-balasan", "surat-keterangan-selesai", "surat-balasan-aktivasi"}
+var columns = []string{"bast", "surat-balasan", "surat-keterangan-selesai", "surat-balasan-aktivasi", "berita-acara-kartu-rusak"}
 
 func template(t *testing.T, name string) []byte {
 	b, err := configs.Template(name)
@@ -32,7 +32,7 @@ func documented(t *testing.T) (required, optional map[string][]string) {
 	required, optional = map[string][]string{}, map[string][]string{}
 	for line := range strings.Lines(string(b)) {
 		cells := strings.Split(line, "|")
-		if len(cells) != 8 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "`") {
+		if len(cells) != 9 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "`") {
 			continue
 		}
 		tag := strings.Trim(strings.TrimSpace(cells[1]), "`")
@@ -135,6 +135,7 @@ func TestTemplatesPrint(t *testing.T) {
 		rows, pages int
 	}{
 		{"bast", 1, 2}, {"bast", 25, 2}, {"bast", 250, 7},
+		{"berita-acara-kartu-rusak", 1, 2}, {"berita-acara-kartu-rusak", 20, 2},
 		{"surat-balasan", 2, 1}, {"surat-keterangan-selesai", 1, 1}, {"surat-balasan-aktivasi", 2, 2},
 	}
 	var sources []docx.Source

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/console"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/journal"
-	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 )
 
@@ -34,7 +34,8 @@ type Config struct {
 	Profile string        `yaml:"profile"`
 	Look    time.Duration `yaml:"look"`
 	Readers []string      `yaml:"readers"`
-	Numbers perso.Numbers `yaml:"numbers"`
+	// Console is what people see and are told of.
+	Console console.Config `yaml:"console"`
 	// What a production station refuses unless it is allowed in so many words.
 	AllowVirtualReaders bool `yaml:"allow_virtual_readers"`
 	AllowSoftHSM        bool `yaml:"allow_softhsm"`
@@ -87,6 +88,6 @@ func software(module string) bool {
 func defaults() Config {
 	return Config{
 		Station: "perso-1", Production: true, Journal: "perso-station.journal", DiskReserve: 16 << 20, Profile: "gp-scp03-sam", Look: line.DefaultLook,
-		Numbers: perso.Numbers{PCID: "3671{epoch:4}{counter:24}", Manifest: "M-{year}-{epoch:2}{counter:6}"},
+		Console: console.Defaults(),
 	}
 }

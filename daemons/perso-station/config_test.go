@@ -37,10 +37,11 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 		"station name":          {"station: perso-1\n", "station: Perso 1\n", "station"},
 		"no profile":            {"profile: gp-scp03-sam", "profile: ''", "profile is missing"},
 		"profile file":          {"profile: gp-scp03-sam", "profile: ./nowhere.json", "name of one in the database"},
-		"numbers without epoch": {`"M-{year}-{epoch:2}{counter:6}"`, `"M-{year}-{counter:6}"`, "epoch"},
-		"short PCID":            {`"3671{epoch:4}{counter:24}"`, `"3671{epoch:4}{counter:20}"`, "32 hexadecimal"},
+		"numbers of its own":    {"look: 2s", "look: 2s\nnumbers: {pcid: x}", "numbers"},
 		"reader pattern":        {"readers: []", "readers: ['[']", "readers"},
 		"no broker":             {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit: url is missing"},
+		"signal without time":   {"signal_timeout: 2s", "signal_timeout: 0s", "signal_timeout"},
+		"idle before it began":  {"idle_after: 30m", "idle_after: -1m", "idle_after"},
 		"unknown key":           {"look: 2s", "lok: 2s", "lok"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,7 +2,7 @@
 // released work order comes into one of its readers is identified, written,
 // verified and recorded. With "-reader NAME" it is the child process of one
 // reader and nothing else; with "-try PROFILE/EDITION" it runs a profile once on a
-// test card.
+// test card; with "-pause", "-drain" or "-resume" it tells the station what people want.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/console"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/readers"
 	"dukcapil.go.id/sifilma/pkg/daemon"
@@ -26,6 +27,9 @@ func main() {
 		os.Exit(code)
 	}
 	if code, trial := tryProfile(os.Args[1:], os.Stdout, os.Stderr); trial {
+		os.Exit(code)
+	}
+	if code, ordered := orderStation(os.Args[1:], os.Stdout, os.Stderr); ordered {
 		os.Exit(code)
 	}
 	daemon.Main("perso-station", defaults, wire)
@@ -50,11 +54,16 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 	env.OnStop(token.Close)
-	work := line.New(line.Parts{
-		Station: cfg.Station, DB: g.DB, Profile: cfg.Profile, Token: token, Journal: book, Disk: disk, Numbers: cfg.Numbers,
-		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look,
-		Registry: env.Registry,
+	desk := console.New(console.Parts{
+		Config: cfg.Console, Station: cfg.Station, DB: g.DB, Journal: book, Memory: cfg.Journal + ".failures", Build: daemon.BuildID(),
+		Findings: env.Findings, Office: env.Office, Machine: env.Machine, Log: env.Log, Registry: env.Registry,
 	})
+	work := line.New(line.Parts{
+		Station: cfg.Station, DB: g.DB, Profile: cfg.Profile, Token: token, Journal: book, Disk: disk,
+		Office: env.Office, Machine: env.Machine, Log: env.Log, Look: cfg.Look,
+		Registry: env.Registry, Observer: desk, Orders: desk,
+	})
+	desk.Watch(work)
 	hands := &readers.Supervisor{
 		Rule: cfg.readers(), Line: work, Log: env.Log,
 	}
@@ -67,7 +76,13 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	env.Status.Func("profile", func(ctx context.Context) (any, error) { return work.ProfileLabel(ctx) })
 	env.Status.Func("readers", func(context.Context) (any, error) { return work.Readers(), nil })
 	g.Hear(rabbit.StationQueue(cfg.Station), work.Hear)
+	if err := desk.Mount(env.Router); err != nil {
+		return err
+	}
 	g.Serve()
+	env.Go("signal", desk.Signal)
+	env.Go("alarms", desk.Guard)
+	env.Go("beat", desk.Beat)
 	env.Go("line", func(ctx context.Context) error { return run(ctx, g.DB, work, hands, *zerolog.Ctx(ctx)) })
 	return nil
 }

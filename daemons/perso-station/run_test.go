@@ -50,7 +50,7 @@ func TestSettlingOnAFullDisk(t *testing.T) {
 	defer func() { _ = book.Close() }()
 	var out harness.SyncedLog
 	log := zerolog.New(&out)
-	work := line.New(line.Parts{Station: "uji-1", DB: o.DB, Journal: book, Numbers: persotest.Numbers,
+	work := line.New(line.Parts{Station: "uji-1", DB: o.DB, Journal: book,
 		Office: clock.NewFixedOffice(persotest.OfficeAt), Log: log})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

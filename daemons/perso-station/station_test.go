@@ -32,6 +32,7 @@ import (
 const (
 	roleVariable = "PERSO_STATION_TEST_ROLE"
 	patience     = 40 * time.Second
+	patienceStep = 20 * time.Millisecond
 )
 
 // TestMain is the station itself when a test has asked for it, and then the
@@ -57,6 +58,7 @@ type hall struct {
 	station *exec.Cmd
 	before  func() []string // of each start, if set: more of its environment
 	log     *buffer
+	console map[string]any // of the configuration
 }
 
 // buffer is a log that two processes write to.
@@ -141,13 +143,17 @@ func (h *hall) writeConfig() {
 	for _, r := range h.lease.Readers {
 		names = append(names, r.Name)
 	}
-	body, err := json.Marshal(map[string]any{ // JSON is YAML
+	settings := map[string]any{ // JSON is YAML
 		"http": map[string]any{"addr": h.address}, "office_clock": "file:" + clockFile, "station": "uji-1",
 		"postgres":   map[string]any{"url": db.URL, "password_file": db.PasswordFile},
 		"rabbit":     map[string]any{"url": broker.URL, "password_file": broker.PasswordFile, "name": "perso-station"},
 		"token":      map[string]any{"module": h.hsm.Module, "token_label": h.hsm.Label, "pin_file": h.hsm.PINFile},
 		"production": false, "journal": filepath.Join(dir, "station", "journal.jsonl"), "readers": names, "look": "100ms",
-	})
+	}
+	if h.console != nil {
+		settings["console"] = h.console
+	}
+	body, err := json.Marshal(settings)
 	require.NoError(h.t, err)
 	require.NoError(h.t, os.WriteFile(h.config, body, 0o600))
 }

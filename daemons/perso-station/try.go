@@ -24,6 +24,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/config"
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -126,7 +127,7 @@ func runTrial(ctx context.Context, cfg *Config, edition, keyCode, reader string,
 		return false, err
 	}
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*compiled.Timeouts.Card.Duration()) // a look after each step
-	report := trial.Run(work, card, compiled, keyring.New(token, compiled), tried{db, office})
+	report := trial.Run(work, card, compiled, keyring.New(token, compiled, keybook.Book{DB: db}), tried{db, office})
 	cancel()
 	err = card.Close(true)
 	body, merr := json.MarshalIndent(report, "", "  ")

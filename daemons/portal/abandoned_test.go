@@ -64,7 +64,7 @@ func TestACardIsTakenFromAStationThatDied(t *testing.T) {
 	o.refuseOthers(at, body, 1, "operator", "kasubdit")
 	page := o.page(200, "operator", "/permohonan/"+v.Ticket)
 	require.Equal(t, []string{"{id}/usul"}, page.cardActs())
-	require.Contains(t, page.text, "tidak ada kabar dari stasiunnya sekurangnya satu jam")
+	require.Contains(t, page.text, "tidak ada kabar tentangnya dari stasiunnya sekurangnya sepuluh menit")
 	require.Empty(t, o.page(200, "produsen", "/permohonan/"+v.Ticket).cardActs())
 
 	path := "/permohonan/" + v.Ticket + "/kartu/" + id

@@ -53,7 +53,7 @@ func TestTwoPeoplePutAProfileInForce(t *testing.T) {
 	o := newRecipeOffice(t)
 	var list struct{ Recipes []recipeSeen }
 	o.want(200, &list, "operator", http.MethodGet, recipesAPI, nil)
-	require.Len(t, list.Recipes, 5)
+	require.Len(t, list.Recipes, 6)
 	for _, who := range []string{"produsen", "lembaga", "dirjen", "persuratan"} {
 		o.problem(403, who, http.MethodGet, recipesAPI, nil)
 		o.problem(403, who, http.MethodPost, recipesAPI, map[string]any{"kind": "profile", "content": "{}"})

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	"dukcapil.go.id/sifilma/daemons/sifilma/internal/ceremony"
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/setup"
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/up"
 	"dukcapil.go.id/sifilma/deploy/local"
@@ -21,7 +20,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
-	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/schema"
 )
@@ -76,34 +74,6 @@ func runMigrate(ctx context.Context, args []string) error {
 		}
 	}
 	fmt.Println("Peran daemon boleh masuk.")
-	return nil
-}
-
-func runKeys(ctx context.Context, args []string) error {
-	var c pkcs11.Config
-	fs := flag.NewFlagSet("keys", flag.ContinueOnError)
-	fs.StringVar(&c.Module, "module", "", "pustaka PKCS#11")
-	fs.StringVar(&c.TokenLabel, "token", "", "label token")
-	fs.StringVar(&c.PINFile, "pin-file", "", "berkas PIN")
-	if err := fs.Parse(args); err != nil {
-		return err
-	}
-	token, err := pkcs11.Open(c)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = token.Close() }()
-	record, err := ceremony.Generate(ctx, token)
-	if err != nil {
-		return err
-	}
-	for _, k := range record {
-		note := "sudah ada"
-		if k.Made {
-			note = "dibuat"
-		}
-		fmt.Printf("%-24s KCV %s  %s\n", k.Label, k.KCV, note)
-	}
 	return nil
 }
 

@@ -31,7 +31,7 @@ func dispatch(ctx context.Context, args []string) int {
 	commands := []command{
 		{"up", "menjalankan seluruh kantor di komputer ini", runUp},
 		{"migrate", "menyiapkan basis data: skema, data induk, hak masuk daemon", runMigrate},
-		{"keys", "membuat kunci personalisasi di dalam token HSM", runKeys},
+		{"keys", "mengurus kunci induk di dalam token HSM: upacara, rotasi, cadangan", runKeys},
 		{"user", "membuat akun atau mengganti kata sandinya", runUser},
 		{"import", "memasukkan register lama (XLSX atau CSV) sebelum hari pertama", runImport},
 		{"correct", "mengoreksi atau menarik baris register lama yang salah", runCorrect},

@@ -231,7 +231,8 @@ func (c Command) close(ctx context.Context, tx *postgres.Tx, in PlanInput) (stri
 // have been released again meanwhile, reduced, or spoilt.
 func (c Command) reopen(ctx context.Context, tx *postgres.Tx, in PlanInput) (string, error) {
 	orders, err := c.ofDay(ctx, tx, `(state = 'closing' OR state = 'closed' AND remaining > 0)
-		AND EXISTS (SELECT FROM request r WHERE r.id = request_id AND r.state IN ('accepted','scheduled','in_progress'))`)
+		AND EXISTS (SELECT FROM request r WHERE r.id = request_id AND r.state IN ('accepted','scheduled','in_progress'))
+		AND mode = coalesce((SELECT m.mode FROM order_mode m WHERE m.request_id = work_order.request_id), 'station')`)
 	if err != nil {
 		return "", err
 	}

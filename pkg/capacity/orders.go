@@ -216,16 +216,20 @@ const heldCards = `SELECT count(*) FROM card c WHERE c.work_order_id = $1 AND c.
 // the same, because its doubt was settled: it needs no place.
 const counted = `EXISTS (SELECT FROM perso_attempt a WHERE a.card_id = c.id AND a.attempt = c.attempt AND a.counted)`
 
-// ClaimOrder finds and locks the released order under which one more card of
+// ClaimOrder finds and locks the released station order under which one more card of
 // the request may be personalised today: of the day, or of one before that is not
 // closed yet, but of none that lies ahead. The lock lasts until the claim commits, so
 // that neither the day's close nor another claim can come between. It returns
 // ErrNoOrder if there is none.
 func ClaimOrder(ctx context.Context, tx *postgres.Tx, requestID string, today clock.Date) (WorkOrder, error) {
+	return claimOrder(ctx, tx, requestID, ModeStation, today)
+}
+
+func claimOrder(ctx context.Context, tx *postgres.Tx, requestID, mode string, today clock.Date) (WorkOrder, error) {
 	var orders []WorkOrder
 	if err := tx.Select(ctx, &orders, selectOrder+`
-		WHERE request_id = $1 AND state = 'released' AND mode = 'station' AND remaining > 0 AND day <= $2
-		ORDER BY day, id FOR NO KEY UPDATE`, requestID, today); err != nil {
+		WHERE request_id = $1 AND state = 'released' AND mode = $3 AND remaining > 0 AND day <= $2
+		ORDER BY day, id FOR NO KEY UPDATE`, requestID, today, mode); err != nil {
 		return WorkOrder{}, fmt.Errorf("capacity: locking orders: %w", err)
 	}
 	for _, o := range orders {

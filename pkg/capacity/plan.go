@@ -5,7 +5,7 @@
 // the planner alone makes work orders of it.
 //
 // It writes the tables holiday, capacity_setting, station_downtime, placement,
-// day_command, day_change, plan_parameter, capacity_day, work_order, day_balance,
+// day_command, day_change, order_mode, plan_parameter, capacity_day, work_order, day_balance,
 // estimate, estimate_move, schedule_run and plan_due, which triggers fill.
 package capacity
 

@@ -243,8 +243,9 @@ func insertOrders(ctx context.Context, tx *postgres.Tx, spans []Span, days Days)
 		return fmt.Errorf("capacity: writing days: %w", err)
 	}
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO work_order (id, request_id, day, capacity, slots, remaining, state)
-		SELECT o.id, o.request, o.day, o.capacity, int4range(o.a, o.b), o.b - o.a, 'planned'
+		INSERT INTO work_order (id, request_id, day, capacity, slots, remaining, mode, state)
+		SELECT o.id, o.request, o.day, o.capacity, int4range(o.a, o.b), o.b - o.a,
+		       coalesce((SELECT m.mode FROM order_mode m WHERE m.request_id = o.request), 'station'), 'planned'
 		FROM unnest($1::uuid[], $2::uuid[], $3::date[], $4::int[], $5::int[], $6::int[]) AS o (id, request, day, capacity, a, b)`,
 		pq.Array(ids), pq.Array(requests), pq.Array(day), pq.Array(sizes), pq.Array(from), pq.Array(to)); err != nil {
 		return fmt.Errorf("capacity: writing orders: %w", err)

@@ -119,13 +119,13 @@ func TestTheOrderOfACardInHandDoesNotShrink(t *testing.T) {
 	t.Parallel()
 	o := persotest.New(t, 3, 2)
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		if _, err := tx.Exec(ctx, `UPDATE work_order SET mode = 'manual'`); err != nil { // stations take the other
-			return err
-		}
 		if _, err := tx.Exec(ctx, `INSERT INTO capacity_day (day, capacity) VALUES ('2026-03-03', 250)`); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE work_order SET mode = 'manual'`); err != nil { // stations take the other
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO work_order (id, request_id, day, slots, capacity, remaining, state, released_at)

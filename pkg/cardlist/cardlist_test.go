@@ -79,7 +79,13 @@ func (o *office) request(t *testing.T) request.Request {
 					Date: clock.DateOf(morning), Subject: "Permohonan"},
 			},
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		// Spare blanks, for replacements to be made of.
+		return tx.ExecOne(ctx, `
+			INSERT INTO blank_movement (id, request_id, ordinal, kind, quantity, happened, party, reason, booked_by, office_at)
+			VALUES (gen_random_uuid(), $1, 1, 'receipt', 9, $2, 'uji', 'uji', 'uji', $3)`, r.ID, clock.DateOf(morning), morning)
 	})
 	return r
 }

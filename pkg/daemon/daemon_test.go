@@ -241,7 +241,9 @@ func TestReadyzTellsTheTruthAndLogsChangesOnce(t *testing.T) {
 	var mu sync.Mutex
 	var fault error
 	set := func(err error) { mu.Lock(); defer mu.Unlock(); fault = err }
+	var findings func() map[string]string
 	d := start(t, func(ctx context.Context, env *Env, cfg *testConfig) error {
+		findings = env.Findings
 		env.AddCheck("good", func(context.Context) error { return nil })
 		env.AddCheck("broker", func(context.Context) error { mu.Lock(); defer mu.Unlock(); return fault })
 		return nil
@@ -260,8 +262,10 @@ func TestReadyzTellsTheTruthAndLogsChangesOnce(t *testing.T) {
 		require.True(t, page.Checks["good"].OK)
 		require.Equal(t, "not connected", page.Checks["broker"].Error)
 	}
+	require.Equal(t, map[string]string{"good": "", "broker": "not connected"}, findings())
 	set(nil)
 	d.ready(t)
+	require.Equal(t, map[string]string{"good": "", "broker": ""}, findings())
 	require.Equal(t, 1, strings.Count(d.log.String(), "check became bad"))
 	require.Equal(t, 1, strings.Count(d.log.String(), "check is good again"))
 	d.signals <- syscall.SIGTERM

@@ -109,6 +109,10 @@ func init() {
 // error text is shown by /readyz, so it must hold no secret.
 func (e *Env) AddCheck(name string, check func(ctx context.Context) error) { e.health.add(name, check) }
 
+// Findings returns what the checks of /readyz found when they were last run, which is
+// every few seconds: "" for a good one. One that was not run yet is left out.
+func (e *Env) Findings() map[string]string { return e.health.lastFindings() }
+
 // OnStop has f called at the end of the stop, after all components; the last one
 // added is called first.
 func (e *Env) OnStop(f func() error) {

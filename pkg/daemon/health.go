@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -103,6 +104,14 @@ func (h *health) run(ctx context.Context) (ready bool, phase string, findings ma
 		}
 	}
 	return ready, phase, findings
+}
+
+// lastFindings are what the checks found last, "" for good; one that was not run yet
+// is left out.
+func (h *health) lastFindings() map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.last)
 }
 
 // bounded runs check for at most checkTimeout, also when it ignores its context.

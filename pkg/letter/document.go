@@ -34,7 +34,7 @@ var (
 type Document struct {
 	ID        string          `db:"id"`
 	Kind      string          `db:"kind"`
-	SubjectID string          `db:"subject_id"` // the request, or the handover for a BAST
+	SubjectID string          `db:"subject_id"` // the request, the handover of a BAST, or the destruction of a berita acara kartu rusak
 	RequestID string          `db:"request_id"`
 	State     machine.State   `db:"state"`
 	Version   int64           `db:"version"`

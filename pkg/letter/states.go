@@ -60,12 +60,16 @@ const (
 	ReplyLetter      = "reply_letter"
 	CompletionLetter = "completion_letter"
 	ResultList       = "result_list"
+	// DestructionReport tells of failed and spoiled cards that two people destroyed. They
+	// sign it, whatever post they hold.
+	DestructionReport = "destruction_report"
 )
 
 // KindLabels are the Indonesian names of the papers.
 var KindLabels = map[string]string{
 	BAST: "Berita Acara Serah Terima", ReplyLetter: "Surat balasan permohonan",
 	CompletionLetter: "Surat keterangan selesai personalisasi", ResultList: "Laporan hasil personalisasi",
+	DestructionReport: "Berita Acara Kartu Rusak",
 }
 
 // Signers says whose signature a paper wants, by post (features.md N27).

@@ -20,22 +20,32 @@ var (
 )
 
 // Silence is how long nothing must have been heard of a card, and of the station that
-// has it, before people may take it away from there. A card takes seconds.
+// has it, before people may take it away from there, where that station says nothing of
+// itself. A card takes seconds. A station that beats is believed sooner: see
+// StationSilence.
 const Silence = time.Hour
 
 // abandonable are the states of cards that wait for a station, however long.
 var abandonable = []machine.State{Claimed, Writing, Written}
 
-// heard says whether the card has moved within the Silence, or the station that has
-// it has begun, written or ended any card. One that was decided to be finished is in
-// no station's hand: it waits for any. Both by the database's clock, which is no
-// office time.
+// heard says whether the card is on its way all the same. Of a card that a station has,
+// that is so while it moves, and as long as a station that beats says that it works on
+// it; a station that is there and does not have it will not come back to it by itself.
+// Where no station ever beat, it is so within the Silence of any card that the station
+// has begun, written or ended. One that was decided to be finished is in no station's
+// hand: it waits for any. One that is done by hand waits for people. All by the database's clock, which is no office time. $1 is the
+// Silence, the 600 seconds are the StationSilence.
 const heard = `(
-	EXISTS (SELECT FROM history h WHERE h.machine = 'card' AND h.subject = c.id AND h.at > now() - make_interval(secs => $1))
-	OR c.state <> 'written' AND EXISTS (
-	    SELECT FROM perso_attempt own JOIN perso_attempt a ON a.station = own.station
-	    WHERE own.card_id = c.id AND own.attempt = c.attempt AND a.id >= uuid_floor(now() - interval '7 days')
-	      AND greatest(a.claimed_at, a.writing_at, a.ended_at) > now() - make_interval(secs => $1)))`
+	SELECT c.by_hand OR EXISTS (SELECT FROM history h WHERE h.machine = 'card' AND h.subject = c.id AND h.at > now() - make_interval(secs =>
+	        CASE WHEN c.state = 'written' OR s.heard_at IS NULL THEN $1::float8 ELSE 600 END))
+	    OR c.state <> 'written' AND CASE
+	        WHEN s.heard_at IS NULL THEN EXISTS (
+	            SELECT FROM perso_attempt a WHERE a.station = own.station AND a.id >= uuid_floor(now() - interval '7 days')
+	            AND greatest(a.claimed_at, a.writing_at, a.ended_at) > now() - make_interval(secs => $1))
+	        ELSE s.heard_at > now() - make_interval(secs => 600) AND c.id = ANY (s.in_hand) END
+	FROM (SELECT) one
+	LEFT JOIN perso_attempt own ON own.card_id = c.id AND own.attempt = c.attempt
+	LEFT JOIN station s ON s.name = own.station)`
 
 // stationHeard is nil when nothing was heard of the card for so long that people may
 // take it away from its station: ErrStationHeard.

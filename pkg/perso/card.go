@@ -33,6 +33,7 @@ type Card struct {
 	PCID        string        `db:"pcid"`          // 32 hexadecimal digits; empty until numbered
 	ManifestNo  string        `db:"manifest_no"`
 	Reason      string        `db:"reason"`      // of a failure or doubt, for people
+	ByHand      bool          `db:"by_hand"`     // numbered or given a result by people, for a manual work order
 	TraceParent string        `db:"traceparent"` // of the request
 }
 
@@ -52,6 +53,7 @@ type Attempt struct {
 	Intent        json.RawMessage `db:"intent"`
 	Proposal      Decision        `db:"proposal"` // what the station found the card to allow
 	Observed      json.RawMessage `db:"observed"`
+	Reading       string          `db:"reading"` // fingerprint of what was observed; empty while nothing was
 	Outcome       string          `db:"outcome"`
 	Counted       bool            `db:"counted"` // the work order has counted this card
 }
@@ -65,19 +67,19 @@ type Hand struct {
 const selectCard = `
 	SELECT id, request_id, serial, state, version, coalesce(chip_id, '') AS chip_id,
 	       coalesce(work_order_id::text, '') AS work_order_id, attempt, coalesce(pcid, '') AS pcid,
-	       coalesce(manifest_no, '') AS manifest_no, reason,
+	       coalesce(manifest_no, '') AS manifest_no, reason, by_hand,
 	       (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent
 	FROM card `
 
 const selectAttempt = `
 	SELECT id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256, coalesce(profile_id::text, '') AS profile_id,
-	       coalesce(sealed, '') AS sealed, intent, proposal, observed, outcome, counted
+	       coalesce(sealed, '') AS sealed, intent, proposal, observed, reading, outcome, counted
 	FROM perso_attempt `
 
 // selectPublicAttempt leaves out what only stations may read.
 const selectPublicAttempt = `
 	SELECT id, card_id, attempt, work_order_id, station, reader, chip_id, profile, profile_sha256, coalesce(profile_id::text, '') AS profile_id,
-	       '\x'::bytea AS sealed, intent, proposal, observed, outcome
+	       '\x'::bytea AS sealed, intent, proposal, observed, reading, outcome
 	FROM perso_attempt `
 
 func getCard(ctx context.Context, r postgres.Reader, where string, args ...any) (Card, error) {

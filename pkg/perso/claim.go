@@ -37,6 +37,8 @@ const (
 	RecipeGone     Why = "recipe_withdrawn" // its work order's were withdrawn
 	OtherRecipe    Why = "other_recipe"     // its work order is tied to another plan than it was looked at by
 	OtherProfile   Why = "other_profile"    // this station does not work with its profile
+	NoNumbers      Why = "no_numbers"       // no templates of numbers are approved
+	ByHand         Why = "by_hand"          // it is personalised by hand, in another tool
 )
 
 // WhyLabels are the reasons as the station shows them.
@@ -57,6 +59,8 @@ var WhyLabels = map[Why]string{
 	RecipeGone:     "Jenis SAM, profil, atau Kode Kunci perintah kerja ini sudah ditarik",
 	OtherRecipe:    "Profil perintah kerja kartu ini lain; kartu dibaca ulang",
 	OtherProfile:   "Stasiun ini tidak mengerjakan kartu dengan profil ini",
+	NoNumbers:      "Belum ada pola PCID dan nomor manifest yang disetujui",
+	ByHand:         "Kartu ini dikerjakan dengan cara manual, bukan di stasiun",
 }
 
 // Refusal is an error that says why a card is not taken.
@@ -89,6 +93,16 @@ type Identity struct {
 // (IssuedEarlier).
 func Find(ctx context.Context, r postgres.Reader, id Identity) (Hand, error) {
 	c, err := find(ctx, r, id, "")
+	if err != nil {
+		return Hand{}, err
+	}
+	return hand(ctx, r, c, selectAttempt)
+}
+
+// FindChip returns the card that a chip was tied to, with its newest attempt. Error:
+// ErrNotFound.
+func FindChip(ctx context.Context, r postgres.Reader, chipID string) (Hand, error) {
+	c, err := getCard(ctx, r, `WHERE chip_id = $1`, chipID)
 	if err != nil {
 		return Hand{}, err
 	}
@@ -139,6 +153,12 @@ func find(ctx context.Context, r postgres.Reader, id Identity, lock string) (Car
 // if it can.
 func Claimable(c Card) error {
 	switch c.State {
+	case Listed, Bound, Numbered, Claimed:
+		if c.ByHand {
+			return &Refusal{Why: ByHand, CardID: c.ID}
+		}
+	}
+	switch c.State {
 	case Listed, Bound, Numbered:
 		return nil
 	case Clear:
@@ -158,7 +178,6 @@ type Place struct {
 	Station string
 	Reader  string
 	Plan    recipe.Plan // that the station has looked at the card by
-	Numbers Numbers
 }
 
 // Claim takes a presented card for a station: under lock it ties the chip to
@@ -200,7 +219,7 @@ func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change
 		return Hand{}, &Refusal{Why: OtherRecipe, CardID: c.ID}
 	}
 	w := &walk{tx: tx, card: c, change: ch}
-	if err := w.prepare(ctx, id, p); err != nil {
+	if err := w.prepare(ctx, id); err != nil {
 		return Hand{}, err
 	}
 	attemptID, err := uuid.NewV7()
@@ -227,7 +246,7 @@ func Claim(ctx context.Context, tx *postgres.Tx, id Identity, p Place, ch Change
 
 // prepare binds the chip and numbers the card, as far as an earlier claim has
 // not done so.
-func (w *walk) prepare(ctx context.Context, id Identity, p Place) error {
+func (w *walk) prepare(ctx context.Context, id Identity) error {
 	if w.card.State == Listed {
 		err := w.take(ctx, BindVerb, map[string]any{"chip": id.ChipID}, `, chip_id=$6`, id.ChipID)
 		if postgres.IsUnique(err, "card_chip_id_key") {
@@ -241,17 +260,13 @@ func (w *walk) prepare(ctx context.Context, id Identity, p Place) error {
 	if w.card.State != Bound {
 		return nil
 	}
-	year := clock.DateOf(w.change.OfficeAt).Year
-	pcid, err := allocate(ctx, w.tx, kindPCID, p.Numbers.PCID, w.card.ID, year)
+	given, label, err := give(ctx, w.tx, []string{w.card.ID}, clock.DateOf(w.change.OfficeAt).Year)
 	if err != nil {
-		return err
+		return unnumbered(err, w.card)
 	}
-	manifest, err := allocate(ctx, w.tx, kindManifest, p.Numbers.Manifest, w.card.ID, year)
-	if err != nil {
-		return err
-	}
-	w.card.PCID, w.card.ManifestNo = pcid, manifest
-	return w.take(ctx, NumberVerb, map[string]any{"manifest_no": manifest}, `, pcid=$6, manifest_no=$7`, pcid, manifest)
+	w.card.PCID, w.card.ManifestNo = given[0].pcid, given[0].manifest
+	return w.take(ctx, NumberVerb, map[string]any{"manifest_no": given[0].manifest, "template": label}, `, pcid=$6, manifest_no=$7`,
+		given[0].pcid, given[0].manifest)
 }
 
 // ReleaseClaim gives a claimed card back that nothing was written to; it keeps

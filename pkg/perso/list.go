@@ -132,10 +132,13 @@ type CardRow struct {
 	Proposal     Decision      `db:"proposal" json:"proposal"` // of the station, for a card in doubt
 	// Observed is what the station read from a card in doubt; null for others.
 	Observed   *json.RawMessage `db:"observed" json:"observed"`
-	Resolution *Resolution      `db:"-" json:"resolution"` // newest decision on the present doubt
+	Reading    string           `db:"reading" json:"reading"` // fingerprint of Observed, to decide on what was seen
+	Resolution *Resolution      `db:"-" json:"resolution"`    // newest decision on the present doubt that is in force
+	Voided     *Resolution      `db:"-" json:"voided"`        // decision that another reading of the card took its force, and none replaced
 	// Abandoned says that a station has it, or none comes to verify it, and nothing was
-	// heard for the Silence.
+	// heard for the Silence, or the StationSilence of one that beats.
 	Abandoned bool      `db:"-" json:"abandoned"`
+	ByHand    bool      `db:"by_hand" json:"-"`   // numbered or given a result by people
 	Reduction *TakenOff `db:"-" json:"reduction"` // by which it was taken off the request
 }
 
@@ -151,11 +154,12 @@ type TakenOff struct {
 
 // rowsOf reads cards as people see them; what stands behind it narrows and orders.
 const rowsOf = `
-	SELECT c.id, l.row, l.line, c.serial, l.reader_serial, c.state, c.version, coalesce(c.pcid, '') AS pcid,
+	SELECT c.id, l.row, l.line, c.serial, l.reader_serial, c.state, c.version, c.by_hand, coalesce(c.pcid, '') AS pcid,
 	       coalesce(c.manifest_no, '') AS manifest_no, c.reason, l.replaces, new.id AS replaced_by, c.finished_at,
 	       coalesce(old.serial, '') AS old_serial, coalesce(new.serial, '') AS new_serial,
 	       CASE c.state WHEN 'in_doubt' THEN coalesce(a.proposal, '') ELSE '' END AS proposal,
-	       CASE c.state WHEN 'in_doubt' THEN a.observed END AS observed
+	       CASE c.state WHEN 'in_doubt' THEN a.observed END AS observed,
+	       CASE c.state WHEN 'in_doubt' THEN coalesce(a.reading, '') ELSE '' END AS reading
 	FROM card c JOIN listed_card l ON l.id = c.id
 	LEFT JOIN listed_card new ON new.replaces = c.id
 	LEFT JOIN listed_card old ON old.id = l.replaces
@@ -176,7 +180,7 @@ func complete(ctx context.Context, r postgres.Reader, requestID string, rows []C
 	if err := listen(ctx, r, requestID, rows); err != nil {
 		return err
 	}
-	resolutions, err := presentResolutions(ctx, r, requestID)
+	valid, void, err := presentResolutions(ctx, r, `c.request_id = $1`, requestID)
 	if err != nil {
 		return err
 	}
@@ -186,11 +190,22 @@ func complete(ctx context.Context, r postgres.Reader, requestID string, rows []C
 	}
 	for i := range rows {
 		rows[i].StateLabel, rows[i].Reduction = Machine.Label(rows[i].State), off[rows[i].ID]
-		if one, ok := resolutions[rows[i].ID]; ok {
-			rows[i].Resolution = &one
+		if rows[i].ByHand && rows[i].State == Claimed {
+			rows[i].StateLabel = waitingLabel
 		}
+		rows[i].decided(valid, void)
 	}
 	return nil
+}
+
+// decided adds what was decided on a card.
+func (c *CardRow) decided(valid, void map[string]Resolution) {
+	if one, ok := valid[c.ID]; ok {
+		c.Resolution = &one
+	}
+	if one, ok := void[c.ID]; ok {
+		c.Voided = &one
+	}
 }
 
 // takenOff are the letters by which those of the cards that are reduced were taken off.

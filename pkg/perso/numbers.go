@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 
+	"github.com/lib/pq"
+
+	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/register"
 )
@@ -18,152 +19,135 @@ const (
 	kindManifest = "manifest"
 )
 
-// ErrNumbers says that a number template is not usable, or its counter full.
-var ErrNumbers = errors.New("perso: number template")
+// pair are the two numbers of a card.
+type pair struct{ pcid, manifest string }
 
-// Numbers are the templates of the two numbers of a card. Placeholders: {year},
-// {epoch:N} and {counter:N}, N digits filled up with zeros; in the PCID they are
-// hexadecimal. Both need epoch and counter: the epoch is raised after a restore
-// from a backup, and then no number can come a second time.
-type Numbers struct {
-	PCID     string `yaml:"pcid"`
-	Manifest string `yaml:"manifest"`
-}
-
-var (
-	placeholder = regexp.MustCompile(`\{(year|epoch:([1-9][0-9]?)|counter:([1-9][0-9]?))\}`)
-	pcidForm    = regexp.MustCompile(`^[0-9A-F]{32}$`)
-	manifestOK  = regexp.MustCompile(`^[A-Za-z0-9./-]{1,64}$`)
-)
-
-// Validate checks both templates by filling them in.
-func (n Numbers) Validate() error {
-	for _, template := range []string{n.PCID, n.Manifest} {
-		if strings.Count(template, "{counter:") != 1 || strings.Count(template, "{epoch:") != 1 {
-			return fmt.Errorf("%w: %q needs {epoch:N} and {counter:N} once each", ErrNumbers, template)
-		}
-	}
-	pcid, err := fill(n.PCID, 16, 2026, 1, 1)
+// give takes the next two numbers for each of the cards, by the templates in force,
+// in the cards' own transaction: they are never given again, whatever becomes of the
+// cards. label is the edition of the templates. Errors: recipe.ErrNone,
+// numbers.ErrTemplate.
+func give(ctx context.Context, tx *postgres.Tx, cardIDs []string, year int) (given []pair, label string, err error) {
+	templates, edition, err := recipe.NumbersInForce(ctx, tx)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	if !pcidForm.MatchString(pcid) {
-		return fmt.Errorf("%w: %q does not make 32 hexadecimal digits", ErrNumbers, n.PCID)
-	}
-	manifest, err := fill(n.Manifest, 10, 2026, 1, 1)
-	if err != nil {
-		return err
-	}
-	if !manifestOK.MatchString(manifest) {
-		return fmt.Errorf("%w: %q does not make a manifest number", ErrNumbers, n.Manifest)
-	}
-	return nil
-}
-
-// fill puts values into a template; a value that has more digits than its place
-// is an error, because it would run into its neighbour.
-func fill(template string, base, year, epoch int, counter int64) (string, error) {
-	var failed error
-	digits := func(value int64, width string) string {
-		n, err := strconv.Atoi(width)
-		text := strings.ToUpper(strconv.FormatInt(value, base))
-		if err != nil || len(text) > n {
-			failed = fmt.Errorf("%w: %d does not fit %q", ErrNumbers, value, template)
-			return ""
-		}
-		return strings.Repeat("0", n-len(text)) + text
-	}
-	out := placeholder.ReplaceAllStringFunc(template, func(place string) string {
-		m := placeholder.FindStringSubmatch(place)
-		switch {
-		case m[2] != "":
-			return digits(int64(epoch), m[2])
-		case m[3] != "":
-			return digits(counter, m[3])
-		}
-		return strconv.Itoa(year)
+	given = make([]pair, len(cardIDs))
+	pcids, err := allocate(ctx, tx, kindPCID, cardIDs, func(epoch int, counter int64) (string, error) {
+		return templates.FillPCID(year, epoch, counter)
 	})
-	if failed == nil && strings.ContainsAny(out, "{}") {
-		failed = fmt.Errorf("%w: unknown placeholder in %q", ErrNumbers, template)
+	if err != nil {
+		return nil, "", err
 	}
-	return out, failed
+	manifests, err := allocate(ctx, tx, kindManifest, cardIDs, func(epoch int, counter int64) (string, error) {
+		return templates.FillManifest(year, epoch, counter)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range given {
+		given[i] = pair{pcids[i], manifests[i]}
+	}
+	return given, edition.Label(), nil
 }
 
-// allocate takes the next number of a kind for a card, in the card's own
-// transaction: it is never given again, whatever becomes of the card. Numbers that
-// the old register has are passed over.
-func allocate(ctx context.Context, tx *postgres.Tx, kind, template, cardID string, year int) (string, error) {
-	base := 10
-	if kind == kindPCID {
-		base = 16
-	}
+// mostAtOnce bounds how many numbers are looked up at a time.
+const mostAtOnce = 8192
+
+// allocate takes the next numbers of a kind. Numbers that the old register has, or
+// that came to a card in another way, are passed over: the register may hold a whole
+// former series, so more and more are asked for at a time.
+func allocate(ctx context.Context, tx *postgres.Tx, kind string, cardIDs []string, fill func(epoch int, counter int64) (string, error)) ([]string, error) {
 	var next struct {
 		Epoch   int   `db:"epoch"`
 		Counter int64 `db:"counter"`
 	}
+	n := len(cardIDs)
 	if err := tx.Get(ctx, &next, `
-		UPDATE number_counter SET next = next + 1, epoch = `+presentEpoch+`, timeline = wal_timeline()
-		WHERE kind = $1 RETURNING epoch, next - 1 AS counter`, kind); err != nil {
-		return "", fmt.Errorf("perso: counter %s: %w", kind, err)
+		UPDATE number_counter SET next = next + $2, epoch = `+presentEpoch+`, timeline = wal_timeline()
+		WHERE kind = $1 RETURNING epoch, next - $2 AS counter`, kind, n); err != nil {
+		return nil, fmt.Errorf("perso: counter %s: %w", kind, err)
 	}
-	value, err := fill(template, base, year, next.Epoch, next.Counter)
-	if err != nil {
-		return "", err
-	}
-	known, err := register.Known(ctx, tx, registered[kind], []string{value})
-	if err != nil {
-		return "", err
-	}
-	if known[value] {
-		if value, err = passOver(ctx, tx, kind, next.Counter+1, func(counter int64) (string, error) {
-			return fill(template, base, year, next.Epoch, counter)
-		}); err != nil {
-			return "", err
-		}
-	}
-	if err := tx.ExecOne(ctx, `
-		INSERT INTO card_number (kind, value, card_id) VALUES ($1, $2, $3)`, kind, value, cardID); err != nil {
-		return "", fmt.Errorf("perso: number %s: %w", kind, err)
-	}
-	return value, nil
-}
-
-// registered is the register's name of a kind of number.
-var registered = map[string]register.Field{kindPCID: register.PCID, kindManifest: register.ManifestNo}
-
-// passOver finds the first number from counter on that the register does not
-// have, and leaves the counter behind it. The register may hold a whole former
-// series: it is asked for more and more numbers at a time.
-func passOver(ctx context.Context, tx *postgres.Tx, kind string, counter int64, number func(int64) (string, error)) (string, error) {
-	const most = 8192
-	for size := 64; ; size = min(2*size, most) {
+	free, at := make([]string, 0, n), next.Counter
+	for size := n; len(free) < n; size = min(max(64, 2*size), mostAtOnce) {
 		var values []string
 		var full error
 		for i := range size {
 			var value string
-			if value, full = number(counter + int64(i)); full != nil {
+			if value, full = fill(next.Epoch, at+int64(i)); full != nil {
 				break // of use as far as it goes
 			}
 			values = append(values, value)
 		}
 		if len(values) == 0 {
-			return "", full
+			return nil, full
 		}
-		known, err := register.Known(ctx, tx, registered[kind], values)
+		known, err := taken(ctx, tx, kind, values)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		for i, value := range values {
-			if known[value] {
-				continue
+		for _, value := range values {
+			if at++; !known[value] {
+				free = append(free, value)
 			}
-			if err := tx.ExecOne(ctx, `UPDATE number_counter SET next = $2 WHERE kind = $1`, kind, counter+int64(i)+1); err != nil {
-				return "", fmt.Errorf("perso: counter %s: %w", kind, err)
+			if len(free) == n {
+				break
 			}
-			return value, nil
 		}
-		counter += int64(len(values))
 	}
+	if at > next.Counter+int64(n) {
+		if err := tx.ExecOne(ctx, `UPDATE number_counter SET next = $2 WHERE kind = $1`, kind, at); err != nil {
+			return nil, fmt.Errorf("perso: counter %s: %w", kind, err)
+		}
+	}
+	return free, keep(ctx, tx, kind, free, cardIDs)
+}
+
+// keep writes down for ever that the cards were given these numbers.
+func keep(ctx context.Context, tx *postgres.Tx, kind string, values, cardIDs []string) error {
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO card_number (kind, value, card_id) SELECT $1, v.value, v.card_id FROM unnest($2::text[], $3::uuid[]) AS v (value, card_id)`,
+		kind, pq.Array(values), pq.Array(cardIDs)); err != nil {
+		return fmt.Errorf("perso: numbers %s: %w", kind, err)
+	}
+	return nil
+}
+
+// registered is the register's name of a kind of number.
+var registered = map[string]register.Field{kindPCID: register.PCID, kindManifest: register.ManifestNo}
+
+// taken returns which of the values were given already: before day one, or to any
+// card since, burnt ones among them.
+func taken(ctx context.Context, r postgres.Reader, kind string, values []string) (map[string]bool, error) {
+	known, err := register.Known(ctx, r, registered[kind], values)
+	if err != nil {
+		return nil, err
+	}
+	upper := make([]string, len(values))
+	for i, v := range values {
+		upper[i] = strings.ToUpper(v)
+	}
+	var given []string
+	if err := r.Select(ctx, &given, `SELECT upper(value) FROM card_number WHERE kind = $1 AND upper(value) = ANY ($2)`, kind, pq.Array(upper)); err != nil {
+		return nil, fmt.Errorf("perso: numbers given: %w", err)
+	}
+	found := make(map[string]bool, len(given))
+	for _, v := range given {
+		found[v] = true
+	}
+	for i, v := range values {
+		if found[upper[i]] {
+			known[v] = true
+		}
+	}
+	return known, nil
+}
+
+// unnumbered makes the absence of templates a refusal of the card.
+func unnumbered(err error, c Card) error {
+	if errors.Is(err, recipe.ErrNone) {
+		return &Refusal{Why: NoNumbers, CardID: c.ID}
+	}
+	return err
 }
 
 // presentEpoch is a counter's epoch on the present timeline of the database: one

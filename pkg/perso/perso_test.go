@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/numbers"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -34,7 +35,7 @@ func claim(o *persotest.Office, id perso.Identity, station string) (h perso.Hand
 	if err != nil {
 		return h, err
 	}
-	place := perso.Place{Station: station, Reader: "Pembaca 1", Plan: plan, Numbers: persotest.Numbers}
+	place := perso.Place{Station: station, Reader: "Pembaca 1", Plan: plan}
 	err = o.DB.InTx(context.Background(), func(ctx context.Context, tx *postgres.Tx) error {
 		h, err = perso.Claim(ctx, tx, id, place, atStation(station, ""))
 		return err
@@ -307,9 +308,9 @@ func TestDoubtIsSettledByTwoPeople(t *testing.T) {
 	require.NoError(t, propose(perso.DecideResume, ani))
 	// Read again in between, the card turns out otherwise.
 	h = then(t, o, h, func(ctx context.Context, tx *postgres.Tx, h perso.Hand) (perso.Hand, error) {
-		return perso.Observe(ctx, tx, h, perso.Finding{Proposal: perso.DecideSpoil})
+		return perso.Observe(ctx, tx, h, perso.Finding{Proposal: perso.DecideSpoil}, atStation("s2", ""))
 	})
-	require.ErrorIs(t, confirm(budi), perso.ErrNotObserved)
+	require.ErrorIs(t, confirm(budi), perso.ErrNoResolution, "it is void")
 	remaining, _ := o.Remaining(t)
 	require.Equal(t, 3, remaining, "one card was counted, once")
 	require.NoError(t, propose(perso.DecideSpoil, ani), "a decision that the card no longer allows does not stand in the way")
@@ -426,24 +427,6 @@ func TestCompleteNeedsEveryReplacement(t *testing.T) {
 	require.Equal(t, o.RequestID, id)
 }
 
-func TestNumberTemplates(t *testing.T) {
-	t.Parallel()
-	good := persotest.Numbers
-	require.NoError(t, good.Validate())
-	for name, n := range map[string]perso.Numbers{
-		"no epoch":       {PCID: good.PCID, Manifest: "M-{counter:6}"},
-		"no counter":     {PCID: "3671{epoch:28}", Manifest: good.Manifest},
-		"31 digits":      {PCID: "367{epoch:4}{counter:24}", Manifest: good.Manifest},
-		"not hex":        {PCID: "PCID{epoch:4}{counter:24}", Manifest: good.Manifest},
-		"placeholder":    {PCID: good.PCID, Manifest: "{epoch:2}{counter:6}{month}"},
-		"space":          {PCID: good.PCID, Manifest: "M {epoch:2}{counter:6}"},
-		"two counters":   {PCID: good.PCID, Manifest: "{epoch:2}{counter:6}{counter:6}"},
-		"variable width": {PCID: good.PCID, Manifest: "{epoch}{counter}"},
-	} {
-		require.ErrorIs(t, n.Validate(), perso.ErrNumbers, name)
-	}
-}
-
 func TestFullCounterGivesNoNumber(t *testing.T) {
 	t.Parallel()
 	o := persotest.New(t, 1, 1)
@@ -451,7 +434,7 @@ func TestFullCounterGivesNoNumber(t *testing.T) {
 		return tx.ExecOne(ctx, `UPDATE number_counter SET next = 1000000 WHERE kind = 'manifest'`)
 	})
 	_, err := claim(o, identity(o.Serials[0]), "s1")
-	require.ErrorIs(t, err, perso.ErrNumbers)
+	require.ErrorIs(t, err, numbers.ErrTemplate)
 	require.Equal(t, perso.Listed, o.Card(t, o.Serials[0]).State)
 	require.Zero(t, count(t, o, `SELECT count(*) FROM card_number`))
 }

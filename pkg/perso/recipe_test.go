@@ -60,14 +60,14 @@ func TestAClaimTiesItsOrder(t *testing.T) {
 	plan, err := perso.PlanOf(t.Context(), o.DB, perso.Hand{Card: c}, clock.DateOf(persotest.OfficeAt))
 	require.NoError(t, err)
 	require.True(t, plan.Same(tied))
-	h2, err := claimBy(o.Serials[1], perso.Place{Station: "s1", Reader: "r", Plan: plan, Numbers: persotest.Numbers})
+	h2, err := claimBy(o.Serials[1], perso.Place{Station: "s1", Reader: "r", Plan: plan})
 	require.NoError(t, err)
 	require.Equal(t, h.Attempt.ProfileID, h2.Attempt.ProfileID)
 
 	now, err := recipe.Get(t.Context(), o.DB, plan.Profile.ID)
 	require.NoError(t, err)
 	persotest.Withdraw(t, o.DB, now)
-	_, err = claimBy(o.Serials[2], perso.Place{Station: "s1", Reader: "r", Plan: plan, Numbers: persotest.Numbers})
+	_, err = claimBy(o.Serials[2], perso.Place{Station: "s1", Reader: "r", Plan: plan})
 	why, _ = perso.RefusedFor(err)
 	require.Equal(t, perso.RecipeGone, why)
 

@@ -69,6 +69,9 @@ type ReducedCard struct {
 type Seen struct {
 	ID      string
 	Version int64
+	// Reading is the fingerprint of what was read of a card in doubt, as it was seen;
+	// nil where nobody says.
+	Reading *string
 }
 
 // Unfit is a card that cannot be taken off, and why, in Indonesian.

@@ -11,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/stock"
 )
 
 var (
@@ -45,9 +46,10 @@ func (f ReplacementFaults) Error() string {
 
 // RegisterReplacements puts new blanks in the places of failed or spoiled cards of a
 // request, all of them or none: new serials linked to the old rows, cards of their
-// own, and the message that makes the scheduler plan them (features.md N21). It
-// returns the ids of the new cards in the order of the call. Errors:
-// *machine.RoleError, ErrNoReplacement, ErrNotFound, and ReplacementFaults of
+// own, and the message that makes the scheduler plan them (features.md N21). Blanks
+// that were not booked before are booked as received with it. It returns the ids of the
+// new cards in the order of the call. Errors: *machine.RoleError, ErrNoReplacement,
+// ErrNotFound, request.ErrNotFound, and ReplacementFaults of
 // ErrNotReplaceable, ErrSerialTwice, ErrSerialTaken and the errors of cardlist.AddReplacement.
 func RegisterReplacements(ctx context.Context, tx *postgres.Tx, requestID string, all []Replacement, c Change) ([]string, error) {
 	if err := Machine.May("", EnlistVerb, c.Actor.Role); err != nil {
@@ -55,6 +57,11 @@ func RegisterReplacements(ctx context.Context, tx *postgres.Tx, requestID string
 	}
 	if len(all) == 0 {
 		return nil, ErrNoReplacement
+	}
+	// Before the cards: whoever books blanks of the request waits for it.
+	r, err := request.Lock(ctx, tx, requestID)
+	if err != nil {
+		return nil, err
 	}
 	seen := make([]Seen, len(all))
 	for i, one := range all {
@@ -96,8 +103,7 @@ func RegisterReplacements(ctx context.Context, tx *postgres.Tx, requestID string
 			return nil, err
 		}
 	}
-	r, err := request.Get(ctx, tx, requestID)
-	if err != nil {
+	if err := stock.ReceiveReplacements(ctx, tx, requestID, c); err != nil {
 		return nil, err
 	}
 	return ids, outbox.Put(ctx, tx, outbox.Message{

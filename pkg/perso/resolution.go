@@ -50,6 +50,9 @@ var (
 	ErrResolutionOpen = errors.New("perso: a decision waits for confirmation")
 	// ErrNoResolution says that there is no decision to confirm.
 	ErrNoResolution = errors.New("perso: no decision to confirm")
+	// ErrVoided says that the decision to confirm has no force any more: the card was
+	// read again since and is not as it was, or its result is known.
+	ErrVoided = errors.New("perso: the decision is void, for the card was read again")
 	// ErrSamePerson says that whoever decided cannot confirm.
 	ErrSamePerson = errors.New("perso: the second person must be another one")
 	// ErrSawPassword says that one of the two has seen the other's password for once,
@@ -65,21 +68,26 @@ type Resolution struct {
 	ID          string     `db:"id" json:"id"`
 	CardID      string     `db:"card_id" json:"-"`
 	CardVersion int64      `db:"card_version" json:"-"`
+	Reading     string     `db:"reading" json:"-"` // of the card that it was decided on
 	Decision    Decision   `db:"decision" json:"decision"`
 	Reason      string     `db:"reason" json:"reason"`
 	DecidedBy   string     `db:"decided_by" json:"decided_by"`
 	ConfirmedBy *string    `db:"confirmed_by" json:"confirmed_by"`
 	DecidedAt   time.Time  `db:"decided_at" json:"decided_at"`
 	ConfirmedAt *time.Time `db:"confirmed_at" json:"confirmed_at"`
+	// VoidedAt is when another reading of the card, or its result, took its force.
+	VoidedAt *time.Time `db:"voided_at" json:"voided_at"`
 }
 
-const selectResolution = `
-	SELECT id, card_id, card_version, decision, reason, decided_by, confirmed_by, decided_at, confirmed_at
-	FROM card_resolution `
+const (
+	resolutionColumns = `id, card_id, card_version, reading, decision, reason, decided_by, confirmed_by, decided_at, confirmed_at, voided_at `
+	selectResolution  = `SELECT ` + resolutionColumns + `FROM card_resolution `
+)
 
 // ProposeResolution records the first person's decision on a card in doubt, or one that
 // its station has abandoned, as it was seen. It changes nothing on the card. The same decision by the same person again is
-// no error. postgres.ErrStale when the doubt is another one than was seen.
+// no error. postgres.ErrStale when the doubt, or what was read of the card, is another
+// than was seen.
 func ProposeResolution(ctx context.Context, tx *postgres.Tx, card Seen, d Decision, ch Change) (Resolution, error) {
 	cardID := card.ID
 	h, err := lockFor(ctx, tx, card, ch)
@@ -88,6 +96,9 @@ func ProposeResolution(ctx context.Context, tx *postgres.Tx, card Seen, d Decisi
 	}
 	if err := decidable(h.Card, d); err != nil {
 		return Resolution{}, err
+	}
+	if h.Card.State == InDoubt && card.Reading != nil && *card.Reading != h.Attempt.Reading {
+		return Resolution{}, postgres.ErrStale
 	}
 	switch d {
 	case DecideSpoil:
@@ -111,7 +122,7 @@ func ProposeResolution(ctx context.Context, tx *postgres.Tx, card Seen, d Decisi
 		return open, nil
 	case err == nil && open.allowed(h):
 		return Resolution{}, ErrResolutionOpen
-	case err == nil: // about a card that was read again since, and is not as it was
+	case err == nil: // about a doubt that is over
 		if err := withdraw(ctx, tx, open); err != nil {
 			return Resolution{}, err
 		}
@@ -123,13 +134,13 @@ func ProposeResolution(ctx context.Context, tx *postgres.Tx, card Seen, d Decisi
 		return Resolution{}, fmt.Errorf("perso: resolution id: %w", err)
 	}
 	r := Resolution{
-		ID: id.String(), CardID: cardID, CardVersion: h.Card.Version, Decision: d, Reason: ch.Reason,
+		ID: id.String(), CardID: cardID, CardVersion: h.Card.Version, Reading: h.Attempt.Reading, Decision: d, Reason: ch.Reason,
 		DecidedBy: ch.Actor.Name, DecidedAt: ch.OfficeAt.UTC(),
 	}
 	if err := tx.ExecOne(ctx, `
-		INSERT INTO card_resolution (id, card_id, attempt, card_version, decision, reason, decided_by, decided_at)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8)`,
-		r.ID, cardID, h.Card.Attempt, r.CardVersion, string(d), r.Reason, r.DecidedBy, r.DecidedAt); err != nil {
+		INSERT INTO card_resolution (id, card_id, attempt, card_version, reading, decision, reason, decided_by, decided_at)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
+		r.ID, cardID, h.Card.Attempt, r.CardVersion, r.Reading, string(d), r.Reason, r.DecidedBy, r.DecidedAt); err != nil {
 		return Resolution{}, fmt.Errorf("perso: decision: %w", err)
 	}
 	w := &walk{tx: tx, card: h.Card, change: ch}
@@ -157,28 +168,36 @@ func WithdrawResolution(ctx context.Context, tx *postgres.Tx, seen SeenDecision,
 }
 
 func withdraw(ctx context.Context, tx *postgres.Tx, open Resolution) error {
-	if err := tx.ExecOne(ctx, `DELETE FROM card_resolution WHERE id=$1 AND confirmed_by IS NULL`, open.ID); err != nil {
+	if err := tx.ExecOne(ctx, `DELETE FROM card_resolution WHERE id=$1 AND confirmed_by IS NULL AND voided_at IS NULL`, open.ID); err != nil {
 		return fmt.Errorf("perso: withdrawing: %w", err)
 	}
 	return nil
 }
 
-// allowed says whether the card is still in the doubt that was decided on, and
-// still allows the decision.
+// allowed says whether the card is still in the doubt that was decided on, as it was
+// read then, and allows the decision.
 func (r Resolution) allowed(h Hand) bool {
-	return r.CardVersion == h.Card.Version && (r.Decision == DecideSpoil || r.Decision == DecideDoubt || r.Decision == h.Attempt.Proposal)
+	return r.CardVersion == h.Card.Version && r.Reading == h.Attempt.Reading && (r.Decision == DecideSpoil || r.Decision == DecideDoubt || r.Decision == h.Attempt.Proposal)
 }
 
 // open locks the card and returns the decision that waits, if it is the one that was
-// seen, about the doubt that was seen: postgres.ErrStale otherwise.
+// seen, about the doubt that was seen: postgres.ErrStale or ErrVoided otherwise.
 func (s SeenDecision) open(ctx context.Context, tx *postgres.Tx, ch Change) (Hand, Resolution, error) {
 	h, err := lockFor(ctx, tx, s.Card, ch)
 	if err != nil {
 		return Hand{}, Resolution{}, err
 	}
 	open, err := openResolution(ctx, tx, s.Card.ID)
-	if err == nil && open.ID != s.ID {
+	switch {
+	case err == nil && open.ID != s.ID:
 		err = postgres.ErrStale
+	case errors.Is(err, ErrNoResolution) && s.ID != "":
+		var void bool
+		if gerr := tx.Get(ctx, &void, `SELECT EXISTS (SELECT FROM card_resolution WHERE id = $1 AND card_id = $2 AND voided_at IS NOT NULL)`, s.ID, s.Card.ID); gerr != nil {
+			err = fmt.Errorf("perso: decision: %w", gerr)
+		} else if void {
+			err = ErrVoided
+		}
 	}
 	return h, open, err
 }
@@ -208,7 +227,7 @@ func ConfirmResolution(ctx context.Context, tx *postgres.Tx, seen SeenDecision, 
 		}
 	}
 	if err := tx.ExecOne(ctx, `
-		UPDATE card_resolution SET confirmed_by=$2, confirmed_at=$3 WHERE id=$1 AND confirmed_by IS NULL`,
+		UPDATE card_resolution SET confirmed_by=$2, confirmed_at=$3 WHERE id=$1 AND confirmed_by IS NULL AND voided_at IS NULL`,
 		open.ID, ch.Actor.Name, ch.OfficeAt.UTC()); err != nil {
 		return Card{}, fmt.Errorf("perso: confirming: %w", err)
 	}
@@ -241,13 +260,13 @@ func ConfirmResolution(ctx context.Context, tx *postgres.Tx, seen SeenDecision, 
 	return w.card, w.done(ctx)
 }
 
-// Resolved returns what two people decided about the present doubt of a card,
-// the newest decision if there are several; empty if nothing.
+// Resolved returns what two people decided about the present doubt of a card, as it was
+// read last; the newest decision if there are several; empty if nothing.
 func Resolved(ctx context.Context, r postgres.Reader, c Card) (Decision, error) {
 	var d Decision
 	err := r.Get(ctx, &d, `
 		SELECT decision FROM card_resolution
-		WHERE card_id = $1 AND card_version = $2 AND confirmed_by IS NOT NULL ORDER BY id DESC LIMIT 1`, c.ID, c.Version)
+		WHERE card_id = $1 AND card_version = $2 AND confirmed_by IS NOT NULL AND voided_at IS NULL ORDER BY id DESC LIMIT 1`, c.ID, c.Version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
@@ -293,7 +312,7 @@ func lockFor(ctx context.Context, tx *postgres.Tx, seen Seen, ch Change) (Hand, 
 
 func openResolution(ctx context.Context, r postgres.Reader, cardID string) (Resolution, error) {
 	var one Resolution
-	err := r.Get(ctx, &one, selectResolution+`WHERE card_id = $1 AND confirmed_by IS NULL`, cardID)
+	err := r.Get(ctx, &one, selectResolution+`WHERE card_id = $1 AND confirmed_by IS NULL AND voided_at IS NULL`, cardID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Resolution{}, ErrNoResolution
 	}
@@ -303,21 +322,29 @@ func openResolution(ctx context.Context, r postgres.Reader, cardID string) (Reso
 	return one, nil
 }
 
-// presentResolutions are the newest decisions on the cards of a request that
-// are in doubt, about the doubt they are in.
-func presentResolutions(ctx context.Context, r postgres.Reader, requestID string) (map[string]Resolution, error) {
+// presentResolutions are the newest decisions on cards that are in doubt, about the
+// doubt they are in; each is in force or void.
+func presentResolutions(ctx context.Context, r postgres.Reader, where string, arg any) (valid, void map[string]Resolution, err error) {
 	var all []Resolution
-	err := r.Select(ctx, &all, `
-		SELECT DISTINCT ON (s.card_id) s.id, s.card_id, s.card_version, s.decision, s.reason, s.decided_by, s.confirmed_by,
-		       s.decided_at, s.confirmed_at
+	if err := r.Select(ctx, &all, `
+		SELECT DISTINCT ON (s.card_id, s.voided_at IS NULL) s.id, s.card_id, s.card_version, s.reading, s.decision, s.reason, s.decided_by,
+		       s.confirmed_by, s.decided_at, s.confirmed_at, s.voided_at
 		FROM card_resolution s JOIN card c ON c.id = s.card_id AND c.version = s.card_version
-		WHERE c.request_id = $1 ORDER BY s.card_id, s.id DESC`, requestID)
-	if err != nil {
-		return nil, fmt.Errorf("perso: decisions: %w", err)
+		WHERE `+where+` ORDER BY s.card_id, s.voided_at IS NULL, s.id DESC`, arg); err != nil {
+		return nil, nil, fmt.Errorf("perso: decisions: %w", err)
 	}
-	out := make(map[string]Resolution, len(all))
+	valid, void = map[string]Resolution{}, map[string]Resolution{}
 	for _, one := range all {
-		out[one.CardID] = one
+		if one.VoidedAt == nil {
+			valid[one.CardID] = one
+		} else {
+			void[one.CardID] = one
+		}
 	}
-	return out, nil
+	for id, one := range void { // decided anew since
+		if now, is := valid[id]; is && now.ID > one.ID {
+			delete(void, id)
+		}
+	}
+	return valid, void, nil
 }

@@ -1,7 +1,8 @@
 // Package perso keeps the life of each card on the line: which chip a listed
 // serial is, which numbers it carries, who writes it now, and how that ended.
 // It writes the tables card, card_number, number_counter, perso_attempt, lost_attempt,
-// card_resolution, chip_authentication, card_reduction and reduced_card.
+// card_resolution, card_observation, contradiction_answer, chip_authentication,
+// card_reduction, reduced_card and hand_result.
 //
 // What it promises: a chip is never personalised twice, a number is never given
 // twice, and a result nobody knows is a state of its own (in_doubt) that two
@@ -47,12 +48,17 @@ const (
 	ResumeVerb   machine.Verb = "resume"
 	SpoilVerb    machine.Verb = "spoil"
 	ReduceVerb   machine.Verb = "reduce"
+
+	// On cards of manual work orders.
+	WipeVerb  machine.Verb = "wipe"
+	EnterVerb machine.Verb = "enter"
 )
 
 var (
 	station   = []machine.Role{request.Station}
 	resolvers = []machine.Role{request.Operator, request.Kasubdit}
 	settlers  = []machine.Role{request.Operator, request.Kasubdit, request.Station}
+	everyHand = []machine.Role{request.Station, request.Operator, request.Kasubdit}
 )
 
 const resolvedMessage = "card.resolved"
@@ -65,10 +71,10 @@ var Machine = &machine.Table{
 			Guard: "permohonan diterima, atau blangko pengganti didaftarkan"},
 		{From: Listed, Verb: BindVerb, Roles: station, To: Bound, System: true, Routine: true, Guard: "chip belum terikat pada seri lain"},
 		{From: Listed, Verb: ReduceVerb, Roles: []machine.Role{request.Kasubdit}, To: Reduced, Guard: "dengan surat pengurangan", System: true},
-		{From: Bound, Verb: NumberVerb, Roles: station, To: Numbered, System: true, Routine: true},
+		{From: Bound, Verb: NumberVerb, Roles: everyHand, To: Numbered, System: true, Routine: true},
 		{From: Numbered, Verb: ClaimVerb, Roles: station, To: Claimed, System: true, Routine: true, Guard: "perintah kerja dilepas dan masih bersisa"},
 		{From: Claimed, Verb: ReleaseVerb, Roles: settlers, To: Numbered, System: true, Guard: "belum ada yang ditulis; oleh dua orang bila stasiunnya tidak terdengar lagi"},
-		{From: Claimed, Verb: FailVerb, Roles: station, To: Failed, System: true, Guard: "kartu tidak dapat dipakai"},
+		{From: Claimed, Verb: FailVerb, Roles: everyHand, To: Failed, System: true, Guard: "kartu tidak dapat dipakai; pada perintah kerja manual dikonfirmasi orang kedua"},
 		{From: Claimed, Verb: WriteVerb, Roles: station, To: Writing, System: true, Routine: true, Guard: "niat tulis tersimpan"},
 		{From: Writing, Verb: FinishVerb, Roles: station, To: Written, System: true, Routine: true},
 		{From: Writing, Verb: FailVerb, Roles: station, To: Failed, System: true, Guard: "kartu menolak dengan jelas"},
@@ -83,6 +89,11 @@ var Machine = &machine.Table{
 		{From: InDoubt, Verb: SpoilVerb, Roles: resolvers, To: Spoiled, Guard: "dua orang", Message: resolvedMessage},
 		{From: Failed, Verb: ReduceVerb, Roles: []machine.Role{request.Kasubdit}, To: Reduced, Guard: "dengan surat pengurangan", System: true},
 		{From: Spoiled, Verb: ReduceVerb, Roles: []machine.Role{request.Kasubdit}, To: Reduced, Guard: "dengan surat pengurangan", System: true},
+		// By hand, on manual work orders.
+		{From: Listed, Verb: NumberVerb, Roles: resolvers, To: Numbered, System: true, Routine: true, Guard: "cara manual"},
+		{From: Numbered, Verb: WipeVerb, Roles: resolvers, To: Listed, System: true, Guard: "cara manual, sebelum kartu pertama berhasil atau gagal; nomornya hangus"},
+		{From: Numbered, Verb: EnterVerb, Roles: resolvers, To: Claimed, System: true, Routine: true, Guard: "perintah kerja manual dilepas dan masih bersisa"},
+		{From: Claimed, Verb: ClearVerb, Roles: resolvers, To: Clear, System: true, Routine: true, Guard: "perintah kerja manual; dikonfirmasi orang kedua"},
 	},
 	Labels: map[machine.State]string{
 		Listed: "Menunggu", Bound: "Terikat pada chip", Numbered: "Bernomor", Claimed: "Diambil stasiun",
@@ -94,5 +105,6 @@ var Machine = &machine.Table{
 		ReleaseVerb: "Lepaskan", WriteVerb: "Mulai menulis", FinishVerb: "Selesai menulis", VerifyVerb: "Verifikasi",
 		ClearVerb: "Nyatakan berhasil", FailVerb: "Nyatakan gagal", DoubtVerb: "Nyatakan meragukan",
 		CompleteVerb: "Nyatakan selesai", ResumeVerb: "Lanjutkan penulisan", SpoilVerb: "Nyatakan rusak", ReduceVerb: "Kurangi",
+		WipeVerb: "Hapus nomor", EnterVerb: "Catat hasil manual",
 	},
 }

@@ -65,6 +65,16 @@ func Finish(ctx context.Context, tx *postgres.Tx, h Hand, proof map[string]any, 
 	return w.end(ctx, h, "clear")
 }
 
+// FinishFound is Finish of a card that was proven when it was seen again: what was found
+// is kept as evidence.
+func FinishFound(ctx context.Context, tx *postgres.Tx, h Hand, f Finding, proof map[string]any, ch Change) (Hand, error) {
+	w := &walk{tx: tx, card: h.Card, change: ch}
+	if _, err := w.witness(ctx, h, f, false); err != nil {
+		return Hand{}, err
+	}
+	return Finish(ctx, tx, h, proof, ch)
+}
+
 // Fail records that a card certainly did not become a SAM: its numbers are
 // burnt and it waits for a replacement. The reason is shown to people.
 func Fail(ctx context.Context, tx *postgres.Tx, h Hand, ch Change) (Hand, error) {
@@ -76,12 +86,6 @@ func Fail(ctx context.Context, tx *postgres.Tx, h Hand, ch Change) (Hand, error)
 	return w.end(ctx, h, "failed")
 }
 
-// Finding is what a station found on a card whose result is not known.
-type Finding struct {
-	Proposal Decision       // what the card allows; empty while it was not read
-	Observed map[string]any // no secrets
-}
-
 // Doubt records that nobody knows what is on the card. The card takes its place
 // in the work order with it: it left the line.
 func Doubt(ctx context.Context, tx *postgres.Tx, h Hand, f Finding, ch Change) (Hand, error) {
@@ -90,44 +94,22 @@ func Doubt(ctx context.Context, tx *postgres.Tx, h Hand, f Finding, ch Change) (
 		return Hand{}, err
 	}
 	w.card.Reason = ch.Reason
-	if err := observe(ctx, tx, &h, f); err != nil {
+	if err := w.observe(ctx, &h, f); err != nil {
 		return Hand{}, err
 	}
 	return w.end(ctx, h, "in_doubt")
 }
 
-// Observe keeps what a station found on a card that is in doubt already. It is
-// no step; the newest finding counts. ErrStale when the card has moved on.
-func Observe(ctx context.Context, tx *postgres.Tx, h Hand, f Finding) (Hand, error) {
-	c, err := getCard(ctx, tx, `WHERE id = $1 FOR UPDATE`, h.Card.ID)
-	if err != nil {
-		return Hand{}, err
-	}
-	if c.State != InDoubt || c.Version != h.Card.Version || c.Attempt != h.Attempt.Number {
-		return Hand{}, postgres.ErrStale
-	}
-	return h, observe(ctx, tx, &h, f)
-}
-
-func observe(ctx context.Context, tx *postgres.Tx, h *Hand, f Finding) error {
-	body, err := encode(f.Observed)
-	if err != nil {
-		return err
-	}
-	if err := tx.ExecOne(ctx, `
-		UPDATE perso_attempt SET proposal=$2, observed=$3 WHERE id=$1`, h.Attempt.ID, string(f.Proposal), string(body)); err != nil {
-		return fmt.Errorf("perso: finding: %w", err)
-	}
-	h.Attempt.Proposal, h.Attempt.Observed = f.Proposal, body
-	return nil
-}
-
 // Resume takes up the writing of a card in doubt, after two people decided so
-// about this very doubt (ErrNotResolved otherwise): same attempt, same numbers,
-// same secrets. The attempt is then the station's that resumes it: were it still
+// about this very doubt, on the reading of the card that still counts (ErrNotResolved
+// otherwise): same attempt, same numbers, same secrets. The attempt is then the station's that resumes it: were it still
 // another's, that one would call it in doubt at its next start, in the middle of
 // the writing.
 func Resume(ctx context.Context, tx *postgres.Tx, h Hand, ch Change) (Hand, error) {
+	// A reading, which may void the decision, is kept under the same lock.
+	if _, err := getCard(ctx, tx, `WHERE id = $1 FOR UPDATE`, h.Card.ID); err != nil {
+		return Hand{}, err
+	}
 	decision, err := Resolved(ctx, tx, h.Card)
 	if err != nil {
 		return Hand{}, err
@@ -141,10 +123,10 @@ func Resume(ctx context.Context, tx *postgres.Tx, h Hand, ch Change) (Hand, erro
 	}
 	w.card.Reason = ""
 	if err := tx.ExecOne(ctx, `
-		UPDATE perso_attempt SET outcome='', proposal='', ended_at=NULL, station=$2 WHERE id=$1`, h.Attempt.ID, ch.Actor.Name); err != nil {
+		UPDATE perso_attempt SET outcome='', proposal='', reading='', ended_at=NULL, station=$2 WHERE id=$1`, h.Attempt.ID, ch.Actor.Name); err != nil {
 		return Hand{}, fmt.Errorf("perso: resuming: %w", err)
 	}
-	h.Card, h.Attempt.Outcome, h.Attempt.Proposal, h.Attempt.Station = w.card, "", "", ch.Actor.Name
+	h.Card, h.Attempt.Outcome, h.Attempt.Proposal, h.Attempt.Reading, h.Attempt.Station = w.card, "", "", "", ch.Actor.Name
 	return h, w.done(ctx)
 }
 
@@ -156,7 +138,10 @@ func (w *walk) end(ctx context.Context, h Hand, outcome string) (Hand, error) {
 	if err := endAttempt(ctx, w.tx, h.Attempt.ID, outcome); err != nil {
 		return Hand{}, err
 	}
-	first, err := w.tx.Exec(ctx, `UPDATE perso_attempt SET counted=true WHERE id=$1 AND NOT counted`, h.Attempt.ID)
+	// A decision that waits for its second person is overtaken by what happened.
+	first, err := w.tx.Exec(ctx, `
+		WITH overtaken AS (UPDATE card_resolution SET voided_at=$3 WHERE card_id=$2 AND confirmed_by IS NULL AND voided_at IS NULL)
+		UPDATE perso_attempt SET counted=true WHERE id=$1 AND NOT counted`, h.Attempt.ID, w.card.ID, w.change.OfficeAt.UTC())
 	if err != nil {
 		return Hand{}, fmt.Errorf("perso: counting: %w", err)
 	}

@@ -10,8 +10,13 @@
 // one session can carry one operation at a time.
 //
 // Faults of the token come back as ErrTokenGone and never say anything about
-// the data. A refused PIN is not tried again until the PIN file changes, so
-// that a health check cannot lock the token.
+// the data. A refused PIN is not tried again until the PIN file or the token changes,
+// and the last try before the token locks is never taken, so that neither a health
+// check nor a restart loop can lock it.
+//
+// C_Finalize is process-wide. A token that was lost is looked for anew by initialising
+// the library again, after the calls under way have ended and the transient keys of
+// other Tokens are closed, and once for all who found it gone together.
 //
 // Calls into the module cannot be interrupted: a context is looked at before a
 // call and while waiting for a session, not during the call.
@@ -19,8 +24,9 @@
 // # What comes out of the token
 //
 // Stored keys are sensitive and not extractable: masters never come out, not
-// even wrapped. For the keys of one card it depends on the mechanisms the token
-// has. What must come out is in memory for one card and is overwritten.
+// even wrapped; Kept asks the token. For the keys of one card it depends on the
+// mechanisms the token has. What must come out is in memory while that card is worked
+// on, and is overwritten.
 //
 //	what                       SoftHSM 2.6.1             inside with a token that has
 //	AES card key, KDF3         comes out, goes back in   CKM_SP800_108_COUNTER_KDF (not used here yet)

@@ -33,6 +33,7 @@ func TestInToken(t *testing.T) {
 		"WrapIsEncryptionOfTheValue": wrapIsEncryptionOfTheValue,
 		"SealedSecret":               sealedSecret,
 		"RandomAndZeroise":           randomAndZeroise,
+		"NamesOfTokenAndKeys":        namesOfTokenAndKeys,
 		"ManyUsersShareFewSessions":  manyUsersShareFewSessions,
 		"CancelledCallDoesNothing":   cancelledCallDoesNothing,
 		"ClosedTokenAndKey":          closedTokenAndKey,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	p11 "github.com/miekg/pkcs11"
@@ -37,8 +38,11 @@ type Token struct {
 	module *module
 	conn   *connection
 	closed bool
-	// refused is the digest of a PIN the token did not take.
+	// refused is the digest of a PIN, with the serial of the token that did not take it.
 	refused *[sha256.Size]byte
+	// tried counts the tries to connect, and failed is why the last one did not.
+	tried  atomic.Uint64
+	failed error
 }
 
 // connection is one login; it dies with any fault of the token.
@@ -128,6 +132,27 @@ func (t *Token) Check(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// Info names the token that a Token is connected to.
+type Info struct {
+	Label        string
+	Serial       string
+	Model        string
+	Manufacturer string
+}
+
+// Info asks the token for its names.
+func (t *Token) Info(ctx context.Context) (out Info, err error) {
+	err = t.do(ctx, "token info", func(m *p11.Ctx, c *connection, _ p11.SessionHandle) error {
+		i, err := m.GetTokenInfo(c.slot)
+		if err != nil {
+			return lost(err)
+		}
+		out = Info{strings.TrimSpace(i.Label), strings.TrimSpace(i.SerialNumber), strings.TrimSpace(i.Model), strings.TrimSpace(i.ManufacturerID)}
+		return nil
+	})
+	return out, err
 }
 
 // Random is n bytes from the token's generator.
@@ -230,8 +255,11 @@ func (c *connection) giveBack(m *p11.Ctx, s p11.SessionHandle) {
 	_ = m.CloseSession(s)
 }
 
-// connected is the present connection, made when there is none.
+// connected is the present connection, made when there is none. Whoever waited while
+// another one tried takes what that came to: when a token is pulled from under many
+// workers, the library is initialised once for all of them and not once for each.
 func (t *Token) connected(ctx context.Context) (*connection, error) {
+	before := t.tried.Load()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -240,16 +268,23 @@ func (t *Token) connected(ctx context.Context) (*connection, error) {
 	if t.conn != nil {
 		return t.conn, nil
 	}
+	if t.tried.Load() != before && (errors.Is(t.failed, ErrTokenGone) || errors.Is(t.failed, ErrPIN)) {
+		return nil, t.failed
+	}
 	return t.connect(ctx)
 }
 
 // connect finds the token and logs in. A token that is not seen, or a library
 // that has lost it, gets one fresh start of the library. Called under t.mu.
-func (t *Token) connect(ctx context.Context) (*connection, error) {
+func (t *Token) connect(ctx context.Context) (conn *connection, err error) {
+	defer func() {
+		t.failed = err
+		t.tried.Add(1)
+	}()
 	if err := t.module.start(); err != nil {
 		return nil, err
 	}
-	conn, err := t.login()
+	conn, err = t.login()
 	if errors.Is(err, ErrTokenGone) {
 		if e := t.restart(ctx); e != nil {
 			return nil, e
@@ -289,11 +324,14 @@ func (t *Token) login() (*connection, error) {
 	if !m.ready {
 		return nil, ErrTokenGone
 	}
-	slot, err := findSlot(m.ctx, t.cfg.TokenLabel)
+	slot, info, err := findSlot(m.ctx, t.cfg.TokenLabel)
 	if err != nil {
 		return nil, err
 	}
-	pin, err := t.pin()
+	if err := mayLogIn(info.Flags); err != nil {
+		return nil, err
+	}
+	pin, sum, err := t.pin(info.SerialNumber)
 	if err != nil {
 		return nil, err
 	}
@@ -305,7 +343,6 @@ func (t *Token) login() (*connection, error) {
 	if err != nil && code(err) != p11.CKR_USER_ALREADY_LOGGED_IN {
 		_ = m.ctx.CloseSession(anchor)
 		if err = name("login", err); errors.Is(err, ErrPIN) {
-			sum := sha256.Sum256([]byte(pin))
 			t.refused = &sum
 			return nil, err
 		}
@@ -315,39 +352,53 @@ func (t *Token) login() (*connection, error) {
 	return &connection{life: m.life, slot: slot, anchor: anchor}, nil
 }
 
-// pin reads the PIN file. A PIN the token has refused is not offered again.
-func (t *Token) pin() (string, error) {
-	raw, err := os.ReadFile(t.cfg.PINFile)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrPIN, err)
+// mayLogIn refuses, by the token's flags (PKCS#11 v2.40 section 4.4), a login that
+// could lock it: the last try belongs to a person.
+func mayLogIn(flags uint) error {
+	switch {
+	case flags&p11.CKF_USER_PIN_LOCKED != 0:
+		return fmt.Errorf("%w: the token is locked; its security officer must unlock it", ErrPIN)
+	case flags&p11.CKF_USER_PIN_FINAL_TRY != 0:
+		return fmt.Errorf("%w: one try is left and is not taken; log in once with the token's own tool", ErrPIN)
 	}
-	defer Zeroise(raw)
-	pin := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
-	if t.refused != nil && sha256.Sum256([]byte(pin)) == *t.refused {
-		return "", fmt.Errorf("%w: the PIN in the file was refused before and is not tried again", ErrPIN)
-	}
-	return pin, nil
+	return nil
 }
 
-func findSlot(m *p11.Ctx, label string) (uint, error) {
+// pin reads the PIN file. A PIN that this token has refused is not offered to it
+// again.
+func (t *Token) pin(serial string) (pin string, sum [sha256.Size]byte, err error) {
+	raw, err := os.ReadFile(t.cfg.PINFile)
+	if err != nil {
+		return "", sum, fmt.Errorf("%w: %w", ErrPIN, err)
+	}
+	defer Zeroise(raw)
+	pin = strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+	sum = sha256.Sum256(Bind(serial, pin))
+	if t.refused != nil && sum == *t.refused {
+		return "", sum, fmt.Errorf("%w: the PIN in the file was refused before and is not tried again", ErrPIN)
+	}
+	return pin, sum, nil
+}
+
+func findSlot(m *p11.Ctx, label string) (slot uint, info p11.TokenInfo, err error) {
 	slots, err := m.GetSlotList(true)
 	if err != nil {
-		return 0, lost(err)
+		return 0, info, lost(err)
 	}
-	var found []uint
-	for _, slot := range slots {
-		info, err := m.GetTokenInfo(slot)
-		if err == nil && info.Label == label {
-			found = append(found, slot)
+	found := 0
+	for _, s := range slots {
+		if i, err := m.GetTokenInfo(s); err == nil && i.Label == label {
+			slot, info = s, i
+			found++
 		}
 	}
-	switch len(found) {
+	switch found {
 	case 0:
-		return 0, fmt.Errorf("%w: no token labelled %q", ErrTokenGone, label)
+		return 0, info, fmt.Errorf("%w: no token labelled %q", ErrTokenGone, label)
 	case 1:
-		return found[0], nil
+		return slot, info, nil
 	}
-	return 0, fmt.Errorf("%w: %d tokens labelled %q", ErrConfig, len(found), label)
+	return 0, info, fmt.Errorf("%w: %d tokens labelled %q", ErrConfig, found, label)
 }
 
 // drop retires a connection; the next call makes a new one.

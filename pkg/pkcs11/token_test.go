@@ -3,12 +3,13 @@ package pkcs11_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
+	p11 "github.com/miekg/pkcs11"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
@@ -21,29 +22,6 @@ func open(t *testing.T, h harness.Token, sessions int) *pkcs11.Token {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, token.Close()) })
 	return token
-}
-
-// folder finds the directory in which SoftHSM keeps the token.
-func folder(t *testing.T, h harness.Token) string {
-	t.Helper()
-	config, err := os.ReadFile(h.Config)
-	require.NoError(t, err)
-	for _, line := range strings.Split(string(config), "\n") {
-		key, dir, ok := strings.Cut(line, "=")
-		if !ok || strings.TrimSpace(key) != "directories.tokendir" {
-			continue
-		}
-		objects, err := filepath.Glob(filepath.Join(strings.TrimSpace(dir), "*", "token.object"))
-		require.NoError(t, err)
-		for _, o := range objects {
-			raw, err := os.ReadFile(o)
-			if err == nil && bytes.Contains(raw, []byte(h.Label)) {
-				return filepath.Dir(o)
-			}
-		}
-	}
-	t.Fatal("the token's directory was not found")
-	return ""
 }
 
 func TestOpenNeedsWholeConfiguration(t *testing.T) {
@@ -79,7 +57,7 @@ func TestTokenGoesAndReturns(t *testing.T) {
 	ctx := t.Context()
 	h := harness.HSM(t)
 	token := open(t, h, 2)
-	home := folder(t, h)
+	home := h.Dir
 	away := filepath.Join(t.TempDir(), "away")
 
 	// Not there at first use.
@@ -155,6 +133,86 @@ func TestRefusedPINIsNotTriedAgain(t *testing.T) {
 	require.ErrorContains(t, token.Check(t.Context()), "not tried again")
 	require.NoError(t, os.WriteFile(h.PINFile, []byte(right+"\n"), 0o600))
 	require.NoError(t, token.Check(t.Context()))
+}
+
+// The last try is never taken, and a locked token is not asked at all.
+func TestTheLastTryBelongsToAPerson(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, pkcs11.MayLogIn(p11.CKF_TOKEN_INITIALIZED|p11.CKF_USER_PIN_COUNT_LOW))
+	require.ErrorIs(t, pkcs11.MayLogIn(p11.CKF_USER_PIN_COUNT_LOW|p11.CKF_USER_PIN_FINAL_TRY), pkcs11.ErrPIN)
+	err := pkcs11.MayLogIn(p11.CKF_USER_PIN_LOCKED)
+	require.ErrorIs(t, err, pkcs11.ErrPIN)
+	require.ErrorContains(t, err, "locked")
+}
+
+// Sixteen workers find the token gone at one time: nobody waits for long, and the
+// library is not initialised sixteen times over. When it is back all go on.
+func TestManyWorkersFindTheTokenGoneOnce(t *testing.T) {
+	ctx := t.Context()
+	h := harness.HSM(t)
+	token := open(t, h, 16)
+	stored, err := token.GenerateAES(ctx, "stored", 256, pkcs11.UseMAC|pkcs11.UseEncrypt)
+	require.NoError(t, err)
+	for range 16 {
+		key, err := token.TransientAES(ctx, make([]byte, 16), pkcs11.UseMAC)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, key.Close()) }()
+	}
+	home := h.Dir
+	away := filepath.Join(t.TempDir(), "away")
+	require.NoError(t, os.Rename(home, away))
+	require.ErrorIs(t, token.Check(ctx), pkcs11.ErrTokenGone)
+	before := token.Initialised()
+	together := func(check func(error)) {
+		start := make(chan struct{})
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() {
+				<-start
+				_, err := stored.CMAC(ctx, []byte("x"))
+				check(err)
+			})
+		}
+		close(start)
+		all.Wait()
+	}
+	together(func(err error) {
+		if !errors.Is(err, pkcs11.ErrTokenGone) {
+			t.Errorf("a worker at a token that is gone: %v", err)
+		}
+	})
+	require.Less(t, token.Initialised()-before, uint64(16), "whoever waited takes what the other found")
+	require.NoError(t, os.Rename(away, home))
+	require.NoError(t, token.Check(ctx))
+	before = token.Initialised()
+	together(func(err error) {
+		if err != nil {
+			t.Errorf("a worker at a token that is back: %v", err)
+		}
+	})
+	require.Equal(t, before, token.Initialised())
+}
+
+func namesOfTokenAndKeys(t *testing.T, token *pkcs11.Token) {
+	ctx := t.Context()
+	info, err := token.Info(ctx)
+	require.NoError(t, err)
+	require.NotEmpty(t, info.Serial)
+	require.Contains(t, info.Manufacturer, "SoftHSM")
+	key, err := token.ImportAES(ctx, "named", make([]byte, 16), pkcs11.UseMAC)
+	require.NoError(t, err)
+	labels, err := token.Labels(ctx)
+	require.NoError(t, err)
+	require.Contains(t, labels, "named")
+	kept, err := key.Kept(ctx)
+	require.NoError(t, err)
+	require.True(t, kept)
+	loose, err := token.TransientAES(ctx, make([]byte, 16), pkcs11.UseMAC)
+	require.NoError(t, err)
+	kept, err = loose.Kept(ctx)
+	require.NoError(t, err)
+	require.False(t, kept, "a card's key may be wrapped")
+	require.NoError(t, loose.Close())
 }
 
 func manyUsersShareFewSessions(t *testing.T, token *pkcs11.Token) {

@@ -40,6 +40,7 @@ const (
 	StationDowntimeChanged = "station.downtime_changed"
 	ReplacementRegistered  = "replacement.registered"
 	CardsReduced           = "cards.reduced"
+	CardsDestroyed         = "cards.destroyed"
 	WorkorderReleased      = "workorder.released"
 	WorkorderRevoked       = "workorder.revoked"
 	WorkorderClosed        = "workorder.closed"
@@ -83,7 +84,7 @@ var topology = []Queue{
 		CardResolved, WorkorderFinished,
 	}},
 	{Name: QueueDocumentGenerator, Args: workArgs(), Types: []string{
-		RequestDone, HandoverOpened,
+		RequestDone, HandoverOpened, CardsDestroyed,
 	}},
 	{Name: QueueStationSink, Types: stationTypes, Args: amqp.Table{
 		amqp.QueueTypeArg:     amqp.QueueTypeQuorum,

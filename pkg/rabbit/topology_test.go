@@ -58,6 +58,7 @@ func TestWhoHearsWhat(t *testing.T) {
 		WorkorderClosed:        {sink, station},
 		RequestDone:            {QueueDocumentGenerator},
 		HandoverOpened:         {QueueDocumentGenerator},
+		CardsDestroyed:         {QueueDocumentGenerator},
 	}, heard)
 }
 

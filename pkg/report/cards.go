@@ -49,7 +49,7 @@ func veil(cards []perso.CardRow, a identity.Account) {
 	}
 	for i := range cards {
 		c := &cards[i]
-		c.Proposal, c.Observed, c.Resolution, c.Abandoned = "", nil, nil, false
+		c.Proposal, c.Observed, c.Reading, c.Resolution, c.Voided, c.Abandoned = "", nil, "", nil, nil, false
 		if c.State == perso.InDoubt {
 			c.Reason = ""
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -50,7 +51,9 @@ func WaitingFor(ctx context.Context, rd postgres.Reader, a identity.Account) ([]
 		   OR missing.n = 0 AND r.state = ANY ($5)
 		   OR r.state = $6 AND ($7 AND EXISTS (SELECT FROM card c WHERE c.request_id = r.id AND c.state = $8)
 		      OR $9 AND EXISTS (SELECT FROM card c WHERE c.request_id = r.id AND c.state = ANY ($10)
-		                        AND NOT EXISTS (SELECT FROM listed_card n WHERE n.replaces = c.id)))
+		                        AND NOT EXISTS (SELECT FROM listed_card n WHERE n.replaces = c.id))
+		      OR $21 AND EXISTS (SELECT FROM order_mode m WHERE m.request_id = r.id AND m.mode = $22)
+		         AND EXISTS (SELECT FROM card c WHERE c.request_id = r.id AND c.state = ANY ($23)))
 		   OR r.state = $11 AND ($12 AND EXISTS (SELECT FROM document d WHERE d.request_id = r.id AND d.state = $13 AND d.kind <> $14)
 		      OR EXISTS (SELECT FROM handover h WHERE h.request_id = r.id AND h.state = ANY ($15))
 		      OR $16 AND EXISTS (SELECT FROM (SELECT coalesce(sum(h.quantity), 0) AS n FROM handover h WHERE h.request_id = r.id) handed
@@ -63,7 +66,9 @@ func WaitingFor(ctx context.Context, rd postgres.Reader, a identity.Account) ([]
 		a.Role == replacer, pq.Array([]string{string(perso.Failed), string(perso.Spoiled)}),
 		string(request.Done), does(letter.Machine, letter.AwaitingSignature, letter.VerbIssue), string(letter.AwaitingSignature), letter.BAST,
 		pq.Array(handing), does(handover.Machine, "", handover.VerbPrepare), string(perso.Clear),
-		a.Role == request.Kasubdit, pq.Array([]string{string(request.Accepted), string(request.Scheduled), string(request.InProgress)}), institution.PKSWithdrawn)
+		a.Role == request.Kasubdit, pq.Array([]string{string(request.Accepted), string(request.Scheduled), string(request.InProgress)}), institution.PKSWithdrawn,
+		does(perso.Machine, perso.Numbered, perso.EnterVerb), capacity.ModeManual,
+		pq.Array([]string{string(perso.Listed), string(perso.Bound), string(perso.Numbered), string(perso.Claimed)}))
 	if err != nil {
 		return nil, fmt.Errorf("report: what waits for %s: %w", a.Role, err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -23,11 +24,18 @@ type arrivals struct {
 	state      time.Time // of the request
 	doubt      time.Time // the first card that is in doubt
 	failure    time.Time // the first card that waits for a replacement
+	hand       *atHand   // of one that is personalised by hand
 	paper      map[string]time.Time
 	handover   map[string]time.Time
 }
 
-// readArrivals reads the arrivals of requests, in two queries however many they are.
+// atHand is what waits for people who personalise by hand.
+type atHand struct {
+	results int       // that wait for their second person
+	since   time.Time // the first of them was entered
+}
+
+// readArrivals reads the arrivals of requests, in three queries however many they are.
 func readArrivals(ctx context.Context, rd postgres.Reader, list []request.Request) (map[string]*arrivals, error) {
 	all := make(map[string]*arrivals, len(list))
 	ids := make([]string, len(list))
@@ -83,7 +91,31 @@ func readArrivals(ctx context.Context, rd postgres.Reader, list []request.Reques
 			}
 		}
 	}
-	return all, nil
+	return all, readHands(ctx, rd, ids, all)
+}
+
+// readHands adds what is personalised by hand.
+func readHands(ctx context.Context, rd postgres.Reader, ids []string, all map[string]*arrivals) error {
+	var hands []struct {
+		ID string     `db:"request_id"`
+		N  int        `db:"n"`
+		At *time.Time `db:"at"`
+	}
+	if err := rd.Select(ctx, &hands, `
+		SELECT m.request_id, count(h.id) AS n, min(h.entered_at) AS at FROM order_mode m
+		LEFT JOIN card c ON c.request_id = m.request_id AND c.state = 'claimed'
+		LEFT JOIN hand_result h ON h.card_id = c.id AND h.confirmed_by IS NULL AND h.withdrawn_by IS NULL
+		WHERE m.request_id = ANY ($1::uuid[]) AND m.mode = $2 GROUP BY m.request_id`, pq.Array(ids), capacity.ModeManual); err != nil {
+		return fmt.Errorf("report: what is done by hand: %w", err)
+	}
+	for _, h := range hands {
+		one := &atHand{results: h.N}
+		if h.At != nil {
+			one.since = *h.At
+		}
+		all[h.ID].hand = one
+	}
+	return nil
 }
 
 func first(have, at time.Time) time.Time {

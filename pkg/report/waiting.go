@@ -104,7 +104,15 @@ func waits(v *Request, applicant machine.Role, documents []letter.Document, hand
 }
 
 func (l *waitList) cards(v *Request, a *arrivals) {
-	if n := v.Cards.Open; n > 0 {
+	open := v.Cards.Open
+	if a.hand != nil {
+		if n := a.hand.results; n > 0 {
+			l.step(a.or(a.hand.since), perso.Machine, perso.Claimed, perso.ClearVerb, fmt.Sprintf("mengonfirmasi hasil %s kartu", terbilang.FormatInt(int64(n))))
+		}
+		if n := open - a.hand.results; n > 0 {
+			l.step(a.state, perso.Machine, perso.Numbered, perso.EnterVerb, fmt.Sprintf("mempersonalisasi %s kartu secara manual", terbilang.FormatInt(int64(n))))
+		}
+	} else if n := open; n > 0 {
 		l.step(a.state, perso.Machine, perso.Numbered, perso.ClaimVerb, fmt.Sprintf("mempersonalisasi %s kartu", terbilang.FormatInt(int64(n))))
 	}
 	if n := v.Cards.InDoubt; n > 0 {

@@ -78,7 +78,7 @@ func TestEveryOperationIsWhole(t *testing.T) {
 			require.True(t, tags[o.Tags[0]], "%s has a tag that is not described", where)
 			by := contract.Words(o.Extensions, "x-served-by")
 			require.NotEmpty(t, by, where)
-			require.Subset(t, []string{"intake", "portal", "every"}, by, where)
+			require.Subset(t, []string{"intake", "portal", "perso-station", "every"}, by, where)
 			for _, code := range contract.Words(o.Extensions, "x-problems") {
 				require.NotNil(t, o.Responses.Status(d.Problems[code]), "%s has problem %s without its status", where, code)
 			}

@@ -25,6 +25,7 @@ type Token struct {
 	Label   string
 	PIN     string
 	PINFile string
+	Dir     string // in which SoftHSM keeps it; moved away, the token is pulled
 }
 
 // HSM gives a fresh token. All tests of one process share one SoftHSM
@@ -45,7 +46,27 @@ func HSM(t testing.TB) Token {
 			t.Errorf("removing the token of the test: %v", err)
 		}
 	})
-	return Token{Module: store.Module, Config: store.Config, Label: own.label, PIN: own.pin, PINFile: pinFile}
+	return Token{Module: store.Module, Config: store.Config, Label: own.label, PIN: own.pin, PINFile: pinFile, Dir: own.dir}
+}
+
+// Double makes another, empty token with the same label and PIN; meanwhile the first
+// has to be elsewhere. It goes when the test ends.
+func (own Token) Double(t testing.TB) Token {
+	t.Helper()
+	p := &spareTokens
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	made, err := p.make(t.Context(), own.Label, own.PIN)
+	if err != nil {
+		t.Fatalf("a second token labelled %s: %v", own.Label, err)
+	}
+	t.Cleanup(func() {
+		if err := p.remove(made); err != nil && !os.IsNotExist(err) {
+			t.Errorf("removing the second token of the test: %v", err)
+		}
+	})
+	own.Dir = made.dir
+	return own
 }
 
 // pool is the token directory of this process and the tokens in it that no test
@@ -114,29 +135,38 @@ func (p *pool) open(base string) error {
 }
 
 func (p *pool) fill(ctx context.Context) error {
-	known, err := p.names()
-	if err != nil {
-		return err
-	}
 	for range tokenBatch {
-		next, made := p.store, spareToken{label: freshName(), pin: randomPIN()}
-		next.Label = made.label
-		if err := next.InitToken(ctx, randomPIN(), made.pin); err != nil {
-			return err
-		}
-		now, err := p.names()
+		made, err := p.make(ctx, freshName(), randomPIN())
 		if err != nil {
 			return err
 		}
-		for _, name := range now {
-			if !slices.Contains(known, name) {
-				made.dir = filepath.Join(p.tokens(), name)
-			}
-		}
-		known = now
 		p.spare = append(p.spare, made)
 	}
 	return nil
+}
+
+// make makes one token and finds its directory.
+func (p *pool) make(ctx context.Context, label, pin string) (spareToken, error) {
+	made := spareToken{label: label, pin: pin}
+	known, err := p.names()
+	if err != nil {
+		return made, err
+	}
+	next := p.store
+	next.Label = label
+	if err := next.InitToken(ctx, randomPIN(), pin); err != nil {
+		return made, err
+	}
+	now, err := p.names()
+	if err != nil {
+		return made, err
+	}
+	for _, name := range now {
+		if !slices.Contains(known, name) {
+			made.dir = filepath.Join(p.tokens(), name)
+		}
+	}
+	return made, nil
 }
 
 // names lists the token directories, one per token, named by SoftHSM.

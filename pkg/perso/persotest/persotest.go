@@ -22,9 +22,6 @@ import (
 // OfficeAt is the office time of all that persotest does.
 var OfficeAt = time.Date(2026, 3, 2, 2, 0, 0, 0, time.UTC)
 
-// Numbers are usable number templates.
-var Numbers = perso.Numbers{PCID: "3671{epoch:4}{counter:24}", Manifest: "M-{year}-{epoch:2}{counter:6}"}
-
 // Office is a database with one request in production and one released work
 // order for all its cards.
 type Office struct {
@@ -150,5 +147,23 @@ func (o *Office) Resolve(t testing.TB, cardID string, d perso.Decision) {
 		}
 		_, err = perso.ConfirmResolution(ctx, tx, seen, Person("kasubdit", request.Kasubdit, ""))
 		return err
+	})
+}
+
+// Manual makes the request and its order manual, as if that had been decided before
+// the order was released.
+func (o *Office) Manual(t testing.TB) {
+	t.Helper()
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		for _, q := range []string{
+			`SET LOCAL session_replication_role = replica`,
+			`INSERT INTO order_mode (request_id, mode, reason, set_by, set_at) SELECT id, 'manual', 'uji', 'kasubdit', now() FROM request`,
+			`UPDATE work_order SET mode = 'manual'`,
+		} {
+			if _, err := tx.Exec(ctx, q); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

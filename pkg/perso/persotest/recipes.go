@@ -29,7 +29,7 @@ func Place(t testing.TB, db *postgres.DB, station string) perso.Place {
 	t.Helper()
 	plan, err := recipe.ToLook(context.Background(), db, "gp-scp03-sam")
 	require.NoError(t, err)
-	return perso.Place{Station: station, Reader: "Pembaca 1", Plan: plan, Numbers: Numbers}
+	return perso.Place{Station: station, Reader: "Pembaca 1", Plan: plan}
 }
 
 // Draft has somebody write a new edition.

@@ -1,6 +1,6 @@
 // Package recipe keeps what SAM cards are personalised by, as data: profiles (how a
-// card is written), Kode Kunci (with which keys) and SAM types (which profile and
-// Kode Kunci a request's cards need). Each has editions. One person writes an
+// card is written), Kode Kunci (with which keys), SAM types (which profile and
+// Kode Kunci a request's cards need) and the templates of their numbers. Each has editions. One person writes an
 // edition, another approves it, and from then on it never changes. A work order is
 // tied to its editions by its first claim and keeps them. It writes the tables
 // recipe, order_recipe and recipe_trial.
@@ -31,13 +31,14 @@ const (
 	Profile Kind = "profile"
 	KeyCode Kind = "key_code"
 	SAMType Kind = "sam_type"
+	Numbers Kind = "numbers"
 )
 
 // Kinds are all kinds, in the order in which they rest on each other.
-var Kinds = []Kind{Profile, KeyCode, SAMType}
+var Kinds = []Kind{Profile, KeyCode, SAMType, Numbers}
 
 // KindLabels are the Indonesian names of the kinds.
-var KindLabels = map[Kind]string{Profile: "Profil personalisasi", KeyCode: "Kode Kunci", SAMType: "Jenis SAM"}
+var KindLabels = map[Kind]string{Profile: "Profil personalisasi", KeyCode: "Kode Kunci", SAMType: "Jenis SAM", Numbers: "Pola nomor"}
 
 var (
 	// ErrNotFound says that there is no such edition.
@@ -81,6 +82,10 @@ const (
 const SetUp = "sifilma@pemasangan"
 
 const setUpRole machine.Role = "sistem"
+
+// Command is the role of the operator's command: it may write drafts, for two people to
+// propose and approve.
+const Command = setUpRole
 
 var (
 	keepers = []machine.Role{request.Operator, request.Kasubdit}
@@ -182,7 +187,7 @@ func InForce(ctx context.Context, rd postgres.Reader, kind Kind, code string) (R
 
 // List returns every edition, by kind and code, newest edition first; there are few.
 func List(ctx context.Context, rd postgres.Reader) ([]Recipe, error) {
-	return list(ctx, rd, `ORDER BY array_position('{profile,key_code,sam_type}', kind), code, edition DESC`)
+	return list(ctx, rd, `ORDER BY array_position('{profile,key_code,sam_type,numbers}', kind), code, edition DESC`)
 }
 
 // Editions returns the editions of one, newest first.
@@ -236,6 +241,11 @@ func Check(kind Kind, content []byte) (parsed, error) {
 		var v profile.KeyCode
 		v, err = profile.ParseKeyCode(content)
 		p = parsed{v.Code, v.Version}
+	case Numbers:
+		var v numberContent
+		if err = json.Unmarshal(content, &v); err == nil {
+			p, err = parsed{v.Code, v.Version}, v.Check().Err()
+		}
 	case SAMType:
 		var v Type
 		err = json.Unmarshal(content, &v)

@@ -117,7 +117,7 @@ func TestShippedIsApprovedByTheSetUp(t *testing.T) {
 		require.Equal(t, sum[:], r.SHA256)
 	}
 	require.Equal(t, map[string]string{
-		"gp-scp03-sam/1": "active", "gp-scp02-sam/1": "draft", "iso7816-raw/1": "draft", "ktpel/1": "active", "sam-ktpel/1": "active",
+		"gp-scp03-sam/1": "active", "gp-scp02-sam/1": "draft", "iso7816-raw/1": "draft", "ktpel/1": "active", "sam-ktpel/1": "active", "nomor/1": "active",
 	}, states)
 	plan, err := recipe.For(t.Context(), o, recipe.Use{Kind: request.KindReader, SAMFunction: "R"})
 	require.NoError(t, err)

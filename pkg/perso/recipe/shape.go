@@ -54,7 +54,7 @@ func shape(k Kind, content []byte) form.Faults {
 	schema, ok := schemas()[k]
 	switch {
 	case !ok:
-		return form.Faults{{Pointer: "/kind", Code: "unknown_value", Detail: "Pilih profil, Kode Kunci, atau jenis SAM."}}
+		return form.Faults{{Pointer: "/kind", Code: "unknown_value", Detail: "Pilih profil, Kode Kunci, jenis SAM, atau pola nomor."}}
 	case len(bytes.TrimSpace(content)) == 0:
 		return form.Faults{{Pointer: "/content", Code: "missing", Detail: "Isi wajib diisi."}}
 	case len(content) > longestContent:

@@ -28,7 +28,7 @@ func FromProgram() ([]Shipped, error) {
 	for _, of := range []struct {
 		folder string
 		kind   Kind
-	}{{"profiles", Profile}, {"key-codes", KeyCode}, {"sam-types", SAMType}} {
+	}{{"profiles", Profile}, {"key-codes", KeyCode}, {"sam-types", SAMType}, {"numbers", Numbers}} {
 		files, err := configs.Recipes(of.folder)
 		if err != nil {
 			return nil, err

@@ -13,6 +13,8 @@ import (
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
@@ -214,8 +216,11 @@ func second(ctx context.Context, tx *postgres.Tx, r Recipe, ch Change) error {
 }
 
 // rests says, as form.Faults, what a SAM type stands on that is not there, or what
-// another type is for already.
+// another type is for already; and which keys of a Kode Kunci are not to be used.
 func rests(ctx context.Context, tx *postgres.Tx, r Recipe) error {
+	if r.Kind == KeyCode {
+		return usable(ctx, tx, r)
+	}
 	if r.Kind != SAMType {
 		return nil
 	}
@@ -249,6 +254,27 @@ func rests(ctx context.Context, tx *postgres.Tx, r Recipe) error {
 			if slices.Contains(o.Uses, u) {
 				f.Add(fmt.Sprintf("/uses/%d", i), "used", "Penggunaan ini sudah milik jenis SAM “%s”.", o.Code)
 			}
+		}
+	}
+	return below(f).Err()
+}
+
+// usable says, as form.Faults, which keys of a Kode Kunci were given up. The database
+// refuses them too (recipe_keys_usable).
+func usable(ctx context.Context, tx *postgres.Tx, r Recipe) error {
+	k, err := profile.ParseKeyCode(r.Content)
+	if err != nil {
+		return err
+	}
+	labels := []string{k.Transport.Master, k.Final.Master, k.SecretWrap}
+	book, err := keybook.Book{DB: tx}.Entries(ctx, labels...)
+	if err != nil {
+		return err
+	}
+	var f form.Faults
+	for i, at := range []string{"/transport/master", "/final/master", "/secret_wrap"} {
+		if book[labels[i]].Retired() {
+			f.Add(at, "not_in_force", "Kunci “%s” sudah dihentikan. Pakai versi yang lebih baru.", labels[i])
 		}
 	}
 	return below(f).Err()

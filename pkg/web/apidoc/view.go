@@ -116,7 +116,7 @@ func paragraphs(text string) []paragraph {
 }
 
 var (
-	servedBy  = map[string]string{"intake": "Penerimaan", "portal": "Portal", "every": "tiap layanan"}
+	servedBy  = map[string]string{"intake": "Penerimaan", "portal": "Portal", "perso-station": "stasiun", "every": "tiap layanan"}
 	entrances = map[string]string{"apiKey": "kunci API", "session": "sesi", "statusToken": "token status"}
 	places    = map[string]string{"path": "alamat", "query": "alamat, setelah ?", "header": "kepala", "cookie": "kuki"}
 	statuses  = map[string]string{

@@ -34,12 +34,12 @@ const desk = `CASE r.state
 	WHEN 'held' THEN 'kasubdit'
 	WHEN 'in_progress' THEN coalesce((SELECT max(CASE
 			WHEN c.state IN ('failed', 'spoiled') THEN 'operator'
-			WHEN EXISTS (SELECT FROM card_resolution s WHERE s.card_id = c.id AND s.confirmed_by IS NULL) THEN 'kasubdit'
+			WHEN EXISTS (SELECT FROM card_resolution s WHERE s.card_id = c.id AND s.confirmed_by IS NULL AND s.voided_at IS NULL) THEN 'kasubdit'
 			ELSE 'operator' END)
 		FROM card c JOIN perso_attempt a ON a.card_id = c.id AND a.attempt = c.attempt WHERE c.request_id = r.id AND (
 			c.state IN ('failed', 'spoiled') AND NOT EXISTS (SELECT FROM listed_card n WHERE n.replaces = c.id)
 			OR c.state = 'in_doubt' AND a.proposal <> '' AND NOT EXISTS
-				(SELECT FROM card_resolution s WHERE s.card_id = c.id AND s.card_version = c.version AND s.confirmed_by IS NOT NULL))), '')
+				(SELECT FROM card_resolution s WHERE s.card_id = c.id AND s.card_version = c.version AND s.confirmed_by IS NOT NULL AND s.voided_at IS NULL))), '')
 	WHEN 'done' THEN CASE
 		WHEN EXISTS (SELECT FROM document d WHERE d.request_id = r.id AND d.state = 'awaiting_signature' AND d.kind <> 'bast') THEN 'persuratan'
 		ELSE coalesce((SELECT CASE h.state WHEN 'bast_drafted' THEN 'operator' WHEN 'delivered' THEN 'produsen' WHEN 'received' THEN 'kasubdit' ELSE '' END

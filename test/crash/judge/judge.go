@@ -162,7 +162,7 @@ func (j *judging) books(ctx context.Context) error {
 	for what, query := range map[string]string{
 		"baris audit belum disegel":          `SELECT count(*) FROM audit WHERE seq IS NULL`,
 		"pesan belum terkirim":               `SELECT count(*) FROM outbox WHERE sent_at IS NULL`,
-		"keputusan ragu belum diambil":       `SELECT count(*) FROM card_resolution WHERE confirmed_by IS NULL`,
+		"keputusan ragu belum diambil":       `SELECT count(*) FROM card_resolution WHERE confirmed_by IS NULL AND voided_at IS NULL`,
 		"perintah kerja terbuka tanpa kartu": `SELECT count(*) FROM work_order WHERE state IN ('planned','released','closing')`,
 	} {
 		var n int

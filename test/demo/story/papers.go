@@ -122,6 +122,7 @@ func (p *play) summary(ctx context.Context, v view) error {
 		p.out.Say("    %s", path)
 	}
 	p.out.Say("  Portal         %s/permohonan/%s", p.Portal, v.Ticket)
+	p.out.Say("  Stasiun        %s/layar  (layar operator; tanpa /layar: halaman teknisi)", p.Station)
 	p.out.Say("  Intake         %s  (petunjuk bagi produsen)", p.Intake)
 	p.out.Say("  Akun           kata sandi dan kunci API tertulis di atas, sebelum peragaan dimulai")
 	if p.Once {

@@ -11,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/stock"
 )
 
 // facts are what a paper rests on.
@@ -27,6 +28,8 @@ type facts struct {
 	rows   []perso.CardRow   // of a result list
 
 	reductions []perso.Reduction // of a letter
+
+	destroyed stock.Destruction // of a berita acara kartu rusak
 }
 
 // gather reads them.
@@ -57,6 +60,9 @@ func gather(ctx context.Context, rd postgres.Reader, d letter.Document) (facts, 
 			return f, fmt.Errorf("content: handover %s counts %d cards and lists %d", d.SubjectID, f.handed.Quantity, len(f.cards))
 		}
 		return f, nil
+	case letter.DestructionReport:
+		f.destroyed, err = stock.GetDestruction(ctx, rd, d.SubjectID)
+		return f, err
 	case letter.ResultList:
 		f.rows, err = perso.List(ctx, rd, d.RequestID)
 		return f, err

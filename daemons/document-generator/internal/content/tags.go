@@ -12,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/stock"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
 
@@ -35,6 +36,8 @@ func (w *Writer) fill(f facts, draft bool) ([]byte, error) {
 	switch f.doc.Kind {
 	case letter.BAST:
 		w.bast(f, values, tables)
+	case letter.DestructionReport:
+		destruction(f, values, tables)
 	default:
 		w.letter(f, values, tables)
 	}
@@ -77,6 +80,32 @@ func (w *Writer) bast(f facts, values map[string]string, tables map[string][]map
 	}
 	tables["cards"] = cards
 }
+
+// destruction gives the values of a berita acara kartu rusak.
+func destruction(f facts, values map[string]string, tables map[string][]map[string]string) {
+	d := f.destroyed
+	values["date_in_words"] = terbilang.DateInWords(*f.doc.Dated)
+	values["first_signer_name"], values["first_signer_post"] = d.First.Name, d.First.Post
+	values["second_signer_name"], values["second_signer_post"] = d.Second.Name, d.Second.Post
+	values["method"], values["reason"] = clause(d.Method), clause(d.Reason)
+	of := map[string]int{}
+	cards := make([]map[string]string, len(d.Cards))
+	for i, c := range d.Cards {
+		of[c.Was]++
+		found := "-"
+		if c.Day != nil {
+			found = terbilang.FormatDate(*c.Day)
+		}
+		cards[i] = map[string]string{"no": strconv.Itoa(i + 1), "serial": c.Serial, "was": stock.WasLabels[c.Was], "found_on": found, "cause": or(c.Cause, "-")}
+	}
+	tables["cards"] = cards
+	number(values, "quantity", len(d.Cards))
+	number(values, "quantity_failed", of[string(perso.Failed)])
+	number(values, "quantity_spoiled", of[string(perso.Spoiled)])
+}
+
+// clause is a text that a clause goes on after.
+func clause(text string) string { return strings.TrimRight(strings.TrimSpace(text), ".;") }
 
 // letter gives the values of both letters about a finished request.
 func (w *Writer) letter(f facts, values map[string]string, tables map[string][]map[string]string) {
@@ -169,5 +198,6 @@ func sample(kind string) facts {
 		request:  request.Request{Form: request.Form{Letter: request.Letter{Date: day}, Lines: []request.Line{{Lembaga: text}}}},
 		tally:    perso.Tally{Clear: 1},
 		handed:   handover.Handover{Quantity: 1}, cards: []handover.Card{{Serial: text, PCID: text, ManifestNo: text}},
+		destroyed: stock.Destruction{Cards: []stock.Lost{{Serial: text, Was: string(perso.Failed), Day: &day}}},
 	}
 }

@@ -62,11 +62,14 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 	return p, err
 }
 
-// fileName is the template's name and the ticket, for a BAST with its ordinal.
+// fileName is the template's name and the ticket, for a berita acara with its ordinal.
 func fileName(f facts) string {
 	name := templateNames[f.doc.Kind] + "-" + f.request.Ticket
-	if f.doc.Kind == letter.BAST {
+	switch f.doc.Kind {
+	case letter.BAST:
 		name += "-" + strconv.Itoa(f.handed.Ordinal)
+	case letter.DestructionReport:
+		name += "-" + strconv.Itoa(f.destroyed.Ordinal)
 	}
 	return name
 }

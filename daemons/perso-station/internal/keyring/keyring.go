@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
 	"dukcapil.go.id/sifilma/pkg/globalplatform/hsmkeys"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 )
@@ -19,24 +21,92 @@ import (
 // about the card: nothing was sent to it.
 var ErrUnavailable = errors.New("keyring: HSM did not answer")
 
+// ErrWrongKey says that a key in the token is not the one in the book of keys, or was
+// given up. It comes with ErrUnavailable: no card is touched with it.
+var ErrWrongKey = errors.New("keyring: not the key in the book")
+
+// Book is the book of master keys; keybook.Book is one.
+type Book interface {
+	Entries(ctx context.Context, labels ...string) (map[string]keybook.Entry, error)
+}
+
 // Ring holds the keys of one profile. It is safe for many goroutines.
 type Ring struct {
 	token   *pkcs11.Token
 	profile *profile.Profile
+	book    Book
+
+	mu    sync.Mutex
+	known map[string]keybook.Entry // of the book, as it was read last; nil before
 }
 
-// New joins a token to a profile. It touches neither.
-func New(token *pkcs11.Token, p *profile.Profile) *Ring { return &Ring{token: token, profile: p} }
+// New joins a token to a profile. It touches neither, nor the book.
+func New(token *pkcs11.Token, p *profile.Profile, book Book) *Ring {
+	return &Ring{token: token, profile: p, book: book}
+}
 
-// Check says whether the token is there and holds the profile's keys.
-func (r *Ring) Check(ctx context.Context) error {
+func (r *Ring) labels() []string {
 	k := r.profile.Keys
-	for _, label := range []string{k.Transport.Master, k.Final.Master, k.SecretWrap} {
-		if _, err := r.token.FindKey(ctx, label); err != nil {
-			return unavailable(err)
+	return []string{k.Transport.Master, k.Final.Master, k.SecretWrap}
+}
+
+// Check says whether the token is there and holds the profile's keys, and no other
+// ones under their labels.
+func (r *Ring) Check(ctx context.Context) error {
+	if err := r.read(ctx); err != nil {
+		return err
+	}
+	for _, label := range r.labels() {
+		if _, err := r.key(ctx, label); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// read reads the book. While that cannot be read, what it said last is good: a label
+// stands for one key for ever.
+func (r *Ring) read(ctx context.Context) error {
+	now, err := r.book.Entries(ctx, r.labels()...)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.known = now
+	} else if r.known == nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// key finds a master and compares it with the book. A label that the book does not
+// have was approved by two people with its Kode Kunci, and is taken as it is.
+func (r *Ring) key(ctx context.Context, label string) (*pkcs11.Key, error) {
+	r.mu.Lock()
+	unread := r.known == nil
+	r.mu.Unlock()
+	if unread {
+		if err := r.read(ctx); err != nil {
+			return nil, err
+		}
+	}
+	k, err := r.token.FindKey(ctx, label)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	r.mu.Lock()
+	entry, recorded := r.known[label]
+	r.mu.Unlock()
+	if !recorded {
+		return k, nil
+	}
+	kcv, err := k.KCV(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if err := entry.Is(k.Algorithm().String(), 8*k.Size(), fmt.Sprintf("%X", kcv)); err != nil {
+		return nil, unavailable(fmt.Errorf("%w: %w", ErrWrongKey, err))
+	}
+	return k, nil
 }
 
 func unavailable(err error) error {
@@ -69,9 +139,9 @@ func (s *Source) KeysFor(ctx context.Context, diversification []byte, version by
 	default:
 		return globalplatform.StaticKeys{}, fmt.Errorf("%w: %02X", globalplatform.ErrKeyVersion, version)
 	}
-	key, err := s.ring.token.FindKey(ctx, master)
+	key, err := s.ring.key(ctx, master)
 	if err != nil {
-		return globalplatform.StaticKeys{}, unavailable(err)
+		return globalplatform.StaticKeys{}, err
 	}
 	keys, err := hsmkeys.Scheme(k.Diversification).Keyset(ctx, s.ring.token, key, diversification, k.Bytes)
 	if err != nil {
@@ -104,9 +174,9 @@ func (r *Ring) NewSecret(ctx context.Context) ([]byte, error) {
 
 // Seal encrypts a secret in the token, bound to the card and attempt it is for.
 func (r *Ring) Seal(ctx context.Context, secret []byte, cardID, attemptID string) ([]byte, error) {
-	key, err := r.token.FindKey(ctx, r.profile.Keys.SecretWrap)
+	key, err := r.key(ctx, r.profile.Keys.SecretWrap)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, err
 	}
 	sealed, err := key.SealSecret(ctx, secret, pkcs11.Bind(cardID, attemptID))
 	return sealed, unavailable(err)
@@ -115,9 +185,9 @@ func (r *Ring) Seal(ctx context.Context, secret []byte, cardID, attemptID string
 // Unseal undoes Seal. pkcs11.ErrSealed says that it is not the secret of this
 // card and attempt. The caller clears the secret.
 func (r *Ring) Unseal(ctx context.Context, sealed []byte, cardID, attemptID string) ([]byte, error) {
-	key, err := r.token.FindKey(ctx, r.profile.Keys.SecretWrap)
+	key, err := r.key(ctx, r.profile.Keys.SecretWrap)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, err
 	}
 	secret, err := key.OpenSecret(ctx, sealed, pkcs11.Bind(cardID, attemptID))
 	if errors.Is(err, pkcs11.ErrSealed) {

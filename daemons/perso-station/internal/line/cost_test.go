@@ -27,6 +27,7 @@ const (
 	// The claim, with the numbers and the count of the first authentication; the
 	// intent; the count of the authentication with the new keys; the result.
 	cardCommits = 4
-	// The intent, each step that the card has taken, and the proof.
-	cardLines = 12
+	// The try of each of two authentications, which a database that is restored forgets;
+	// the intent, each step that the card has taken, and the proof.
+	cardLines = 14
 )

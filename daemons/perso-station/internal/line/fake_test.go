@@ -1,6 +1,7 @@
 package line_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -38,17 +39,23 @@ type bench struct {
 	token   *pkcs11.Token
 	profile *profile.Profile
 	journal string
-	disk    *daemon.Disk // nil: never low
-	line    *line.Line
-	book    *journal.Journal // the station's own
-	pool    *postgres.DB     // likewise
-	reader  *fakeReader
-	writes  *writelog.Log
-	stop    func()
-	crash   func() // ends the station as a crash does
-	network *harness.Relay
-	pinFile string
-	held    atomic.Int64 // lines in the log that say so
+	station string // name of it; uji-1 when empty
+	// profileName is of the profile that it works with; gp-scp03-sam when empty.
+	profileName string
+	disk        *daemon.Disk // nil: never low
+	line        *line.Line
+	book        *journal.Journal // the station's own
+	pool        *postgres.DB     // likewise
+	reader      *fakeReader
+	writes      *writelog.Log
+	stop        func()
+	crash       func() // ends the station as a crash does
+	network     *harness.Relay
+	pinFile     string
+	hsm         harness.Token
+	held        atomic.Int64 // lines in the log that say so
+	watcher     line.Observer
+	orders      line.Orders
 }
 
 // newBench makes an office with n cards and starts a station.
@@ -77,7 +84,7 @@ func newBench(t testing.TB, n int) *bench {
 	require.NoError(t, err)
 	b := &bench{
 		Office: persotest.New(t, n, n), t: t, token: token, profile: p,
-		journal: filepath.Join(t.TempDir(), "station.journal"), writes: writes, pinFile: h.PINFile,
+		journal: filepath.Join(t.TempDir(), "station.journal"), writes: writes, pinFile: h.PINFile, hsm: h,
 	}
 	b.network = harness.Proxy(t, b.Database.Address())
 	b.start()
@@ -110,9 +117,9 @@ func (b *bench) begin() error {
 	require.NoError(b.t, err)
 	b.book, b.pool = book, db
 	b.line = line.New(line.Parts{
-		Station: "uji-1", DB: db, Profile: "gp-scp03-sam", Token: b.token, Journal: book, Disk: b.disk,
-		Numbers: persotest.Numbers, Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
-		Look: b.lookEvery(),
+		Station: cmp.Or(b.station, "uji-1"), DB: db, Profile: cmp.Or(b.profileName, "gp-scp03-sam"), Token: b.token, Journal: book, Disk: b.disk,
+		Office: clock.NewFixedOffice(persotest.OfficeAt), Log: zerolog.New(zerolog.NewTestWriter(b.t)).Hook(zerolog.HookFunc(b.listen)),
+		Look: b.lookEvery(), Observer: b.watcher, Orders: b.orders,
 	})
 	unsettled := b.line.Reconcile(b.t.Context())
 	b.reader = newFakeReader("Pembaca Uji 00 00")
@@ -209,6 +216,8 @@ type fakeReader struct {
 	// hook, if set, is called before each command with its number; true loses
 	// the answer and, unless after, the command too.
 	hook func(n int) (lose, after bool)
+	// instead, if set, answers a command by its number in the chip's place.
+	instead func(n int) []byte
 	// refuse are the errors of the next connections, in turn.
 	refuse []error
 }
@@ -293,6 +302,11 @@ func (c *fakeCard) Transmit(ctx context.Context, command []byte) ([]byte, error)
 			}
 			c.dead = true
 			return nil, smartcard.ErrOutcomeUnknown
+		}
+	}
+	if r.instead != nil {
+		if said := r.instead(r.apdus); said != nil {
+			return said, nil
 		}
 	}
 	answer := r.chip.Transmit(command)

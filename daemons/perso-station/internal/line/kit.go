@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -20,6 +23,7 @@ type kit struct {
 	plan    recipe.Plan
 	profile *profile.Profile
 	ring    *keyring.Ring
+	reads   bool // of another station's profile: such cards are only read here
 }
 
 type kitKey struct{ profile, keyCode string }
@@ -28,7 +32,8 @@ type kitKey struct{ profile, keyCode string }
 const mostKits = 32
 
 // ready makes a plan ready. Editions never change, so what was compiled once stays
-// good. A *perso.Refusal says that this station does not work with it.
+// good. A *perso.Refusal says that this station does not work with it; where it can at
+// least read such cards, what it reads them by comes along.
 func (l *Line) ready(p recipe.Plan) (*kit, error) {
 	key := kitKey{p.Profile.ID, p.KeyCode.ID}
 	l.mu.Lock()
@@ -39,7 +44,7 @@ func (l *Line) ready(p recipe.Plan) (*kit, error) {
 		if err != nil {
 			return nil, err
 		}
-		k = &kit{profile: compiled, ring: keyring.New(l.Token, compiled)}
+		k = &kit{profile: compiled, ring: keyring.New(l.Token, compiled, keybook.Book{DB: l.DB})}
 		l.mu.Lock()
 		if len(l.kits) >= mostKits {
 			clear(l.kits)
@@ -47,10 +52,14 @@ func (l *Line) ready(p recipe.Plan) (*kit, error) {
 		l.kits[key] = k
 		l.mu.Unlock()
 	}
-	if err := k.profile.Runnable(); p.Profile.Code != l.Profile || err != nil {
+	if err := k.profile.Runnable(); err != nil {
 		return nil, errors.Join(&perso.Refusal{Why: perso.OtherProfile}, err)
 	}
-	return &kit{plan: p, profile: k.profile, ring: k.ring}, nil
+	k = &kit{plan: p, profile: k.profile, ring: k.ring, reads: p.Profile.Code != l.Profile}
+	if k.reads {
+		return k, &perso.Refusal{Why: perso.OtherProfile}
+	}
+	return k, nil
 }
 
 // toLook is what a card is looked at by before it is known. While the database is
@@ -128,6 +137,9 @@ func (l *Line) CommandTime(ctx context.Context) time.Duration {
 	return k.profile.Timeouts.Command.Duration()
 }
 
+// readable are the states of cards that a station of another profile may read.
+var readable = []machine.State{perso.InDoubt, perso.Failed, perso.Spoiled, perso.Reduced}
+
 // turn has the card looked at by its own plan, where the first look was by another
 // one.
 func (t *task) turn(ctx context.Context) error {
@@ -139,7 +151,7 @@ func (t *task) turn(ctx context.Context) error {
 		return nil
 	}
 	k, err := t.line.ready(plan)
-	if err != nil {
+	if err != nil && (k == nil || !slices.Contains(readable, t.hand.Card.State)) {
 		return err
 	}
 	t.kit = k

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,7 +54,6 @@ type Parts struct {
 	Token   *pkcs11.Token
 	Journal *journal.Journal
 	Disk    *daemon.Disk // that the journal is on; while it is low no card is begun
-	Numbers perso.Numbers
 	Office  clock.Office
 	Machine clock.Machine
 	Log     zerolog.Logger
@@ -61,6 +61,8 @@ type Parts struct {
 	Look time.Duration
 	// Registry takes the line's metrics; nil keeps them to itself.
 	Registry prometheus.Registerer
+	Observer Observer // nil: nobody looks on
+	Orders   Orders   // nil: nobody ever stops it
 }
 
 // DefaultLook is the safety net under the bells.
@@ -78,9 +80,11 @@ type Line struct {
 	epoch int             // of the numbers when the journal was last compared with the database
 	kits  map[kitKey]*kit // that were compiled, by the editions they are of
 
-	looking *kit // what cards were looked at by last
+	looking *kit           // what cards were looked at by last
+	tries   map[string]int // authentications of a chip by the journal; see countTry
 
-	outcomes *prometheus.CounterVec
+	outcomes  *prometheus.CounterVec
+	attending atomic.Int64 // runners that may be speaking to a card
 }
 
 // New returns a line with no readers.
@@ -186,6 +190,8 @@ type runner struct {
 	// database said of it when it was last looked at.
 	look bool
 	seen sight
+	// told names what was kept of the card in doubt in this insertion.
+	told string
 }
 
 // sight is what decides whether a card in doubt is worth another look.
@@ -202,10 +208,11 @@ func (r *runner) drop() {
 			r.log.Debug().Err(err).Msg("closing the card")
 		}
 	}
-	r.card, r.look, r.seen = nil, false, sight{}
+	r.card, r.look, r.seen, r.told = nil, false, sight{}, ""
 }
 
 func (r *runner) event(ctx context.Context, e smartcard.Event) {
+	r.slotIs(e.Kind == smartcard.Inserted)
 	switch e.Kind {
 	case smartcard.Inserted:
 		r.drop()
@@ -228,6 +235,12 @@ func (r *runner) event(ctx context.Context, e smartcard.Event) {
 
 // start connects to the card in the slot and serves it.
 func (r *runner) start(ctx context.Context) {
+	defer r.line.attend()()
+	if held := r.line.untouched(); held != nil {
+		r.slot.show(view{State: wait, Reason: held.Text})
+		r.look = true
+		return
+	}
 	r.slot.show(view{State: working})
 	card, err := r.reader.Connect(ctx)
 	if err != nil {
@@ -242,16 +255,20 @@ func (r *runner) start(ctx context.Context) {
 		r.look = !errors.Is(err, smartcard.ErrCardUnusable)
 		return
 	}
-	r.card = card
+	r.card = r.watched(card)
 	r.finish(r.serve(ctx))
 }
 
 // again looks once more at a card that waits for the office.
 func (r *runner) again(ctx context.Context) {
+	if !r.look {
+		return
+	}
+	defer r.line.attend()()
 	switch {
-	case !r.look:
 	case r.card == nil:
 		r.start(ctx)
+	case r.line.untouched() != nil: // it goes on showing what it came to
 	case r.seen.cardID != "":
 		if r.changed(ctx) {
 			r.finish(r.serve(ctx))

@@ -12,6 +12,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/persotest"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 )
@@ -321,7 +322,7 @@ func TestPeopleCompleteAndTheStationProves(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, err = perso.Observe(ctx, tx, h, perso.Finding{Proposal: perso.DecideComplete})
+			_, err = perso.Observe(ctx, tx, h, perso.Finding{Proposal: perso.DecideComplete}, perso.Change{Actor: perso.StationActor("uji-2"), OfficeAt: persotest.OfficeAt})
 			return err
 		})
 		b.Resolve(t, b.CardIDs[i], perso.DecideComplete)

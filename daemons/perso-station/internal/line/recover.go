@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -17,41 +18,66 @@ import (
 )
 
 // recover looks at a card whose writing was begun and not finished by this
-// insertion. It writes nothing unless two people decided to resume.
+// insertion. It writes nothing unless two people decided to resume, on what the card
+// shows now. What it shows is kept.
 func (t *task) recover(ctx context.Context) verdict {
 	found := t.finding(t.look)
-	if found.Proposal == perso.DecideComplete {
+	doubt := t.hand.Card.State == perso.InDoubt
+	if t.kit.reads && !doubt {
+		return t.refuse(perso.OtherProfile)
+	}
+	if found.Proposal == perso.DecideComplete && !t.kit.reads {
 		proven, v := t.prove(ctx, &found)
 		if proven {
-			return t.clear(ctx)
+			return t.clear(ctx, &found)
+		}
+		if v != nil && doubt && t.hand.Attempt.Proposal == "" {
+			// It cannot be proven now; that it was seen, people may know.
+			if err := t.observe(ctx, found); err != nil {
+				return t.unrecorded(err)
+			}
 		}
 		if v != nil {
 			return *v
 		}
 	}
-	if t.hand.Card.State != perso.InDoubt {
+	if found.Proposal == perso.DecideResume {
+		if err := t.resumable(ctx, &found); err != nil {
+			return t.away(err)
+		}
+	}
+	if !doubt {
 		text := "Penulisan terputus"
 		if t.hand.Card.State == perso.Written {
 			text = "Kartu tidak terbukti selesai"
 		}
 		return t.doubt(ctx, found, text, false)
 	}
+	return t.shown(ctx, found)
+}
+
+// shown goes by what a card in doubt shows now: it is kept, and two people's decision to
+// resume is carried out where the card still allows it.
+func (t *task) shown(ctx context.Context, found perso.Finding) verdict {
+	// Before the decision is asked for: what is read otherwise than it was takes a
+	// decision its force.
+	if err := t.observe(ctx, found); err != nil {
+		return t.unrecorded(err)
+	}
 	decision, err := perso.Resolved(context.WithoutCancel(ctx), t.line.DB, t.hand.Card)
 	if err != nil {
 		return t.away(err)
 	}
+	text := t.hand.Card.Reason
 	if decision == perso.DecideResume && found.Proposal == perso.DecideResume {
-		return t.resume(ctx)
-	}
-	if found.Proposal != t.hand.Attempt.Proposal {
-		err := t.record(ctx, perso.InDoubt, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
-			return perso.Observe(ctx, tx, t.hand, found)
-		})
-		if err != nil {
-			return t.unrecorded(err)
+		if !t.kit.reads {
+			return t.resume(ctx)
 		}
+		text = "Penulisan dilanjutkan di stasiun dengan profil " + t.kit.profile.Name
+	} else if decision == "" {
+		text += ". Usul stasiun: " + strings.ToLower(perso.DecisionLabels[found.Proposal]) + "; menunggu keputusan dua orang"
 	}
-	v := t.inDoubt(t.hand.Card.Reason, false)
+	v := t.inDoubt(text, false)
 	// Reading it once is enough, until somebody decides something.
 	v.sight = sight{cardID: t.hand.Card.ID, version: t.hand.Card.Version, decision: decision}
 	return v
@@ -85,9 +111,11 @@ func (t *task) prove(ctx context.Context, found *perso.Finding) (proven bool, v 
 	switch t.classify(err) {
 	case faultAway:
 		if t.guard.pending {
-			_ = t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) error {
-				return t.guard.settle(ctx, tx, true) // counting one too many is the safe side
-			})
+			if t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) error {
+				return t.guard.settle(ctx, tx, true)
+			}) == nil { // counting one too many is the safe side
+				t.guard.settled(true)
+			}
 		}
 		away := t.away(err)
 		return false, &away
@@ -143,12 +171,18 @@ func (l *Line) Settle(ctx context.Context) error {
 // doubt until its card is seen again. It waits for the database.
 func (l *Line) Reconcile(ctx context.Context) error {
 	last := map[string]journal.Entry{} // by attempt
+	steps := map[string]string{}       // that were done last, by attempt
+	tries := map[string]int{}          // authentications of a chip that are not known to have succeeded
 	var begun []string                 // attempts since the last restore that was noticed
 	known := map[string]bool{}         // the same
 	var epoch int                      // that it was given
 	if err := l.Journal.Replay(func(e journal.Entry) error {
 		if e.Attempt != "" {
 			last[e.Attempt] = e
+		}
+		countTry(tries, e)
+		if e.Kind == entryStep {
+			steps[e.Attempt] = stepIn(e)
 		}
 		switch e.Kind {
 		case entryIntent, entryResumed, entryProven: // begun here, or by another station
@@ -165,6 +199,9 @@ func (l *Line) Reconcile(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("line: reading the journal: %w", err)
 	}
+	l.mu.Lock()
+	l.tries = tries
+	l.mu.Unlock()
 	if err := l.outlive(ctx, begun, last, max(epoch, 1)); err != nil {
 		return err
 	}
@@ -175,14 +212,14 @@ func (l *Line) Reconcile(ctx context.Context) error {
 	_, _ = l.toLook(ctx) // kept for a time when the database is away; whoever has a card asks again
 	for _, h := range hands {
 		if err := l.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			return l.settle(ctx, tx, h, last[h.Attempt.ID])
+			return l.settle(ctx, tx, h, last[h.Attempt.ID], steps[h.Attempt.ID])
 		}); err != nil {
 			return fmt.Errorf("line: settling card %s: %w", h.Card.ID, err)
 		}
 		log := naming(l.Log, h.Card)
 		log.Info().Str("left", string(h.Card.State)).Msg("card left by an earlier run settled")
 	}
-	return nil
+	return l.late(ctx, begun[max(0, len(begun)-lastBegun):], last)
 }
 
 // lastBegun is how many attempts are compared: a restore takes the newest away.
@@ -317,23 +354,3 @@ func (t *task) forgotten(ctx context.Context) (v verdict, is bool) {
 }
 
 const forgottenText = "Kartu ditulis sesudah saat pemulihan basis data; rahasianya tidak ada lagi, gunakan blangko pengganti"
-
-func (l *Line) settle(ctx context.Context, tx *postgres.Tx, h perso.Hand, last journal.Entry) (err error) {
-	switch {
-	case h.Card.State == perso.Claimed:
-		_, err = perso.ReleaseClaim(ctx, tx, h, l.change("stasiun dimulai ulang"))
-	case last.Kind == entryProven:
-		_, err = perso.Finish(ctx, tx, h, map[string]any{"journal": last.Seq}, l.change(""))
-	case last.Kind == entryFailed:
-		var data struct {
-			Reason string `json:"reason"`
-		}
-		if err = json.Unmarshal(last.Data, &data); err != nil {
-			return err
-		}
-		_, err = perso.Fail(ctx, tx, h, l.change(data.Reason))
-	default:
-		_, err = perso.Doubt(ctx, tx, h, perso.Finding{}, l.change("Stasiun berhenti saat menulis; kartu belum dibaca kembali"))
-	}
-	return err
-}

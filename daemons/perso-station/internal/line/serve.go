@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/journal"
@@ -49,6 +50,9 @@ func (r *runner) serve(ctx context.Context) verdict {
 	card, cancel := t.cardTime(ctx)
 	look, err := t.dialogue.Look(card)
 	cancel()
+	if v, is := t.blind(ctx, look, err); is {
+		return v
+	}
 	if err != nil {
 		return t.unreadable(err)
 	}
@@ -59,6 +63,9 @@ func (r *runner) serve(ctx context.Context) verdict {
 	}
 	work := context.WithoutCancel(ctx)
 	t.hand, err = perso.Find(work, l.DB, perso.Identity{Serial: look.Serial, ChipID: look.ChipID})
+	if v, is := t.takenOff(ctx, err); is {
+		return v
+	}
 	if err != nil {
 		return t.refusedBy(err)
 	}
@@ -91,7 +98,11 @@ func (r *runner) serve(ctx context.Context) verdict {
 	case perso.Written, perso.Verified, perso.InDoubt:
 		return t.recover(ctx)
 	default:
-		if err := perso.Claimable(c); err != nil {
+		err := perso.Claimable(c)
+		if c.State == perso.Failed || c.State == perso.Spoiled {
+			return t.givenUp(ctx, err)
+		}
+		if err != nil {
 			return t.refusedBy(err)
 		}
 		return t.personalise(ctx)
@@ -156,7 +167,7 @@ func (t *task) refusedBy(err error) verdict {
 func (t *task) refuse(why perso.Why) verdict {
 	v := verdict{view: t.show(view{State: refused, Outcome: outcomeRefused, Reason: perso.WhyLabels[why]})}
 	switch why {
-	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile:
+	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.NoNumbers, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile:
 		v.again = true // the office may think otherwise in a moment
 	case perso.AlreadyDone:
 		v.State = take // it is a good card
@@ -170,10 +181,16 @@ func (t *task) refuse(why perso.Why) verdict {
 
 // away is the verdict while something of ours does not answer; the card waits.
 func (t *task) away(err error) verdict {
+	var held *Held
+	if errors.As(err, &held) {
+		return verdict{view: t.show(view{State: wait, Reason: held.Text}), again: true}
+	}
 	text := "Sistem sedang tidak tersedia; kartu menunggu"
 	switch {
 	case errors.Is(err, daemon.ErrDiskLow), errors.Is(err, journal.ErrFull):
 		text = "Penyimpanan stasiun hampir penuh; kartu menunggu, hubungi petugas"
+	case errors.Is(err, keyring.ErrWrongKey):
+		text = "Kunci di HSM bukan yang tercatat; kartu menunggu, hubungi petugas"
 	case errors.Is(err, ErrChanged):
 		text = "Basis data baru dipulihkan; kartu menunggu"
 	case !postgres.Foreign(err) && t.classify(err) != faultAway:
@@ -197,12 +214,28 @@ type guard struct {
 	prepaid bool // the next try was counted in the claim already
 	pending bool // counted, and not known to have succeeded
 	count   int  // that the pending try made
+	noted   bool // the pending try is in the journal
 	passed  bool // succeeded; the next record, or the next try, clears the counter
 }
 
 func (g *guard) sam() sam.Guard { return sam.Guard{Before: g.before, After: g.after} }
 
 func (g *guard) before(ctx context.Context) error {
+	if err := g.line.mayTry(g.chip); err != nil {
+		return err
+	}
+	if err := g.pay(ctx); err != nil {
+		return err
+	}
+	if err := g.line.tried(g.chip); err != nil {
+		return errors.Join(errAway, err)
+	}
+	g.noted = true
+	return nil
+}
+
+// pay counts the next try in the database.
+func (g *guard) pay(ctx context.Context) error {
 	if g.prepaid {
 		g.prepaid = false
 		return nil
@@ -229,7 +262,8 @@ func (g *guard) before(ctx context.Context) error {
 }
 
 func (g *guard) after(context.Context) error {
-	g.pending, g.passed = false, true
+	g.pending, g.noted, g.passed = false, false, true
+	g.line.passed(g.chip)
 	return nil
 }
 
@@ -247,8 +281,11 @@ func (g *guard) settle(ctx context.Context, tx *postgres.Tx, untried bool) error
 
 // settled notes that a record with what settle did is committed.
 func (g *guard) settled(untried bool) {
+	if untried && g.pending && g.noted {
+		g.line.untried(g.chip)
+	}
 	if g.passed || untried {
-		g.pending, g.passed = false, false
+		g.pending, g.noted, g.passed = false, false, false
 	}
 }
 

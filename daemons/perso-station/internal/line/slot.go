@@ -68,6 +68,7 @@ type Last struct {
 
 type slot struct {
 	name string
+	to   Observer // of what it shows; may be nil
 
 	mu    sync.Mutex
 	view  view
@@ -77,15 +78,23 @@ type slot struct {
 }
 
 func (s *slot) show(v view) {
+	if s.change(v) && s.to != nil {
+		s.to.Shown(s.status())
+	}
+}
+
+func (s *slot) change(v view) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v != s.view {
-		if old := s.view; old.Outcome != "" && v.State == empty {
-			s.last = &Last{Serial: old.Serial, Outcome: old.Outcome, Reason: old.Reason, CardID: old.CardID, At: s.since}
-		}
-		s.view, s.since = v, time.Now().UTC()
-		s.count++
+	if v == s.view {
+		return false
 	}
+	if old := s.view; old.Outcome != "" && v.State == empty {
+		s.last = &Last{Serial: old.Serial, Outcome: old.Outcome, Reason: old.Reason, CardID: old.CardID, At: s.since}
+	}
+	s.view, s.since = v, time.Now().UTC()
+	s.count++
+	return true
 }
 
 func (s *slot) shown() view {
@@ -112,7 +121,7 @@ func (s *slot) status() ReaderStatus {
 }
 
 func (l *Line) slot(name string) *slot {
-	s := &slot{name: name}
+	s := &slot{name: name, to: l.Observer}
 	s.show(view{State: wait, Reason: "Pembaca kartu sedang disiapkan"})
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -123,8 +132,11 @@ func (l *Line) slot(name string) *slot {
 
 func (l *Line) remove(s *slot) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.slots = slices.DeleteFunc(l.slots, func(other *slot) bool { return other == s })
+	l.mu.Unlock()
+	if l.Observer != nil {
+		l.Observer.Gone(s.name)
+	}
 }
 
 // Readers returns what each slot shows, by name of the reader.

@@ -24,7 +24,9 @@ const (
 	entryProven  = "proven"
 	entryFailed  = "failed"
 	entryDoubt   = "in_doubt"
-	entryEpoch   = "epoch" // of no card: a database older than the journal was met
+	entryTry     = "try"     // an authentication of the chip, before it
+	entryUntried = "untried" // the chip has not heard of it
+	entryEpoch   = "epoch"   // of no card: a database older than the journal was met
 )
 
 // personalise takes a blank from claim to outcome.
@@ -48,6 +50,9 @@ func (t *task) personalise(ctx context.Context) verdict {
 	var claimed perso.Hand
 	err := l.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if err := l.same(ctx, tx); err != nil {
+			return err
+		}
+		if err := l.mayBegin(ctx, tx); err != nil {
 			return err
 		}
 		if claimed, err = perso.Claim(ctx, tx, id, place, l.change("")); err != nil {
@@ -84,7 +89,7 @@ func (t *task) personalise(ctx context.Context) verdict {
 func (t *task) place() perso.Place {
 	l := t.line
 	return perso.Place{
-		Station: l.Station, Reader: t.reader.Name(), Plan: t.kit.plan, Numbers: l.Numbers,
+		Station: l.Station, Reader: t.reader.Name(), Plan: t.kit.plan,
 	}
 }
 
@@ -152,7 +157,7 @@ func (t *task) unclaim(ctx context.Context, err error) verdict {
 		return t.away(err)
 	case faultKeys, faultStopped:
 		n, ferr := perso.AuthenticationFailures(context.WithoutCancel(ctx), t.line.DB, t.look.ChipID)
-		if ferr == nil && n >= perso.MaxAuthentications {
+		if kind == faultStopped || ferr == nil && n >= perso.MaxAuthentications {
 			return t.fail(ctx, stoppedText)
 		}
 		if v, ok := t.release(ctx, "kunci kartu tidak cocok", false); !ok {
@@ -210,7 +215,7 @@ func (t *task) write(ctx context.Context) verdict {
 		err := t.dialogue.Write(card, t.job(), t.look, t.guard.sam(), before, after)
 		cancel()
 		if err == nil {
-			return t.clear(ctx)
+			return t.clear(ctx, nil)
 		}
 		kind := t.classify(err)
 		if kind != faultAway {
@@ -250,14 +255,21 @@ func (t *task) hold(ctx context.Context) error {
 	}
 }
 
-// clear records a proven card.
-func (t *task) clear(ctx context.Context) verdict {
+// clear records a proven card; found is what was seen of it when it was put in again.
+func (t *task) clear(ctx context.Context, found *perso.Finding) verdict {
 	if err := t.note(entryProven, nil); err != nil {
 		t.log.Error().Err(err).Msg("journal does not take the result")
 	}
+	proof := map[string]any{"read_back": true, "open_sam": true, "life_cycle": "SECURED"}
 	err := t.record(ctx, perso.Clear, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
-		return perso.Finish(ctx, tx, t.hand, map[string]any{"read_back": true, "open_sam": true, "life_cycle": "SECURED"}, t.line.change(""))
+		if found != nil {
+			return perso.FinishFound(ctx, tx, t.hand, *found, proof, t.line.change(""))
+		}
+		return perso.Finish(ctx, tx, t.hand, proof, t.line.change(""))
 	})
+	if errors.Is(err, postgres.ErrStale) {
+		return t.lateProof(ctx, proof)
+	}
 	if err != nil {
 		return t.unrecorded(err)
 	}
@@ -295,7 +307,8 @@ func (t *task) broken(ctx context.Context, cause error, kind fault) verdict {
 
 // finding is what a look at an unfinished card allows.
 func (t *task) finding(look sam.Look) perso.Finding {
-	f := perso.Finding{Observed: look.Detail(), Proposal: perso.DecideSpoil}
+	f := perso.Finding{Observed: look.Detail(), Proposal: perso.DecideSpoil, Reader: t.reader.Name()}
+	f.Observed["steps"] = look.Steps(t.kit.profile, t.job())
 	switch look.Judge(t.kit.profile, t.job()) {
 	case sam.Finished:
 		f.Proposal = perso.DecideComplete
@@ -311,6 +324,9 @@ func (t *task) doubt(ctx context.Context, f perso.Finding, text string, gone boo
 	})
 	if err != nil {
 		return t.unrecorded(err)
+	}
+	if reading, err := f.Reading(); err == nil && reading != "" {
+		t.told = t.telling(reading)
 	}
 	t.line.count(outcomeInDoubt)
 	return t.inDoubt(text, gone)

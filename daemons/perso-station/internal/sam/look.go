@@ -187,6 +187,74 @@ func (l Look) Judge(p *profile.Profile, job Job) Verdict {
 	return Foreign
 }
 
+// Seen is what a look says about one step of a job.
+type Seen string
+
+// What a look says about a step.
+const (
+	Done    Seen = "done"     // what it leaves on the card is there, as the job has it
+	NotDone Seen = "not_done" // nothing of it is there
+	Differs Seen = "differs"  // something else is there
+	Unseen  Seen = "unseen"   // nothing of it can be seen from outside
+)
+
+// StepSeen is what a look says about one of the steps.
+type StepSeen struct {
+	Step profile.Step `json:"step"`
+	Seen Seen         `json:"seen"`
+}
+
+// Steps says of each step that changes the card what can be seen of it without keys, in
+// their order: the evidence that Judge goes by.
+func (l Look) Steps(p *profile.Profile, job Job) []StepSeen {
+	is := func(have, want string) Seen {
+		switch have {
+		case "":
+			return NotDone
+		case want:
+			return Done
+		}
+		return Differs
+	}
+	sights := map[profile.Sight]func(profile.Step) Seen{
+		profile.MarkerSeen:   func(profile.Step) Seen { return is(l.Marker, job.Marker) },
+		profile.PCIDSeen:     func(profile.Step) Seen { return is(l.PCID, job.PCID) },
+		profile.ManifestSeen: func(profile.Step) Seen { return is(l.Manifest, job.Manifest) },
+		profile.KeyVersionSeen: func(profile.Step) Seen {
+			switch transport, final := l.Has(p.Keys.Transport.Version), l.Has(p.Keys.Final.Version); {
+			case len(l.Keys) != 1 || transport == final:
+				return Differs
+			case final:
+				return Done
+			}
+			return NotDone
+		},
+		profile.LifeCycleSeen: func(s profile.Step) Seen {
+			switch {
+			case l.LifeCycle == globalplatform.Secured, s == profile.Initialize && l.LifeCycle == globalplatform.Initialized:
+				return Done
+			case l.LifeCycle == globalplatform.OPReady, l.LifeCycle == globalplatform.Initialized:
+				return NotDone
+			}
+			return Differs
+		},
+	}
+	var all []StepSeen
+	for _, step := range p.Steps {
+		if !profile.Writes(step.Do) {
+			continue
+		}
+		one := StepSeen{step.Do, Unseen}
+		for i, sight := range step.Shows {
+			if seen := sights[sight](step.Do); i == 0 || one.Seen == Done || seen == Differs {
+				one.Seen = seen
+			}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
 // Authenticate opens a session with the keys of a version, once. A session that
 // is open with these keys is kept.
 func (c *Card) Authenticate(ctx context.Context, version profile.Byte, g Guard) error {

@@ -142,6 +142,7 @@ func (a *API) proposeResolution(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Decision perso.Decision `json:"decision"`
 		Reason   string         `json:"reason"`
+		Reading  *string        `json:"reading"`
 	}
 	if err := decode(r, &in); err != nil {
 		return err
@@ -150,6 +151,7 @@ func (a *API) proposeResolution(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	card.Reading = in.Reading
 	requestID, err := a.decide.Propose(r.Context(), signin.Account(r), card, in.Decision, decisions.Cut(in.Reason))
 	if err != nil {
 		return err

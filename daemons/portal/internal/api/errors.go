@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/blanks"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/planning"
@@ -22,10 +23,12 @@ import (
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/numbers"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/stock"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -46,7 +49,7 @@ var answers = []struct {
 }{
 	{report.ErrNotFound, notFound}, {need.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
 	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
-	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound},
+	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound}, {stock.ErrNotFound, notFound},
 
 	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound}, {recipe.ErrNotFound, notFound},
 
@@ -156,7 +159,7 @@ var answers = []struct {
 		return web.Conflict("Kartu ini tidak sedang di tangan stasiun, sehingga tidak dapat dinyatakan meragukan.").WithCode("not-abandoned")
 	}},
 	{perso.ErrStationHeard, func() error {
-		return web.Conflict("Kartu ini, atau stasiun yang memegangnya, masih terdengar dalam satu jam terakhir. Biarkan stasiun menyelesaikannya; coba lagi bila sudah satu jam tanpa kabar.").WithCode("station-heard")
+		return web.Conflict("Kartu ini, atau stasiun yang memegangnya, masih terdengar. Biarkan stasiun menyelesaikannya; coba lagi bila stasiun itu sudah sepuluh menit tanpa kabar, atau tidak memegang kartunya lagi.").WithCode("station-heard")
 	}},
 	{perso.ErrUnknownDecision, func() error {
 		return invalid("/decision", "unknown_value", "Keputusan harus salah satu dari: terima sebagai selesai, lanjutkan penulisan, nyatakan rusak, nyatakan meragukan.")
@@ -171,8 +174,44 @@ var answers = []struct {
 	{perso.ErrNoResolution, func() error {
 		return web.Conflict("Tidak ada keputusan atas kartu ini yang menunggu konfirmasi.").WithCode("no-resolution")
 	}},
+	{perso.ErrVoided, func() error {
+		return web.Conflict("Keputusan ini gugur: kartunya dibaca lagi sesudah diputuskan dan hasil bacanya lain, atau hasilnya sudah diketahui. Lihat keadaan kartu sekarang, lalu putuskan kembali bila perlu.").WithCode("resolution-void")
+	}},
+	{perso.ErrAnswered, func() error {
+		return web.Conflict("Hasil ini sudah ditindaklanjuti orang lain. Muat ulang daftarnya.").WithCode("already-closed")
+	}},
 	{perso.ErrSamePerson, func() error {
 		return web.Forbidden("Keputusan harus dikonfirmasi oleh orang lain.").WithCode("same-person")
+	}},
+	{capacity.ErrOrdersOpen, func() error {
+		return web.Conflict("Perintah kerja permohonan ini sudah dilepas, sehingga cara pengerjaannya tetap. Ubah setelah perintah kerja itu ditutup.").WithCode("orders-released")
+	}},
+	{capacity.ErrNumbersOpen, func() error {
+		return web.Conflict("Ada kartu yang sudah bernomor untuk cara manual dan belum ada hasilnya. Catat hasilnya, atau hapus dahulu semua nomor.").WithCode("numbers-open")
+	}},
+	{perso.ErrStationMode, func() error {
+		return web.Conflict("Kartu permohonan ini dikerjakan di stasiun; nomor dan hasilnya tidak dapat diisi manual.").WithCode("station-mode")
+	}},
+	{perso.ErrNothingToNumber, func() error {
+		return web.Conflict("Semua kartu sudah bernomor.").WithCode("nothing-to-number")
+	}},
+	{perso.ErrNothingToWipe, func() error {
+		return web.Conflict("Tidak ada kartu yang bernomor.").WithCode("nothing-to-wipe")
+	}},
+	{perso.ErrHasResult, func() error {
+		return web.Conflict("Sudah ada kartu yang mempunyai hasil, sehingga nomor tidak dapat dihapus lagi.").WithCode("has-result")
+	}},
+	{perso.ErrNoTemplates, func() error {
+		return web.Conflict("Belum ada pola nomor yang disetujui. Setujui dahulu pada Data induk, Personalisasi.").WithCode("no-templates")
+	}},
+	{numbers.ErrTemplate, func() error {
+		return web.Conflict("Pencacah pola nomor ini sudah penuh. Setujui dahulu pola nomor dengan digit yang lebih banyak pada Data induk, Personalisasi.").WithCode("templates-full")
+	}},
+	{perso.ErrNoHandResult, func() error {
+		return web.Conflict("Hasil yang dipilih tidak menunggu konfirmasi lagi. Muat ulang, lalu periksa kembali.").WithCode("no-result")
+	}},
+	{perso.ErrTooMany, func() error {
+		return invalid("/results", "too_many", fmt.Sprintf("Paling banyak %d kartu sekaligus.", perso.MostHandResults))
 	}},
 	{shelf.ErrClosed, func() error {
 		return web.Conflict("Pesan ini sudah ditangani orang lain. Muat ulang daftarnya.").WithCode("already-closed")
@@ -181,6 +220,16 @@ var answers = []struct {
 	{outbox.ErrNotReplayable, func() error {
 		return web.Conflict("Pesan ini tidak dapat diulang karena bentuknya tidak dikenal; tutup dengan alasan.").WithCode("not-replayable")
 	}},
+	{blanks.ErrInside, func() error {
+		return web.Forbidden("Buku blangko hanya untuk pegawai Ditjen Dukcapil.")
+	}},
+	{blanks.ErrPaperNotMade, func() error {
+		return web.Conflict("Naskah berita acara ini sedang disusun. Coba lagi beberapa detik lagi.").WithCode("paper-not-made")
+	}},
+	{stock.ErrNotOpen, func() error {
+		return web.Conflict("Blangko susulan dicatat sesudah permohonan terdaftar dan sebelum selesai. Sebelum itu blangko dihitung bersama daftarnya.").WithCode("blanks-not-open")
+	}},
+	{stock.ErrReversed, already}, {stock.ErrVoid, already},
 	{letter.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{handover.ErrNotDone, func() error {
 		return web.Conflict("Personalisasi permohonan ini belum selesai; serah terima belum dapat disiapkan.").WithCode("not-done")
@@ -284,7 +333,7 @@ func notInForce(e *institution.NotInForceError) error {
 }
 
 func table(name string) *machine.Table {
-	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine}, report.Machines...) {
+	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine, stock.Words}, report.Machines...) {
 		if t.Name == name {
 			return t
 		}

@@ -239,6 +239,17 @@ func (d *Desk) Withdraw(ctx context.Context, who identity.Account, seen perso.Se
 	})
 }
 
+// Answer says what was done about a late result that contradicts what was decided. Errors
+// are those of perso.AnswerContradiction, and *Refusal.
+func (d *Desk) Answer(ctx context.Context, who identity.Account, observationID, reason string) error {
+	if err := CheckReason(reason); err != nil {
+		return err
+	}
+	return d.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		return perso.AnswerContradiction(ctx, tx, observationID, d.change(who, reason))
+	})
+}
+
 // onCard does something with a card in one transaction, as far as an account may know
 // of it, and returns its request.
 func (d *Desk) onCard(ctx context.Context, who identity.Account, cardID, reason string,

@@ -25,6 +25,7 @@ type Recipe struct {
 	Editions    []recipe.Recipe // newest first
 	Timeline    []machine.Taken // newest first
 	Trials      []recipe.Trial  // of a profile, newest first
+	Keys        []NamedKey      // of a Kode Kunci
 	NotBuilt    string          // what stations cannot do of a profile yet; empty if they can
 	Offers      []machine.Verb  // what whoever asks can do with it now
 }
@@ -53,6 +54,9 @@ func (d *Desk) Recipe(ctx context.Context, who identity.Account, id string) (v R
 	}
 	slices.Reverse(v.Timeline)
 	if v.Trials, err = recipe.Trials(ctx, d.db, id); err != nil {
+		return v, err
+	}
+	if v.Keys, err = namedKeys(ctx, d.db, v.Recipe); err != nil {
 		return v, err
 	}
 	v.Differences = []recipe.Difference{}

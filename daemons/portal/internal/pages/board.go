@@ -102,6 +102,7 @@ type boardBody struct {
 	Earlier, Later, Sheet string
 	Now                   string // the way back to the present; empty there
 	Unknown               string
+	Stations              *rowsTable // for the office, beside the present
 }
 
 func (p *Pages) mountBoard(inside chi.Router) {
@@ -133,6 +134,10 @@ func (p *Pages) board(w http.ResponseWriter, r *http.Request) error {
 	}
 	if from != today {
 		body.Now = boardPath
+	} else if !body.Outside {
+		if body.Stations, err = p.stations(r.Context()); err != nil {
+			return err
+		}
 	}
 	for d := from; !d.After(to); d = d.AddDays(1) {
 		line := p.dayLine(b, d)

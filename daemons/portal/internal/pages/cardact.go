@@ -56,7 +56,11 @@ func (p *Pages) takeCards(path string, do func(r *http.Request, v *report.Reques
 		if err := do(r, v); err != nil {
 			return p.cardsAgain(w, r, path, v.Ticket, err)
 		}
-		http.Redirect(w, r, home+"/"+v.Ticket+"?sudah="+path, http.StatusSeeOther) //nolint:gosec // the ticket is the row's, not the address's
+		to := home + "/" + v.Ticket
+		if id, err := rowOf(r); err == nil && r.PostForm.Get(fromDesk) != "" {
+			to = doubtsPath + "/" + id
+		}
+		http.Redirect(w, r, to+"?sudah="+path, http.StatusSeeOther) //nolint:gosec // the ticket is the row's, not the address's
 		return nil
 	}
 }
@@ -158,7 +162,11 @@ func (p *Pages) seenCard(r *http.Request, v *report.Request) (perso.Seen, error)
 	if err == nil && of != v.ID {
 		err = perso.ErrNotFound
 	}
-	return perso.Seen{ID: id, Version: seenVersion(r)}, err
+	seen := perso.Seen{ID: id, Version: seenVersion(r)}
+	if read := r.PostForm["bacaan"]; len(read) == 1 {
+		seen.Reading = &read[0]
+	}
+	return seen, err
 }
 
 func (p *Pages) propose(r *http.Request, v *report.Request) error {

@@ -46,6 +46,7 @@ type cardBox struct {
 	Facts           []pair
 	Forms           []cardForm
 	Open            bool
+	Evidence        string // address of all that was read of the card; empty for none
 }
 
 // cardForm is a form of a box.
@@ -88,8 +89,10 @@ func cardBoxes(v *report.Request, page report.CardPage, who identity.Account) []
 	at := home + "/" + v.Ticket + "/kartu/"
 	names := namesIn(v)
 	for _, c := range cards {
-		if perso.Machine.May(c.State, perso.SpoilVerb, who.Role) == nil || left(c) && perso.Machine.MayEver(perso.SpoilVerb, who.Role) == nil {
-			boxes = append(boxes, doubtBox(at, c, who, names))
+		if mayDecide(c, who) {
+			box := doubtBox(at, c, who, names)
+			box.Evidence = doubtsPath + "/" + c.ID
+			boxes = append(boxes, box)
 		}
 	}
 	doubted := 0
@@ -139,7 +142,8 @@ func namesIn(v *report.Request) func(username string) string {
 
 // observations are what a station reads from a card in doubt, in the order of the page.
 var observations = []struct{ key, label string }{
-	{"step", "Terhenti pada langkah"}, {"proof", "Pembuktian terhenti pada"}, {"life_cycle", "Siklus hidup kartu"}, {"key_versions", "Versi kunci pada kartu"},
+	{"step", "Terhenti pada langkah"}, {"last_step", "Langkah terakhir yang selesai"}, {"unreadable", "Hasil pembacaan"}, {"said", "Catatan jurnal stasiun"}, {"reason", "Sebab menurut jurnal"},
+	{"steps", "Tahap penulisan menurut bacaan"}, {"proof", "Pembuktian terhenti pada"}, {"life_cycle", "Siklus hidup kartu"}, {"key_versions", "Versi kunci pada kartu"},
 	{"marker", "Penanda upaya pada kartu"}, {"pcid", "PCID pada kartu"}, {"manifest_no", "No. manifest pada kartu"},
 }
 
@@ -154,6 +158,8 @@ func observed(raw *json.RawMessage) []pair {
 		switch said := read[o.key].(type) {
 		case string:
 			facts = append(facts, pair{o.label, wordOf(o.key, said)})
+		case []any:
+			facts = append(facts, pair{o.label, seenSteps(said)})
 		case bool:
 			facts = append(facts, pair{o.label, map[bool]string{true: "ada", false: "tidak ada"}[said]})
 		}
@@ -170,7 +176,9 @@ var lifeCycles = map[string]string{
 // wordOf words what was read; what nobody has named stays as it is.
 func wordOf(key, said string) string {
 	switch key {
-	case "step", "proof":
+	case "said":
+		return cmp.Or(map[string]string{"proven": "terbukti selesai", "failed": "kartu menolak"}[said], said)
+	case "step", "last_step", "proof":
 		return cmp.Or(profile.Labels[profile.Step(said)], said, "tidak diketahui")
 	case "life_cycle":
 		return cmp.Or(lifeCycles[said], said, "tidak terbaca")
@@ -186,7 +194,7 @@ func left(c perso.CardRow) bool {
 // whatIsKnown are the heading and the facts of a box about a card.
 func whatIsKnown(c perso.CardRow) (heading string, facts []pair) {
 	if left(c) {
-		return "Nyatakan meragukan kartu " + c.Serial, []pair{{"Keadaan", c.StateLabel + "; tidak ada kabar dari stasiunnya sekurangnya satu jam"}}
+		return "Nyatakan meragukan kartu " + c.Serial, []pair{{"Keadaan", c.StateLabel + "; tidak ada kabar tentangnya dari stasiunnya sekurangnya sepuluh menit"}}
 	}
 	if c.Reason != "" {
 		facts = append(facts, pair{"Sebab", c.Reason})
@@ -202,7 +210,12 @@ func doubtBox(at string, c perso.CardRow, who identity.Account, names func(strin
 	box := cardBox{Anchor: "kartu-" + c.ID, Open: true}
 	box.Heading, box.Facts = whatIsKnown(c)
 	version := field{Name: "versi", Kind: "hidden", Value: strconv.FormatInt(c.Version, 10)}
+	reading := field{Name: "bacaan", Kind: "hidden", Value: c.Reading}
 	s := c.Resolution
+	if void := c.Voided; void != nil && s == nil {
+		box.Says = append(box.Says, "Keputusan “"+perso.DecisionLabels[void.Decision]+"” oleh "+names(void.DecidedBy)+
+			" gugur: kartu dibaca lagi sesudahnya dan hasil bacanya lain. Putuskan kembali menurut bacaan terakhir.")
+	}
 	if s != nil && s.ConfirmedBy == nil {
 		box.Facts = append(box.Facts, pair{"Keputusan orang pertama", perso.DecisionLabels[s.Decision] + ", oleh " + names(s.DecidedBy) + ", " +
 			terbilang.FormatDateTime(s.DecidedAt) + "\n“" + s.Reason + "”"})
@@ -247,7 +260,7 @@ func doubtBox(at string, c perso.CardRow, who identity.Account, names func(strin
 	box.Says = append(box.Says, "Keputusan berlaku setelah dikonfirmasi orang kedua.")
 	box.Forms = append(box.Forms, cardForm{
 		key: actPropose + "-" + c.ID, Action: at + c.ID + "/" + actPropose, Submit: "Catat keputusan",
-		Fields: []field{version, {Name: "decision", Label: "Keputusan", Kind: "select", Options: options, Hint: hint},
+		Fields: []field{version, reading, {Name: "decision", Label: "Keputusan", Kind: "select", Options: options, Hint: hint},
 			{Name: "reason", Label: "Alasan", Kind: "textarea", Longest: decisions.MaxText, Hint: "Dibaca orang yang mengonfirmasi."}},
 	})
 	return box

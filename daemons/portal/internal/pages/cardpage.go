@@ -143,7 +143,9 @@ func cardLines(cards []perso.CardRow) []cardLine {
 			}
 			notes = append(notes, decided)
 		}
-		lines = append(lines, cardLine{CardRow: c, Tag: tagFor(c.State), Note: sentenceCase(strings.Join(notes, "; "))})
+		shown := tagFor(c.State)
+		shown.Text = c.StateLabel // of one that is done by hand another than the state's
+		lines = append(lines, cardLine{CardRow: c, Tag: shown, Note: sentenceCase(strings.Join(notes, "; "))})
 	}
 	return lines
 }

@@ -49,6 +49,7 @@ func (t rowsTable) Numeric(column int) bool { return slices.Contains(t.Numbers, 
 type rowsBody struct {
 	Crumbs       []crumb
 	Lead, Notice string
+	Alarm        string // what is wrong and must be looked into at once
 	Sections     []section
 	Summary      []pair
 	Links        []crumb
@@ -160,7 +161,7 @@ func (p *Pages) dataIndex(w http.ResponseWriter, r *http.Request) error {
 		{institutionsPath, "Lembaga", "Produsen, lembaga pengguna, dinas, dan reseller"},
 		{pksPath, "PKS", "Perjanjian kerja sama lembaga pengguna dengan Ditjen Dukcapil"},
 		{machinesPath, "Jenis mesin", "Jenis reader dan bentuk nomor serinya"},
-		{recipesPath, recipesName, "Profil, Kode Kunci, dan jenis SAM: dengan apa kartu ditulis"},
+		{recipesPath, recipesName, "Profil, Kode Kunci, jenis SAM, dan pola nomor: dengan apa kartu ditulis"},
 		{peoplePath, "Akun", "Orang yang dapat masuk, dan perannya"},
 		{keysPath, "Kunci API", "Kunci perangkat lunak tiap lembaga"},
 	}})

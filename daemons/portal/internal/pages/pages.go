@@ -30,6 +30,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
+	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -78,7 +79,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 	}
 	for _, name := range []string{
 		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
-		"board", "board-day", "feed", "what-if",
+		"board", "board-day", "feed", "what-if", "manual", "doubts", "doubt",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
 			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/day-parts.html", "templates/feed-parts.html",
@@ -125,6 +126,8 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountData(inside)
 	p.mountCalendar(inside)
 	p.mountBoard(inside)
+	p.mountBlanks(inside)
+	p.mountDoubts(inside)
 	p.mountFeeds(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
@@ -133,6 +136,7 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountActs(inside)
 	p.mountPlan(inside)
 	p.mountCards(inside)
+	p.mountByHand(inside)
 	p.mountNeeds(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
@@ -230,6 +234,7 @@ type sheet struct {
 	Account   *identity.Account
 	RoleLabel string
 	Shelf     *shelfLink // for whoever looks after it
+	Doubts    *doubtLink // for whoever decides on cards in doubt
 	Keeper    bool       // looks after the master data
 	Outside   bool       // of an institution
 	Office    bool       // of the office
@@ -270,6 +275,13 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 			zerolog.Ctx(r.Context()).Debug().Err(err).Msg("the shelf cannot be counted")
 		}
 		s.Shelf = &shelfLink{open}
+	}
+	if s.Office && perso.Machine.MayEver(perso.SpoilVerb, s.Account.Role) == nil {
+		cards, late, err := perso.CountDoubts(r.Context(), p.db)
+		if err != nil { // as above
+			zerolog.Ctx(r.Context()).Debug().Err(err).Msg("the doubts cannot be counted")
+		}
+		s.Doubts = &doubtLink{cards + late}
 	}
 	var out bytes.Buffer
 	if err := p.sheets[name].Execute(&out, s); err != nil {

@@ -23,6 +23,7 @@ import (
 // next days are, what people decided, and the forms of those who may decide.
 type planBlock struct {
 	Says   string
+	Hand   *handLink // for those who personalise
 	Tables []rowsTable
 	Acts   []actForm
 }
@@ -211,7 +212,11 @@ func (p *Pages) planBlock(r *http.Request, v *report.Request) (*planBlock, error
 		return nil, err
 	}
 	mine := planning.May(who.Role)
-	b := &planBlock{Tables: planTables(plan, p.desk.Today().String(), mine)}
+	hand, err := p.handLink(r, v, who)
+	if err != nil {
+		return nil, err
+	}
+	b := &planBlock{Hand: hand, Tables: planTables(plan, p.desk.Today().String(), mine)}
 	if !plan.Open {
 		b.Says = "Selama ditahan, kartu yang belum dilepas tidak memakai tempat pada hari mana pun; rencananya dapat diatur lagi setelah permohonan dilanjutkan."
 		return b, nil

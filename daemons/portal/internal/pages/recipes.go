@@ -36,7 +36,7 @@ type recipeAct struct {
 
 var recipeActs = []recipeAct{
 	{recipe.ProposeVerb, "usulkan", "Usulkan", "Sesudah diusulkan isinya tidak dapat diubah lagi, dan orang lain diminta menyetujuinya.", "", "Catatan bagi penyetuju", true},
-	{recipe.ApproveVerb, "setujui", "Setujui", "Edisi ini berlaku bagi perintah kerja yang belum dimulai. Yang sudah dimulai tetap memakai edisinya sendiri.",
+	{recipe.ApproveVerb, "setujui", "Setujui", "Edisi ini berlaku bagi perintah kerja yang belum dimulai. Yang sudah dimulai tetap memakai edisinya sendiri. Pola nomor berlaku seketika bagi kartu yang belum bernomor.",
 		"Pastikan isi dan perbedaannya sudah Anda baca, dan bahwa profil sudah dicoba pada kartu uji.", "Dasar persetujuan", true},
 	{recipe.RefuseVerb, "tolak", "Tolak atau tarik usulan", "Edisi ini tidak dipakai, dan nomor versinya tidak dipakai lagi.", "", "Alasan", false},
 	{recipe.DiscardVerb, "batalkan", "Batalkan konsep", "Konsep ini tidak dipakai, dan nomor versinya tidak dipakai lagi.", "", "Alasan", false},
@@ -69,7 +69,7 @@ func (p *Pages) recipes(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body := rowsBody{Crumbs: []crumb{dataCrumb},
-		Lead: "Dengan apa kartu SAM ditulis. Jenis SAM memilih profil dan Kode Kunci bagi kartu sebuah permohonan. Tiap edisi disetujui orang kedua sebelum berlaku, dan perintah kerja tidak pernah berganti edisi."}
+		Lead: "Dengan apa kartu SAM ditulis. Jenis SAM memilih profil dan Kode Kunci bagi kartu sebuah permohonan; pola nomor membentuk PCID dan nomor manifestnya. Tiap edisi disetujui orang kedua sebelum berlaku, dan perintah kerja tidak pernah berganti edisi."}
 	for _, k := range recipe.Kinds {
 		body.Links = append(body.Links, crumb{"Tulis " + sentenceLower(recipe.KindLabels[k]), recipesPath + "/baru?jenis=" + string(k)})
 	}
@@ -171,6 +171,9 @@ func (p *Pages) oneRecipe(w http.ResponseWriter, r *http.Request) error {
 	}
 	if v.Kind == recipe.Profile {
 		body.Tables = append(body.Tables, trialTable(v.Trials))
+	}
+	if v.Kind == recipe.KeyCode {
+		body.Tables = append(body.Tables, keyTable(v.Keys))
 	}
 	body.Tables = append(body.Tables, editions, steps)
 	p.show(w, r, http.StatusOK, "rows", v.Label(), body)

@@ -239,7 +239,7 @@ var typeLabels = map[string]string{
 	rabbit.RequestHeld: "Permohonan ditahan", rabbit.RequestReleased: "Permohonan dilanjutkan",
 	rabbit.RequestDone: "Personalisasi selesai", rabbit.CalendarChanged: "Kalender berubah", rabbit.CapacityChanged: "Kapasitas berubah",
 	rabbit.StationDowntimeChanged: "Jadwal henti stasiun berubah", rabbit.ReplacementRegistered: "Kartu pengganti didaftarkan",
-	rabbit.CardsReduced:      "Kartu dikurangi dengan surat",
+	rabbit.CardsReduced: "Kartu dikurangi dengan surat", rabbit.CardsDestroyed: "Berita acara kartu rusak disusun",
 	rabbit.WorkorderReleased: "Perintah kerja dilepas", rabbit.WorkorderRevoked: "Perintah kerja dicabut",
 	rabbit.WorkorderClosed: "Perintah kerja ditutup", rabbit.WorkorderFinished: "Perintah kerja selesai",
 	rabbit.CardResolved: "Kartu meragukan diputuskan", rabbit.HandoverOpened: "Serah terima disiapkan",

@@ -7,14 +7,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
 // measureEvery is how often the database is measured, on the machine clock.
 const measureEvery = time.Minute
 
-// gauges are what an operator watches of the database; its disk is another
-// machine's, which only its size tells of.
+// gauges are what an operator watches of the database, and of the office what only it
+// knows as a whole; its disk is another machine's, which only its size tells of.
 type gauges struct {
 	size    prometheus.Gauge
 	tables  *prometheus.GaugeVec
@@ -22,6 +23,9 @@ type gauges struct {
 	archive prometheus.Gauge
 	stray   prometheus.Gauge
 	years   prometheus.Gauge
+	blanks  prometheus.Gauge
+	doubts  prometheus.Gauge
+	late    prometheus.Gauge
 }
 
 func newGauges(reg prometheus.Registerer) *gauges {
@@ -37,8 +41,11 @@ func newGauges(reg prometheus.Registerer) *gauges {
 		archive: one("sifilma_database_archive_lag_seconds", "How long the oldest WAL segment waits for the archive; 0 when none waits, -1 without an archive."),
 		stray:   one("sifilma_history_stray_rows", "Steps of the timeline outside its months (counted to 1000); anything but 0 is an alarm."),
 		years:   one("sifilma_calendar_unknown_years", "Years that cards are planned in and that no decree on holidays is known of; anything but 0 is an alarm."),
+		blanks:  one("sifilma_blanks_unbalanced_requests", "Requests whose blanks do not add up to what was received; anything but 0 is an alarm."),
+		doubts:  one("sifilma_cards_doubtful", "Cards whose result nobody knows yet, as the portal lists them."),
+		late:    one("sifilma_cards_contradicted", "Late results that contradict what was decided on their cards and that nobody has answered; anything but 0 is an alarm."),
 	}
-	reg.MustRegister(g.size, g.tables, g.age, g.archive, g.stray, g.years)
+	reg.MustRegister(g.size, g.tables, g.age, g.archive, g.stray, g.years, g.blanks, g.doubts, g.late)
 	return g
 }
 
@@ -70,6 +77,12 @@ func (g *gauges) measure(ctx context.Context, r postgres.Reader) error {
 		WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY bytes DESC LIMIT $1`, tablesShown); err != nil {
 		return fmt.Errorf("planner: measuring the tables: %w", err)
 	}
+	doubts, late, err := perso.CountDoubts(ctx, r)
+	if err != nil {
+		return err
+	}
+	g.doubts.Set(float64(doubts))
+	g.late.Set(float64(late))
 	g.size.Set(whole.Bytes)
 	g.age.Set(whole.Age)
 	g.archive.Set(whole.Archive)

@@ -18,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/outbox"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
+	"dukcapil.go.id/sifilma/pkg/stock"
 )
 
 // Times of the housekeeping, on the machine clock.
@@ -39,9 +40,9 @@ type Keeper struct {
 	log    zerolog.Logger
 	clock  clock.Machine
 	gauges *gauges
-	// What it found when it last looked: steps outside the months, and years without
-	// a calendar.
-	stray, unknown int
+	// What it found when it last looked: steps outside the months, years without a
+	// calendar, and requests whose blanks do not add up.
+	stray, unknown, unbalanced int
 }
 
 // NewKeeper makes a keeper; reg takes what it measures.
@@ -63,7 +64,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			}
 		}
 		if err == nil && now.Sub(measured) >= measureEvery {
-			if err = errors.Join(k.gauges.measure(ctx, k.db), k.horizon(ctx)); err == nil {
+			if err = errors.Join(k.gauges.measure(ctx, k.db), k.horizon(ctx), k.blanks(ctx)); err == nil {
 				measured = now
 			}
 		}
@@ -123,6 +124,23 @@ func (k *Keeper) horizon(ctx context.Context) error {
 		k.log.Error().Ints("years", years).Msg("cards are planned in years without a calendar: record the holidays of their decree")
 	}
 	k.unknown = len(years)
+	return nil
+}
+
+// blanks says when what was received of blanks is not what there is of them.
+func (k *Keeper) blanks(ctx context.Context) error {
+	wrong, err := stock.Unbalanced(ctx, k.db)
+	if err != nil {
+		return err
+	}
+	k.gauges.blanks.Set(float64(len(wrong)))
+	if len(wrong) > k.unbalanced {
+		for _, b := range wrong {
+			k.log.Error().Str("ticket", b.Ticket).Str("request", b.RequestID).Int("received", b.Received).Int("difference", b.Difference).
+				Msg("the request's blanks do not balance: count them, and look at its page of blanks")
+		}
+	}
+	k.unbalanced = len(wrong)
 	return nil
 }
 

@@ -94,4 +94,10 @@ var stages = []stage{
 			FROM handover v WHERE v.state = 'prepared'
 			 AND NOT EXISTS (SELECT FROM document d WHERE d.subject_id = v.id AND d.kind = 'bast' AND d.state NOT IN ('void','replaced'))`,
 	},
+	{
+		bell: rabbit.CardsDestroyed, queue: rabbit.QueueDocumentGenerator, why: "berita acara without its paper",
+		late: `SELECT v.id AS subject, 1 AS version, v.request_id AS request, v.at AS since
+			FROM destruction v WHERE v.voided_at IS NULL
+			 AND NOT EXISTS (SELECT FROM document d WHERE d.subject_id = v.id AND d.kind = 'destruction_report' AND d.state NOT IN ('void','replaced'))`,
+	},
 }

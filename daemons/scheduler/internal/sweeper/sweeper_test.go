@@ -98,7 +98,7 @@ func paper(kind, subject string) string {
 func (r *rig) age(d time.Duration) {
 	r.t.Helper()
 	by := ` - interval '` + d.String() + `'`
-	r.do(`UPDATE history SET at = at`+by, `UPDATE card_reduction SET at = at`+by, `UPDATE sweep SET rung_at = rung_at`+by,
+	r.do(`UPDATE history SET at = at`+by, `UPDATE card_reduction SET at = at`+by, `UPDATE destruction SET at = at`+by, `UPDATE sweep SET rung_at = rung_at`+by,
 		`UPDATE outbox SET sent_at = sent_at`+by, `UPDATE lease SET expires_at = expires_at`+by)
 }
 
@@ -167,6 +167,10 @@ func TestEachStage(t *testing.T) {
 		"done": {"done", []string{clearCards, closeOrders}, "request.done", "document-generator", []string{paper("result_list", "id")}},
 		"handover": {"done", []string{clearCards, closeOrders, paper("result_list", "id"), openHand}, "handover.opened", "document-generator",
 			[]string{paper("bast", "SELECT id FROM handover")}},
+		"a berita acara": {"done", []string{clearCards, closeOrders, paper("result_list", "id"),
+			`INSERT INTO destruction (id, request_id, ordinal, destroyed, method, reason, first_name, first_post, second_name, second_post, drawn_by, office_at)
+			 SELECT gen_random_uuid(), id, 1, '2026-03-02', 'x', 'x', 'A', 'x', 'B', 'x', 'uji', now() FROM request`}, "cards.destroyed", "document-generator",
+			[]string{paper("destruction_report", "SELECT id FROM destruction")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

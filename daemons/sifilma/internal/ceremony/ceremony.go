@@ -1,13 +1,14 @@
-// Package ceremony makes the office's keys in the token.
+// Package ceremony brings the office's keys into the token and shows that they are
+// there: keys that the token makes, keys that custodians bring as components, the paper
+// about it, and the proof that a backup token holds the same.
 package ceremony
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 )
 
@@ -18,43 +19,138 @@ const (
 	SecretWrap      = "sam-secret-wrap"      // seals what is needed to resume a card
 )
 
-var keys = []struct {
-	label string
-	usage pkcs11.Usage
-}{
-	{TransportMaster, pkcs11.UseMAC | pkcs11.UseEncrypt},
-	{FinalMaster, pkcs11.UseMAC | pkcs11.UseEncrypt},
-	{SecretWrap, pkcs11.UseMAC | pkcs11.UseEncrypt},
+var first = []string{TransportMaster, FinalMaster, SecretWrap}
+
+// Kind is the cipher and length of a key.
+type Kind struct {
+	Algorithm pkcs11.Algorithm
+	Bits      int // parity bits of DES counted
 }
 
-// Key is a line of the ceremony's record: the check value identifies a key
-// without telling it.
+// Kinds are the kinds of keys by the names that the command takes.
+var Kinds = map[string]Kind{
+	"aes128": {pkcs11.AES, 128}, "aes192": {pkcs11.AES, 192}, "aes256": {pkcs11.AES, 256},
+	"2tdea": {pkcs11.DES, 128}, "3tdea": {pkcs11.DES, 192},
+}
+
+// String names the kind as papers do.
+func (k Kind) String() string {
+	if k.Algorithm == pkcs11.DES {
+		return fmt.Sprintf("%dTDEA", k.Bits/64)
+	}
+	return fmt.Sprintf("AES-%d", k.Bits)
+}
+
+// KindOf is the kind of a key in the book.
+func KindOf(e keybook.Entry) Kind {
+	if e.Algorithm == pkcs11.DES.String() {
+		return Kind{pkcs11.DES, e.Bits}
+	}
+	return Kind{pkcs11.AES, e.Bits}
+}
+
+// usage is what a master of this kind must be able to do, for every diversification
+// that there is for it and for its check value.
+func (k Kind) usage() pkcs11.Usage {
+	if k.Algorithm == pkcs11.DES {
+		return pkcs11.UseMAC | pkcs11.UseEncrypt | pkcs11.UseDerive
+	}
+	return pkcs11.UseMAC | pkcs11.UseEncrypt
+}
+
+func (k Kind) generate(ctx context.Context, t *pkcs11.Token, label string) (*pkcs11.Key, error) {
+	if k.Algorithm == pkcs11.DES {
+		return t.GenerateDES(ctx, label, k.Bits, k.usage())
+	}
+	return t.GenerateAES(ctx, label, k.Bits, k.usage())
+}
+
+func (k Kind) store(ctx context.Context, t *pkcs11.Token, label string, value []byte) (*pkcs11.Key, error) {
+	if k.Algorithm == pkcs11.DES {
+		return t.ImportDES(ctx, label, value, k.usage())
+	}
+	return t.ImportAES(ctx, label, value, k.usage())
+}
+
+// check is the check value of a component or key that is not stored: the token
+// computes it with a key that lives for this moment.
+func (k Kind) check(ctx context.Context, t *pkcs11.Token, value []byte) (string, error) {
+	put := t.TransientAES
+	if k.Algorithm == pkcs11.DES {
+		put = t.TransientDES
+	}
+	key, err := put(ctx, value, pkcs11.UseEncrypt)
+	if err != nil {
+		return "", err
+	}
+	kcv, err := key.KCV(ctx)
+	return fmt.Sprintf("%X", kcv), errors.Join(err, key.Close())
+}
+
+// Key is a key in a token as the ceremony's record tells of it: the check value
+// identifies a key without telling it.
 type Key struct {
-	Label string
-	KCV   string
-	Made  bool // by this call
+	Label      string
+	Kind       Kind
+	KCV        string
+	Made       bool // by this call
+	Origin     keybook.Origin
+	Custodians []string // roles
 }
 
-// Generate makes, inside the token, each key that is not there yet: AES-256,
-// never to leave it.
-func Generate(ctx context.Context, token *pkcs11.Token) ([]Key, error) {
+// Look reads what a token says of a key that it has. Errors: pkcs11.ErrKeyNotFound, and
+// one when the token would give the key out.
+func Look(ctx context.Context, t *pkcs11.Token, label string) (Key, error) {
+	k, err := t.FindKey(ctx, label)
+	if err != nil {
+		return Key{}, fmt.Errorf("ceremony: %s: %w", label, err)
+	}
+	return look(ctx, k)
+}
+
+func look(ctx context.Context, k *pkcs11.Key) (Key, error) {
+	out := Key{Label: k.Label(), Kind: Kind{k.Algorithm(), 8 * k.Size()}}
+	kcv, err := k.KCV(ctx)
+	if err != nil {
+		return out, fmt.Errorf("ceremony: check value of %s: %w", k.Label(), err)
+	}
+	out.KCV = fmt.Sprintf("%X", kcv)
+	kept, err := k.Kept(ctx)
+	if err != nil {
+		return out, fmt.Errorf("ceremony: attributes of %s: %w", k.Label(), err)
+	}
+	if !kept {
+		return out, fmt.Errorf("ceremony: kunci %s tidak dijaga oleh token: nilainya dapat dikeluarkan", k.Label())
+	}
+	return out, nil
+}
+
+// Generate makes, inside the token, each of the station's keys that is not there yet:
+// AES-256, never to leave it.
+func Generate(ctx context.Context, t *pkcs11.Token) ([]Key, error) {
 	var record []Key
-	for _, k := range keys {
-		line := Key{Label: k.label}
-		key, err := token.FindKey(ctx, k.label)
-		if errors.Is(err, pkcs11.ErrKeyNotFound) {
-			line.Made = true
-			key, err = token.GenerateAES(ctx, k.label, 256, k.usage)
-		}
+	for _, label := range first {
+		k, err := GenerateOne(ctx, t, label, Kinds["aes256"])
 		if err != nil {
-			return nil, fmt.Errorf("ceremony: %s: %w", k.label, err)
+			return nil, err
 		}
-		kcv, err := key.KCV(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("ceremony: check value of %s: %w", k.label, err)
-		}
-		line.KCV = strings.ToUpper(hex.EncodeToString(kcv))
-		record = append(record, line)
+		record = append(record, k)
 	}
 	return record, nil
+}
+
+// GenerateOne makes one key inside the token, if its label is free.
+func GenerateOne(ctx context.Context, t *pkcs11.Token, label string, kind Kind) (Key, error) {
+	made := false
+	k, err := t.FindKey(ctx, label)
+	if errors.Is(err, pkcs11.ErrKeyNotFound) {
+		made = true
+		k, err = kind.generate(ctx, t, label)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("ceremony: %s: %w", label, err)
+	}
+	out, err := look(ctx, k)
+	out.Made, out.Origin = made, keybook.Generated
+	return out, err
 }

@@ -106,6 +106,7 @@ func TestEveryTypeIsSpoken(t *testing.T) {
 	spoken := map[string]bool{
 		"replacement.registered": true,                           // perso, beside the steps of two cards
 		"cards.reduced":          true,                           // perso, one for all the steps of a letter
+		"cards.destroyed":        true,                           // stock, with the berita acara
 		"calendar.changed":       true, "capacity.changed": true, // capacity, beside the change of a day
 		// The scheduler hears this already; it has no verb yet.
 		"station.downtime_changed": true,

@@ -227,6 +227,7 @@ func ready(ctx context.Context, client *http.Client, address string) bool {
 // tell prints where everything is, for a run without a play.
 func (of *office) tell() {
 	say("\nPortal: " + of.address("portal") + "   Intake: " + of.address("intake"))
+	say("Stasiun: " + of.address("perso-station") + "   Layar operatornya: " + of.address("perso-station") + "/layar")
 	say("Kunci API " + of.cast.Produsen + ": " + of.cast.APIKey)
 	say("PKS " + of.cast.Lembaga + ": " + of.cast.PKS)
 	say("Akun portal (kata sandi berganti pada tiap kali dijalankan):")

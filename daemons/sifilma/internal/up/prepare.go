@@ -118,6 +118,9 @@ func (of *office) makeKeys(ctx context.Context) error {
 		return err
 	}
 	record, err := ceremony.Generate(ctx, token)
+	if err == nil {
+		err = of.recordKeys(ctx, token, record)
+	}
 	if err != nil {
 		return errors.Join(err, token.Close())
 	}
@@ -127,6 +130,20 @@ func (of *office) makeKeys(ctx context.Context) error {
 		}
 	}
 	return token.Close()
+}
+
+// recordKeys writes the keys into the book; those that stand in it already stay so.
+func (of *office) recordKeys(ctx context.Context, token *pkcs11.Token, record []ceremony.Key) error {
+	info, err := token.Info(ctx)
+	if err != nil {
+		return err
+	}
+	db, err := postgres.Open(of.ownerConfig(database))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	return ceremony.Keep(ctx, db, ceremony.Act{By: "sifilma up", Place: "komputer ini", At: time.Now(), Token: info}, record...)
 }
 
 // clockPath is the office clock's file; the play steps it.
