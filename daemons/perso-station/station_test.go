@@ -56,6 +56,7 @@ type hall struct {
 	config  string
 	address string
 	station *exec.Cmd
+	before  func() []string // of each start, if set: more of its environment
 	log     *buffer
 	console map[string]any // of the configuration
 }
@@ -105,14 +106,17 @@ func (h *hall) startChips() {
 	program := filepath.Join(dir, "virtualsam")
 	out, err := exec.Command("go", "build", "-o", program, "dukcapil.go.id/sifilma/test/virtualsam").CombinedOutput()
 	require.NoError(h.t, err, string(out))
-	args := []string{"-control", filepath.Join(dir, "s"), "-write-log", filepath.Join(dir, "writes.jsonl")}
+	args := []string{"-attached", "-control", filepath.Join(dir, "s"), "-write-log", filepath.Join(dir, "writes.jsonl")}
 	for _, r := range h.lease.Readers {
 		args = append(args, "-reader", fmt.Sprintf("%s=127.0.0.1:%d", r.Name, r.Port))
 	}
 	cmd := h.lease.Command(context.Background(), h.t, program, args...)
 	cmd.Stderr = h.log
+	leash, err := cmd.StdinPipe() // a test that is timed out leaves no card in a reader
+	require.NoError(h.t, err)
 	require.NoError(h.t, cmd.Start())
 	h.t.Cleanup(func() {
+		_ = leash.Close()
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
@@ -159,6 +163,9 @@ func (h *hall) start() {
 	h.t.Helper()
 	cmd := exec.Command(os.Args[0], "-config", h.config)
 	cmd.Env = append(os.Environ(), roleVariable+"=station")
+	if h.before != nil {
+		cmd.Env = append(cmd.Env, h.before()...)
+	}
 	cmd.Stderr = h.log
 	require.NoError(h.t, cmd.Start())
 	h.station = cmd

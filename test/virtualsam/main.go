@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -44,6 +45,7 @@ func main() {
 	var slots readers
 	socket := flag.String("control", "", "unix socket to be steered by")
 	path := flag.String("write-log", "", "file for the write log (JSON lines, appended)")
+	attached := flag.Bool("attached", false, "end when standard input does, so as not to outlive a starter that dies")
 	verbose := flag.Bool("v", false, "log each control request and lost connection")
 	flag.Var(&slots, "reader", "NAME=HOST:PORT of a listening vpcd slot (repeat for more)")
 	flag.Parse()
@@ -58,6 +60,12 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if *attached {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			stop()
+		}()
+	}
 	if err := run(ctx, *socket, *path, slots, log); err != nil {
 		log.Error().Err(err).Msg("stopped")
 		os.Exit(1)
