@@ -179,6 +179,9 @@ func (h *hall) feed(ctx context.Context, reader, serial, cardID string) (decided
 			}
 		case h.torn(ctx, reader):
 			inside = false
+		case known && s.Instruction == "sisihkan" && s.Outcome == "": // it holds the reader
+			_ = h.sam.Remove(ctx, reader)
+			inside = false
 		case c.State == perso.InDoubt && known && s.Outcome == "in_doubt":
 			hand, err := perso.Reload(ctx, h.DB, cardID)
 			if err != nil {
