@@ -111,6 +111,29 @@ func Complete(ctx context.Context, r postgres.Reader, requestID string) (bool, e
 	return cards > 0 && cards == listed && t.Open == 0 && t.InDoubt == 0 && t.AwaitingReplacement == 0, nil
 }
 
+// Finished lists requests in production of which nothing is left to do on the line, as
+// Complete says: the first hundred.
+func Finished(ctx context.Context, r postgres.Reader) (ids []string, err error) {
+	var likely []string
+	if err := r.Select(ctx, &likely, `
+		SELECT r.id FROM request r WHERE r.state = 'in_progress'
+		  AND EXISTS (SELECT FROM card c WHERE c.request_id = r.id)
+		  AND NOT EXISTS (SELECT FROM card c WHERE c.request_id = r.id AND c.state NOT IN ('clear','reduced','failed','spoiled'))
+		ORDER BY r.id LIMIT 100`); err != nil {
+		return nil, fmt.Errorf("perso: looking for finished requests: %w", err)
+	}
+	for _, id := range likely {
+		done, err := Complete(ctx, r, id)
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
 // CardRow is a card in a list for people.
 type CardRow struct {
 	ID           string        `db:"id" json:"id"`

@@ -155,3 +155,35 @@ func TestAClockIsSetBackInSteps(t *testing.T) {
 	require.Zero(t, closed(), "it is due again")
 	require.Contains(t, d.log.String(), "the office clock was set back")
 }
+
+// TestAWrongClockKeepsNoBells: a scheduler that waits for people lets the bells go. When
+// its clock is right again, or at another scheduler's ticks, what they told of is done.
+func TestAWrongClockKeepsNoBells(t *testing.T) {
+	t.Parallel()
+	d := newDeaf(t)
+	d.office.Set(empty)
+	d.p.once(t.Context())
+	d.Must(t, func(ctx context.Context, tx *postgres.Tx) error { // all cards of the request have ended
+		if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE card SET state = 'reduced'`)
+		return err
+	})
+	require.NoError(t, d.p.db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		return d.p.Hear(ctx, tx, []rabbit.Event{{Type: rabbit.WorkorderFinished, Request: d.RequestID}})
+	}))
+	state := func() (state string) {
+		require.NoError(t, d.DB.Get(t.Context(), &state, `SELECT state FROM request WHERE id = $1`, d.RequestID))
+		return state
+	}
+	require.Equal(t, "in_progress", state(), "it does nothing by this clock")
+	d.office.Set(monday.At(10, 0))
+	for range 2 { // the bell has its chance
+		require.Equal(t, "in_progress", state())
+		d.p.seen.counted = time.Time{} // a minute passes
+		d.tick(1)
+	}
+	require.Equal(t, "done", state())
+	require.Contains(t, d.log.String(), `"finished":1`)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +12,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 )
@@ -24,7 +26,13 @@ type memory struct {
 	wrong    bool           // the last tick did not work by it
 	due      int64          // the newest change of the plan's inputs that it saw
 	accepted map[string]int // how many ticks have seen a request without a place
+	finished []string       // requests that were found finished at the last look
+	counted  time.Time      // when that was
 }
+
+// counting is how often the requests are counted of which all cards have ended: that
+// looks at more than the other ticks do.
+const counting = time.Minute
 
 // leap is how far the office clock may be ahead of where the last tick left it without
 // an alarm, and behind it without a word from people that it is right now. A clock that
@@ -167,7 +175,8 @@ func (p *Planner) watch(ctx context.Context, officeAt time.Time) error {
 }
 
 // catch plans with what no bell has told of: with changes of the plan's inputs that
-// the last tick saw already, and with requests that were without a place then.
+// the last tick saw already, and with requests that were without a place then. It ends
+// requests that were finished a look ago.
 func (p *Planner) catch(ctx context.Context, officeAt time.Time) error {
 	w, err := capacity.WaitsNow(ctx, p.db)
 	if err != nil {
@@ -182,12 +191,39 @@ func (p *Planner) catch(ctx context.Context, officeAt time.Time) error {
 			events = append(events, rabbit.Event{Type: rabbit.RequestAccepted, Request: id})
 		}
 	}
+	ended, err := p.ended(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ended {
+		events = append(events, rabbit.Event{Type: rabbit.WorkorderFinished, Request: id})
+	}
 	if due || len(events) > 0 {
 		if err := p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return p.hear(ctx, tx, officeAt, events, due) }); err != nil {
 			return err
 		}
-		p.log.Warn().Ctx(ctx).Int("accepted", len(events)).Bool("changes", due).Msg("no bell told of it in time: planned without")
+		p.log.Warn().Ctx(ctx).Int("accepted", len(events)-len(ended)).Int("finished", len(ended)).Bool("changes", due).Msg("no bell told of it in time: planned without")
 	}
 	p.seen.due, p.seen.accepted = w.Newest, waited
 	return nil
+}
+
+// ended counts, from time to time, the requests in production that are finished, and
+// returns those that were so the last time already: their bell has had its chance.
+func (p *Planner) ended(ctx context.Context) (late []string, err error) {
+	now := time.Now()
+	if now.Sub(p.seen.counted) < counting {
+		return nil, nil
+	}
+	found, err := perso.Finished(ctx, p.db)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range found {
+		if slices.Contains(p.seen.finished, id) {
+			late = append(late, id)
+		}
+	}
+	p.seen.finished, p.seen.counted = found, now
+	return late, nil
 }
