@@ -11,6 +11,7 @@ package capacity
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -78,10 +79,7 @@ type piece struct {
 // before the disposition. A demand placed later never moves one that ranks before
 // it, unless people pinned it. Time grows with demands and days used.
 func Plan(demands []Demand, days Days) []Span {
-	queue := slices.Clone(demands)
-	slices.SortFunc(queue, func(a, b Demand) int {
-		return cmp.Or(a.Disposition.Compare(b.Disposition), cmp.Compare(a.Ticket, b.Ticket), cmp.Compare(a.RequestID, b.RequestID))
-	})
+	queue := ranked(demands)
 	var pinned, free []piece
 	for _, q := range queue {
 		if len(q.Parts) == 0 {
@@ -101,6 +99,38 @@ func Plan(demands []Demand, days Days) []Span {
 		f.place(p)
 	}
 	return joined(f.spans)
+}
+
+// ranked returns the demands in the order of their ranks. They are dealt out by date
+// first: there are few dates, and those of one date mostly come in the order of their
+// tickets, so that time grows with the demands.
+func ranked(demands []Demand) []Demand {
+	next := make(map[clock.Date]int) // first the number of a date's demands, then where its next one goes
+	for i := range demands {
+		next[demands[i].Disposition]++
+	}
+	dates := slices.SortedFunc(maps.Keys(next), clock.Date.Compare)
+	start := 0
+	for _, d := range dates {
+		start, next[d] = start+next[d], start
+	}
+	queue := make([]Demand, len(demands))
+	for i := range demands {
+		at := &demands[i].Disposition
+		queue[next[*at]] = demands[i]
+		next[*at]++
+	}
+	byTicket := func(a, b Demand) int {
+		return cmp.Or(cmp.Compare(a.Ticket, b.Ticket), cmp.Compare(a.RequestID, b.RequestID))
+	}
+	start = 0
+	for _, d := range dates {
+		if one := queue[start:next[d]]; !slices.IsSortedFunc(one, byTicket) {
+			slices.SortFunc(one, byTicket)
+		}
+		start = next[d]
+	}
+	return queue
 }
 
 // pieces cuts a demand as people decided. When fewer cards remain than its parts

@@ -68,31 +68,19 @@ func Replan(ctx context.Context, tx *postgres.Tx, in PlanInput) (done Changes, e
 // written, when it cannot: one of them ranks before a request that stands in the
 // plan, such as by a disposition that was recorded late.
 func Extend(ctx context.Context, tx *postgres.Tx, in PlanInput, requestIDs []string) (done Changes, ok bool, err error) {
-	if err := Lock(ctx, tx); err != nil {
-		return done, false, err
+	// The lock; and one plan of each statement, for all values, until the end of the
+	// transaction: to plan these small ones anew takes the server longer than to run them.
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1), set_config('plan_cache_mode', 'force_generic_plan', true)`, planLock); err != nil {
+		return done, false, fmt.Errorf("capacity: lock: %w", err)
 	}
-	// To plan these small statements anew for each value takes the server longer than
-	// to run them.
-	if err := planOnce(ctx, tx, true); err != nil {
-		return done, false, err
+	if done, ok, err = extend(ctx, tx, in, requestIDs); err != nil || ok {
+		return done, ok, err
 	}
-	if done, ok, err = extend(ctx, tx, in, requestIDs); err == nil && !ok {
-		err = planOnce(ctx, tx, false) // what the caller does instead is large
+	// What the caller does instead is large.
+	if _, err := tx.Exec(ctx, `SELECT set_config('plan_cache_mode', 'auto', true)`); err != nil {
+		return done, false, fmt.Errorf("capacity: %w", err)
 	}
-	return done, ok, err
-}
-
-// planOnce has the server make one plan of each statement, for all values, until the
-// end of the transaction or until it is told otherwise.
-func planOnce(ctx context.Context, tx *postgres.Tx, once bool) error {
-	mode := "auto"
-	if once {
-		mode = "force_generic_plan"
-	}
-	if _, err := tx.Exec(ctx, `SELECT set_config('plan_cache_mode', $1, true)`, mode); err != nil {
-		return fmt.Errorf("capacity: %w", err)
-	}
-	return nil
+	return done, false, nil
 }
 
 func extend(ctx context.Context, tx *postgres.Tx, in PlanInput, requestIDs []string) (done Changes, ok bool, err error) {
@@ -236,13 +224,12 @@ func insertOrders(ctx context.Context, tx *postgres.Tx, spans []Span, days Days)
 		ids, requests, day = append(ids, id.String()), append(requests, s.RequestID), append(day, s.Day.String())
 		sizes, from, to = append(sizes, int64(days.Capacity(s.Day))), append(from, int64(s.From)), append(to, int64(s.To))
 	}
+	// The foreign key is looked at when the statement ends: the day is there by then.
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO capacity_day (day, capacity)
-		SELECT DISTINCT d.day, d.capacity FROM unnest($1::date[], $2::int[]) AS d (day, capacity)
-		ON CONFLICT (day) DO NOTHING`, pq.Array(day), pq.Array(sizes)); err != nil {
-		return fmt.Errorf("capacity: writing days: %w", err)
-	}
-	if _, err := tx.Exec(ctx, `
+		WITH days AS (
+			INSERT INTO capacity_day (day, capacity)
+			SELECT DISTINCT d.day, d.capacity FROM unnest($3::date[], $4::int[]) AS d (day, capacity)
+			ON CONFLICT (day) DO NOTHING)
 		INSERT INTO work_order (id, request_id, day, capacity, slots, remaining, mode, state)
 		SELECT o.id, o.request, o.day, o.capacity, int4range(o.a, o.b), o.b - o.a,
 		       coalesce((SELECT m.mode FROM order_mode m WHERE m.request_id = o.request), 'station'), 'planned'
