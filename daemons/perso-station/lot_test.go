@@ -265,38 +265,15 @@ func (h *hall) settled() {
 	require.NoError(h.t, err)
 	require.Equal(h.t, len(h.Serials), tally.Clear+tally.Failed+tally.Spoiled, "%+v", tally)
 
-	took, puts, refusals := map[string]map[card.Step]map[string]bool{}, map[string]int{}, map[string]int{}
-	lines, err := h.sam.Log(ctx, 0)
-	require.NoError(h.t, err)
-	for _, l := range lines {
-		if l.Step == card.StepAuthFailed {
-			refusals[l.Serial]++
-		}
-		if !l.Accepted() {
-			continue
-		}
-		if took[l.Serial] == nil {
-			took[l.Serial] = map[card.Step]map[string]bool{}
-		}
-		if took[l.Serial][l.Step] == nil {
-			took[l.Serial][l.Step] = map[string]bool{}
-		}
-		took[l.Serial][l.Step][l.Digest] = true
-		if l.Step == card.StepPutKey {
-			puts[l.Serial]++
-		}
-	}
-	for _, serial := range h.Serials {
-		require.LessOrEqual(h.t, refusals[serial], perso.MaxAuthentications, serial)
-		require.LessOrEqual(h.t, puts[serial], 1, serial)
-		for step, contents := range took[serial] {
-			if step == card.StepMarker || step == card.StepPCID || step == card.StepManifest {
-				require.LessOrEqual(h.t, len(contents), 1, "%s %s: one content for each chip", serial, step)
-			}
+	for serial, a := range h.accounts() {
+		require.LessOrEqual(h.t, a.refusals, perso.MaxAuthentications, serial)
+		require.LessOrEqual(h.t, a.keys, 1, serial)
+		for _, step := range []card.Step{card.StepMarker, card.StepPCID, card.StepManifest} {
+			require.LessOrEqual(h.t, len(a.contents[step]), 1, "%s %s: one content for each chip", serial, step)
 		}
 		if h.Card(h.t, serial).State == perso.Clear {
-			require.Equal(h.t, 1, puts[serial], serial)
-			require.Len(h.t, took[serial][card.StepMarker], 1, serial)
+			require.Equal(h.t, 1, a.keys, serial)
+			require.Len(h.t, a.contents[card.StepMarker], 1, serial)
 		}
 	}
 	var doubles int

@@ -308,32 +308,51 @@ func (h *hall) decide(cardID string) {
 	h.Resolve(h.t, cardID, perso.DecideResume)
 }
 
-// judge holds the chips' own account against the database.
-func (h *hall) judge() {
+// account is what a chip says was done to it.
+type account struct {
+	contents map[card.Step]map[string]bool // distinct digests of what it took
+	keys     int                           // keysets that it took
+	refusals int                           // authentications that failed
+}
+
+// accounts reads the chips' own account, by serial.
+func (h *hall) accounts() map[string]*account {
 	h.t.Helper()
 	lines, err := h.sam.Log(h.t.Context(), 0)
 	require.NoError(h.t, err)
-	took := map[string]map[card.Step]map[string]bool{}
-	puts := map[string]int{}
+	all := map[string]*account{}
+	for _, serial := range h.Serials {
+		all[serial] = &account{contents: map[card.Step]map[string]bool{}}
+	}
 	for _, l := range lines {
+		a := all[l.Serial]
+		if a == nil {
+			continue // of no listed card
+		}
+		if l.Step == card.StepAuthFailed {
+			a.refusals++
+		}
 		if !l.Accepted() {
 			continue
 		}
-		if took[l.Serial] == nil {
-			took[l.Serial] = map[card.Step]map[string]bool{}
+		if a.contents[l.Step] == nil {
+			a.contents[l.Step] = map[string]bool{}
 		}
-		if took[l.Serial][l.Step] == nil {
-			took[l.Serial][l.Step] = map[string]bool{}
-		}
-		took[l.Serial][l.Step][l.Digest] = true
+		a.contents[l.Step][l.Digest] = true
 		if l.Step == card.StepPutKey {
-			puts[l.Serial]++
+			a.keys++
 		}
 	}
-	for _, serial := range h.Serials {
-		require.Equal(h.t, 1, puts[serial], serial)
+	return all
+}
+
+// judge holds the chips' own account against the database.
+func (h *hall) judge() {
+	h.t.Helper()
+	for serial, a := range h.accounts() {
+		require.Equal(h.t, 1, a.keys, serial)
 		for _, step := range []card.Step{card.StepMarker, card.StepPCID, card.StepManifest} {
-			require.Len(h.t, took[serial][step], 1, "%s %s", serial, step)
+			require.Len(h.t, a.contents[step], 1, "%s %s", serial, step)
 		}
 		require.Equal(h.t, perso.Clear, h.Card(h.t, serial).State)
 	}

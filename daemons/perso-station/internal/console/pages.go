@@ -2,15 +2,11 @@ package console
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
-	"path"
 	"strings"
 	"time"
 
@@ -37,17 +33,11 @@ const (
 type pages struct {
 	console *Console
 	sheets  *template.Template
-	assets  map[string]asset // by the name in their address
-}
-
-type asset struct {
-	mediaType string
-	content   []byte
+	assets  *web.Assets
 }
 
 func newPages(c *Console) *pages {
-	p := &pages{console: c, assets: map[string]asset{}}
-	addresses := p.readAssets()
+	p := &pages{console: c, assets: web.NewAssets(files, "static")}
 	p.sheets = template.Must(template.New("").Funcs(template.FuncMap{ // embedded: parsed in every test
 		"num":      func(n int) string { return terbilang.FormatInt(int64(n)) },
 		"count":    func(n uint64) string { return terbilang.FormatInt(int64(n)) },
@@ -61,48 +51,21 @@ func newPages(c *Console) *pages {
 		"outcome": func(s string) string { return outcomeLabels[s] },
 		"step":    stepLabel,
 		"fault":   func(s string) string { return faultLabels[s] },
-		"asset": func(name string) (string, error) {
-			if addresses[name] == "" {
-				return "", fmt.Errorf("no asset %q", name)
-			}
-			return addresses[name], nil
-		},
+		"asset":   p.assets.Address,
 	}).ParseFS(files, "templates/*.html"))
 	return p
 }
 
 var (
-	outcomeLabels = map[string]string{"clear": "Berhasil", "failed": "Gagal", "in_doubt": "Meragukan", "refused": "Ditolak"}
+	outcomeLabels = map[string]string{"clear": "Berhasil", "failed": "Gagal", "in_doubt": "Meragukan", "refused": "Ditolak", "test": "Kartu uji"}
 	faultLabels   = map[string]string{
 		"outcome_unknown": "jawaban tidak diketahui", "card_gone": "kartu tidak ada lagi", "reader_gone": "pembaca tidak ada lagi",
 		"time_out": "waktu habis", "other": "tidak ada jawaban",
 	}
 )
 
-// readAssets names each file by its content, so that browsers may keep it for ever.
-func (p *pages) readAssets() map[string]string {
-	types := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-	addresses := map[string]string{}
-	entries, err := fs.ReadDir(files, "static")
-	if err != nil {
-		panic(err) // embedded
-	}
-	for _, e := range entries {
-		content, err := fs.ReadFile(files, path.Join("static", e.Name()))
-		if err != nil {
-			panic(err) // embedded
-		}
-		sum := sha256.Sum256(content)
-		ext := path.Ext(e.Name())
-		name := strings.TrimSuffix(e.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
-		p.assets[name] = asset{types[ext], content}
-		addresses[e.Name()] = "/static/" + name
-	}
-	return addresses
-}
-
 func (p *pages) mount(r chi.Router) {
-	r.Get("/static/{name}", p.static)
+	r.Method(http.MethodGet, web.AssetRoute, p.assets)
 	r.Get(roomPath, func(w http.ResponseWriter, r *http.Request) {
 		p.show(w, r, http.StatusOK, "room", room{View: p.console.View()})
 	})
@@ -110,17 +73,6 @@ func (p *pages) mount(r chi.Router) {
 	for path, mode := range map[string]perso.Mode{"/jeda": perso.Paused, "/kosongkan": perso.Draining, "/lanjut": perso.Running} {
 		r.Post(path, p.order(mode))
 	}
-}
-
-func (p *pages) static(w http.ResponseWriter, r *http.Request) {
-	a, ok := p.assets[chi.URLParam(r, "name")]
-	if !ok {
-		web.WriteProblem(w, r, *web.NotFound("Tidak ada berkas pada alamat ini."))
-		return
-	}
-	w.Header().Set("Content-Type", a.mediaType)
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, _ = w.Write(a.content) // the client may be gone
 }
 
 // room is the technician's page. By and Reason are what was typed when Faults say that

@@ -4,16 +4,12 @@ package pages
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -51,16 +47,11 @@ type Pages struct {
 	spool  *upload.Spool
 	intake string // where people fill requests in; empty when it is not known
 	sheets map[string]*template.Template
-	assets map[string]asset // by the name in their address
+	assets *web.Assets
 	desk   *masterdata.Desk
 	decide *decisions.Desk
 	window *public.Window
 	asker  *report.Asker
-}
-
-type asset struct {
-	mediaType string
-	content   []byte
 }
 
 // New returns the pages; intake is the address of the intake as browsers see it,
@@ -68,16 +59,10 @@ type asset struct {
 func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, asker *report.Asker, intake string) *Pages {
 	p := &Pages{
 		db: db, office: office, door: door, spool: spool, intake: intake, desk: desk, decide: decide, window: window, asker: asker,
-		sheets: map[string]*template.Template{}, assets: map[string]asset{},
+		sheets: map[string]*template.Template{}, assets: web.NewAssets(files, "static"),
 	}
-	addresses := p.readAssets()
 	words := words()
-	words["asset"] = func(name string) (string, error) {
-		if addresses[name] == "" {
-			return "", fmt.Errorf("no asset %q", name)
-		}
-		return addresses[name], nil
-	}
+	words["asset"] = p.assets.Address
 	for _, name := range []string{
 		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "lots", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
 		"board", "board-day", "feed", "what-if", "manual", "doubts", "doubt",
@@ -89,33 +74,10 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 	return p
 }
 
-// readAssets names each file by its content, so that browsers may keep it for
-// ever.
-func (p *Pages) readAssets() map[string]string {
-	addresses := map[string]string{}
-	entries, err := fs.ReadDir(files, "static")
-	if err != nil {
-		panic(err) // embedded
-	}
-	types := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
-	for _, e := range entries {
-		content, err := fs.ReadFile(files, path.Join("static", e.Name()))
-		if err != nil {
-			panic(err) // embedded
-		}
-		sum := sha256.Sum256(content)
-		ext := path.Ext(e.Name())
-		name := strings.TrimSuffix(e.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
-		p.assets[name] = asset{types[ext], content}
-		addresses[e.Name()] = "/static/" + name
-	}
-	return addresses
-}
-
 // Mount adds the pages' routes.
 func (p *Pages) Mount(root chi.Router) {
 	root.NotFound(p.elsewhere(web.NotFound("Tidak ada halaman pada alamat ini. Periksa alamatnya, atau mulai dari beranda.")))
-	root.Get("/static/{name}", p.static)
+	root.Method(http.MethodGet, web.AssetRoute, p.assets)
 	site := root.With(web.Pages, p.recovered)
 	site.Get("/", p.landing)
 	site.Get("/sam", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusMovedPermanently) })
@@ -157,17 +119,6 @@ func (p *Pages) elsewhere(problem *web.Problem) http.HandlerFunc {
 		}
 		page.ServeHTTP(w, r)
 	}
-}
-
-func (p *Pages) static(w http.ResponseWriter, r *http.Request) {
-	a, ok := p.assets[chi.URLParam(r, "name")]
-	if !ok {
-		web.WriteProblem(w, r, *web.NotFound("Tidak ada berkas pada alamat ini."))
-		return
-	}
-	w.Header().Set("Content-Type", a.mediaType)
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, _ = w.Write(a.content) // the client may be gone
 }
 
 // toLogin sends whoever has no session to sign in, and back afterwards.

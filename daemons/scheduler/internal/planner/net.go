@@ -44,6 +44,12 @@ var moved = promauto.NewCounterVec(prometheus.CounterOpts{
 	Name: "sifilma_office_clock_moved_total", Help: "How often the office clock went far ahead, or was set back. Zero in a run where it is right.",
 }, []string{"to"})
 
+func init() {
+	for _, to := range []string{"ahead", "back"} {
+		moved.WithLabelValues(to) // an alert sees a counter grow, not appear
+	}
+}
+
 var (
 	errNotLooked = errors.New("the office clock has not been looked at yet")
 	errWrong     = errors.New("no work is done by a clock that is wrong")
