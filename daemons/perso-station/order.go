@@ -27,6 +27,9 @@ func orderStation(args []string, stdout, stderr io.Writer) (code int, ordered bo
 	if len(args) == 0 {
 		return 0, false
 	}
+	if explain(args, stdout) {
+		return 0, true
+	}
 	mode, ordered := orderFlags[args[0]]
 	if !ordered {
 		return 0, false

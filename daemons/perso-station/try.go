@@ -53,6 +53,11 @@ func tryProfile(args []string, stdout, stderr io.Writer) (code int, trial bool) 
 	by := fs.String("by", whoRuns(), "`nama` orang yang mencoba")
 	serial := fs.String("serial", "", "`nomor` seri yang tercetak pada kartu uji, bila profilnya membaca nomor itu dengan pemindai")
 	path := fs.String("config", "", "berkas konfigurasi stasiun")
+	if len(args) == 2 && explain(args[1:], io.Discard) { // else -h would be the edition
+		fs.SetOutput(stdout)
+		fs.PrintDefaults()
+		return 0, true
+	}
 	if err := fs.Parse(args); err != nil {
 		return 2, true
 	}
@@ -97,7 +102,10 @@ func whoRuns() string {
 
 func runTrial(ctx context.Context, cfg *Config, in toRun, stdout, stderr io.Writer) (passed bool, err error) {
 	if err := cfg.readers().Use(in.reader); err != nil {
-		return false, err
+		if errors.Is(err, readers.ErrVirtual) {
+			return false, err
+		}
+		return false, fmt.Errorf("-in: pembaca %q bukan pembaca stasiun ini; lihat readers pada konfigurasinya, dan nama pembaca pada halaman stasiun", in.reader)
 	}
 	db, err := postgres.Open(cfg.Postgres)
 	if err != nil {
@@ -145,7 +153,9 @@ func runTrial(ctx context.Context, cfg *Config, in toRun, stdout, stderr io.Writ
 		end()
 		<-slot.Done()
 	}()
-	card, err := inserted(ctx, slot, compiled.Domain)
+	_, _ = fmt.Fprintf(stderr, "Masukkan satu kartu uji ke pembaca %s, paling lama dalam %d menit. Kartunya tidak dapat dipakai lagi sesudahnya.\n",
+		in.reader, int(insertWait/time.Minute))
+	card, err := inserted(ctx, slot, compiled.Domain, stderr)
 	if err != nil {
 		return false, err
 	}
@@ -195,15 +205,23 @@ func toTry(ctx context.Context, db *postgres.DB, label, keyCode string) (p recip
 // reader that was just plugged in, or a card just put in, may need it.
 const again = 500 * time.Millisecond
 
-// inserted waits for a card that answers.
-func inserted(ctx context.Context, slot *smartcard.Reader, domain []byte) (*smartcard.Card, error) {
+// heldBySomeone is said when the card is in a reader that another program holds: nearly
+// always the station itself.
+const heldBySomeone = "pembaca ini sedang dipakai program lain; hentikan stasiunnya selama uji coba, atau pakai pembaca lain"
+
+// inserted waits for a card that answers, and tells people what it waits for.
+func inserted(ctx context.Context, slot *smartcard.Reader, domain []byte, say io.Writer) (*smartcard.Card, error) {
 	ctx, cancel := context.WithTimeout(ctx, insertWait)
 	defer cancel()
 	retry := time.NewTicker(again)
 	defer retry.Stop()
+	held := false
 	for there := false; ; {
 		select {
 		case <-ctx.Done():
+			if held {
+				return nil, errors.New(heldBySomeone)
+			}
 			return nil, errors.New("tidak ada kartu uji yang menjawab di pembaca")
 		case e, ok := <-slot.Events():
 			if !ok {
@@ -221,6 +239,11 @@ func inserted(ctx context.Context, slot *smartcard.Reader, domain []byte) (*smar
 			continue
 		}
 		card, err := slot.Connect(ctx)
+		if busy := errors.Is(err, smartcard.ErrReaderBusy); ctx.Err() == nil && busy != held {
+			if held = busy; held {
+				_, _ = fmt.Fprintln(say, "perso-station: "+heldBySomeone)
+			}
+		}
 		if err != nil {
 			continue
 		}

@@ -210,10 +210,18 @@ func TestResultsComeBackByExcel(t *testing.T) {
 	}
 	require.Equal(t, []string{"sheet!Data Personalisasi!F5 missing", "sheet!Data Personalisasi!D6 differs", "sheet!Data Personalisasi!C7 differs"}, places)
 	p = o.problem(422, "operator", http.MethodPost, at+"/results/import", sheetForm(t, o.handBook(at, func(f *excelize.File) {
-		set(f, "B4", "SAM99999")
+		set(f, "E4", "Berhasil")
 		set(f, "E5", "mungkin")
+		set(f, "B6", "SAM99999")
+		set(f, "D6", "PCID LAIN")
+		set(f, "E7", "Gagal")
 	})))
-	require.Equal(t, "sheet!Data Personalisasi!E5", p.Errors[0].Pointer)
+	places = nil
+	for _, e := range p.Errors {
+		places = append(places, e.Pointer+" "+e.Code)
+	}
+	require.Equal(t, []string{"sheet!Data Personalisasi!E5 unknown_value", "sheet!Data Personalisasi!B6 unknown_value", "sheet!Data Personalisasi!F7 missing"},
+		places, "all that is wrong is told at once, as it stands in the sheet")
 	o.want(200, &desk, "operator", http.MethodGet, at+"/personalisation", nil)
 	require.Empty(t, desk.waiting())
 	require.Equal(t, "/sheet", o.problem(422, "operator", http.MethodPost, at+"/results/import", sheetForm(t, []byte("%PDF-1.7"))).Errors[0].Pointer)

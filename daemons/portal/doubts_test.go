@@ -165,6 +165,10 @@ func TestTheDeskOnItsPages(t *testing.T) {
 	seen := func(more ...string) []string {
 		return append([]string{"versi", form.value("versi"), "bacaan", form.value("bacaan"), "meja", "1"}, more...)
 	}
+	lacks, _ := o.post(422, "operator", path+"/usul", seen("decision", "resume", "reason", "")...)
+	require.Contains(t, lacks.text, "Alasan wajib diisi.")
+	require.Contains(t, lacks.text, "Bacaan stasiun", "it is the desk's page still")
+	require.Equal(t, "1", lacks.form("usul").value("meja"), "and leads back to it")
 	_, to := o.post(303, "operator", path+"/usul", seen("decision", "resume", "reason", "sesuai bacaan")...)
 	require.True(t, strings.HasPrefix(to, at+"?"), to)
 	require.Contains(t, o.page(200, "operator", to).text, "berlaku setelah dikonfirmasi orang lain")

@@ -133,6 +133,13 @@ func TestAProfileOnItsPages(t *testing.T) {
 	}
 	o.page(404, "operator", at+"/00000000-0000-7000-8000-000000000000")
 
+	for kind, says := range map[string][2]string{"profile": {"serial.from", `"name": "gp-scp03-sam"`}, "key_code": {"secret_wrap", `"code": "ktpel"`},
+		"sam_type": {"sam_function", `"default": true`}, "numbers": {"{counter:N}", `"version": 2`}} {
+		blank := o.page(200, "operator", at+"/baru?jenis="+kind)
+		require.Contains(t, blank.text, says[0], "what stands where is explained")
+		require.Contains(t, blank.value("content"), says[1], "nobody begins with an empty page")
+	}
+
 	var all struct{ Recipes []recipeSeen }
 	o.want(200, &all, "operator", http.MethodGet, recipesAPI, nil)
 	first := all.Recipes[1]

@@ -125,11 +125,27 @@ func (k *keys) need(values map[string]string) error {
 	return nil
 }
 
+// labelled checks the label of a key before the token makes or takes one under it: what
+// the token keeps for ever must be a label that the book takes.
+func (k *keys) labelled() error {
+	if k.label == "" || keybook.ValidLabel(k.label) {
+		return nil
+	}
+	return fmt.Errorf("label %q tidak dapat dipakai: huruf kecil, angka, titik, garis bawah, dan tanda hubung, dimulai dengan huruf atau angka, paling panjang 64", k.label)
+}
+
 func (k *keys) open() (*pkcs11.Token, error) {
 	if err := k.need(map[string]string{"module": k.token.Module, "token": k.token.TokenLabel, "pin-file": k.token.PINFile}); err != nil {
 		return nil, err
 	}
-	return pkcs11.Open(k.token)
+	return openToken(k.token)
+}
+
+func openToken(c pkcs11.Config) (*pkcs11.Token, error) {
+	if _, err := os.Stat(c.Module); err != nil {
+		return nil, err // the loader would only say that it does not load
+	}
+	return pkcs11.Open(c)
 }
 
 // book opens the database, nil when none was named.
@@ -160,6 +176,12 @@ type at struct {
 
 // with opens what an action works with and closes it again.
 func (k *keys) with(ctx context.Context, do func(ctx context.Context, a at) error) (err error) {
+	if err := k.labelled(); err != nil {
+		return err
+	}
+	if err := ceremony.PaperMayBe(k.paper); err != nil { // a key cannot be taken back when its paper cannot be written
+		return err
+	}
 	token, err := k.open()
 	if err != nil {
 		return err

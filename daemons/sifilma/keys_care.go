@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -300,13 +301,13 @@ func (a at) proofs(ctx context.Context) (main, spare ceremony.Proof, err error) 
 		spare, err = a.elsewhere(ctx, challenge)
 		return main, spare, err
 	}
-	token, err := pkcs11.Open(a.spare)
+	token, err := openToken(a.spare)
 	if err != nil {
-		return main, spare, err
+		return main, spare, a.keys.ofToken(a.spare, err)
 	}
 	defer func() { err = errors.Join(err, token.Close()) }()
 	spare, err = ceremony.Prove(ctx, token, challenge)
-	return main, spare, err
+	return main, spare, a.keys.ofToken(a.spare, err)
 }
 
 // elsewhere has a process of its own ask the spare token: SoftHSM reads its configuration
@@ -350,12 +351,34 @@ func (k *keys) plain(err error) error {
 		return fmt.Errorf("buku kunci mencatat kunci lain dengan label itu; tidak ada yang dicatat. Periksa token mana yang terpasang (%w)", err)
 	case errors.Is(err, keybook.ErrRetired):
 		return fmt.Errorf("kunci itu sudah dihentikan dan tidak dipakai lagi (%w)", err)
-	case errors.Is(err, pkcs11.ErrPIN):
-		return fmt.Errorf("PIN pada %s tidak diterima token; tidak dicoba lagi. Periksa isinya sebelum mengulang, supaya token tidak terkunci (%w)", k.token.PINFile, err)
-	case errors.Is(err, pkcs11.ErrTokenGone):
-		return fmt.Errorf("token %q tidak ditemukan. Periksa -module, -token, dan bahwa token terpasang (%w)", k.token.TokenLabel, err)
 	case errors.Is(err, pkcs11.ErrKeyNotFound):
 		return fmt.Errorf("kunci %s tidak ada di token %q", k.label, k.token.TokenLabel)
+	}
+	err = k.ofToken(k.token, err)
+	if plain := ofDatabase(err); plain != nil && !errors.As(err, new(saidOfToken)) {
+		return plain
+	}
+	return err
+}
+
+// saidOfToken is an error that is in the words of people already.
+type saidOfToken struct{ error }
+
+func (e saidOfToken) Unwrap() error { return e.error }
+
+// ofToken says what people can do about an error of this token, or of a file that it needs.
+func (k *keys) ofToken(c pkcs11.Config, err error) error {
+	switch {
+	case err == nil, errors.As(err, new(saidOfToken)):
+		return err
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission): // of the PIN, the module, a proof
+		return saidOfToken{plainFile(err)}
+	case errors.Is(err, pkcs11.ErrPIN):
+		return saidOfToken{fmt.Errorf("PIN pada %s tidak diterima token %q; tidak dicoba lagi. Periksa isinya sebelum mengulang, supaya token tidak terkunci (%w)",
+			c.PINFile, c.TokenLabel, err)}
+	case errors.Is(err, pkcs11.ErrTokenGone):
+		return saidOfToken{fmt.Errorf("token %q tidak ditemukan. Periksa pustaka dan label tokennya, bahwa token terpasang, dan bagi SoftHSM bahwa SOFTHSM2_CONF menunjuk konfigurasinya (%w)",
+			c.TokenLabel, err)}
 	}
 	return err
 }

@@ -111,6 +111,13 @@ func (d keyDesk) seated(answers []string, args ...[]string) (screen, says string
 	return seen.String(), out.String()
 }
 
+// occupied is a file that is there.
+func (d keyDesk) occupied(dir string) string {
+	path := filepath.Join(dir, "sudah.docx")
+	require.NoError(d.t, os.WriteFile(path, nil, 0o600))
+	return path
+}
+
 // What an operator does with keys in a year: the first keys, a ceremony, a spare token,
 // the next version of a key, the end of an old one.
 func TestKeysCommand(t *testing.T) {
@@ -124,6 +131,19 @@ func TestKeysCommand(t *testing.T) {
 	d.bad("tindakan \"buat\" tidak dikenal", []string{"buat"})
 	d.bad("pilihan -module wajib diisi untuk keys generate", []string{"generate"})
 	require.Contains(t, d.good([]string{"-h"}), "check     membuktikan")
+
+	// What is wrong is said before the token makes anything that it keeps for ever.
+	labelled := []string{"generate", "-label"}
+	d.bad("label \"Kunci Baru!\" tidak dapat dipakai", append(labelled, "Kunci Baru!"), of(main), d.dbArgs)
+	d.bad("harus berakhiran .docx atau .pdf", append(labelled, "coba"), of(main), d.dbArgs, []string{"-paper", filepath.Join(dir, "ba.txt")})
+	d.bad("tidak dapat ditulis ke folder", append(labelled, "coba"), of(main), d.dbArgs, []string{"-paper", filepath.Join(dir, "tidak-ada", "ba.docx")})
+	d.bad("sudah ada dan tidak ditimpa", append(labelled, "coba"), of(main), d.dbArgs, []string{"-paper", d.occupied(dir)})
+	d.bad("berkas "+dir+"/pin tidak ada", append(labelled, "coba"), d.dbArgs, []string{"-module", main.Module, "-token", main.Label, "-pin-file", dir + "/pin"})
+	d.bad("berkas "+dir+"/pustaka.so tidak ada", append(labelled, "coba"), d.dbArgs, []string{"-module", dir + "/pustaka.so", "-token", main.Label, "-pin-file", main.PINFile})
+	d.bad("tidak dapat dihubungi", []string{"list", "-url", "postgres://pemilik@127.0.0.1:1/sifilma?sslmode=disable"})
+	d.bad("tidak memakai TLS", []string{"list"}, d.dbArgs[2:], []string{"-url", strings.Replace(config.URL, "sslmode=disable", "sslmode=require", 1)})
+	d.bad("token \"cadangan-lain\" tidak ditemukan", []string{"check"}, of(main), []string{"-spare-token", "cadangan-lain", "-spare-pin-file", main.PINFile})
+	require.NotContains(t, d.good([]string{"proof"}, of(main)), "\"kcv\"", "nothing was made")
 
 	// The first keys, as of old, and into the book.
 	says := d.good([]string{"generate"}, of(main))

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/lib/pq"
+
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/oldregister"
 	"dukcapil.go.id/sifilma/pkg/config"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -91,9 +93,9 @@ func inPlain(err error) error {
 	switch plain := plainFile(err); {
 	case plain != nil:
 		return plain
-	case errors.As(err, &server):
-		if said := serverSays(server.SQLState()); said != "" {
-			return errors.New(said)
+	case errors.As(err, &server), errors.Is(err, pq.ErrSSLNotSupported):
+		if plain := ofDatabase(err); plain != nil {
+			return plain
 		}
 		return fmt.Errorf("basis data menolak perintah ini. Sampaikan rincian teknis berikut kepada pengelola sistem: %w", err)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -101,7 +103,7 @@ func inPlain(err error) error {
 	case errors.Is(err, context.Canceled):
 		return errors.New("perintah dihentikan; tidak ada yang disimpan dari berkas ini. Ulangi perintahnya")
 	case errors.As(err, &dial):
-		return errors.New("server PostgreSQL pada -url tidak dapat dihubungi. Periksa alamat dan porta, dan pastikan servernya berjalan")
+		return ofDatabase(err)
 	case errors.Is(err, postgres.ErrCommitUnknown):
 		return errors.New("sambungan terputus tepat saat menyimpan. Ulangi perintahnya: baris yang sudah masuk tidak masuk dua kali")
 	}
@@ -109,6 +111,24 @@ func inPlain(err error) error {
 		return fmt.Errorf("terjadi kesalahan yang tidak terduga. Sampaikan rincian teknis berikut kepada pengelola sistem: %w", err)
 	}
 	return err
+}
+
+// ofDatabase says what a person can do about a fault of the database or of the way to it;
+// nil for one that nobody foresaw, and for other errors.
+func ofDatabase(err error) error {
+	var server interface{ SQLState() string }
+	var dial net.Error
+	switch {
+	case errors.As(err, &server):
+		if said := serverSays(server.SQLState()); said != "" {
+			return errors.New(said)
+		}
+	case errors.Is(err, pq.ErrSSLNotSupported):
+		return errors.New("server PostgreSQL pada -url tidak memakai TLS. Bila server itu di mesin ini, tambahkan ?sslmode=disable di ujung -url; bila tidak, nyalakan TLS-nya")
+	case errors.As(err, &dial):
+		return errors.New("server PostgreSQL pada -url tidak dapat dihubungi. Periksa alamat dan porta, dan pastikan servernya berjalan")
+	}
+	return nil
 }
 
 // foreseen errors say in Indonesian what to do.
@@ -127,7 +147,7 @@ func serverSays(code string) string {
 	case code == "3D000":
 		return "basis data yang disebut pada -url tidak ada. Periksa namanya di ujung -url"
 	case code == "42501":
-		return "peran pada -url tidak boleh menulis register. Pakai peran pemilik skema"
+		return "peran pada -url tidak berhak atas ini. Pakai peran pemilik skema"
 	case code == "42P01", code == "42703", code == "42883":
 		return "skema basis data belum disiapkan untuk versi ini. Jalankan sifilma migrate lebih dahulu"
 	case code == "25006":
@@ -135,7 +155,7 @@ func serverSays(code string) string {
 	case strings.HasPrefix(code, "53"):
 		return "server PostgreSQL kehabisan tempat atau sambungan. Hubungi pengelola basis data, lalu ulangi"
 	case strings.HasPrefix(code, "40"), code == "55P03":
-		return "basis data sedang dipakai bersamaan; tidak ada yang disimpan dari berkas ini. Ulangi perintahnya"
+		return "basis data sedang dipakai bersamaan, dan yang terakhir ini tidak tersimpan. Ulangi perintahnya"
 	case strings.HasPrefix(code, "57"), strings.HasPrefix(code, "08"):
 		return "server PostgreSQL sedang berhenti atau memutus sambungan. Ulangi sesudah server berjalan"
 	}

@@ -8,7 +8,7 @@ import (
 
 // Entries are what a workbook says of a request's cards that the office does not know
 // yet. row is the row of each entry, for Faults. What is wrong comes as faults, and
-// the entries are then of no use.
+// the entries are then those of the other rows.
 func (c Content) Entries(cards []perso.HandCard) (entries []perso.Entry, rows []int, faults []Fault) {
 	at := make(map[string]perso.HandCard, len(cards))
 	for _, card := range cards {

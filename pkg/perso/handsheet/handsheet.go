@@ -7,6 +7,7 @@ package handsheet
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -95,6 +96,18 @@ func (f Fault) Pointer() string {
 		return "sheet!" + f.Sheet
 	}
 	return "sheet!" + f.Sheet + "!" + f.Cell
+}
+
+// Sort puts faults of one workbook in the order of its rows; those of no row come first.
+func Sort(faults []Fault) {
+	row := func(f Fault) int {
+		n, err := strconv.Atoi(strings.TrimLeft(f.Cell, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	slices.SortStableFunc(faults, func(a, b Fault) int { return row(a) - row(b) })
 }
 
 // At is a fault of the cell of a row under a header.

@@ -17,14 +17,14 @@ const (
 )
 
 // Read reads a workbook of size bytes. What is wrong with it comes as faults, in the
-// order of its cells, and content is then of no use; an error is a fault of this
-// machine.
+// order of its cells, and content then holds the other rows, to be checked but not taken;
+// an error is a fault of this machine.
 func Read(r io.ReaderAt, size int64) (Content, []Fault, error) {
 	s := &reader{content: Content{sheet: Sheet, columns: map[string]string{}}, first: map[string]int{}}
 	err := s.read(r, size)
 	var refused *xlsx.Error
 	if errors.As(err, &refused) {
-		return s.content, []Fault{{Code: string(refused.Code), Detail: refused.Sentence("Buku kerja ini")}}, nil
+		return s.content, []Fault{{Code: string(refused.Code), Detail: refused.Sentence("Berkas ini")}}, nil
 	}
 	if err != nil {
 		return s.content, nil, fmt.Errorf("handsheet: %w", err)

@@ -81,6 +81,11 @@ func Label(name string, version int) string {
 	return name + versionMark + strconv.Itoa(version)
 }
 
+var validLabel = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// ValidLabel says whether the book takes a key under this label, as its table does.
+func ValidLabel(label string) bool { return validLabel.MatchString(label) }
+
 // Split undoes Label.
 func Split(label string) (name string, version int) {
 	m := labelled.FindStringSubmatch(label)

@@ -248,10 +248,17 @@ func wordOf(s line.ReaderStatus, standing *perso.Standing) string {
 // bins are where a card goes that is to be set aside, by its outcome.
 var bins = map[string]string{"in_doubt": "ragu", "failed": "gagal", "refused": "tolak"}
 
-// binOf names the bin for a card that is to be set aside; empty for others.
+// binOf names the bin for a card that is to be set aside; empty for others. A card that
+// does not answer, of which nobody can tell, goes where a feeder would put it: with those
+// in doubt. One that failed or was spoiled before is not put back with good blanks.
 func binOf(s line.ReaderStatus) string {
-	if s.Instruction != "sisihkan" {
+	switch {
+	case s.Instruction != "sisihkan":
 		return ""
+	case s.Outcome == "":
+		return bins["in_doubt"]
+	case s.Dead:
+		return bins["failed"]
 	}
 	return bins[s.Outcome]
 }

@@ -152,6 +152,7 @@ func (t *task) refusing(err error) verdict {
 	if v.CardID == "" {
 		v.CardID = refusal.CardID
 	}
+	v.Dead = t.hand.Card.State == perso.Failed || t.hand.Card.State == perso.Spoiled
 	v.nobodys = refusal.Why == perso.Unlisted || refusal.Why == perso.SerialUnknown || refusal.Why == perso.SerialTwice
 	switch refusal.Why {
 	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.NoNumbers, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile,

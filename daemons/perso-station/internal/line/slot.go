@@ -41,6 +41,7 @@ type view struct {
 	Reason  string
 	CardID  string
 	Step    string
+	Dead    bool
 }
 
 // ReaderStatus is one slot in the station's status.
@@ -54,6 +55,7 @@ type ReaderStatus struct {
 	Reason      string    `json:"reason"`
 	CardID      string    `json:"card_id"`
 	Step        string    `json:"step"`
+	Dead        bool      `json:"dead"` // refused, for it is known as failed or spoiled: nobody will ever use it
 	Since       time.Time `json:"since"`
 	Count       uint64    `json:"count"` // of views shown: tells two like ones apart
 	Last        *Last     `json:"last"`  // outcome of the card before, for whoever looks late
@@ -118,7 +120,7 @@ func (s *slot) status() ReaderStatus {
 	v := s.view
 	return ReaderStatus{
 		Name: s.name, State: v.State, Instruction: instructions[v.State], Serial: v.Serial, Chip: v.Chip, Outcome: v.Outcome,
-		Reason: v.Reason, CardID: v.CardID, Step: v.Step, Since: s.since, Count: s.count, Last: s.last,
+		Reason: v.Reason, CardID: v.CardID, Step: v.Step, Dead: v.Dead, Since: s.since, Count: s.count, Last: s.last,
 	}
 }
 

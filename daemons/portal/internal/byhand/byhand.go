@@ -177,10 +177,13 @@ func (d *Desk) Sheet(ctx context.Context, who identity.Account, ticket string) (
 	return b.Bytes(), handsheet.FileName(v.Ticket), err
 }
 
+// errNotWhole takes back what was entered of a workbook that has faults elsewhere.
+var errNotWhole = errors.New("byhand: the workbook has other faults")
+
 // Import takes what a workbook says that the office does not know yet: all of it or
-// nothing. entered is how many cards it was about. What is wrong in its cells comes as
-// form.Faults, at places such as sheet!Data Personalisasi!E7. Errors: as of find and
-// perso.Enter.
+// nothing. entered is how many cards it was about. What is wrong in its cells comes at
+// once, as form.Faults, at places such as sheet!Data Personalisasi!E7. Errors: as of find
+// and perso.Enter.
 func (d *Desk) Import(ctx context.Context, who identity.Account, ticket string, book io.ReaderAt, size int64) (v View, entered int, err error) {
 	if v, err = d.Look(ctx, who, ticket); err != nil {
 		return v, 0, err
@@ -189,25 +192,30 @@ func (d *Desk) Import(ctx context.Context, who identity.Account, ticket string, 
 	if err != nil {
 		return v, 0, err
 	}
-	if len(wrong) > 0 {
-		return v, 0, sheetFaults(wrong)
-	}
-	entries, rows, wrong := content.Entries(v.Cards)
-	if len(wrong) > 0 {
-		return v, 0, sheetFaults(wrong)
-	}
+	entries, rows, more := content.Entries(v.Cards)
+	wrong = append(wrong, more...)
 	if len(entries) == 0 {
-		return v, 0, nil
+		return v, 0, sheetFaults(wrong)
 	}
-	v, err = d.enter(ctx, who, ticket, entries)
+	had := v
+	v, err = d.do(ctx, who, ticket, "", func(ctx context.Context, tx *postgres.Tx, id string, ch request.Change) error {
+		if _, err := perso.Enter(ctx, tx, id, entries, ch); err != nil || len(wrong) == 0 {
+			return err
+		}
+		return errNotWhole
+	})
 	var faults perso.EntryFaults
 	if errors.As(err, &faults) {
-		return v, 0, sheetFaults(content.Faults(faults, rows))
+		wrong = append(wrong, content.Faults(faults, rows)...)
+	}
+	if len(wrong) > 0 && (errors.Is(err, errNotWhole) || len(faults) > 0) {
+		return had, 0, sheetFaults(wrong)
 	}
 	return v, len(entries), err
 }
 
 func sheetFaults(faults []handsheet.Fault) error {
+	handsheet.Sort(faults)
 	var all form.Faults
 	for _, f := range faults {
 		all.Add(f.Pointer(), f.Code, "%s", f.Detail)

@@ -195,7 +195,7 @@ func bookTable(at string, v blanks.View) rowsTable {
 }
 
 func lostTable(v blanks.View) rowsTable {
-	t := rowsTable{Caption: "Kartu gagal dan rusak", Empty: "tidak ada.", Heads: []string{"No. seri", "Keadaan", "Tanggal", "Sebab", "Berita acara"}}
+	t := rowsTable{Caption: "Kartu gagal dan rusak", Empty: "tidak ada.", Serials: true, Heads: []string{"No. seri", "Keadaan", "Tanggal", "Sebab", "Berita acara"}}
 	for _, c := range v.Lost {
 		day, drawn := "", cell{Tag: tag{wait, "Belum dimusnahkan"}}
 		if c.Day != nil {

@@ -226,16 +226,43 @@ func (p *Pages) cardsAgain(w http.ResponseWriter, r *http.Request, path, ticket 
 			return err
 		}
 	}
+	if _, err := rowOf(r); err == nil && r.PostForm.Get(fromDesk) != "" {
+		return p.deskAgain(w, r, path, problem, stale)
+	}
 	body, err := p.requestBody(r, ticket)
 	if err != nil {
 		return err
 	}
-	body.Notice, body.Trouble = "", &trouble{Heading: "Belum dilakukan: " + lowerFirst(cardHeadings[path])}
+	body.Notice, body.Trouble = "", cardTrouble(r, body.CardBoxes, path, problem, stale)
+	p.showRequest(w, r, problem.Status, body)
+	return nil
+}
+
+// deskAgain is cardsAgain for the desk of doubts: one card, where its forms were.
+func (p *Pages) deskAgain(w http.ResponseWriter, r *http.Request, path string, problem *web.Problem, stale bool) error {
+	body, err := p.doubtBody(r)
+	if err != nil {
+		return err
+	}
+	var boxes []cardBox
+	if body.Box != nil {
+		boxes = []cardBox{*body.Box}
+		body.Box = &boxes[0]
+	}
+	body.Notice, body.Trouble = "", cardTrouble(r, boxes, path, problem, stale)
+	p.show(w, r, problem.Status, "doubt", "Kartu "+body.Serial, body)
+	return nil
+}
+
+// cardTrouble says why something was not done with cards, and puts what was typed into
+// the form that it came from, where the page still has it.
+func cardTrouble(r *http.Request, boxes []cardBox, path string, problem *web.Problem, stale bool) *trouble {
+	t := &trouble{Heading: "Belum dilakukan: " + lowerFirst(cardHeadings[path])}
 	key := path
 	if id := chi.URLParam(r, "id"); id != "" {
 		key += "-" + strings.ToLower(id)
 	}
-	box, f := find(body.CardBoxes, key)
+	box, f := find(boxes, key)
 	var shown []*field
 	if f != nil {
 		box.Open = true
@@ -248,19 +275,18 @@ func (p *Pages) cardsAgain(w http.ResponseWriter, r *http.Request, path, ticket 
 		}
 	}
 	if stale {
-		body.Trouble.Heading = "Kartu ini sudah berubah"
-		body.Trouble.Faults = []fault{{Detail: "Keadaan kartu, atau keputusan atasnya, berubah sejak Anda membuka halaman ini. “" + cardHeadings[path] + "” tidak dilakukan."}}
+		t.Heading = "Kartu ini sudah berubah"
+		t.Faults = []fault{{Detail: "Keadaan kartu, atau keputusan atasnya, berubah sejak Anda membuka halaman ini. “" + cardHeadings[path] + "” tidak dilakukan."}}
 		if f != nil {
-			body.Trouble.Faults = append(body.Trouble.Faults, fault{box.Anchor, "Periksa keadaan sekarang, lalu kirim lagi bila masih perlu. Yang Anda ketik masih ada; centang perlu diperiksa lagi, dan berkas dipilih lagi."})
+			t.Faults = append(t.Faults, fault{box.Anchor, "Periksa keadaan sekarang, lalu kirim lagi bila masih perlu. Yang Anda ketik masih ada; centang perlu diperiksa lagi, dan berkas dipilih lagi."})
 		}
 	} else {
-		body.Trouble.Faults = blameAt(shown, problem)
+		t.Faults = blameAt(shown, problem)
 	}
 	if f == nil {
-		body.Trouble.Typed = typedOf(r)
+		t.Typed = typedOf(r)
 	}
-	p.showRequest(w, r, problem.Status, body)
-	return nil
+	return t
 }
 
 func find(boxes []cardBox, key string) (*cardBox, *cardForm) {

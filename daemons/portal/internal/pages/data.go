@@ -40,6 +40,7 @@ type rowsTable struct {
 	Heads          []string
 	Rows           [][]cell
 	Numbers        []int // which columns hold numbers
+	Serials        bool  // the first column holds serials, which are not broken where there is room
 }
 
 // Numeric says that a column holds numbers.

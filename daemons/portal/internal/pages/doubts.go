@@ -166,18 +166,28 @@ type doubtBody struct {
 	Facts    []pair   // for whoever may not
 	Readings []observationLine
 	Notice   string
+	Trouble  *trouble
 }
 
 // doubt shows one card with all that stations have said of it, and the forms of
 // whoever may decide.
 func (p *Pages) doubt(w http.ResponseWriter, r *http.Request) error {
-	id, err := rowOf(r)
+	body, err := p.doubtBody(r)
 	if err != nil {
 		return err
 	}
+	p.show(w, r, http.StatusOK, "doubt", "Kartu "+body.Serial, body)
+	return nil
+}
+
+func (p *Pages) doubtBody(r *http.Request) (doubtBody, error) {
+	id, err := rowOf(r)
+	if err != nil {
+		return doubtBody{}, err
+	}
 	c, err := report.Doubt(r.Context(), p.db, id, readingsMost)
 	if err != nil {
-		return err
+		return doubtBody{}, err
 	}
 	body := doubtBody{doubtLine: newDoubtLine(c.DoubtRow), Notice: cardNotices[r.URL.Query().Get("sudah")]}
 	for _, o := range c.Observations {
@@ -211,7 +221,7 @@ func (p *Pages) doubt(w http.ResponseWriter, r *http.Request) error {
 		keys[i] = *name
 	}
 	if err := p.named(r.Context(), people...); err != nil {
-		return err
+		return doubtBody{}, err
 	}
 	for i, key := range keys {
 		names[key] = *people[i]
@@ -232,8 +242,7 @@ func (p *Pages) doubt(w http.ResponseWriter, r *http.Request) error {
 	} else if c.Next != "" {
 		_, body.Facts = whatIsKnown(c.CardRow)
 	}
-	p.show(w, r, http.StatusOK, "doubt", "Kartu "+c.Serial, body)
-	return nil
+	return body, nil
 }
 
 // fromDesk is the field of forms that lead back to the desk.

@@ -236,16 +236,17 @@ func (p *Pages) newRecipe() editor {
 	return editor{"Tulis edisi baru",
 		func(r *http.Request) (formBody, error) {
 			k, from := kindOf(r), r.URL.Query().Get("dari")
-			body := formBody{Crumbs: recipeCrumbs, Action: recipesPath + "/baru?jenis=" + string(k), Submit: "Simpan sebagai konsep", Lead: recipe.KindLabels[k] + "."}
-			content := ""
-			if from != "" {
-				all, err := p.desk.Recipes(r.Context(), signin.Account(r))
-				if err != nil {
-					return body, err
-				}
-				content = nextContent(all, from)
+			body := formBody{Crumbs: recipeCrumbs, Action: recipesPath + "/baru?jenis=" + string(k), Submit: "Simpan sebagai konsep", Lead: recipe.KindLabels[k] + ".", Facts: recipeGuide[k]}
+			all, err := p.desk.Recipes(r.Context(), signin.Account(r))
+			if err != nil {
+				return body, err
 			}
-			body.Fields = recipeFields(content)
+			if one := example(all, k); from == "" && one != nil {
+				from = one.ID
+				body.Lead = recipe.KindLabels[k] + ". Di bawah ini isi " + one.Label() + " sebagai contoh: ubah untuk edisi berikutnya, " +
+					"atau ganti namanya dan mulai dari versi 1 untuk yang baru."
+			}
+			body.Fields = recipeFields(nextContent(all, from))
 			return body, nil
 		},
 		func(r *http.Request) (string, error) {
@@ -283,7 +284,7 @@ func (p *Pages) editRecipe() editor {
 		func(r *http.Request) (formBody, error) {
 			v, err := p.recipeIn(r)
 			return formBody{Crumbs: recipeCrumbs, Action: recipesPath + "/" + v.ID + "/ubah", Submit: "Simpan", Version: v.Version, Lead: v.Label() + ".",
-				Fields: recipeFields(string(v.Content))}, err
+				Facts: recipeGuide[v.Kind], Fields: recipeFields(string(v.Content))}, err
 		},
 		func(r *http.Request) (string, error) {
 			v, err := p.recipeIn(r)
@@ -312,7 +313,7 @@ func (p *Pages) recipeStep(act recipeAct) editor {
 					}
 				}
 				if !slices.ContainsFunc(v.Trials, func(t recipe.Trial) bool { return t.Passed && t.Current && t.TriedBy != "" }) {
-					body.Warning = "Isi ini belum lulus uji coba, jadi belum dapat disetujui. Jalankan dahulu di stasiun: perso-station -try " + v.Label() + " -in PEMBACA"
+					body.Warning = "Isi ini belum lulus uji coba, jadi belum dapat disetujui. Jalankan dahulu di stasiun: perso-station -try " + v.Label() + " -in \"NAMA PEMBACA\" -by \"NAMA ANDA\" -config BERKAS-KONFIGURASI-STASIUN"
 				}
 				body.Facts = append(body.Facts, fact{"Uji coba terakhir pada kartu uji", tried})
 			}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -58,6 +61,24 @@ func (p Paper) Word() ([]byte, error) {
 		signers = append(signers, map[string]string{"no": strconv.Itoa(i + 1), "role": role})
 	}
 	return docx.Fill(template, values, map[string][]map[string]string{"keys": keys, "signers": signers})
+}
+
+// PaperMayBe says whether a berita acara could be written to this file; an empty name
+// stands for none.
+func PaperMayBe(path string) error {
+	if path == "" {
+		return nil
+	}
+	if ext := strings.ToLower(filepath.Ext(path)); ext != ".docx" && ext != ".pdf" {
+		return fmt.Errorf("nama berkas berita acara %s harus berakhiran .docx atau .pdf", path)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("berkas %s sudah ada dan tidak ditimpa. Pilih nama lain untuk berita acara", path)
+	}
+	if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("berita acara tidak dapat ditulis ke folder %s. Periksa bahwa folder itu ada dan boleh ditulisi", filepath.Dir(path))
+	}
+	return nil
 }
 
 // Write writes the berita acara to a file: as PDF, by LibreOffice, when its name ends so,

@@ -1,5 +1,6 @@
 // The technician's page: the part that changes is fetched anew every two seconds. What
-// is unfolded stays so, and what is typed stands in another part.
+// is unfolded stays so, with the focus, and what is typed stands in another part. While
+// text of that part is selected, to be copied, it stands still and says so.
 'use strict';
 
 async function look() {
@@ -14,7 +15,15 @@ async function look() {
         const again = fresh.querySelector('#' + CSS.escape(d.id));
         if (again) again.open = true;
       }
-      if (!old.contains(document.activeElement) && getSelection().isCollapsed) old.replaceWith(document.adoptNode(fresh));
+      const marked = getSelection();
+      const still = !marked.isCollapsed && (old.contains(marked.anchorNode) || old.contains(marked.focusNode));
+      document.getElementById('diam').hidden = !still;
+      if (!still) {
+        const at = old.contains(document.activeElement) && document.activeElement.closest('details[id]');
+        old.replaceWith(document.adoptNode(fresh));
+        const again = at && document.getElementById(at.id);
+        if (again) again.querySelector('summary').focus({ preventScroll: true });
+      }
       alive = true;
     }
   } catch (e) {

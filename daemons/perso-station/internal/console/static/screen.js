@@ -12,6 +12,7 @@ const shapes = {
 };
 const other = 'M20 20H80V80H20ZM50 34V56M50 66V67'; // of a word that has none of its own
 const bins = { ragu: 'KOTAK RAGU', gagal: 'KOTAK GAGAL', tolak: 'KOTAK TOLAK' };
+const slipped = { in_doubt: 'RAGU', failed: 'GAGAL' }; // outcomes that a card may come to when it is taken out too soon
 const by = (id) => document.getElementById(id);
 
 function putOff() {
@@ -36,8 +37,10 @@ function tile(section, r, held) {
   section.className = (shapes[r.word] ? r.word : 'lain') + (r.stalled ? ' macet' : '');
   section.querySelector('path').setAttribute('d', shapes[r.word] || other);
   text(section.querySelector('.word'), r.word.toUpperCase());
-  text(section.querySelector('.bin'), bins[r.bin] || '');
-  text(section.querySelector('.note'), r.state === 'empty' && held ? 'Jangan masukkan kartu' : note(r));
+  const before = r.state === 'empty' && r.last && slipped[r.last.outcome]; // it may still be in somebody's hand
+  text(section.querySelector('.bin'), bins[r.bin] || (before ? 'KARTU TADI: KOTAK ' + before : ''));
+  const about = r.state === 'empty' && held ? 'Jangan masukkan kartu' : note(r);
+  text(section.querySelector('.note'), before ? ['Kartu tadi: ' + (r.last.serial || 'tanpa nomor seri'), about].filter(Boolean).join('. ') : about);
   text(section.querySelector('.name'), r.name);
 }
 
