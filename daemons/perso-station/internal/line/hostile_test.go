@@ -1,0 +1,147 @@
+package line_test
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
+	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/test/virtualsam/card"
+)
+
+// hostileReader is a second slot of the bench in which something answers that is no
+// honest card.
+type hostileReader struct {
+	*fakeReader
+
+	lies sync.Mutex
+	// say answers a command in the chip's place; nil leaves it to the chip.
+	say func(command []byte) ([]byte, error)
+}
+
+// hostile starts a second slot.
+func (b *bench) hostile() *hostileReader {
+	b.t.Helper()
+	r := &hostileReader{fakeReader: newFakeReader("Pembaca Jahat 01 00")}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	work := b.line
+	go func() {
+		defer close(done)
+		work.Serve(ctx, r)
+	}()
+	stop := b.stop
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		<-done
+		stop()
+	})
+	return r
+}
+
+// answers has the reader say something from now on.
+func (r *hostileReader) answers(say func(command []byte) ([]byte, error)) {
+	r.lies.Lock()
+	defer r.lies.Unlock()
+	r.say = say
+}
+
+// Connect implements line.Reader.
+func (r *hostileReader) Connect(ctx context.Context) (line.Card, error) {
+	c, err := r.fakeReader.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &hostileCard{c, r}, nil
+}
+
+type hostileCard struct {
+	line.Card
+	reader *hostileReader
+}
+
+// Transmit implements smartcard.Transmitter.
+func (c *hostileCard) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	c.reader.lies.Lock()
+	say := c.reader.say
+	c.reader.lies.Unlock()
+	if say != nil {
+		if answer, err := say(command); answer != nil || err != nil {
+			return answer, err
+		}
+	}
+	return c.Card.Transmit(ctx, command)
+}
+
+// shows waits until the hostile slot shows something.
+func (b *bench) shows(r *hostileReader, what string, good func(line.ReaderStatus) bool) (got line.ReaderStatus) {
+	b.t.Helper()
+	require.Eventually(b.t, func() bool {
+		for _, s := range b.line.Readers() {
+			if s.Name == r.Name() {
+				got = s
+				return good(s)
+			}
+		}
+		return false
+	}, 20*time.Second, 2*time.Millisecond, "waiting for %s", what)
+	return got
+}
+
+// Beginnings of commands.
+var (
+	getManifest = []byte{0x80, 0xCA, 0xDF, 0x04}
+	putKey      = []byte{0x84, 0xD8}
+)
+
+// is answers commands that begin so.
+func is(prefix []byte, answer ...byte) func([]byte) ([]byte, error) {
+	return func(command []byte) ([]byte, error) {
+		if bytes.HasPrefix(command, prefix) {
+			return answer, nil
+		}
+		return nil, nil
+	}
+}
+
+// TestWhatACardHoldsCannotHinderItsDoubt: a place that was torn holds any bytes. That
+// the card is in doubt is recorded all the same, and what was seen of it.
+func TestWhatACardHoldsCannotHinderItsDoubt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2)
+	odd := is(getManifest, 0xDF, 0x04, 0x06, 'S', 'A', 0x00, 0xFF, 0x01, 0x00, 0x90, 0x00)
+
+	// Seen in the middle of the writing: the keys are refused in a way that tells nothing.
+	r := b.hostile()
+	torn := false
+	r.answers(func(command []byte) ([]byte, error) {
+		if bytes.HasPrefix(command, putKey) {
+			torn = true
+			return []byte{0x01, 0x90, 0x00}, nil
+		}
+		if torn {
+			return odd(command)
+		}
+		return nil, nil
+	})
+	first := b.chip(b.Serials[0])
+	r.insert(first)
+	b.shows(r, "an outcome", func(s line.ReaderStatus) bool { return s.Outcome != "" })
+	require.Eventually(t, func() bool { return b.proposal(b.Serials[0]) == perso.DecideSpoil }, 10*time.Second, 5*time.Millisecond)
+
+	// Seen when it is put in again.
+	r.remove()
+	r.answers(nil)
+	second := b.chip(b.Serials[1])
+	second.SetFault(card.Fault{VanishAtStep: card.StepManifest, Executed: true})
+	r.insert(second)
+	require.Eventually(t, func() bool { return b.Card(t, b.Serials[1]).State == perso.InDoubt }, 10*time.Second, 5*time.Millisecond)
+	r.answers(odd)
+	r.insert(second)
+	require.Eventually(t, func() bool { return b.proposal(b.Serials[1]) == perso.DecideSpoil }, 10*time.Second, 5*time.Millisecond)
+}
