@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/smartcard"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 )
 
@@ -96,6 +98,8 @@ func (b *bench) shows(r *hostileReader, what string, good func(line.ReaderStatus
 // Beginnings of commands.
 var (
 	getManifest = []byte{0x80, 0xCA, 0xDF, 0x04}
+	openSAM     = []byte{0x00, 0xF0}
+	secure      = []byte{0x84, 0xF0, 0x80, 0x0F}
 	putKey      = []byte{0x84, 0xD8}
 )
 
@@ -144,4 +148,52 @@ func TestWhatACardHoldsCannotHinderItsDoubt(t *testing.T) {
 	r.answers(odd)
 	r.insert(second)
 	require.Eventually(t, func() bool { return b.proposal(b.Serials[1]) == perso.DecideSpoil }, 10*time.Second, 5*time.Millisecond)
+}
+
+// TestOpenSAMIsNotRepeatedWithoutEnd: a card may count wrong ones, and one that never
+// answers it says nothing by being asked again. Nobody puts it in again here: the
+// station looks at it by itself. People decide then.
+func TestOpenSAMIsNotRepeatedWithoutEnd(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	serial := b.Serials[0]
+	chip := b.chip(serial)
+	r := b.hostile()
+	var opened atomic.Int64
+	secured := false
+	r.answers(func(command []byte) ([]byte, error) {
+		switch {
+		case bytes.HasPrefix(command, secure): // done, and its answer lost
+			secured = true
+			chip.Transmit(command)
+			return nil, smartcard.ErrOutcomeUnknown
+		case secured && bytes.HasPrefix(command, openSAM):
+			opened.Add(1)
+			return nil, smartcard.ErrOutcomeUnknown
+		}
+		return nil, nil
+	})
+	r.insert(chip)
+	require.Eventually(t, func() bool { return b.proposal(serial) == perso.DecideSpoil }, 10*time.Second, 5*time.Millisecond,
+		"after %d tries", opened.Load())
+	asked := opened.Load()
+	require.LessOrEqual(t, asked, int64(line.MostOpens))
+	for range 3 {
+		r.remove()
+		r.insert(chip)
+		b.shows(r, "the card in doubt", func(s line.ReaderStatus) bool { return s.Outcome == "in_doubt" })
+	}
+	r.remove()
+	b.stop()
+	b.start() // what was counted is in the journal
+	r = b.hostile()
+	r.answers(func(command []byte) ([]byte, error) {
+		if bytes.HasPrefix(command, openSAM) {
+			opened.Add(1)
+		}
+		return nil, nil
+	})
+	r.insert(chip)
+	b.shows(r, "the card in doubt", func(s line.ReaderStatus) bool { return s.Outcome == "in_doubt" })
+	require.Equal(t, asked, opened.Load())
 }

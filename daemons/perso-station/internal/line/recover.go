@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
@@ -92,15 +93,20 @@ func (t *task) unseal(ctx context.Context) (err error) {
 // prove shows by the card itself that it is finished. A verdict means that it
 // could not be tried now; a finding that is not proven becomes spoil.
 func (t *task) prove(ctx context.Context, found *perso.Finding) (proven bool, v *verdict) {
+	if !t.mayOpen() {
+		found.Proposal = perso.DecideSpoil
+		found.Observed["proof"] = string(profile.OpenSAM)
+		return false, nil
+	}
 	err := t.unseal(ctx)
 	if err == nil {
 		card, cancel := t.cardTime(ctx)
-		err = t.dialogue.Prove(card, t.job(), t.guard.sam())
+		err = t.dialogue.Prove(card, t.job(), t.guard.sam(), t.opening)
 		// The tries may be used up by stations that ended in the middle of one, and
 		// nothing be wrong with the card. One that was found wrong stays so.
 		if t.classify(err) == faultStopped && t.hand.Attempt.Proposal != perso.DecideSpoil {
 			t.log.Warn().Str("card", t.hand.Card.ID).Msg("no authentication is left; the card is proven by OPEN SAM alone")
-			err = t.dialogue.Opens(card, t.job())
+			err = t.dialogue.Opens(card, t.job(), t.opening)
 		}
 		cancel()
 	}
@@ -173,6 +179,7 @@ func (l *Line) Reconcile(ctx context.Context) error {
 	last := map[string]journal.Entry{} // by attempt
 	steps := map[string]string{}       // that were done last, by attempt
 	tries := map[string]int{}          // authentications of a chip that are not known to have succeeded
+	opens := map[string]int{}          // OPEN SAM of proofs that are not known to have succeeded, by attempt
 	var begun []string                 // attempts since the last restore that was noticed
 	known := map[string]bool{}         // the same
 	var epoch int                      // that it was given
@@ -181,6 +188,7 @@ func (l *Line) Reconcile(ctx context.Context) error {
 			last[e.Attempt] = e
 		}
 		countTry(tries, e)
+		countOpen(opens, e)
 		if e.Kind == entryStep {
 			steps[e.Attempt] = stepIn(e)
 		}
@@ -200,7 +208,7 @@ func (l *Line) Reconcile(ctx context.Context) error {
 		return fmt.Errorf("line: reading the journal: %w", err)
 	}
 	l.mu.Lock()
-	l.tries = tries
+	l.tries, l.opens = tries, opens
 	l.mu.Unlock()
 	if err := l.outlive(ctx, begun, last, max(epoch, 1)); err != nil {
 		return err

@@ -27,6 +27,7 @@ const (
 	entryDoubt   = "in_doubt"
 	entryTry     = "try"     // an authentication of the chip, before it
 	entryUntried = "untried" // the chip has not heard of it
+	entryOpen    = "open"    // an OPEN SAM that is to prove a card, before it
 	entryEpoch   = "epoch"   // of no card: a database older than the journal was met
 )
 
@@ -480,5 +481,11 @@ func (t *task) note(kind string, data map[string]any) error {
 		}
 		entry.Data = body
 	}
-	return t.line.Journal.Append(entry)
+	if err := t.line.Journal.Append(entry); err != nil {
+		return err
+	}
+	t.line.mu.Lock()
+	defer t.line.mu.Unlock()
+	countOpen(t.line.opens, entry)
+	return nil
 }
