@@ -98,6 +98,7 @@ func (b *bench) shows(r *hostileReader, what string, good func(line.ReaderStatus
 // Beginnings of commands.
 var (
 	getManifest = []byte{0x80, 0xCA, 0xDF, 0x04}
+	getCPLC     = []byte{0x80, 0xCA, 0x9F, 0x7F}
 	openSAM     = []byte{0x00, 0xF0}
 	secure      = []byte{0x84, 0xF0, 0x80, 0x0F}
 	putKey      = []byte{0x84, 0xD8}
@@ -196,4 +197,71 @@ func TestOpenSAMIsNotRepeatedWithoutEnd(t *testing.T) {
 	r.insert(chip)
 	b.shows(r, "the card in doubt", func(s line.ReaderStatus) bool { return s.Outcome == "in_doubt" })
 	require.Equal(t, asked, opened.Load())
+}
+
+// TestAMalformedCardLeavesTheLine: what answers, and never so that it can be read, is
+// no card of ours; a feeder goes on with the next.
+func TestAMalformedCardLeavesTheLine(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	r := b.hostile()
+	for name, say := range map[string]func([]byte) ([]byte, error){
+		"cut off":      is(getCPLC, 0x9F, 0x7F, 0x2A, 0x01, 0x90, 0x00),
+		"no end":       func([]byte) ([]byte, error) { return []byte{0x00, 0x61, 0x10}, nil },
+		"long lengths": is(getCPLC, 0x9F, 0x7F, 0x84, 0xFF, 0xFF, 0xFF, 0xFF, 0x90, 0x00),
+		"empty":        func([]byte) ([]byte, error) { return []byte{0x90, 0x00}, nil },
+	} {
+		r.answers(say)
+		r.insert(b.chip(b.Serials[0]))
+		got := b.shows(r, name, func(s line.ReaderStatus) bool { return s.State == "refused" })
+		require.Equal(t, "sisihkan", got.Instruction, name)
+		r.remove()
+		b.shows(r, "an empty slot", func(s line.ReaderStatus) bool { return s.State == "empty" })
+	}
+	require.Equal(t, perso.Listed, b.Card(t, b.Serials[0]).State)
+}
+
+// TestATwinOfAClearCardIsNotGood: a blank that says it is a card which is clear already
+// has nothing on it.
+func TestATwinOfAClearCardIsNotGood(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	require.Equal(t, "clear", b.outcome(b.chip(b.Serials[0])).Outcome)
+	b.removeCard()
+	got := b.outcome(b.chip(b.Serials[0])) // another chip with the same names
+	require.Equal(t, "set_aside", got.State)
+	require.Equal(t, "refused", got.Outcome)
+	require.Equal(t, perso.Clear, b.Card(t, b.Serials[0]).State, "the good one is elsewhere")
+}
+
+// TestAPanicStaysAtItsReader: an error of this program with one card leaves no other card
+// in doubt, and the log says nothing of what was sent.
+func TestAPanicStaysAtItsReader(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	r := b.hostile()
+	r.answers(func([]byte) ([]byte, error) { panic("uji") })
+	r.insert(b.chip("SAM99999999"))
+	b.shows(r, "the card to be set aside", func(s line.ReaderStatus) bool { return s.State == "set_aside" })
+
+	// In the middle of the writing, too.
+	chip := b.chip(b.Serials[0])
+	r.answers(func(command []byte) ([]byte, error) {
+		if bytes.HasPrefix(command, putKey) {
+			panic("uji")
+		}
+		return nil, nil
+	})
+	r.remove()
+	r.insert(chip)
+	b.shows(r, "the card to be set aside", func(s line.ReaderStatus) bool { return s.State == "set_aside" && s.Serial == b.Serials[0] })
+	require.Equal(t, perso.Writing, b.Card(t, b.Serials[0]).State)
+	r.answers(nil)
+	r.remove()
+	r.insert(chip)
+	b.shows(r, "the doubt", func(s line.ReaderStatus) bool { return s.Outcome == "in_doubt" })
+	require.Equal(t, perso.DecideResume, b.proposal(b.Serials[0]))
+	b.Resolve(t, b.CardIDs[0], perso.DecideResume)
+	b.shows(r, "clear", func(s line.ReaderStatus) bool { return s.Outcome == "clear" })
+	b.judge(chip, b.Serials[0])
 }
