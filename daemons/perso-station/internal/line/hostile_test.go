@@ -3,6 +3,8 @@ package line_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,8 +12,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/persotest"
+	"dukcapil.go.id/sifilma/pkg/perso/recipe"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/smartcard"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 )
@@ -101,6 +107,7 @@ var (
 	getCPLC     = []byte{0x80, 0xCA, 0x9F, 0x7F}
 	openSAM     = []byte{0x00, 0xF0}
 	secure      = []byte{0x84, 0xF0, 0x80, 0x0F}
+	initUpdate  = []byte{0x80, 0x50}
 	putKey      = []byte{0x84, 0xD8}
 )
 
@@ -264,4 +271,32 @@ func TestAPanicStaysAtItsReader(t *testing.T) {
 	b.Resolve(t, b.CardIDs[0], perso.DecideResume)
 	b.shows(r, "clear", func(s line.ReaderStatus) bool { return s.Outcome == "clear" })
 	b.judge(chip, b.Serials[0])
+}
+
+// TestAnHSMThatCannotDeriveTouchesNoCard: a master that is there and cannot do its work
+// is found out before a chip hears of an authentication, and not once more at each look.
+func TestAnHSMThatCannotDeriveTouchesNoCard(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	value := make([]byte, 32)
+	_, _ = rand.Read(value)
+	_, err := b.token.ImportAES(t.Context(), "uji-tanpa-mac", value, pkcs11.UseEncrypt)
+	require.NoError(t, err)
+	file, err := configs.KeyCode("ktpel")
+	require.NoError(t, err)
+	text := strings.NewReplacer(`"version": 1`, `"version": 2`, b.profile.Keys.Transport.Master, "uji-tanpa-mac").Replace(string(file))
+	persotest.Approve(t, b.DB, recipe.KeyCode, text)
+	var asked atomic.Int64
+	r := b.hostile()
+	r.answers(func(command []byte) ([]byte, error) {
+		if bytes.HasPrefix(command, initUpdate) {
+			asked.Add(1)
+		}
+		return nil, nil
+	})
+	r.insert(b.chip(b.Serials[0]))
+	got := b.shows(r, "the card to wait", func(s line.ReaderStatus) bool { return s.State == "wait" && s.Serial != "" })
+	require.Equal(t, "tunggu", got.Instruction)
+	require.Never(t, func() bool { return asked.Load() > 0 }, 20*b.lookEvery(), b.lookEvery())
+	require.Error(t, b.line.CheckKeys(t.Context()), "readyz says so")
 }

@@ -98,7 +98,10 @@ func (t *task) prove(ctx context.Context, found *perso.Finding) (proven bool, v 
 		found.Observed["proof"] = string(profile.OpenSAM)
 		return false, nil
 	}
-	err := t.unseal(ctx)
+	err := t.kit.ring.Check(context.WithoutCancel(ctx))
+	if err == nil {
+		err = t.unseal(ctx)
+	}
 	if err == nil {
 		card, cancel := t.cardTime(ctx)
 		err = t.dialogue.Prove(card, t.job(), t.guard.sam(), t.opening)
