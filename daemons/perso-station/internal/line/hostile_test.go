@@ -18,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/smartcard"
 	"dukcapil.go.id/sifilma/test/virtualsam/card"
 )
@@ -299,4 +300,45 @@ func TestAnHSMThatCannotDeriveTouchesNoCard(t *testing.T) {
 	require.Equal(t, "tunggu", got.Instruction)
 	require.Never(t, func() bool { return asked.Load() > 0 }, 20*b.lookEvery(), b.lookEvery())
 	require.Error(t, b.line.CheckKeys(t.Context()), "readyz says so")
+}
+
+// TestARolledBackDatabaseIsNoticedByAStationThatRuns: a machine's snapshot, or a dump,
+// brings the database back to before the last card on the same timeline. A station that
+// was never stopped gives no number a second time.
+func TestARolledBackDatabaseIsNoticedByAStationThatRuns(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2)
+	var counters []struct {
+		Kind string `db:"kind"`
+		Next int64  `db:"next"`
+	}
+	require.NoError(t, b.DB.Select(t.Context(), &counters, `SELECT kind, next FROM number_counter`))
+	require.Equal(t, "clear", b.outcome(b.chip(b.Serials[0])).Outcome)
+	first := b.Card(t, b.Serials[0])
+	b.removeCard()
+	b.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		for _, q := range []string{
+			`SET LOCAL session_replication_role = replica`, `DELETE FROM perso_attempt`, `DELETE FROM card_number`,
+			`UPDATE card SET state = 'listed', chip_id = NULL, pcid = NULL, manifest_no = NULL, attempt = 0, work_order_id = NULL`,
+		} {
+			if _, err := tx.Exec(ctx, q); err != nil {
+				return err
+			}
+		}
+		for _, c := range counters {
+			if err := tx.ExecOne(ctx, `UPDATE number_counter SET next = $2 WHERE kind = $1`, c.Kind, c.Next); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	chip := b.chip(b.Serials[1])
+	b.reader.insert(chip)
+	got := b.waitFor("an answer", func(s line.ReaderStatus) bool { return s.Serial != "" && s.State != "working" })
+	require.Equal(t, "wait", got.State, "%s", got.Reason)
+	require.Contains(t, got.Reason, "dipulihkan")
+	require.NotEqual(t, first.PCID, b.Card(t, b.Serials[1]).PCID)
+	require.Empty(t, b.accepted(chip.State().ChipID))
+	require.ErrorIs(t, b.line.Watch(t.Context()), line.ErrChanged)
+	require.ErrorIs(t, b.line.Reconcile(t.Context()), line.ErrOlder)
 }

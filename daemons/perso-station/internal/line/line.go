@@ -87,6 +87,7 @@ type Line struct {
 	bell  chan struct{}   // closed and replaced by Wake
 	stale error           // the database is older than the journal
 	epoch int             // of the numbers when the journal was last compared with the database
+	begun string          // attempt that was begun last, which the database has to know; empty for none
 	kits  map[kitKey]*kit // that were compiled, by the editions they are of
 
 	tries map[string]int // authentications of a chip by the journal; see countTry

@@ -265,8 +265,12 @@ func (l *Line) outlive(ctx context.Context, begun []string, last map[string]jour
 			return l.older(fmt.Errorf("%w (%d attempts, epoch %d)", ErrOlder, len(lost), noted))
 		}
 	}
+	var newest string
+	if len(begun) > 0 {
+		newest = begun[len(begun)-1]
+	}
 	if len(lost) == 0 && now == noted {
-		return l.compared(now)
+		return l.compared(now, newest)
 	}
 	if err := l.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		for _, id := range lost {
@@ -286,13 +290,17 @@ func (l *Line) outlive(ctx context.Context, begun []string, last map[string]jour
 	if err := l.Journal.Append(journal.Entry{Kind: entryEpoch, Data: json.RawMessage(strconv.Itoa(now))}); err != nil {
 		return fmt.Errorf("line: noting the epoch: %w", err)
 	}
-	return l.compared(now)
+	if len(lost) > 0 {
+		newest = "" // may be one of them
+	}
+	return l.compared(now, newest)
 }
 
-// compared keeps with which database the journal agrees: cards may be begun.
-func (l *Line) compared(epoch int) error {
+// compared keeps with which database the journal agrees, and the newest attempt that both
+// know: cards may be begun.
+func (l *Line) compared(epoch int, begun string) error {
 	l.mu.Lock()
-	l.epoch = epoch
+	l.epoch, l.begun = epoch, begun
 	l.mu.Unlock()
 	return l.older(nil)
 }
@@ -303,13 +311,14 @@ var ErrChanged = errors.New("line: the database has begun a new epoch; the journ
 
 // same is asked in each transaction that begins a card.
 func (l *Line) same(ctx context.Context, r postgres.Reader) error {
-	now, err := perso.Epoch(ctx, r)
+	l.mu.Lock()
+	epoch, begun := l.epoch, l.begun
+	l.mu.Unlock()
+	now, known, err := perso.EpochAfter(ctx, r, begun)
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now != l.epoch {
+	if now != epoch || !known {
 		return ErrChanged
 	}
 	return nil

@@ -487,5 +487,8 @@ func (t *task) note(kind string, data map[string]any) error {
 	t.line.mu.Lock()
 	defer t.line.mu.Unlock()
 	countOpen(t.line.opens, entry)
+	if kind == entryIntent || kind == entryResumed {
+		t.line.begun = entry.Attempt
+	}
 	return nil
 }
