@@ -98,6 +98,10 @@ func (t *task) prove(ctx context.Context, found *perso.Finding) (proven bool, v 
 		found.Observed["proof"] = string(profile.OpenSAM)
 		return false, nil
 	}
+	if err := t.line.Journal.Ready(); err != nil { // mends it, if it can be
+		away := t.away(err)
+		return false, &away
+	}
 	err := t.kit.ring.Check(context.WithoutCancel(ctx))
 	if err == nil {
 		err = t.unseal(ctx)

@@ -244,14 +244,14 @@ func (t *task) write(ctx context.Context) verdict {
 	}
 }
 
-// hold waits until HSM and database answer again.
+// hold waits until HSM and database answer again and the journal takes entries.
 func (t *task) hold(ctx context.Context) error {
 	for {
 		if err := t.pause(ctx, "Sistem sedang tidak tersedia; jangan ambil kartu"); err != nil {
 			return err
 		}
 		work := context.WithoutCancel(ctx)
-		if t.kit.ring.Check(work) != nil || t.line.DB.Check(work) != nil {
+		if t.line.Journal.Ready() != nil || t.kit.ring.Check(work) != nil || t.line.DB.Check(work) != nil {
 			continue
 		}
 		err := t.line.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) error { return t.guard.settle(ctx, tx, true) })
