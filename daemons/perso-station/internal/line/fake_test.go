@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,8 +49,10 @@ type bench struct {
 	reader  *fakeReader
 	writes  *writelog.Log
 	stop    func()
-	crash   func() // ends the station as a crash does
+	crash   func()            // ends the station as a crash does
+	attend  func(*fakeReader) // gives it one more reader
 	network *harness.Relay
+	broker  *harness.Relay // nil until the station speaks to one
 	pinFile string
 	hsm     harness.Token
 	held    atomic.Int64 // lines in the log that say so
@@ -57,6 +60,7 @@ type bench struct {
 	orders  line.Orders
 	feeder  func(string) line.Feeder
 	tests   *regexp.Regexp // of test cards; nil for none
+	look    time.Duration  // how often a waiting card is looked at; 10 ms when 0
 }
 
 // newBench makes an office with n cards and starts a station.
@@ -125,12 +129,10 @@ func (b *bench) begin() error {
 	unsettled := b.line.Reconcile(b.t.Context())
 	b.reader = newFakeReader("Pembaca Uji 00 00")
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	work, reader := b.line, b.reader
-	go func() {
-		defer close(done)
-		work.Serve(ctx, reader)
-	}()
+	var served sync.WaitGroup
+	work := b.line
+	b.attend = func(r *fakeReader) { served.Go(func() { work.Serve(ctx, r) }) }
+	b.attend(b.reader)
 	b.crash = func() {
 		_ = book.Close() // nothing more is kept of it, here
 		_ = db.Close()   // or there
@@ -138,7 +140,7 @@ func (b *bench) begin() error {
 	}
 	b.stop = sync.OnceFunc(func() {
 		cancel()
-		<-done
+		served.Wait()
 		_ = book.Close()
 		_ = db.Close()
 	})
@@ -180,17 +182,26 @@ func (b *bench) chip(serial string, adjust ...func(*card.Config)) *card.Chip {
 // waitFor waits until the slot shows something.
 func (b *bench) waitFor(what string, good func(line.ReaderStatus) bool) line.ReaderStatus {
 	b.t.Helper()
-	var last line.ReaderStatus
+	return b.waitForIn(b.reader.name, what, good)
+}
+
+// waitForIn is waitFor of the slot of any reader.
+func (b *bench) waitForIn(reader, what string, good func(line.ReaderStatus) bool) (last line.ReaderStatus) {
+	b.t.Helper()
 	require.Eventually(b.t, func() bool {
 		all := b.line.Readers()
-		if len(all) != 1 {
+		i := slices.IndexFunc(all, func(s line.ReaderStatus) bool { return s.Name == reader })
+		if i < 0 {
 			return false
 		}
-		last = all[0]
+		last = all[i]
 		return good(last)
-	}, 20*time.Second, 2*time.Millisecond, "waiting for %s", what)
+	}, patience, 2*time.Millisecond, "waiting for %s", what)
 	return last
 }
+
+// patience is how long a machine that has much else to do may take.
+const patience = time.Minute
 
 // outcome inserts a chip and waits for what the station says of it.
 func (b *bench) outcome(c *card.Chip) line.ReaderStatus {
@@ -330,7 +341,7 @@ func (c *fakeCard) Transmit(ctx context.Context, command []byte) ([]byte, error)
 	return nil, fmt.Errorf("%w: answer of 0 bytes", smartcard.ErrOutcomeUnknown)
 }
 
-func (b *bench) lookEvery() time.Duration { return 10 * time.Millisecond }
+func (b *bench) lookEvery() time.Duration { return cmp.Or(b.look, 10*time.Millisecond) }
 
 // marker is an attempt's id as a chip shows it.
 func marker(attemptID string) string { return strings.ToUpper(strings.ReplaceAll(attemptID, "-", "")) }

@@ -124,49 +124,6 @@ func (b *bench) proposal(serial string) perso.Decision {
 	return h.Attempt.Proposal
 }
 
-// TestTearAtEveryCommand pulls the card at each command in turn, before and
-// after the card has done it. Whatever happens, the card is in exactly one of
-// three states, and the office can bring it to a good end with one set of
-// content.
-func TestTearAtEveryCommand(t *testing.T) {
-	t.Parallel()
-	for _, executed := range []bool{false, true} {
-		t.Run(fmt.Sprintf("executed=%t", executed), func(t *testing.T) {
-			t.Parallel()
-			const most = 60
-			b := newBench(t, most)
-			seen := map[string]int{}
-			for i := range most {
-				serial := b.Serials[i]
-				chip := b.chip(serial)
-				chip.SetFault(card.Fault{VanishAtAPDU: i + 1, Executed: executed})
-				b.reader.insert(chip)
-				got := b.waitFor("the end of the insertion", func(s line.ReaderStatus) bool {
-					return s.Outcome == "clear" || s.State == "empty" && chip.State().Fault.VanishAtAPDU == 0
-				})
-				c := b.Card(t, serial)
-				seen[string(c.State)]++
-				if got.Outcome == "clear" {
-					require.Greater(t, seen["numbered"], 0)
-					require.Greater(t, seen["in_doubt"], 10, "the card must have been pulled at every command of a whole run")
-					return
-				}
-				wrote := len(b.accepted(chip.State().ChipID)) > 0
-				switch c.State {
-				case perso.Listed, perso.Numbered:
-					require.False(t, wrote, "APDU %d", i+1)
-				case perso.InDoubt:
-				default:
-					t.Fatalf("APDU %d: card is %s", i+1, c.State)
-				}
-				b.settle(chip, serial)
-				b.judge(chip, serial)
-			}
-			t.Fatalf("no card came through %d commands: %v", most, seen)
-		})
-	}
-}
-
 // judge holds a finished card against its own account of what was written.
 func (b *bench) judge(chip *card.Chip, serial string) {
 	b.t.Helper()

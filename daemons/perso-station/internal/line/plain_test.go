@@ -113,41 +113,6 @@ func (b *bench) judgePlain(chip *card.Chip, serial string) {
 	require.Equal(b.t, marker(h.Attempt.ID), state.Marker)
 }
 
-// The tear test of bare commands: whatever answer is lost, the card is not written, in
-// doubt or clear, and comes to a good end with one set of content.
-func TestTearAtEveryPlainCommand(t *testing.T) {
-	t.Parallel()
-	for _, executed := range []bool{false, true} {
-		t.Run(fmt.Sprintf("executed=%t", executed), func(t *testing.T) {
-			t.Parallel()
-			const most = 30
-			b := plainBench(t, most)
-			seen := map[string]int{}
-			for i := range most {
-				serial := b.Serials[i]
-				chip := b.chip(serial, plain)
-				chip.SetFault(card.Fault{VanishAtAPDU: i + 1, Executed: executed})
-				b.reader.insert(chip)
-				got := b.waitFor("the end of the insertion", func(s line.ReaderStatus) bool {
-					return s.Outcome == "clear" || s.State == "empty" && chip.State().Fault.VanishAtAPDU == 0
-				})
-				c := b.Card(t, serial)
-				seen[string(c.State)]++
-				if got.Outcome == "clear" {
-					require.Greater(t, seen["in_doubt"], 8, "%v", seen)
-					return
-				}
-				if wrote := len(b.accepted(chip.State().ChipID)) > 0; c.State != perso.InDoubt {
-					require.False(t, wrote, "APDU %d: %s", i+1, c.State)
-				}
-				b.settle(chip, serial)
-				b.judgePlain(chip, serial)
-			}
-			t.Fatalf("no card came through: %v", seen)
-		})
-	}
-}
-
 // What shows nothing and must not be done twice can only be given up: nobody can say
 // whether it was done.
 func TestAnUnseenStepIsNotDoneTwice(t *testing.T) {
