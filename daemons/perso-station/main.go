@@ -25,13 +25,11 @@ import (
 )
 
 func main() {
+	harden()
 	if code, child := readers.Child(context.Background(), os.Args); child {
 		os.Exit(code)
 	}
-	if code, trial := tryProfile(os.Args[1:], os.Stdout, os.Stderr); trial {
-		os.Exit(code)
-	}
-	if code, ordered := orderStation(os.Args[1:], os.Stdout, os.Stderr); ordered {
+	if code, asked := command(os.Args[1:], os.Stdout, os.Stderr); asked {
 		os.Exit(code)
 	}
 	daemon.Main("perso-station", defaults, wire)

@@ -18,6 +18,15 @@ import (
 	"dukcapil.go.id/sifilma/schema"
 )
 
+// command does what the arguments ask for instead of the daemon, if they do: then it
+// returns true and the exit code.
+func command(args []string, stdout, stderr io.Writer) (code int, asked bool) {
+	if code, asked = tryProfile(args, stdout, stderr); asked {
+		return code, asked
+	}
+	return orderStation(args, stdout, stderr)
+}
+
 // orderFlags ask for a change of the station's mode instead of the daemon.
 var orderFlags = map[string]perso.Mode{"-pause": perso.Paused, "-drain": perso.Draining, "-resume": perso.Running}
 

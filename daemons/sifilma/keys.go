@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/ceremony"
+	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -308,7 +309,7 @@ func (a at) custody(ctx context.Context, label string, kind ceremony.Kind) (cere
 	if c.Expect != "" && c.Draw {
 		return ceremony.Key{}, errors.New("kunci ini sudah ada; komponennya ada pada kustodian. Ulangi tanpa -draw")
 	}
-	if err := ceremony.Harden(); err != nil {
+	if err := daemon.Harden(); err != nil {
 		return ceremony.Key{}, fmt.Errorf("ingatan proses ini tidak dapat dilindungi: %w", err)
 	}
 	tty, err := ceremony.OpenTTY(a.terminal)

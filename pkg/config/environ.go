@@ -45,6 +45,12 @@ func CheckEnviron(environ []string, dst any, examples fs.FS) error {
 	return nil
 }
 
+// Strangers is an environment without the settings of the house, for a program that is
+// somebody else's: passwords may be among them.
+func Strangers(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(pair string) bool { return strings.HasPrefix(pair, EnvPrefix) })
+}
+
 // keys are the variables of all leaf keys of a configuration.
 func keys(v reflect.Value, at []string) []string {
 	var names []string

@@ -156,7 +156,7 @@ func rest(ctx context.Context, t Transmitter, command Command, r Response) (Resp
 		}
 		r = Response{Data: append(r.Data, more.Data...), SW: more.SW}
 	}
-	return Response{}, fmt.Errorf("%s: %w: the answer does not end", command.title(), ErrOutcomeUnknown)
+	return Response{}, fmt.Errorf("%s: %w: %w: the answer does not end", command.title(), ErrOutcomeUnknown, ErrMalformed)
 }
 
 // once transmits without interpreting the status word. A context that is over

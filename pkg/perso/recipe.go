@@ -12,11 +12,11 @@ import (
 )
 
 // PlanOf returns the plan that a card has to be looked at by: of one whose writing
-// was begun, or that was given up, its attempt's; of another, the one that a claim will most likely find,
+// was begun, is done, or that was given up, its attempt's; of another, the one that a claim will most likely find,
 // for Claim has the last word. A *Refusal says that there is none.
 func PlanOf(ctx context.Context, rd postgres.Reader, h Hand, today clock.Date) (recipe.Plan, error) {
 	switch h.Card.State {
-	case Writing, Written, Verified, InDoubt, Failed, Spoiled, Reduced:
+	case Writing, Written, Verified, Clear, InDoubt, Failed, Spoiled, Reduced:
 		if h.Attempt.WorkOrderID == "" { // it was never claimed
 			return recipe.Plan{}, &Refusal{Why: NoRecipe, CardID: h.Card.ID}
 		}

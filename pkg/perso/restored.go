@@ -41,6 +41,23 @@ func Unknown(ctx context.Context, r postgres.Reader, ids []string) (lost []strin
 	return lost, nil
 }
 
+// EpochAfter is Epoch, and whether the database knows the intent of an attempt that a
+// station began last; empty for none. A snapshot of a machine, or a dump, that is brought
+// back may be on the same timeline: then only this tells.
+func EpochAfter(ctx context.Context, r postgres.Reader, attemptID string) (epoch int, known bool, err error) {
+	var now struct {
+		Epoch int  `db:"epoch"`
+		Known bool `db:"known"`
+	}
+	if err := r.Get(ctx, &now, `
+		SELECT coalesce(max(`+presentEpoch+`), 0) AS epoch,
+		       $1 = '' OR EXISTS (SELECT FROM perso_attempt WHERE id = nullif($1, '')::uuid AND sealed IS NOT NULL) AS known
+		FROM number_counter`, attemptID); err != nil {
+		return 0, false, fmt.Errorf("perso: epoch: %w", err)
+	}
+	return now.Epoch, now.Known, nil
+}
+
 // LostAttempt is an attempt that only stations' journals know, as one of them
 // knows it.
 type LostAttempt struct {

@@ -45,6 +45,11 @@ func BeginWriting(ctx context.Context, tx *postgres.Tx, h Hand, in Intent, ch Ch
 // version and row of the timeline, and takes the card off its work order.
 func Finish(ctx context.Context, tx *postgres.Tx, h Hand, proof map[string]any, ch Change) (Hand, error) {
 	w := &walk{tx: tx, card: h.Card, change: ch}
+	if w.card.State != Writing { // it was in doubt, and nothing is wrong with its lot
+		if _, err := tx.Exec(ctx, `UPDATE perso_attempt SET cause='' WHERE id=$1 AND cause<>''`, h.Attempt.ID); err != nil {
+			return Hand{}, fmt.Errorf("perso: cause: %w", err)
+		}
+	}
 	if w.card.State == InDoubt {
 		if err := w.take(ctx, CompleteVerb, proof, ``); err != nil {
 			return Hand{}, err
@@ -123,7 +128,7 @@ func Resume(ctx context.Context, tx *postgres.Tx, h Hand, ch Change) (Hand, erro
 	}
 	w.card.Reason = ""
 	if err := tx.ExecOne(ctx, `
-		UPDATE perso_attempt SET outcome='', proposal='', reading='', ended_at=NULL, station=$2 WHERE id=$1`, h.Attempt.ID, ch.Actor.Name); err != nil {
+		UPDATE perso_attempt SET outcome='', proposal='', reading='', cause='', ended_at=NULL, station=$2 WHERE id=$1`, h.Attempt.ID, ch.Actor.Name); err != nil {
 		return Hand{}, fmt.Errorf("perso: resuming: %w", err)
 	}
 	h.Card, h.Attempt.Outcome, h.Attempt.Proposal, h.Attempt.Reading, h.Attempt.Station = w.card, "", "", "", ch.Actor.Name

@@ -77,7 +77,8 @@ type message struct {
 }
 
 // frameWriter writes frames from several goroutines. After a failed write the
-// stream is out of step, so every later write fails too.
+// stream is out of step, so every later write fails too. Frames are wiped when they are
+// written: a command may carry a card's secret.
 type frameWriter struct {
 	mu  sync.Mutex
 	w   io.Writer
@@ -89,11 +90,13 @@ func (f *frameWriter) write(m message) error {
 	if err != nil {
 		return err
 	}
+	defer clear(body)
 	if len(body) > maxFrame {
 		return fmt.Errorf("smartcard: frame of %d bytes is too long", len(body))
 	}
 	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body)))
 	frame = append(frame, body...)
+	defer clear(frame)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
@@ -115,6 +118,7 @@ func readFrame(r io.Reader) (message, error) {
 		return m, fmt.Errorf("smartcard: frame length %d is out of range", n)
 	}
 	body := make([]byte, n)
+	defer clear(body)
 	if _, err := io.ReadFull(r, body); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF

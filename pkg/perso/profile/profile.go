@@ -180,7 +180,8 @@ type Reading struct {
 type Lot struct {
 	// FirstCard has the lot wait after its first card, until a person approves it.
 	FirstCard bool `json:"first_card"`
-	// StopAfter is how many cards in a row may fail for one cause; then the lot stops.
+	// StopAfter is how many cards in a row may fail, or be in doubt by what they answer,
+	// for one cause; then the lot stops.
 	// usualStop if it is not said.
 	StopAfter int `json:"stop_after"`
 }

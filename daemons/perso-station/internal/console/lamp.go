@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/pkg/config"
 )
 
 // lamp runs a program when a reader shows another word: a light, a sound, whatever is
@@ -96,6 +98,7 @@ func (l *lamp) run(reader, word string) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, l.argv[0], slices.Concat(l.argv[1:], []string{word, reader})...)
+	cmd.Env = config.Strangers(cmd.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with all that it started
 	cmd.WaitDelay = time.Second

@@ -3,7 +3,6 @@
 package feeder
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
+	"dukcapil.go.id/sifilma/pkg/config"
 )
 
 // Config is the feeder of one reader: argument vectors, the program's whole path first.
@@ -91,10 +91,11 @@ func (c commands) run(ctx context.Context, command []string) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = config.Strangers(cmd.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second // for whoever has left its group and keeps the output open
-	var said bytes.Buffer
+	var said beginning
 	cmd.Stdout, cmd.Stderr = &said, &said
 	err := cmd.Run()
 	if ctx.Err() != nil {
@@ -103,6 +104,14 @@ func (c commands) run(ctx context.Context, command []string) error {
 	if err == nil {
 		return nil
 	}
-	text := strings.TrimSpace(said.String())
-	return fmt.Errorf("%s: %w: %s", command[0], err, text[:min(len(text), longestSaid)])
+	return fmt.Errorf("%s: %w: %s", command[0], err, strings.TrimSpace(string(said)))
+}
+
+// beginning keeps the first longestSaid bytes of what is written to it.
+type beginning []byte
+
+// Write implements io.Writer.
+func (b *beginning) Write(p []byte) (int, error) {
+	*b = append(*b, p[:min(len(p), longestSaid-len(*b))]...)
+	return len(p), nil
 }

@@ -38,6 +38,7 @@ type Ring struct {
 
 	mu    sync.Mutex
 	known map[string]keybook.Entry // of the book, as it was read last; nil before
+	able  bool                     // the token has done what a card needs, and has not failed since
 }
 
 // New joins a token to a profile. It touches neither, nor the book.
@@ -55,7 +56,7 @@ func (r *Ring) labels() []string {
 }
 
 // Check says whether the token is there and holds the profile's keys, and no other
-// ones under their labels.
+// ones under their labels; and that it can do with them what a card needs.
 func (r *Ring) Check(ctx context.Context) error {
 	if err := r.read(ctx); err != nil {
 		return err
@@ -65,7 +66,7 @@ func (r *Ring) Check(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return r.rehearse(ctx)
 }
 
 // read reads the book. While that cannot be read, what it said last is good: a label
@@ -149,10 +150,10 @@ func (s *Source) KeysFor(ctx context.Context, diversification []byte, version by
 	}
 	keys, err := hsmkeys.Scheme(k.Diversification).Keyset(ctx, s.ring.token, key, diversification, k.Bytes)
 	if err != nil {
-		return globalplatform.StaticKeys{}, unavailable(err)
+		return globalplatform.StaticKeys{}, s.ring.failed(err)
 	}
 	s.made = append(s.made, keys)
-	return guarded(keys.StaticKeys), nil
+	return s.ring.guarded(keys.StaticKeys), nil
 }
 
 // Close destroys the keysets that were made. A token that is gone has lost them
@@ -168,10 +169,10 @@ func (s *Source) Close() {
 func (r *Ring) NewSecret(ctx context.Context) ([]byte, error) {
 	secret, err := r.token.Random(ctx, r.profile.SecretBytes)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, r.failed(err)
 	}
 	if len(secret) != r.profile.SecretBytes {
-		return nil, unavailable(fmt.Errorf("%d random bytes", len(secret)))
+		return nil, r.failed(fmt.Errorf("%d random bytes", len(secret)))
 	}
 	return secret, nil
 }
@@ -183,7 +184,7 @@ func (r *Ring) Seal(ctx context.Context, secret []byte, cardID, attemptID string
 		return nil, err
 	}
 	sealed, err := key.SealSecret(ctx, secret, pkcs11.Bind(cardID, attemptID))
-	return sealed, unavailable(err)
+	return sealed, r.failed(err)
 }
 
 // Unseal undoes Seal. pkcs11.ErrSealed says that it is not the secret of this
@@ -197,5 +198,5 @@ func (r *Ring) Unseal(ctx context.Context, sealed []byte, cardID, attemptID stri
 	if errors.Is(err, pkcs11.ErrSealed) {
 		return nil, err
 	}
-	return secret, unavailable(err)
+	return secret, r.failed(err)
 }

@@ -62,7 +62,7 @@ func (t *task) telling(reading string) string {
 // blind is the verdict on a card in doubt that says which chip it is and refuses to show
 // more, as cause says: nothing can be told of it, and giving it up is all that is left.
 func (t *task) blind(ctx context.Context, look sam.Look, cause error) (v verdict, is bool) {
-	if cause == nil || look.ChipID == "" || t.classify(cause) != faultRefused {
+	if cause == nil || look.ChipID == "" || !t.unfit(cause) {
 		return verdict{}, false
 	}
 	work := context.WithoutCancel(ctx)
@@ -107,6 +107,26 @@ func (t *task) givenUp(ctx context.Context, why error) verdict {
 		return t.away(err)
 	}
 	return t.contradicted(known)
+}
+
+// finished is the verdict on a card that is clear already, as why says: it is good if
+// what was written to it is on it. A blank that has the same names as a good card, or a
+// chip that lies, is none.
+func (t *task) finished(ctx context.Context, why error) verdict {
+	if t.hand.Attempt.ProfileID == "" { // by hand: what is on it nobody here knows
+		return t.refusedBy(why)
+	}
+	if err := t.turn(ctx); err != nil {
+		return t.turned(err)
+	}
+	if t.look.Judge(t.kit.profile, t.job()) == sam.Finished {
+		return t.refusedBy(why)
+	}
+	v := verdict{view: t.show(view{
+		State: setAside, Outcome: outcomeRefused, Reason: "Kartu ini tercatat berhasil, padahal isinya lain; jangan dipakai, serahkan kepada petugas",
+	})}
+	t.said(v)
+	return v
 }
 
 // takenOff is the verdict on a card that was taken off its request, as why says.

@@ -16,3 +16,6 @@ func (l *Line) Try(chip string) func(ctx context.Context, succeeds bool) error {
 
 // TakeScan hands out the scan that waits at a reader, as an inserted card takes it.
 func (l *Line) TakeScan(reader string) (serial string, twice bool) { return l.takeScan(reader) }
+
+// MostOpens is how often OPEN SAM goes to a card that is to be proven and does not answer.
+const MostOpens = mostOpens

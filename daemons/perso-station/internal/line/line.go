@@ -87,9 +87,11 @@ type Line struct {
 	bell  chan struct{}   // closed and replaced by Wake
 	stale error           // the database is older than the journal
 	epoch int             // of the numbers when the journal was last compared with the database
+	begun string          // attempt that was begun last, which the database has to know; empty for none
 	kits  map[kitKey]*kit // that were compiled, by the editions they are of
 
 	tries map[string]int // authentications of a chip by the journal; see countTry
+	opens map[string]int // OPEN SAM of proofs by the journal, by attempt; see countOpen
 
 	testedOn clock.Date // the last day on which a test card has passed
 
@@ -113,7 +115,7 @@ func New(p Parts) *Line {
 	if p.Machine == nil {
 		p.Machine = clock.Real()
 	}
-	l := &Line{Parts: p, busy: map[string]bool{}, kits: map[kitKey]*kit{}, scans: map[string][]scan{}, jams: map[string]error{}, bell: make(chan struct{})}
+	l := &Line{Parts: p, busy: map[string]bool{}, opens: map[string]int{}, kits: map[kitKey]*kit{}, scans: map[string][]scan{}, jams: map[string]error{}, bell: make(chan struct{})}
 	l.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sifilma_station_cards_total", Help: "Cards by outcome: clear, failed, in_doubt, refused, and test cards.",
 	}, []string{"outcome"})

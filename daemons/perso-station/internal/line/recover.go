@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/perso"
+	"dukcapil.go.id/sifilma/pkg/perso/profile"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
@@ -92,15 +93,27 @@ func (t *task) unseal(ctx context.Context) (err error) {
 // prove shows by the card itself that it is finished. A verdict means that it
 // could not be tried now; a finding that is not proven becomes spoil.
 func (t *task) prove(ctx context.Context, found *perso.Finding) (proven bool, v *verdict) {
-	err := t.unseal(ctx)
+	if !t.mayOpen() {
+		found.Proposal = perso.DecideSpoil
+		found.Observed["proof"] = string(profile.OpenSAM)
+		return false, nil
+	}
+	if err := t.line.Journal.Ready(); err != nil { // mends it, if it can be
+		away := t.away(err)
+		return false, &away
+	}
+	err := t.kit.ring.Check(context.WithoutCancel(ctx))
+	if err == nil {
+		err = t.unseal(ctx)
+	}
 	if err == nil {
 		card, cancel := t.cardTime(ctx)
-		err = t.dialogue.Prove(card, t.job(), t.guard.sam())
+		err = t.dialogue.Prove(card, t.job(), t.guard.sam(), t.opening)
 		// The tries may be used up by stations that ended in the middle of one, and
 		// nothing be wrong with the card. One that was found wrong stays so.
 		if t.classify(err) == faultStopped && t.hand.Attempt.Proposal != perso.DecideSpoil {
 			t.log.Warn().Str("card", t.hand.Card.ID).Msg("no authentication is left; the card is proven by OPEN SAM alone")
-			err = t.dialogue.Opens(card, t.job())
+			err = t.dialogue.Opens(card, t.job(), t.opening)
 		}
 		cancel()
 	}
@@ -173,6 +186,7 @@ func (l *Line) Reconcile(ctx context.Context) error {
 	last := map[string]journal.Entry{} // by attempt
 	steps := map[string]string{}       // that were done last, by attempt
 	tries := map[string]int{}          // authentications of a chip that are not known to have succeeded
+	opens := map[string]int{}          // OPEN SAM of proofs that are not known to have succeeded, by attempt
 	var begun []string                 // attempts since the last restore that was noticed
 	known := map[string]bool{}         // the same
 	var epoch int                      // that it was given
@@ -181,6 +195,7 @@ func (l *Line) Reconcile(ctx context.Context) error {
 			last[e.Attempt] = e
 		}
 		countTry(tries, e)
+		countOpen(opens, e)
 		if e.Kind == entryStep {
 			steps[e.Attempt] = stepIn(e)
 		}
@@ -200,7 +215,7 @@ func (l *Line) Reconcile(ctx context.Context) error {
 		return fmt.Errorf("line: reading the journal: %w", err)
 	}
 	l.mu.Lock()
-	l.tries = tries
+	l.tries, l.opens = tries, opens
 	l.mu.Unlock()
 	if err := l.outlive(ctx, begun, last, max(epoch, 1)); err != nil {
 		return err
@@ -254,8 +269,12 @@ func (l *Line) outlive(ctx context.Context, begun []string, last map[string]jour
 			return l.older(fmt.Errorf("%w (%d attempts, epoch %d)", ErrOlder, len(lost), noted))
 		}
 	}
+	var newest string
+	if len(begun) > 0 {
+		newest = begun[len(begun)-1]
+	}
 	if len(lost) == 0 && now == noted {
-		return l.compared(now)
+		return l.compared(now, newest)
 	}
 	if err := l.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		for _, id := range lost {
@@ -275,13 +294,17 @@ func (l *Line) outlive(ctx context.Context, begun []string, last map[string]jour
 	if err := l.Journal.Append(journal.Entry{Kind: entryEpoch, Data: json.RawMessage(strconv.Itoa(now))}); err != nil {
 		return fmt.Errorf("line: noting the epoch: %w", err)
 	}
-	return l.compared(now)
+	if len(lost) > 0 {
+		newest = "" // may be one of them
+	}
+	return l.compared(now, newest)
 }
 
-// compared keeps with which database the journal agrees: cards may be begun.
-func (l *Line) compared(epoch int) error {
+// compared keeps with which database the journal agrees, and the newest attempt that both
+// know: cards may be begun.
+func (l *Line) compared(epoch int, begun string) error {
 	l.mu.Lock()
-	l.epoch = epoch
+	l.epoch, l.begun = epoch, begun
 	l.mu.Unlock()
 	return l.older(nil)
 }
@@ -292,13 +315,14 @@ var ErrChanged = errors.New("line: the database has begun a new epoch; the journ
 
 // same is asked in each transaction that begins a card.
 func (l *Line) same(ctx context.Context, r postgres.Reader) error {
-	now, err := perso.Epoch(ctx, r)
+	l.mu.Lock()
+	epoch, begun := l.epoch, l.begun
+	l.mu.Unlock()
+	now, known, err := perso.EpochAfter(ctx, r, begun)
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now != l.epoch {
+	if now != epoch || !known {
 		return ErrChanged
 	}
 	return nil

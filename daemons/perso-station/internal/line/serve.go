@@ -3,6 +3,9 @@ package line
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
 	"slices"
 
 	"github.com/rs/zerolog"
@@ -10,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/keyring"
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
 	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/globalplatform"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -39,9 +43,14 @@ type task struct {
 }
 
 // serve identifies the card and does what its state asks for.
-func (r *runner) serve(ctx context.Context) verdict {
+func (r *runner) serve(ctx context.Context) (v verdict) {
 	l := r.line
 	t := &task{runner: r, log: r.log}
+	defer func() {
+		if p := recover(); p != nil {
+			v = t.panicked(p)
+		}
+	}()
 	t.dialogue = sam.Open(r.card, nil, nil) // until it is known how to look
 	defer t.end()
 	if v, ok := t.recognise(ctx); !ok {
@@ -80,14 +89,31 @@ func (r *runner) serve(ctx context.Context) verdict {
 		return t.recover(ctx)
 	default:
 		err := perso.Claimable(c)
-		if c.State == perso.Failed || c.State == perso.Spoiled {
+		switch c.State {
+		case perso.Failed, perso.Spoiled:
 			return t.givenUp(ctx, err)
+		case perso.Clear:
+			return t.finished(ctx, err)
 		}
 		if err != nil {
 			return t.refusedBy(err)
 		}
 		return t.personalise(ctx)
 	}
+}
+
+// panicked is the verdict on a card that this program has an error with: the cards in
+// the other readers are not to be left in doubt for it. What became of this one is not
+// known here; the database says that it was begun, if it was, and it is read when it is
+// seen again.
+func (t *task) panicked(p any) verdict {
+	text := fmt.Sprintf("%T", p) // whatever else it holds is not for logs
+	var err runtime.Error
+	if e, is := p.(runtime.Error); is {
+		err = e
+	}
+	t.log.Error().Err(err).Str("panic", text).Bytes("stack", debug.Stack()).Msg("panic while serving a card; it is set aside")
+	return verdict{view: t.show(view{State: setAside, Reason: "Kesalahan program pada kartu ini; sisihkan, hubungi petugas"}), reconnect: true}
 }
 
 // onTheLine are the states of cards that were begun and are not settled.
@@ -126,10 +152,17 @@ func (t *task) show(v view) view {
 // was written to it now.
 func (t *task) unreadable(err error) verdict {
 	t.log.Warn().Err(err).Msg("card cannot be identified")
-	if kind := t.classify(err); kind == faultRefused || kind == faultLot {
+	if t.unfit(err) {
 		return verdict{view: view{State: refused, Outcome: outcomeRefused, Reason: reason("Bukan kartu SAM yang dikenal", err)}}
 	}
 	return verdict{view: view{State: wait, Reason: "Kartu tidak terbaca"}, again: true, reconnect: true}
+}
+
+// unfit says of an error of a look that the card answered and is none that can be looked
+// at so: it refuses, or says what no such card says. Looking again shows no more.
+func (t *task) unfit(err error) bool {
+	kind := t.classify(err)
+	return kind == faultRefused || kind == faultLot || errors.Is(err, globalplatform.ErrMalformed)
 }
 
 // refusedBy turns a *perso.Refusal, or a fault of the database, into a verdict.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
+	"dukcapil.go.id/sifilma/pkg/globalplatform"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -27,6 +28,7 @@ const (
 	entryDoubt   = "in_doubt"
 	entryTry     = "try"     // an authentication of the chip, before it
 	entryUntried = "untried" // the chip has not heard of it
+	entryOpen    = "open"    // an OPEN SAM that is to prove a card, before it
 	entryEpoch   = "epoch"   // of no card: a database older than the journal was met
 )
 
@@ -77,6 +79,9 @@ func (t *task) personalise(ctx context.Context) verdict {
 		return t.refusedBy(err)
 	}
 	t.hand = claimed
+	if err := t.dialogue.Fits(t.job()); err != nil {
+		return t.unfitting(ctx, err)
+	}
 	t.busy("")
 	if !t.kit.profile.Plain() {
 		t.guard.prepaid, t.guard.pending = true, true
@@ -103,50 +108,6 @@ func (t *task) place() perso.Place {
 		Station: l.Station, Reader: t.reader.Name(), Plan: t.kit.plan, FirstCard: t.kit.profile.Lot.FirstCard,
 	}
 }
-
-// giveUp fails a card that may not or cannot be tried any more, so that it can
-// be replaced.
-func (t *task) giveUp(ctx context.Context, id perso.Identity, place perso.Place, why string) verdict {
-	err := t.line.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		if err := t.line.same(ctx, tx); err != nil {
-			return err
-		}
-		h, err := perso.Claim(ctx, tx, id, place, t.line.change(""))
-		if err != nil {
-			return err
-		}
-		if h, err = perso.Fail(ctx, tx, h, t.line.change(why)); err != nil {
-			return err
-		}
-		return perso.Lay(ctx, tx, h, t.blame(causeOf(why), false), t.line.change(why))
-	})
-	if err != nil {
-		return t.refusedBy(err)
-	}
-	t.line.count(outcomeFailed)
-	return verdict{view: t.show(view{State: setAside, Outcome: outcomeFailed, Reason: why})}
-}
-
-// blame is why the card failed, with what its profile says of lots.
-func (t *task) blame(cause string, lot bool) perso.Blame {
-	return perso.Blame{Cause: cause, Limit: t.kit.profile.Lot.StopAfter, Lot: lot}
-}
-
-// causeKeys is the cause of cards whose keys are not those of the HSM.
-const causeKeys = "Kunci kartu tidak cocok"
-
-// causeOf is the cause that a reason of a failed card stands for.
-func causeOf(text string) string {
-	switch text {
-	case stoppedText:
-		return causeKeys
-	case forgottenText:
-		return "" // nothing is wrong with the lot
-	}
-	return text
-}
-
-const stoppedText = "Autentikasi kartu gagal berulang; chip tidak boleh dicoba lagi"
 
 // makeSecret draws and seals the card's CONF.
 func (t *task) makeSecret(ctx context.Context) (sealed []byte, err error) {
@@ -283,14 +244,14 @@ func (t *task) write(ctx context.Context) verdict {
 	}
 }
 
-// hold waits until HSM and database answer again.
+// hold waits until HSM and database answer again and the journal takes entries.
 func (t *task) hold(ctx context.Context) error {
 	for {
 		if err := t.pause(ctx, "Sistem sedang tidak tersedia; jangan ambil kartu"); err != nil {
 			return err
 		}
 		work := context.WithoutCancel(ctx)
-		if t.kit.ring.Check(work) != nil || t.line.DB.Check(work) != nil {
+		if t.line.Journal.Ready() != nil || t.kit.ring.Check(work) != nil || t.line.DB.Check(work) != nil {
 			continue
 		}
 		err := t.line.DB.InTx(work, func(ctx context.Context, tx *postgres.Tx) error { return t.guard.settle(ctx, tx, true) })
@@ -345,10 +306,14 @@ func (t *task) broken(ctx context.Context, cause error, kind fault) verdict {
 		}
 	}
 	text := reason("Hasil tidak diketahui", cause)
+	var b perso.Blame
+	if _, answered := globalplatform.StatusOf(cause); answered || errors.Is(cause, globalplatform.ErrKCV) {
+		b = t.blame(text, false) // the others of a batch may answer the same
+	}
 	if err := t.note(entryDoubt, found.Observed); err != nil {
 		t.log.Error().Err(err).Msg("journal does not take the doubt")
 	}
-	return t.doubt(ctx, found, text, gone)
+	return t.doubtFor(ctx, found, text, gone, b)
 }
 
 // finding is what a look at an unfinished card allows.
@@ -365,8 +330,17 @@ func (t *task) finding(look sam.Look) perso.Finding {
 }
 
 func (t *task) doubt(ctx context.Context, f perso.Finding, text string, gone bool) verdict {
+	return t.doubtFor(ctx, f, text, gone, perso.Blame{})
+}
+
+// doubtFor is doubt of a card that is to blame for it.
+func (t *task) doubtFor(ctx context.Context, f perso.Finding, text string, gone bool, b perso.Blame) verdict {
 	err := t.record(ctx, perso.InDoubt, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
-		return perso.Doubt(ctx, tx, t.hand, f, t.line.change(text))
+		h, err := perso.Doubt(ctx, tx, t.hand, f, t.line.change(text))
+		if err != nil || b.Cause == "" {
+			return h, err
+		}
+		return h, perso.Lay(ctx, tx, h, b, t.line.change(text))
 	})
 	if err != nil {
 		return t.unrecorded(err)
@@ -480,5 +454,14 @@ func (t *task) note(kind string, data map[string]any) error {
 		}
 		entry.Data = body
 	}
-	return t.line.Journal.Append(entry)
+	if err := t.line.Journal.Append(entry); err != nil {
+		return err
+	}
+	t.line.mu.Lock()
+	defer t.line.mu.Unlock()
+	countOpen(t.line.opens, entry)
+	if kind == entryIntent || kind == entryResumed {
+		t.line.begun = entry.Attempt
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ package sam
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
+	"dukcapil.go.id/sifilma/pkg/perso/numbers"
 	"dukcapil.go.id/sifilma/pkg/perso/profile"
 )
 
@@ -35,13 +37,33 @@ type Look struct {
 
 // Detail is the look as it is kept with a finding.
 func (l Look) Detail() map[string]any {
+	detail := map[string]any{
+		"marker": told(l.Marker, len(l.Marker) == markerDigits), "pcid": l.PCID != "", "manifest_no": told(l.Manifest, numbers.IsManifest(l.Manifest)),
+	}
 	if l.plain {
-		return map[string]any{"life_cycle": l.State, "marker": l.Marker, "pcid": l.PCID != "", "manifest_no": l.Manifest}
+		detail["life_cycle"] = told(l.State, len(l.State) <= longestState)
+		return detail
 	}
-	return map[string]any{
-		"life_cycle": l.LifeCycle.String(), "key_versions": strings.ToUpper(hex.EncodeToString(l.Keys)),
-		"marker": l.Marker, "pcid": l.PCID != "", "manifest_no": l.Manifest,
+	detail["life_cycle"], detail["key_versions"] = l.LifeCycle.String(), strings.ToUpper(hex.EncodeToString(l.Keys))
+	return detail
+}
+
+// Lengths of what a Look tells, in hexadecimal digits.
+const (
+	markerDigits = 32
+	longestState = 32 // half of a CONF
+)
+
+// told is what a place on the card holds, as it can be kept. A place that was torn, or
+// that a profile has read at the wrong address, holds anything: bytes that the database
+// does not take, or a CONF. Of such only the length is told, and a fingerprint that says
+// whether it is the same another time.
+func told(held string, fits bool) string {
+	if held == "" || fits {
+		return held
 	}
+	sum := sha256.Sum256([]byte(held))
+	return fmt.Sprintf("isi lain (%d karakter, sidik %X)", len(held), sum[:4])
 }
 
 // Job is what is to be on a card.

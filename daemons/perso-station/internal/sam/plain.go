@@ -172,6 +172,21 @@ func (c *Card) plainly(ctx context.Context, act profile.Act, job Job) error {
 	return fmt.Errorf("sam: unknown step %q", act.Do)
 }
 
+// Fits says whether what is the card's own fits in the places that the profile has for
+// it; nothing is sent. The secret need not be drawn yet.
+func (c *Card) Fits(job Job) error {
+	for _, act := range c.profile.Steps {
+		if act.Do != profile.Send {
+			continue
+		}
+		_, err := act.Fill(profile.Filling{Marker: make([]byte, 16), PCID: make([]byte, 16), Secret: make([]byte, c.profile.SecretBytes), Manifest: job.Manifest})
+		if err != nil {
+			return &StepError{Act: act, Err: err}
+		}
+	}
+	return nil
+}
+
 // send sends the command of a step with the card's content in it. Status words other
 // than those that the step expects are a *globalplatform.StatusError.
 func (c *Card) send(ctx context.Context, act profile.Act, job Job) error {

@@ -74,15 +74,20 @@ func preliminary(s profile.Step) bool {
 }
 
 // Prove checks a card that looks finished, and changes nothing on it: the final
-// keys, the content, one OPEN SAM, the life cycle. The first error ends it, as a
-// *StepError.
-func (c *Card) Prove(ctx context.Context, job Job, g Guard) error {
+// keys, the content, one OPEN SAM, the life cycle. before is called before each step;
+// its error ends the dialogue with nothing sent in between. The first error ends it, as
+// a *StepError.
+func (c *Card) Prove(ctx context.Context, job Job, g Guard, before func(profile.Act) error) error {
 	for _, step := range []profile.Step{profile.Authenticate, profile.ReadBack, profile.OpenSAM, profile.Confirm} {
 		act := profile.Act{Do: step}
 		if c.profile.Plain() && step == profile.Authenticate {
 			continue
 		}
-		if err := c.do(ctx, act, job, g); err != nil {
+		err := before(act)
+		if err == nil {
+			err = c.do(ctx, act, job, g)
+		}
+		if err != nil {
 			return &StepError{Act: act, Err: err}
 		}
 	}
@@ -92,15 +97,19 @@ func (c *Card) Prove(ctx context.Context, job Job, g Guard) error {
 // Opens checks by one OPEN SAM, without any key, that the card holds the job's
 // PCID and CONF. With the marker and the life cycle SECURED that a look shows,
 // which no card takes but in a session of the final keys, this proves a card that
-// must not be authenticated any more. An error is a *StepError.
-func (c *Card) Opens(ctx context.Context, job Job) error {
+// must not be authenticated any more. before as of Prove. An error is a *StepError.
+func (c *Card) Opens(ctx context.Context, job Job, before func(profile.Act) error) error {
 	c.Close()
+	act := profile.Act{Do: profile.OpenSAM}
 	err := c.choose(ctx)
+	if err == nil {
+		err = before(act)
+	}
 	if err == nil {
 		err = c.openSAM(ctx, job)
 	}
 	if err != nil {
-		return &StepError{Act: profile.Act{Do: profile.OpenSAM}, Err: err}
+		return &StepError{Act: act, Err: err}
 	}
 	return nil
 }

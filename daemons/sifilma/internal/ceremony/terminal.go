@@ -132,11 +132,3 @@ func (t *TTY) control(f func(fd int)) error {
 	}
 	return raw.Control(func(fd uintptr) { f(int(fd)) })
 }
-
-// Harden keeps the process's memory out of core dumps and out of the hands of other
-// processes of the same user. Swap is the machine's own business: a ceremony's machine
-// has none, or an encrypted one.
-func Harden() error {
-	var none unix.Rlimit
-	return errors.Join(unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0), unix.Setrlimit(unix.RLIMIT_CORE, &none))
-}
