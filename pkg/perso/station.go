@@ -180,6 +180,8 @@ type StationDay struct {
 	Planned  int        `db:"planned" json:"planned"`
 	// Waiting may be put in just now: of all released orders, also of days before.
 	Waiting int `db:"waiting" json:"waiting"`
+	// Held are those of Waiting whose lot waits for people.
+	Held    int `db:"held" json:"held"`
 	Clear   int `db:"clear" json:"clear"`
 	Failed  int `db:"failed" json:"failed"`
 	InDoubt int `db:"in_doubt" json:"in_doubt"`
@@ -197,6 +199,8 @@ func DayOf(ctx context.Context, r postgres.Reader, station string, day clock.Dat
 	if err := r.Get(ctx, &d, `
 		SELECT (SELECT coalesce(sum(quantity), 0) FROM work_order WHERE day = $2 AND mode = 'station' AND state IN ('planned','released','closing','closed')) AS planned,
 		       (SELECT coalesce(sum(remaining), 0) FROM work_order WHERE day <= $2 AND mode = 'station' AND state = 'released') AS waiting,
+		       (SELECT coalesce(sum(remaining), 0) FROM work_order w WHERE day <= $2 AND mode = 'station' AND state = 'released'
+		        AND EXISTS (SELECT FROM lot_hold h WHERE h.work_order_id = w.id AND h.lifted_by IS NULL)) AS held,
 		       count(*) FILTER (WHERE a.outcome = 'clear') AS clear, count(*) FILTER (WHERE a.outcome = 'failed') AS failed,
 		       count(*) FILTER (WHERE a.outcome = 'in_doubt') AS in_doubt,
 		       count(*) FILTER (WHERE a.outcome = 'clear' AND a.station = $1) AS own

@@ -183,6 +183,12 @@ func TestHowFarAStationsDayIs(t *testing.T) {
 	d, err := perso.DayOf(t.Context(), o.DB, h.Attempt.Station, clock.DateOf(persotest.OfficeAt))
 	require.NoError(t, err)
 	require.Equal(t, perso.StationDay{Day: clock.DateOf(persotest.OfficeAt), Capacity: 250, Planned: 4, Waiting: 2, Clear: 1, InDoubt: 1, Own: 1}, d)
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		return perso.Lay(ctx, tx, h, perso.Blame{Cause: "uji", Lot: true}, perso.Change{Actor: perso.StationActor(h.Attempt.Station), OfficeAt: persotest.OfficeAt})
+	})
+	d, err = perso.DayOf(t.Context(), o.DB, h.Attempt.Station, clock.DateOf(persotest.OfficeAt))
+	require.NoError(t, err)
+	require.Equal(t, 2, d.Held, "people have to look at the lot first")
 	d, err = perso.DayOf(t.Context(), o.DB, "another", clock.DateOf(persotest.OfficeAt).AddDays(-1))
 	require.NoError(t, err)
 	require.Zero(t, d.Planned+d.Waiting+d.Clear)

@@ -33,13 +33,15 @@ function note(r) {
   return r.step_label ? [of, r.step_label].filter(Boolean).join(': ') : of;
 }
 
-function tile(section, r, held) {
+function tile(section, r, held, none) {
   section.className = (shapes[r.word] ? r.word : 'lain') + (r.stalled ? ' macet' : '');
   section.querySelector('path').setAttribute('d', shapes[r.word] || other);
   text(section.querySelector('.word'), r.word.toUpperCase());
   const before = r.state === 'empty' && r.last && slipped[r.last.outcome]; // it may still be in somebody's hand
   text(section.querySelector('.bin'), bins[r.bin] || (before ? 'KARTU TADI: KOTAK ' + before : ''));
-  const about = r.state === 'empty' && held ? 'Jangan masukkan kartu' : note(r);
+  let about = note(r);
+  if (r.state === 'empty' && held) about = 'Jangan masukkan kartu';
+  else if (r.state === 'empty' && none) about = 'Tidak ada kartu permohonan yang menunggu; kartu yang meragukan dapat dibaca.';
   text(section.querySelector('.note'), before ? ['Kartu tadi: ' + (r.last.serial || 'tanpa nomor seri'), about].filter(Boolean).join('. ') : about);
   text(section.querySelector('.name'), r.name);
 }
@@ -51,10 +53,12 @@ function show(v) {
   while (main.children.length < readers.length) main.append(by('ubin').content.cloneNode(true));
   const n = readers.length;
   main.dataset.n = [1, 2, 3, 4, 6].includes(n) ? n : n === 5 ? 6 : 'many';
-  const held = !v.standing || v.standing.mode !== 'running';
+  const lots = v.day && v.day.held > 0; // wait for people
+  const held = !v.standing || v.standing.mode !== 'running' || lots && v.day.held === v.day.waiting;
+  const none = v.day && v.day.waiting === 0;
   readers.forEach((r, i) => {
     const section = main.children[i];
-    if (r) return tile(section, r, held);
+    if (r) return tile(section, r, held, none);
     section.className = 'kosong';
     section.querySelector('path').setAttribute('d', 'M14 14H86V86H14ZM30 50H70');
     text(section.querySelector('.word'), 'TIDAK ADA');
@@ -63,9 +67,10 @@ function show(v) {
     text(section.querySelector('.name'), '');
   });
   const stopped = by('tahan');
-  stopped.hidden = !held;
+  stopped.hidden = !held && !lots;
   if (!v.standing) text(stopped, 'Stasiun belum siap');
-  else if (held) text(stopped, 'Stasiun ' + v.standing.label.toLowerCase() + ' oleh ' + v.standing.by + ': ' + v.standing.reason + (v.drained ? ' — sudah kosong' : ''));
+  else if (v.standing.mode === 'running') text(stopped, lots ? v.day.held + ' dari ' + v.day.waiting + ' kartu yang menunggu lotnya ditahan; lihat halaman Lot di portal' : '');
+  else text(stopped, 'Stasiun ' + v.standing.label.toLowerCase() + ' oleh ' + v.standing.by + ': ' + v.standing.reason + (v.drained ? ' — sudah kosong' : ''));
   text(by('keadaan'), v.alarms.length ? 'Alarm: ' + v.alarms[0].text : '');
   text(by('hari'), v.day ? 'Hari ini ' + v.day.clear + ' berhasil dari ' + v.day.planned + ' kartu' : '');
   text(by('jam'), new Date().toLocaleTimeString('id-ID', { timeZone: 'Asia/Jakarta' }));
