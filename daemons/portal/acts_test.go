@@ -395,7 +395,7 @@ func TestWhatWaitsForMe(t *testing.T) {
 	o.agree("its BAST drafted")
 	path := "/api/v1/handovers/" + h.ID
 	o.want(200, nil, "operator", http.MethodPost, path+"/delivery", newForm(t, pdf,
-		"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "delivered_on", "2026-11-23"))
+		"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "representative_of", "produsen", "delivered_on", "2026-11-23"))
 	o.agree("delivered")
 	o.want(200, nil, "produsen", http.MethodPost, path+"/receipt", map[string]any{"received": 2})
 	o.agree("received")

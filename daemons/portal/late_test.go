@@ -228,7 +228,7 @@ func TestAClockEnds(t *testing.T) {
 		o.want(201, &h, "operator", http.MethodPost, v1+"/requests/"+v.Ticket+"/handovers", map[string]any{"quantity": 1})
 		o.draftBAST(h, v.ID)
 		o.want(200, nil, "operator", http.MethodPost, v1+"/handovers/"+h.ID+"/delivery", newForm(t, pdf,
-			"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "delivered_on", on))
+			"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "representative_of", "produsen", "delivered_on", on))
 	}
 	k = o.see(v.Ticket).Clock
 	require.Equal(t, []any{"2026-11-30", 5, 5, stage.OnTime}, []any{k.EndedOn.String(), k.Office, k.Applicant, k.Status})

@@ -298,7 +298,7 @@ func TestRequestPageShowsPapersToWhomTheyConcern(t *testing.T) {
 	o.want(201, &h, "operator", http.MethodPost, "/api/v1/requests/"+v.Ticket+"/handovers", nil)
 	o.draftBAST(h, v.ID)
 	o.want(200, nil, "operator", http.MethodPost, "/api/v1/handovers/"+h.ID+"/delivery", newForm(t, pdf,
-		"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "delivered_on", "2026-11-23"))
+		"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "representative_of", "produsen", "delivered_on", "2026-11-23"))
 	outside := o.page(200, "produsen", path)
 	for _, part := range []string{"400/1/UJI", letter.KindLabels[letter.BAST], "Pindaian bertanda tangan", "Manajer", "Menunggu: Produsen", "Serah terima ke-1 terlaksana: 3 kartu diserahkan"} {
 		require.Contains(t, outside.text, part)

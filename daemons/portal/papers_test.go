@@ -80,7 +80,7 @@ func TestLetterIsSignedByItsScan(t *testing.T) {
 		"no scan":          {newForm(t, nil, "signed_on", "2026-11-23"), 422, "/scan"},
 		"not a PDF":        {newForm(t, []byte("MZ\x90\x00 and so on"), "signed_on", "2026-11-23"), 422, "/scan"},
 		"half a PDF":       {newForm(t, pdf[:20], "signed_on", "2026-11-23"), 422, "/scan"},
-		"too large":        {newForm(t, append(bytes.Clone(pdf), make([]byte, 70<<10)...), "signed_on", "2026-11-23"), 413, ""},
+		"too large":        {newForm(t, append(bytes.Clone(pdf), make([]byte, 70<<10)...), "signed_on", "2026-11-23"), 422, "/scan"},
 		"far too large":    {newForm(t, make([]byte, 1<<20), "signed_on", "2026-11-23"), 413, ""},
 		"no date":          {newForm(t, pdf), 422, "/signed_on"},
 		"tomorrow":         {newForm(t, pdf, "signed_on", "2026-11-24"), 422, "/signed_on"},
@@ -146,7 +146,7 @@ func TestHandoverClosesTheCircle(t *testing.T) {
 	for _, h := range []report.Handover{first, second} {
 		at := "/api/v1/handovers/" + h.ID
 		delivery := func(fields ...string) *form {
-			return newForm(t, pdf, append([]string{"representative_post", "PIC", "delivered_on", "2026-11-23"}, fields...)...)
+			return newForm(t, pdf, append([]string{"representative_post", "PIC", "representative_of", "produsen", "delivered_on", "2026-11-23"}, fields...)...)
 		}
 		good := delivery("representative", "PIC Produsen Contoh")
 		o.problem(409, "operator", http.MethodPost, at+"/delivery", good) // no BAST yet

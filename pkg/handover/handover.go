@@ -1,7 +1,7 @@
 // Package handover keeps the serah terima of personalised cards to the
 // produsen's representative: which cards, how many were received, and where it
-// stands (features.md G01-G12, I19-I21, N25, N26). It writes the tables handover
-// and handover_card.
+// stands (features.md G01-G12, I19-I21, N25, N26). It writes the tables handover,
+// handover_card, handover_line, handover_scan and handover_shortage.
 package handover
 
 import (
@@ -66,7 +66,22 @@ var (
 	ErrTooMany = errors.New("handover: more than is ready")
 	// ErrNobody says that the representative's name or post is missing.
 	ErrNobody = errors.New("handover: representative missing")
+	// ErrNotProdusen says that somebody else's person came for the cards: resellers,
+	// distributors and lembaga pengguna may not collect them (features.md I20).
+	ErrNotProdusen = errors.New("handover: only a representative of the produsen may collect")
 )
+
+// Whose person comes for the cards, as people say it.
+const (
+	OfProdusen = "produsen"
+	OfReseller = "reseller"
+	OfLembaga  = "lembaga"
+)
+
+// Whose are the answers to the question whose person it is.
+var Whose = []struct{ Code, Label string }{
+	{OfProdusen, "Produsen pemohon"}, {OfReseller, "Reseller atau distributor"}, {OfLembaga, "Lembaga pengguna"},
+}
 
 // Handover is one serah terima.
 type Handover struct {
@@ -79,6 +94,8 @@ type Handover struct {
 	Representative     string        `db:"representative"`
 	RepresentativePost string        `db:"representative_post"`
 	DeliveredOn        *clock.Date   `db:"delivered_on"`
+	AppointedAt        *time.Time    `db:"appointed_at"` // when the produsen is expected
+	AppointmentNote    string        `db:"appointment_note"`
 	Received           *int          `db:"received"`
 	ReceivedOn         *clock.Date   `db:"received_on"`
 	CreatedAt          time.Time     `db:"created_at"`
@@ -86,7 +103,7 @@ type Handover struct {
 }
 
 const selectHandover = `SELECT id, request_id, ordinal, state, version, quantity, representative, representative_post, delivered_on,
-	received, received_on, created_at, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM handover `
+	appointed_at, appointment_note, received, received_on, created_at, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM handover `
 
 // Get returns a handover.
 func Get(ctx context.Context, rd postgres.Reader, id string) (Handover, error) {
@@ -115,14 +132,16 @@ type Card struct {
 	Serial     string `db:"serial"` // nomor asal (features.md G24)
 	PCID       string `db:"pcid"`
 	ManifestNo string `db:"manifest_no"`
+	Line       int    `db:"line"` // of the request: whose card it is
+	Scanned    bool   `db:"scanned"`
 }
 
 // Cards returns the cards of a handover in the order of the card list.
 func Cards(ctx context.Context, rd postgres.Reader, handoverID string) ([]Card, error) {
 	var cards []Card
 	if err := rd.Select(ctx, &cards, `
-		SELECT c.serial, c.pcid, c.manifest_no FROM handover_card h JOIN card c ON c.id = h.card_id
-		JOIN listed_card l ON l.id = c.id WHERE h.handover_id = $1 ORDER BY l.row`, handoverID); err != nil {
+		SELECT c.serial, c.pcid, c.manifest_no, l.line, s.card_id IS NOT NULL AS scanned FROM handover_card h JOIN card c ON c.id = h.card_id
+		JOIN listed_card l ON l.id = c.id LEFT JOIN handover_scan s ON s.card_id = h.card_id WHERE h.handover_id = $1 ORDER BY l.row`, handoverID); err != nil {
 		return nil, fmt.Errorf("handover: cards: %w", err)
 	}
 	return cards, nil
@@ -171,6 +190,12 @@ func Open(ctx context.Context, tx *postgres.Tx, requestID string, quantity int, 
 	if int(taken) != quantity {
 		return Handover{}, fmt.Errorf("%w: %d ready", ErrTooMany, taken)
 	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO handover_line (handover_id, line, quantity)
+		SELECT h.handover_id, l.line, count(*) FROM handover_card h JOIN listed_card l ON l.id = h.card_id WHERE h.handover_id = $1 GROUP BY 1, 2`,
+		id.String()); err != nil {
+		return Handover{}, fmt.Errorf("handover: lines: %w", err)
+	}
 	h, err := Get(ctx, tx, id.String())
 	if err != nil {
 		return h, err
@@ -194,21 +219,28 @@ func DraftBAST(ctx context.Context, tx *postgres.Tx, h Handover, c request.Chang
 type Delivery struct {
 	Representative string
 	Post           string
+	Of             string // whose person: OfProdusen, or it is refused
 	On             clock.Date
 	ScanBlob       string // the BAST with both signatures
 }
 
 // Deliver records that the cards and the signed BAST went to the produsen's
-// representative; the BAST is issued in the same transaction. The
-// representative is the produsen's own: resellers and lembaga pengguna may not
-// collect (features.md I20).
+// representative; the BAST is issued in the same transaction. Errors: ErrNobody,
+// ErrNotProdusen, *UnscannedError, *machine.RoleError, *machine.IllegalError,
+// postgres.ErrStale.
 func Deliver(ctx context.Context, tx *postgres.Tx, h Handover, d Delivery, c request.Change) (Handover, error) {
-	if d.Representative == "" || d.Post == "" {
+	switch {
+	case d.Representative == "" || d.Post == "":
 		return h, ErrNobody
+	case d.Of != OfProdusen:
+		return h, ErrNotProdusen
 	}
-	next, err := move(ctx, tx, h, VerbDeliver, c, `representative = $5, representative_post = $6, delivered_on = $7`,
-		d.Representative, d.Post, d.On)
+	next, err := move(ctx, tx, h, VerbDeliver, c, `representative = $5, representative_post = $6, representative_of = $7, delivered_on = $8`,
+		d.Representative, d.Post, d.Of, d.On)
 	if err != nil {
+		return h, err
+	}
+	if err := allScanned(ctx, tx, h); err != nil {
 		return h, err
 	}
 	bast, err := letter.Living(ctx, tx, letter.BAST, h.ID)
@@ -221,17 +253,21 @@ func Deliver(ctx context.Context, tx *postgres.Tx, h Handover, d Delivery, c req
 	return next, nil
 }
 
-// Receive records how many cards the produsen counted. It may be fewer than
-// were handed over (features.md G08): the difference stays visible.
-func Receive(ctx context.Context, tx *postgres.Tx, h Handover, received int, on clock.Date, c request.Change) (Handover, error) {
-	if received < 0 || received > h.Quantity {
-		return h, fmt.Errorf("%w: %d handed over", ErrTooMany, h.Quantity)
-	}
-	return move(ctx, tx, h, VerbReceive, c, `received = $5, received_on = $6`, received, on)
-}
-
-// Close ends a handover.
+// Close ends a handover, once each shortage was followed up. Errors: ErrShortageOpen,
+// *machine.RoleError, *machine.IllegalError, postgres.ErrStale.
 func Close(ctx context.Context, tx *postgres.Tx, h Handover, c request.Change) (Handover, error) {
+	if err := Machine.May(h.State, VerbClose, c.Actor.Role); err != nil {
+		return h, err
+	}
+	shortages, err := Shortages(ctx, tx, h.ID)
+	if err != nil {
+		return h, err
+	}
+	for _, s := range shortages {
+		if s.Outcome == nil {
+			return h, ErrShortageOpen
+		}
+	}
 	return move(ctx, tx, h, VerbClose, c, `quantity = quantity`)
 }
 

@@ -66,7 +66,7 @@ func deliver(t *testing.T, o *paperoffice.Office, h handover.Handover, represent
 			return h, err
 		}
 		return handover.Deliver(ctx, tx, h, handover.Delivery{
-			Representative: representative, Post: "PIC Produsen", On: monday, ScanBlob: ref.ID.String(),
+			Representative: representative, Post: "PIC Produsen", Of: handover.OfProdusen, On: monday, ScanBlob: ref.ID.String(),
 		}, c)
 	})
 }
@@ -177,12 +177,13 @@ func TestFromPreparedToClosed(t *testing.T) {
 
 	receive := func(n int, c request.Change) (handover.Handover, error) {
 		return try(t, o, func(ctx context.Context, tx *postgres.Tx) (handover.Handover, error) {
-			return handover.Receive(ctx, tx, h, n, monday, c)
+			return handover.Receive(ctx, tx, h, []handover.Count{{Line: 1, Received: n}}, monday, c)
 		})
 	}
 	for _, n := range []int{-1, 11} {
 		_, err = receive(n, paperoffice.As(request.Produsen, ""))
-		require.ErrorIs(t, err, handover.ErrTooMany)
+		var wrong *handover.CountError
+		require.ErrorAs(t, err, &wrong)
 	}
 	_, err = receive(10, operator)
 	require.ErrorAs(t, err, &role)
@@ -191,9 +192,28 @@ func TestFromPreparedToClosed(t *testing.T) {
 	require.Equal(t, 9, *h.Received)
 	require.Equal(t, 10, h.Quantity, "the difference stays visible")
 
-	h, err = try(t, o, func(ctx context.Context, tx *postgres.Tx) (handover.Handover, error) {
-		return handover.Close(ctx, tx, h, paperoffice.As(request.Kasubdit, ""))
-	})
+	end := func() (handover.Handover, error) {
+		return try(t, o, func(ctx context.Context, tx *postgres.Tx) (handover.Handover, error) {
+			return handover.Close(ctx, tx, h, paperoffice.As(request.Kasubdit, ""))
+		})
+	}
+	_, err = end()
+	require.ErrorIs(t, err, handover.ErrShortageOpen)
+	short, err := handover.Shortages(t.Context(), o.DB, h.ID)
+	require.NoError(t, err)
+	require.Len(t, short, 1)
+	require.Equal(t, 1, short[0].Missing)
+	settle := func(outcome, finding string, role machine.Role) error {
+		return o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			return handover.Settle(ctx, tx, short[0], outcome, finding, paperoffice.As(role, ""))
+		})
+	}
+	require.ErrorAs(t, settle(handover.Found, "di baki kedua", request.Produsen), &role)
+	require.ErrorIs(t, settle("x", "di baki kedua", request.Operator), handover.ErrOutcome)
+	require.ErrorIs(t, settle(handover.Found, "", request.Operator), handover.ErrOutcome)
+	require.NoError(t, settle(handover.Found, "di baki kedua", request.Operator))
+	require.ErrorIs(t, settle(handover.Lost, "hilang", request.Operator), handover.ErrSettled)
+	h, err = end()
 	require.NoError(t, err)
 	require.Equal(t, handover.Closed, h.State)
 	require.True(t, handover.Machine.Final(h.State))

@@ -17,8 +17,7 @@ type Line struct {
 	// Asked is the lembaga's request, where the line names one.
 	Asked *Asked `json:"asked"`
 	// Received are the cards of handovers that were received (features.md G06 to
-	// G08); nil while a handover of several lines came short, since the count is of
-	// all its cards.
+	// G08); nil where only the sum of several lines is known.
 	Received *int `json:"received"`
 }
 
@@ -59,37 +58,28 @@ func showLines(ctx context.Context, rd postgres.Reader, r request.Request) ([]Li
 }
 
 // receivedOf says how many cards of each line were received, as far as the
-// handovers tell.
+// handovers tell: of one of long ago only the sum may be known.
 func receivedOf(ctx context.Context, rd postgres.Reader, requestID string) (func(line int) *int, error) {
 	var rows []struct {
-		Handover string `db:"id"`
-		Quantity int    `db:"quantity"`
-		Received int    `db:"received"`
-		Line     int    `db:"line"`
-		Cards    int    `db:"cards"`
+		Line     int  `db:"line"`
+		Received int  `db:"received"`
+		Untold   bool `db:"untold"`
 	}
 	if err := rd.Select(ctx, &rows, `
-		SELECT h.id, h.quantity, h.received, l.line, count(*) AS cards
-		FROM handover h JOIN handover_card c ON c.handover_id = h.id JOIN listed_card l ON l.id = c.card_id
-		WHERE h.request_id = $1 AND h.received IS NOT NULL GROUP BY h.id, h.quantity, h.received, l.line`, requestID); err != nil {
+		SELECT l.line, coalesce(sum(l.received), 0) AS received, bool_or(l.received IS NULL) AS untold
+		FROM handover h JOIN handover_line l ON l.handover_id = h.id WHERE h.request_id = $1 AND h.received IS NOT NULL GROUP BY l.line`, requestID); err != nil {
 		return nil, fmt.Errorf("report: received cards: %w", err)
 	}
-	received, untold := map[int]int{}, map[int]bool{}
-	for _, row := range rows {
-		switch {
-		case row.Cards == row.Quantity: // all of it is for this line
-			received[row.Line] += row.Received
-		case row.Received == row.Quantity:
-			received[row.Line] += row.Cards
-		default:
-			untold[row.Line] = true
-		}
-	}
 	return func(line int) *int {
-		if untold[line] {
-			return nil
+		n := 0
+		for _, row := range rows {
+			if row.Line == line {
+				if row.Untold {
+					return nil
+				}
+				n = row.Received
+			}
 		}
-		n := received[line]
 		return &n
 	}, nil
 }

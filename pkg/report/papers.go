@@ -78,9 +78,15 @@ type Handover struct {
 	CreatedAt          time.Time     `json:"created_at"`
 
 	// Only where one handover is shown by itself.
-	Ticket string          `json:"ticket,omitempty"`
-	Offers []machine.Verb  `json:"offers,omitzero"`
-	Cards  []handover.Card `json:"-"`
+	Ticket          string              `json:"ticket,omitempty"`
+	Offers          []machine.Verb      `json:"offers,omitzero"`
+	AppointedAt     *time.Time          `json:"appointed_at,omitzero"`
+	AppointmentNote string              `json:"appointment_note,omitzero"`
+	Scanned         int                 `json:"scanned,omitzero"` // pieces that were scanned into the tray
+	Lines           []handover.Line     `json:"lines,omitzero"`
+	Shortages       []handover.Shortage `json:"shortages,omitzero"`
+	Cards           []handover.Card     `json:"-"`
+	BAST            *Document           `json:"-"`
 }
 
 func showHandover(h handover.Handover) Handover {
@@ -119,7 +125,29 @@ func LoadHandover(ctx context.Context, db *postgres.DB, id string, a identity.Ac
 		}
 		v = showHandover(h)
 		v.Ticket, v.Offers = r.Ticket, append([]machine.Verb{}, handover.Machine.Offers(h.State, a.Role)...)
-		v.Cards, err = handover.Cards(ctx, rd, h.ID)
+		v.AppointedAt, v.AppointmentNote = h.AppointedAt, h.AppointmentNote
+		if v.Cards, err = handover.Cards(ctx, rd, h.ID); err != nil {
+			return err
+		}
+		for _, c := range v.Cards {
+			if c.Scanned {
+				v.Scanned++
+			}
+		}
+		if v.Lines, err = handover.Lines(ctx, rd, h.ID); err != nil {
+			return err
+		}
+		if v.Shortages, err = handover.Shortages(ctx, rd, h.ID); err != nil {
+			return err
+		}
+		v.Lines, v.Shortages = notNil(v.Lines), notNil(v.Shortages)
+		bast, err := letter.Living(ctx, rd, letter.BAST, h.ID)
+		if errors.Is(err, letter.ErrNotFound) {
+			return nil
+		}
+		if shown := showDocuments([]letter.Document{bast}, Outside(a)); err == nil && len(shown) == 1 {
+			v.BAST = &shown[0]
+		}
 		return err
 	})
 	return &v, err

@@ -273,6 +273,7 @@ func (d *desk) papers(ctx context.Context, v view) (bool, error) {
 			return d.decide(ctx, "operator", people.Call{Path: path + "/delivery", Parts: []people.Part{
 				{Name: "representative", Body: []byte("PIC Produsen Contoh")},
 				{Name: "representative_post", Body: []byte("PIC Produsen")},
+				{Name: "representative_of", Body: []byte("produsen")},
 				{Name: "delivered_on", Body: []byte(clock.Today(d.clock).String())},
 				{Name: "scan", File: "bast-ditandatangani.pdf", MediaType: pdf, Body: scan},
 			}}, Answer{What: "delivery", Subject: h.ID, Detail: Digest(scan)})

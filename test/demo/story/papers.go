@@ -56,6 +56,7 @@ func (p *play) papers(ctx context.Context, v view) (bool, error) {
 			_, err = p.staff["operator"].Do(ctx, people.Call{Method: http.MethodPost, Path: path + "/delivery", Parts: []people.Part{
 				{Name: "representative", Body: []byte("PIC Produsen Contoh")},
 				{Name: "representative_post", Body: []byte("PIC Produsen")},
+				{Name: "representative_of", Body: []byte("produsen")},
 				{Name: "delivered_on", Body: []byte(clock.Today(p.office).String())},
 				{Name: "scan", File: "bast-ditandatangani.pdf", MediaType: pdf, Body: scan},
 			}}, nil)

@@ -1,24 +1,20 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"slices"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
-	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/counter"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/blob"
-	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/letter"
-	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
-
-const mediaPDF = "application/pdf"
 
 // documentFile gives a file of a paper.
 func (a *API) documentFile(w http.ResponseWriter, r *http.Request) error {
@@ -76,63 +72,49 @@ func (a *API) sign(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d, err := letter.Get(r.Context(), a.db, id)
+	who := signin.Account(r)
+	d, err := a.counter().Paper(r.Context(), who, id)
+	if err == nil {
+		err = counter.MaySign(d, who) // before a file is taken in
+	}
 	if err != nil {
 		return err
 	}
-	if _, err := within(r.Context(), a.db, r, d.RequestID); err != nil {
-		return err
-	}
-	role := signin.Account(r).Role
-	if err := letter.Machine.MayEver(letter.VerbIssue, role); err != nil {
-		return err
-	}
-	if d.Kind == letter.BAST {
-		return web.Conflict("BAST terbit bersama penyerahan kartu; unggah pindaiannya pada serah terima.").WithCode("bast-at-delivery")
-	}
-	if err := letter.Machine.May(d.State, letter.VerbIssue, role); err != nil {
-		return err
-	}
-	form, err := a.spool.Read(r, "signed_on")
+	parcel, wrong, err := a.spool.ReadScan(r, "signed_on")
 	if err != nil {
 		return err
 	}
-	defer form.Close()
-	signed, err := a.dayField(form.Fields["signed_on"], "/signed_on", "Tanggal tanda tangan", d.Dated)
-	if err != nil {
-		return err
-	}
-	c := a.change(r, "")
-	err = a.db.InTx(r.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		scan, err := blob.Put(ctx, tx, d.Kind+"-bertanda-tangan.pdf", mediaPDF, form.Scan())
-		if err != nil {
-			return err
-		}
-		if _, err := letter.Issue(ctx, tx, d, scan.ID.String(), signed, c); err != nil {
-			return err
-		}
-		return decisions.Note(ctx, tx, c, "document.issue", d.ID, d.RequestID,
-			map[string]any{"kind": d.Kind, "scan": scan.ID, "sha256": scan.Hash(), "signed_on": signed})
-	})
-	if err != nil {
+	defer parcel.Close()
+	if err := a.counter().Sign(r.Context(), who, id, 0, parcel.Fields["signed_on"], parcel.Files[upload.ScanPart], wrong); err != nil {
 		return err
 	}
 	return a.showRequest(w, r, d.RequestID)
 }
 
-// dayField reads a date that is neither in the future nor before earliest.
-func (a *API) dayField(text, pointer, label string, earliest *clock.Date) (clock.Date, error) {
-	if text == "" {
-		return clock.Date{}, missing(pointer, label+" wajib diisi.")
+// void cancels a paper that is not issued.
+func (a *API) void(w http.ResponseWriter, r *http.Request) error {
+	id, err := rowID(r)
+	if err != nil {
+		return err
 	}
-	d, err := clock.ParseDate(text)
-	switch {
-	case err != nil:
-		return d, invalid(pointer, "wrong_type", label+" harus berbentuk TTTT-BB-HH.")
-	case d.After(clock.Today(a.office)):
-		return d, invalid(pointer, "in_future", label+" tidak boleh setelah hari ini.")
-	case earliest != nil && d.Before(*earliest):
-		return d, invalid(pointer, "too_early", label+" tidak boleh sebelum tanggal dokumennya, "+earliest.String()+".")
+	who := signin.Account(r)
+	d, err := a.counter().Paper(r.Context(), who, id)
+	if err == nil {
+		err = counter.MayVoid(d, who)
 	}
-	return d, nil
+	if err != nil {
+		return err
+	}
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	if err := web.DecodeJSON(r, &in); err != nil {
+		return err
+	}
+	if err := a.counter().Void(r.Context(), who, id, 0, in.Reason); err != nil {
+		return err
+	}
+	return a.showRequest(w, r, d.RequestID)
 }
+
+func (a *API) counter() counter.Desk { return counter.Desk{DB: a.db, Office: a.office} }

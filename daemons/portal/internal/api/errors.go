@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/blanks"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/counter"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/planning"
@@ -244,10 +245,18 @@ var answers = []struct {
 	{handover.ErrNotDone, func() error {
 		return web.Conflict("Personalisasi permohonan ini belum selesai; serah terima belum dapat disiapkan.").WithCode("not-done")
 	}},
-	{handover.ErrNobody, func() error {
-		return web.Unprocessable("Nama dan jabatan wakil produsen wajib diisi.",
-			web.FieldError{Pointer: "/representative", Code: "missing", Detail: "Nama wakil produsen wajib diisi."},
-			web.FieldError{Pointer: "/representative_post", Code: "missing", Detail: "Jabatan wakil produsen wajib diisi."})
+	{handover.ErrGone, func() error {
+		return web.Conflict("Kartu serah terima ini sudah diserahkan.").WithCode("already-delivered")
+	}},
+	{handover.ErrShortageOpen, func() error {
+		return web.Conflict("Masih ada kekurangan yang belum ditindaklanjuti; serah terima belum dapat ditutup.").WithCode("shortage-open")
+	}},
+	{handover.ErrSettled, already},
+	{counter.ErrBASTAtDelivery, func() error {
+		return web.Conflict("BAST terbit bersama penyerahan kartu; unggah pindaiannya pada serah terima.").WithCode("bast-at-delivery")
+	}},
+	{counter.ErrDrawnElsewhere, func() error {
+		return web.Conflict("Berita acara kartu rusak dibatalkan pada buku blangko, bersama kartunya.").WithCode("void-in-book-of-blanks")
 	}},
 }
 

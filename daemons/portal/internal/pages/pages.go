@@ -102,6 +102,8 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountByHand(inside)
 	p.mountNeeds(inside)
 	p.mountLots(inside)
+	p.mountPapers(inside)
+	p.mountHandovers(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
 	inside.Post(shelfPath+"/{id}/ulangi", p.keeper(p.replayOne))

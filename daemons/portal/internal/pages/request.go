@@ -45,6 +45,7 @@ type requestBody struct {
 	Reductions []reductionLine
 	Plan       *planBlock // for the office, while cards are to be made
 	Feeds      feedBlock
+	Prepare    string // address of the form of the next handover, for whoever may open one
 }
 
 // request shows one request whole.
@@ -97,6 +98,7 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 	}
 	body.Findings, body.Returned, body.Markable = v.Findings, v.State == request.Returned, validation.Markable(v.Findings) && hasList(v)
 	body.Reductions = reductionLines(v, page.Reductions)
+	body.Prepare = nextHandover(v, who.Role)
 	body.Cards = cardsBlock(v.Ticket, page, asked)
 	body.CardBoxes = cardBoxes(v, page, who)
 	body.CardsWait = slices.ContainsFunc(body.CardBoxes, func(b cardBox) bool { return b.Open })

@@ -13,18 +13,19 @@ import (
 	"mime/multipart"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"dukcapil.go.id/sifilma/pkg/filetype"
+	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 const (
-	scanPart   = "scan"
+	// ScanPart is the part that ReadScan takes the scan from.
+	ScanPart   = "scan"
 	maxField   = 4 << 10 // bytes of a field
 	bodySpare  = 64 << 10
 	spoolFiles = "sifilma-scan-*"
@@ -59,71 +60,46 @@ func (s *Spool) Turn(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// MaxBody is the largest body that Read takes, in bytes.
-func (s *Spool) MaxBody() int64 { return s.maxScan + bodySpare }
+// MaxBody is the largest body that ReadScan takes, in bytes. It has room for a scan that
+// is too large, so that the form can say so at its field.
+func (s *Spool) MaxBody() int64 { return 2*s.maxScan + bodySpare }
 
-// Form is a body that was read. Close it.
-type Form struct {
-	Fields map[string]string
-	Size   int64
-	scan   *os.File
-}
-
-// Scan reads the PDF from its beginning; it may be called again.
-func (f *Form) Scan() io.Reader { return io.NewSectionReader(f.scan, 0, f.Size) }
-
-// Close gives the space of the scan back.
-func (f *Form) Close() {
-	if f.scan != nil {
-		_ = f.scan.Close() // it has no name: nothing can be lost
-	}
-}
-
-// Read takes a body in. fields are the names of the fields that it may have;
-// whether they must be there is the caller's to say. The error is a
-// *web.Problem, or a fault of this machine.
-func (s *Spool) Read(r *http.Request, fields ...string) (*Form, error) {
+// ReadScan takes in a form with these fields and a scan (PDF) in the part "scan". What
+// is wrong with the scan, also that there is none, is returned as faults beside the form,
+// which holds the rest then; other errors are a *web.Problem, or a fault of this machine.
+func (s *Spool) ReadScan(r *http.Request, fields ...string) (*Parcel, form.Faults, error) {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
-		return nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data.")
+		return nil, nil, web.UnsupportedMedia("Kirim isi permintaan sebagai multipart/form-data.")
 	}
-	f := &Form{Fields: map[string]string{}}
-	if err := s.parts(f, multipart.NewReader(r.Body, params["boundary"]), fields); err != nil {
-		f.Close()
-		return nil, err
+	p := &Parcel{Fields: map[string]string{}, Files: map[string]*File{}}
+	var faults form.Faults
+	soft := taking(func(e web.FieldError) { faults.Add(e.Pointer, e.Code, "%s", e.Detail) })
+	parts := expected{fields: fields, files: map[string]wanted{ScanPart: {
+		limit: s.maxScan, check: (*File).checkScan, soft: soft, large: fmt.Sprintf("Pindaian paling besar %d MB. Pindai dengan resolusi lebih rendah.", s.maxScan>>20),
+	}}}
+	if err := s.fill(r.Context(), p, multipart.NewReader(r.Body, params["boundary"]), parts); err != nil {
+		p.Close()
+		return nil, nil, err
 	}
-	if err := s.check(r.Context(), f); err != nil {
-		f.Close()
-		return nil, err
+	if p.Files[ScanPart] == nil && len(faults) == 0 {
+		faults.Add("/"+ScanPart, "missing", "Pindaian bertanda tangan (PDF) wajib dilampirkan.")
 	}
-	return f, nil
+	return p, faults, nil
 }
 
-func (s *Spool) parts(f *Form, mr *multipart.Reader, fields []string) error {
-	for {
-		part, err := mr.NextRawPart()
-		if err == io.EOF { //nolint:errorlint // wrapped, it says that the body ended before its last boundary
-			return nil
-		}
-		if err != nil {
-			return unreadable(err)
-		}
-		name := part.FormName()
-		_, again := f.Fields[name]
-		switch {
-		case again || name == scanPart && f.scan != nil:
-			return fault("/"+name, "repeated", "Bagian ini hanya boleh dikirim satu kali.")
-		case name == scanPart:
-			err = s.spool(f, part)
-		case slices.Contains(fields, name):
-			f.Fields[name], err = field(part, name, "")
-		default:
-			return fault("/"+name, "unknown_part", "Bagian ini tidak dikenal.")
-		}
-		if err != nil {
-			return err
-		}
+// checkScan looks whether the scan is a whole PDF.
+func (f *File) checkScan(pointer string) error {
+	kind, err := filetype.Check(f.file, f.size, filetype.PDF)
+	var refused *filetype.Error
+	switch {
+	case errors.As(err, &refused):
+		return fault(pointer, string(refused.Code), refused.Sentence("pindaian"))
+	case err != nil:
+		return fmt.Errorf("upload: spool: %w", err)
 	}
+	f.MediaType, f.Name = string(kind), kind.Rename(f.Name)
+	return nil
 }
 
 // field reads a short text; of the control characters it may have those allowed.
@@ -145,46 +121,6 @@ func fieldWithin(part io.Reader, name, allowed string, most int64) (string, erro
 		return "", fault("/"+name, "bad_character", "Isian ini berisi karakter yang tidak dapat dipakai.")
 	}
 	return strings.TrimSpace(string(b)), nil
-}
-
-func (s *Spool) spool(f *Form, part io.Reader) error {
-	file, err := os.CreateTemp(s.dir, spoolFiles) // mode 0600
-	if err != nil {
-		return fmt.Errorf("upload: spool: %w", err)
-	}
-	f.scan = file
-	if err := os.Remove(file.Name()); err != nil {
-		return fmt.Errorf("upload: spool: %w", err)
-	}
-	to := &disk{file}
-	if f.Size, err = io.Copy(to, io.LimitReader(part, s.maxScan+1)); err != nil {
-		return unreadable(err)
-	}
-	if f.Size > s.maxScan {
-		return web.TooLarge(s.maxScan)
-	}
-	return nil
-}
-
-// check looks whether the scan is a whole PDF.
-func (s *Spool) check(ctx context.Context, f *Form) error {
-	if f.scan == nil {
-		return fault("/"+scanPart, "missing", "Pindaian bertanda tangan (PDF) wajib dilampirkan.")
-	}
-	done, err := s.Turn(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	_, err = filetype.Check(f.scan, f.Size, filetype.PDF)
-	var refused *filetype.Error
-	switch {
-	case errors.As(err, &refused):
-		return fault("/"+scanPart, string(refused.Code), refused.Sentence("pindaian"))
-	case err != nil:
-		return fmt.Errorf("upload: spool: %w", err)
-	}
-	return nil
 }
 
 // disk marks errors of writing, to tell them from those of the network.

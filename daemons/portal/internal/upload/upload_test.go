@@ -18,11 +18,16 @@ import (
 
 const boundary = "batas"
 
-func read(t testing.TB, s *Spool, body []byte) (*Form, error) {
+func read(t testing.TB, s *Spool, body []byte) (*Parcel, error) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "multipart/form-data; boundary="+boundary)
-	return s.Read(r, "signed_on")
+	p, faults, err := s.ReadScan(r, "signed_on")
+	if err == nil && len(faults) > 0 {
+		p.Close()
+		return nil, web.Unprocessable("uji")
+	}
+	return p, err
 }
 
 func body(t testing.TB, scan []byte) []byte {
@@ -53,7 +58,7 @@ func TestScanLeavesNoFileBehind(t *testing.T) {
 	require.Empty(t, left, "it has no name even while it is in use")
 	require.Equal(t, "2026-11-23", f.Fields["signed_on"])
 	for range 2 { // a transaction may run again
-		content, err := io.ReadAll(f.Scan())
+		content, err := io.ReadAll(f.Files[ScanPart].Content())
 		require.NoError(t, err)
 		require.Equal(t, whole, content)
 	}
