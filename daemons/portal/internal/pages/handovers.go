@@ -94,12 +94,6 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 	if !report.Outside(who) {
 		body.Tables = append(body.Tables, trayTable(v))
 	}
-	if v.BAST != nil {
-		body.Links = append(body.Links, crumb{"Naskah BAST", home + "/" + v.Ticket + papersEnd + "/" + v.BAST.ID})
-	}
-	if inOffice(v) && who.Role == request.Operator {
-		body.Links = append(body.Links, crumb{"Tetapkan janji", at + "/janji"}, crumb{"Pindai kartu ke baki", at + "/pindai"})
-	}
 	for _, l := range []struct {
 		verb        machine.Verb
 		label, path string
@@ -109,6 +103,12 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 		if slices.Contains(v.Offers, l.verb) {
 			body.Links = append(body.Links, crumb{l.label, at + l.path})
 		}
+	}
+	if inOffice(v) && who.Role == request.Operator {
+		body.Links = append(body.Links, crumb{"Pindai kartu ke baki", at + "/pindai"}, crumb{"Tetapkan janji", at + "/janji"})
+	}
+	if v.BAST != nil {
+		body.Links = append(body.Links, crumb{"Naskah BAST", home + "/" + v.Ticket + papersEnd + "/" + v.BAST.ID})
 	}
 	if v.State == handover.Prepared {
 		body.Lead = "BAST sedang disusun; sesudah itu kartu dapat diserahkan."
@@ -183,13 +183,20 @@ func shortageTable(v *report.Handover, at string, may bool) rowsTable {
 }
 
 func trayTable(v *report.Handover) rowsTable {
-	t := rowsTable{Caption: "Isi baki", Heads: []string{"No.", "No. seri kartu SAM", "Lembaga pengguna", "Dipindai"}, Numbers: []int{0}}
-	for i, c := range v.Cards {
-		scanned := cell{Text: "belum"}
-		if c.Scanned {
-			scanned = cell{Tag: tag{good, "Sudah"}}
+	t := rowsTable{Caption: "Isi baki", Heads: []string{"No. seri kartu SAM", "Lembaga pengguna"}}
+	shown := inOffice(v) || v.Scanned > 0 // else it was counted by hand
+	if shown {
+		t.Heads = append(t.Heads, "Dipindai")
+	}
+	for _, c := range v.Cards {
+		row := []cell{{Text: c.Serial}, {Text: lembagaOf(v, c.Line)}}
+		switch {
+		case c.Scanned:
+			row = append(row, cell{Tag: tag{good, "Sudah"}})
+		case shown:
+			row = append(row, cell{Text: "belum"})
 		}
-		t.Rows = append(t.Rows, []cell{{Text: number(i + 1)}, {Text: c.Serial}, {Text: lembagaOf(v, c.Line)}, scanned})
+		t.Rows = append(t.Rows, row)
 	}
 	return t
 }

@@ -73,12 +73,14 @@ func (p *Pages) paper(w http.ResponseWriter, r *http.Request) error {
 	if d.SignedOn != nil {
 		body.Summary = append(body.Summary, pair{"Ditandatangani", terbilang.FormatDate(*d.SignedOn)})
 	}
-	for _, format := range d.Formats {
-		body.Links = append(body.Links, crumb{"Unduh " + formatNames[format], "/api/v1/documents/" + d.ID + "/files/" + format})
-	}
 	if counter.MaySign(whole, who) == nil {
 		body.Lead = "Cetak PDF-nya, mintakan tanda tangan, lalu unggah pindaiannya. Sejak itu naskah ini berlaku."
 		body.Links = append(body.Links, crumb{"Unggah pindaian bertanda tangan", at + "/pindaian"})
+	}
+	for _, format := range []string{"scan", "pdf", "xlsx", "docx"} { // what is in force before what was only a draft
+		if slices.Contains(d.Formats, format) {
+			body.Links = append(body.Links, crumb{"Unduh " + lowerName(formatNames[format]), "/api/v1/documents/" + d.ID + "/files/" + format})
+		}
 	}
 	if counter.MayVoid(whole, who) == nil {
 		body.Links = append(body.Links, crumb{"Batalkan naskah ini", at + "/batal"})
@@ -88,6 +90,14 @@ func (p *Pages) paper(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.show(w, r, http.StatusOK, "rows", d.KindLabel, body)
 	return nil
+}
+
+// lowerName is the name of a format within a sentence; an abbreviation stays.
+func lowerName(name string) string {
+	if len(name) > 1 && name[1] >= 'A' && name[1] <= 'Z' {
+		return name
+	}
+	return lowerFirst(name)
 }
 
 func paperCrumbs(of *report.Request, d report.Document, at string) []crumb {
