@@ -84,7 +84,12 @@ func (b *buffer) String() string {
 
 func newHall(t *testing.T, cards, readers int) *hall {
 	t.Helper()
-	h := &hall{t: t, lease: harness.Readers(t, readers), hsm: harness.HSM(t), Office: persotest.New(t, cards, cards), log: &buffer{}, masters: map[string][]byte{}}
+	return newHallAt(t, cards, harness.Readers(t, readers))
+}
+
+func newHallAt(t *testing.T, cards int, lease harness.Lease) *hall {
+	t.Helper()
+	h := &hall{t: t, lease: lease, hsm: harness.HSM(t), Office: persotest.New(t, cards, cards), log: &buffer{}, masters: map[string][]byte{}}
 	h.holdTemp()
 	token, err := pkcs11.Open(pkcs11.Config{Module: h.hsm.Module, TokenLabel: h.hsm.Label, PINFile: h.hsm.PINFile})
 	require.NoError(t, err)
