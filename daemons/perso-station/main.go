@@ -68,10 +68,10 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		Feeder:   func(reader string) line.Feeder { return feeder.For(cfg.Feeders, reader) },
 		Registry: env.Registry, Observer: desk, Orders: desk,
 	})
-	desk.Watch(work)
 	hands := &readers.Supervisor{
 		Rule: cfg.readers(), Line: work, Log: env.Log,
 	}
+	desk.Watch(work, hands.Away)
 	scans := &scanner.Desk{Ports: cfg.Scanners, Scanned: work.Scanned, Clock: env.Machine, Log: env.Log}
 	env.AddCheck("scanners", scans.Check)
 	env.AddCheck("feeders", work.CheckFeeders)

@@ -109,6 +109,22 @@ ip link set lo up
 exec pcscd --foreground --error --config "$1"
 `
 
+// PCSCCommand runs a pcscd in namespaces of its own. Its socket comes into socketDir, and
+// its readers are those of the files in readersDir (reader.conf(5)).
+func PCSCCommand(socketDir, readersDir string) *exec.Cmd {
+	args := []string{"--mount", "--net"}
+	if os.Geteuid() != 0 {
+		args = append(args, "--user", "--map-root-user")
+	}
+	args = append(args, "--", "/bin/sh", "-c", namespaceScript, "pcscd", readersDir)
+	cmd := exec.Command("unshare", args...)
+	cmd.Dir, cmd.Env = socketDir, baseEnv()
+	return cmd
+}
+
+// PCSCSocket is the socket of a pcscd that has socketDir.
+func PCSCSocket(socketDir string) string { return filepath.Join(socketDir, "pcscd.comm") }
+
 func (s *Services) spawnPCSC(ctx context.Context) error {
 	s.sweep(ctx, "pcscd", "")
 	home := filepath.Join(s.Data, "pcscd")
@@ -124,19 +140,12 @@ func (s *Services) spawnPCSC(ctx context.Context) error {
 	if err := s.writeReaders(home, readersDir); err != nil {
 		return err
 	}
-	args := []string{"--mount", "--net"}
-	if os.Geteuid() != 0 {
-		args = append(args, "--user", "--map-root-user")
-	}
-	args = append(args, "--", "/bin/sh", "-c", namespaceScript, "pcscd", readersDir)
-	cmd := exec.Command("unshare", args...)
-	cmd.Dir, cmd.Env = socketDir, baseEnv()
-	p, err := s.spawn(cmd, "pcscd", s.logFile("pcscd"))
+	p, err := s.spawn(PCSCCommand(socketDir, readersDir), "pcscd", s.logFile("pcscd"))
 	if err != nil {
 		return err
 	}
 	return s.update(func() {
-		s.PCSC.Socket = filepath.Join(socketDir, "pcscd.comm")
+		s.PCSC.Socket = PCSCSocket(socketDir)
 		s.PCSC.Process, s.PCSC.Ready = p, false
 	})
 }
@@ -144,7 +153,7 @@ func (s *Services) spawnPCSC(ctx context.Context) error {
 // writeReaders gives every driver its own copy of the library: vpcd keeps its
 // contexts in static memory, so that two readers on one library mix their cards.
 func (s *Services) writeReaders(home, readersDir string) error {
-	library, err := vpcdLibrary()
+	library, err := VPCDLibrary()
 	if err != nil {
 		return err
 	}
@@ -164,7 +173,8 @@ func (s *Services) writeReaders(home, readersDir string) error {
 	return os.WriteFile(filepath.Join(readersDir, "vpcd"), []byte(conf.String()), 0o600)
 }
 
-func vpcdLibrary() (string, error) {
+// VPCDLibrary finds the driver of virtual readers.
+func VPCDLibrary() (string, error) {
 	for _, pattern := range []string{"/usr/lib/pcsc/drivers/serial/libifdvpcd.so*", "/usr/lib/*/pcsc/drivers/serial/libifdvpcd.so*"} {
 		if found, err := filepath.Glob(pattern); err == nil && len(found) > 0 {
 			return found[0], nil
@@ -212,11 +222,16 @@ func (s *Services) InReaderNamespace(cmd *exec.Cmd) error {
 	if !s.PCSC.Process.Alive() {
 		return errors.New("pcscd tidak berjalan")
 	}
+	return InNamespaceOf(s.PCSC.Process.PID, cmd)
+}
+
+// InNamespaceOf changes cmd so that it runs inside the network namespace of a process.
+func InNamespaceOf(pid int, cmd *exec.Cmd) error {
 	nsenter, err := exec.LookPath("nsenter")
 	if err != nil {
 		return fmt.Errorf("nsenter (paket util-linux): %w", err)
 	}
-	args := []string{nsenter, "--target", strconv.Itoa(s.PCSC.Process.PID), "--net"}
+	args := []string{nsenter, "--target", strconv.Itoa(pid), "--net"}
 	if os.Geteuid() != 0 {
 		args = append(args, "--user", "--preserve-credentials")
 	}

@@ -67,6 +67,7 @@ type Reader struct {
 	child   *process // nil while there is none
 	lastSeq uint64   // last insertion number given
 	inSlot  uint64   // insertion now in the slot, 0 when empty
+	away    time.Time
 }
 
 // StartReader starts the child of a reader and keeps one running until ctx is
@@ -106,6 +107,14 @@ func (r *Reader) Name() string { return r.opts.Name }
 // Events gives what happens at the reader, in order. Nothing is dropped while
 // the reader runs; the channel is closed when it has ended.
 func (r *Reader) Events() <-chan Event { return r.events.out }
+
+// Away says since when the reader cannot be used, or pcscd is gone; zero while it can. It
+// tells at once what a consumer of Events may be too busy to hear.
+func (r *Reader) Away() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.away
+}
 
 // Done is closed when the reader has ended and its child is gone.
 func (r *Reader) Done() <-chan struct{} { return r.done }
@@ -173,6 +182,10 @@ func (r *Reader) takeEvent(m message) uint64 {
 	defer r.mu.Unlock()
 	e := Event{Kind: m.Event, ATR: m.ATR, Mute: m.Mute, Detail: m.Detail}
 	switch m.Event {
+	case ReaderReady:
+		r.away = time.Time{}
+	case ReaderAway:
+		r.away = time.Now()
 	case Inserted:
 		r.lastSeq++
 		r.inSlot = r.lastSeq

@@ -17,13 +17,15 @@ import (
 // behind, and runs it again on the same data, behind the requests of others.
 func TestDemoTwiceAndWhatItLeaves(t *testing.T) {
 	dir := runDir(t)
+	held, ended := hold(t, dir)
 	first := start(t, dir)
 	ticket := first.until(`Kode Tiket\s+(PSAM-\S+)`)[1]
 	secrets := first.secrets(ticket)
 	first.until(`^Siap: `)
 	judge(t, dir, 25)
 	first.checkBooks(ticket)
-	first.searchSecrets(secrets)
+	ended()
+	first.searchSecrets(secrets, ticket, held)
 	first.checkTrace(ticket)
 	before := first.queue(1_500, 1_500) // weeks of work for others, whose cards nobody has
 	require.NoError(t, first.stop())

@@ -102,6 +102,9 @@ func start(t *testing.T, dir string, args ...string) *office {
 	require.NoError(t, err)
 	cmd := exec.Command(filepath.Join(bin, "sifilma"), append([]string{"up", "-dir", dir, "-play", filepath.Join(bin, "demo")}, args...)...)
 	cmd.Env = append(os.Environ(), "SIFILMA_PORT_BASE=", "GORACE=halt_on_error=1 exitcode=66")
+	if _, err := os.Stat(tempDir(dir)); err == nil {
+		cmd.Env = append(cmd.Env, "TMPDIR="+tempDir(dir))
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

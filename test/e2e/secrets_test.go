@@ -1,19 +1,17 @@
 package e2e
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/base64"
-	"encoding/hex"
-	"io"
-	"io/fs"
+	"encoding/json"
+	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"testing"
 
 	_ "github.com/lib/pq"
 	"github.com/stretchr/testify/require"
@@ -22,7 +20,8 @@ import (
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/test/virtualsam/writelog"
+	"dukcapil.go.id/sifilma/test/leak"
+	"dukcapil.go.id/sifilma/test/virtualsam/control/client"
 )
 
 func (o *office) services() *local.Services {
@@ -32,62 +31,77 @@ func (o *office) services() *local.Services {
 	return s
 }
 
-// secrets collects what must be found nowhere: the passwords and the API key
-// that are shown at the start, each card's transport and final keys, and its CONF.
-func (o *office) secrets(ticket string) map[string][]byte {
+// tempDir is where the processes of a run put temporary files.
+func tempDir(dir string) string { return filepath.Join(dir, "tmp") }
+
+// hold keeps every temporary file of a run, also when it is gone, until ended is called.
+func hold(t *testing.T, dir string) (held string, ended func()) {
+	t.Helper()
+	held = filepath.Join(dir, "held")
+	for _, d := range []string{held, tempDir(dir)} {
+		require.NoError(t, os.Mkdir(d, 0o700))
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := leak.Hold(ctx, tempDir(dir), held)
+	ended = func() {
+		stop()
+		<-done
+	}
+	t.Cleanup(ended)
+	return held, ended
+}
+
+// holders are the places of a run that are made to hold secrets. What PostgreSQL has is
+// searched as a dump.
+var holders = []string{"secret", "secrets", "softhsm", "pg", "postgres"}
+
+// secrets collects what must be found nowhere: the passwords and the API key that are
+// shown at the start, the passwords and PINs of the services, the transport and final
+// keys of every chip, the keys of every session, every CONF and what opens its card.
+// The masters are not among them: they were made in the token and never leave it.
+func (o *office) secrets(ticket string) *leak.Secrets {
 	o.t.Helper()
-	known := map[string][]byte{}
+	ctx := o.t.Context()
+	known := &leak.Secrets{}
 	key := regexp.MustCompile(`filma_[0-9a-f]+_(\S+)`).FindStringSubmatch(o.text.String())
 	require.NotNil(o.t, key)
-	known["API key"] = []byte(key[1])
+	require.NoError(o.t, known.AddText("API key", key[1]))
 	for _, m := range logins.FindAllStringSubmatch(o.text.String(), -1) {
-		known["password of "+m[1]] = []byte(m[2])
+		require.NoError(o.t, known.AddText("password of "+m[1], m[2]))
 	}
-	require.Len(o.t, known, 7, "API key and six accounts")
+	require.Equal(o.t, 7, known.Len(), "API key and six accounts")
 
 	services := o.services()
+	for _, dir := range []string{filepath.Join(o.dir, "secrets"), filepath.Dir(services.Postgres.PasswordFile)} {
+		require.NoError(o.t, known.AddFiles(dir))
+	}
+	require.GreaterOrEqual(o.t, known.Len(), 7+6+4, "six daemons' passwords, those of database and broker, two PINs")
+
 	o.t.Setenv("SOFTHSM2_CONF", services.HSM.Config)
 	token, err := pkcs11.Open(pkcs11.Config{Module: services.HSM.Module, TokenLabel: services.HSM.Label, PINFile: services.HSM.PINFile})
 	require.NoError(o.t, err)
 	defer func() { require.NoError(o.t, token.Close()) }()
-	ctx := o.t.Context()
-	lines, err := writelog.Read(filepath.Join(o.dir, "virtualsam-writes.jsonl"))
+	confs, err := known.AddCards(ctx, o.owner(), token)
 	require.NoError(o.t, err)
-	chips := map[string]bool{}
-	for _, l := range lines {
-		chips[l.Chip] = true
-	}
-	for _, master := range []string{"sam-transport-master", "sam-final-master"} {
-		key, err := token.FindKey(ctx, master)
-		require.NoError(o.t, err)
-		for chip := range chips {
-			kdd, err := hex.DecodeString(chip)
-			require.NoError(o.t, err)
-			for name, purpose := range map[string]byte{"ENC": pkcs11.PurposeENC, "MAC": pkcs11.PurposeMAC, "DEK": pkcs11.PurposeDEK} {
-				known[master+" "+name+" of "+chip], err = key.KDF3(ctx, purpose, kdd, 16)
-				require.NoError(o.t, err)
-			}
-		}
-	}
-	wrap, err := token.FindKey(ctx, "sam-secret-wrap")
-	require.NoError(o.t, err)
-	rows, err := o.database().QueryContext(ctx, `SELECT card_id, id, sealed FROM perso_attempt WHERE sealed IS NOT NULL`)
-	require.NoError(o.t, err)
-	defer func() { _ = rows.Close() }()
-	confs := 0
-	for rows.Next() {
-		var card, attempt string
-		var sealed []byte
-		require.NoError(o.t, rows.Scan(&card, &attempt, &sealed))
-		conf, err := wrap.OpenSecret(ctx, sealed, pkcs11.Bind(card, attempt))
-		require.NoError(o.t, err)
-		require.Len(o.t, conf, 32)
-		known["CONF of "+card] = conf
-		confs++
-	}
-	require.NoError(o.t, rows.Err())
 	require.GreaterOrEqual(o.t, confs, 25, "sealed secrets of ticket %s", ticket)
+
+	sam, err := client.Dial(ctx, filepath.Join(filepath.Dir(services.PCSC.Socket), "virtualsam.sock"))
+	require.NoError(o.t, err)
+	defer func() { require.NoError(o.t, sam.Close()) }()
+	before := known.Len()
+	require.NoError(o.t, known.AddChips(ctx, sam))
+	require.GreaterOrEqual(o.t, known.Len()-before, 25*6, "the keys of two sessions with each chip")
 	return known
+}
+
+// owner is the office's database with the rights of its owner.
+func (o *office) owner() *postgres.DB {
+	o.t.Helper()
+	owner := o.services().Postgres
+	pool, err := postgres.Open(postgres.Config{URL: owner.RoleURL("sifilma", owner.User, ""), PasswordFile: owner.PasswordFile})
+	require.NoError(o.t, err)
+	o.t.Cleanup(func() { _ = pool.Close() })
+	return pool
 }
 
 func (o *office) database() *sql.DB {
@@ -100,84 +114,74 @@ func (o *office) database() *sql.DB {
 	return db
 }
 
-// forms are the ways in which a secret could be written down.
-func forms(secret []byte) [][]byte {
-	h := hex.EncodeToString(secret)
-	return [][]byte{secret, []byte(h), []byte(strings.ToUpper(h)),
-		[]byte(base64.RawStdEncoding.EncodeToString(secret)), []byte(base64.RawURLEncoding.EncodeToString(secret))}
+// searchSecrets looks for the known values everywhere, and then for two that are no
+// secrets, which it must find in each kind of place.
+func (o *office) searchSecrets(known *leak.Secrets, ticket, held string) {
+	o.t.Helper()
+	search := leak.NewSearch(known)
+	o.everywhere(search)
+	require.Empty(o.t, search.Findings())
+	require.Empty(o.t, search.Closed())
+	kinds := []string{"pg_dump", "!word/document.xml", "!xl/worksheets/", "!words", "/log/", "/rabbitmq/mnesia/", "journal.jsonl", "http://", held}
+	for place := range search.Looked() {
+		kinds = slices.DeleteFunc(kinds, func(kind string) bool { return strings.Contains(place, kind) })
+	}
+	require.Empty(o.t, kinds, "kinds of places that were not looked through")
+
+	var request string
+	require.NoError(o.t, o.database().QueryRow(`SELECT id FROM request WHERE ticket = $1`, ticket).Scan(&request))
+	open := &leak.Secrets{}
+	require.NoError(o.t, open.AddText("ticket", ticket))
+	require.NoError(o.t, open.AddText("request", request))
+	search = leak.NewSearch(open)
+	o.everywhere(search)
+	kinds = []string{"pg_dump", "!word/document.xml", "!words", "/log/", "/rabbitmq/mnesia/", held}
+	for _, f := range search.Findings() {
+		kinds = slices.DeleteFunc(kinds, func(kind string) bool { return strings.Contains(f.Place, kind) })
+	}
+	require.Empty(o.t, kinds, "kinds of places that hide what is there")
+	o.noRaces()
 }
 
-// searchSecrets looks for the known values in a dump of the database, the
-// broker's messages, logs, journal, configurations and papers, also inside zip
-// files. Only the places that are made to hold secrets are left out.
-func (o *office) searchSecrets(known map[string][]byte) {
+// everywhere is a dump of the database, what the daemons show, and every file of the
+// run: the broker's messages, logs, journal, failures, configurations, papers, and
+// temporary files that are long gone. Only places that are made to hold secrets are
+// left out.
+func (o *office) everywhere(search *leak.Search) {
 	o.t.Helper()
+	ctx := o.t.Context()
 	services := o.services()
-	password, err := os.ReadFile(services.Postgres.PasswordFile)
-	require.NoError(o.t, err)
-	known["password of the database"] = bytes.TrimSpace(password)
-	dumps, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_dump")
-	require.NoError(o.t, err)
-	require.NotEmpty(o.t, dumps, "pg_dump")
 	url, err := services.Postgres.URL("sifilma")
 	require.NoError(o.t, err)
-	dump, err := exec.Command(dumps[len(dumps)-1], "--dbname="+url).Output()
+	require.NoError(o.t, search.Database(ctx, "pg_dump", url))
+	var ports map[string]int
+	body, err := os.ReadFile(filepath.Join(o.dir, "ports.json"))
 	require.NoError(o.t, err)
-	require.Contains(o.t, string(dump), "perso_attempt")
-
-	texts := map[string][]byte{"pg_dump": dump}
+	require.NoError(o.t, json.Unmarshal(body, &ports))
+	for _, daemon := range allDaemons {
+		paths := []string{"/metrics", "/readyz", "/api/v1/status"}
+		if daemon == "perso-station" {
+			paths = append(paths, "/", "/layar", "/api/v1/station")
+		}
+		for _, path := range paths {
+			require.NoError(o.t, search.Get(ctx, fmt.Sprintf("http://127.0.0.1:%d%s", ports[daemon], path)))
+		}
+	}
 	for _, base := range []string{o.dir, services.Data} {
-		require.NoError(o.t, filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return nil // gone meanwhile, or another user's socket
-			}
-			switch d.Name() {
-			case "secret", "secrets", "softhsm", "pg", "postgres":
-				return fs.SkipDir
-			}
-			if !d.Type().IsRegular() {
-				return nil
-			}
-			body, err := os.ReadFile(path) //nolint:gosec // below the run directory
-			if err != nil {
-				return nil
-			}
-			texts[path] = body
-			unzip(path, body, texts)
-			return nil
-		}))
-	}
-	require.Greater(o.t, len(texts), 15, "files searched")
-	for name, secret := range known {
-		for _, form := range forms(secret) {
-			for path, text := range texts {
-				if bytes.Contains(text, form) {
-					o.t.Errorf("%s is in %s", name, path)
-				}
-			}
-		}
-	}
-	for path, text := range texts { // the dump's blobs are hex: a zip in there is in papers too
-		if bytes.Contains(text, []byte("DATA RACE")) {
-			o.t.Errorf("data race reported in %s", path)
-		}
+		require.NoError(o.t, search.Dir(base, holders...))
 	}
 }
 
-func unzip(path string, body []byte, into map[string][]byte) {
-	r, err := zip.NewReader(bytes.NewReader(body), int64(len(body)))
-	if err != nil {
-		return
-	}
-	for _, f := range r.File {
-		part, err := f.Open()
-		if err != nil {
-			continue
-		}
-		if text, err := io.ReadAll(io.LimitReader(part, 64<<20)); err == nil {
-			into[path+"!"+f.Name] = text
-		}
-		_ = part.Close()
+// noRaces looks through what the processes logged for the word of the race detector.
+func (o *office) noRaces() {
+	o.t.Helper()
+	logs, err := filepath.Glob(filepath.Join(o.dir, "log", "*.log"))
+	require.NoError(o.t, err)
+	require.Greater(o.t, len(logs), 6)
+	for _, path := range logs {
+		text, err := os.ReadFile(path)
+		require.NoError(o.t, err)
+		require.False(o.t, bytes.Contains(text, []byte("DATA RACE")), "data race reported in %s", path)
 	}
 }
 
@@ -200,10 +204,6 @@ func (o *office) checkBooks(ticket string) {
 	count(0, `SELECT count(*) FROM (SELECT day FROM work_order WHERE state <> 'revoked' GROUP BY day, capacity HAVING sum(quantity) > capacity) AS over`)
 	count(0, `SELECT count(*) FROM delivery_attempt`)
 
-	owner := o.services().Postgres
-	pool, err := postgres.Open(postgres.Config{URL: owner.RoleURL("sifilma", owner.User, ""), PasswordFile: owner.PasswordFile})
-	require.NoError(o.t, err)
-	defer func() { _ = pool.Close() }()
-	_, err = audit.Verify(context.WithoutCancel(o.t.Context()), pool)
+	_, err := audit.Verify(context.WithoutCancel(o.t.Context()), o.owner())
 	require.NoError(o.t, err)
 }

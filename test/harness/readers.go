@@ -19,7 +19,7 @@ import (
 type Lease struct {
 	Socket  string         // PCSCLITE_CSOCK_NAME, set in this process
 	Readers []local.Reader // independent of each other
-	s       *local.Services
+	enter   func(*exec.Cmd) error
 }
 
 // Readers leases n virtual readers and waits for them while other tests have
@@ -43,7 +43,7 @@ func Readers(t testing.TB, n int) Lease {
 	gate := openLock(t, dir, "gate")
 	defer func() { _ = gate.Close() }()
 	waitLock(t, gate)
-	lease := Lease{Socket: s.PCSC.Socket, s: s}
+	lease := Lease{Socket: s.PCSC.Socket, enter: s.InReaderNamespace}
 	free := make([]*os.File, len(all))
 	for i := range all {
 		free[i] = openLock(t, dir, strconv.Itoa(all[i].Driver))
@@ -74,7 +74,7 @@ func Readers(t testing.TB, n int) Lease {
 func (l Lease) Command(ctx context.Context, t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, name, args...)
-	if err := l.s.InReaderNamespace(cmd); err != nil {
+	if err := l.enter(cmd); err != nil {
 		t.Fatal(err)
 	}
 	return cmd

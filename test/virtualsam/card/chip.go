@@ -131,6 +131,9 @@ type Chip struct {
 
 	commands int       // since it was made
 	first    time.Time // of them
+
+	secrets  []Secret
+	sessions int
 }
 
 // New makes a chip.
@@ -181,6 +184,7 @@ func New(cfg Config, log Recorder) (*Chip, error) {
 	case len(c.marker) != 0 && len(c.marker) != 16:
 		return nil, errors.New("card: the marker has 16 bytes")
 	}
+	c.keepKeys(0, c.keys)
 	return c, c.keys.check(c.protocol)
 }
 

@@ -107,6 +107,26 @@ func TestPersonalise(t *testing.T) {
 	}
 }
 
+// A chip tells whoever looks for leaks what was secret between it and a terminal: both
+// keysets, the keys of each session, what was stored and what opens it.
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	chip, _ := newChip(t)
+	first := dial(t, chip, oldKeys, 0x33)
+	conf := unhex("00112233445566778899AABBCCDDEEFF0123456789ABCDEF0123456789ABCDEF")
+	require.Equal(t, "9000", first.storeDGI(dgiCONF, conf, true))
+	require.Contains(t, first.putKey(0x30, 0x31, newKeys, false), "9000")
+	second := dial(t, chip, newKeys, 0x33)
+	want := []Secret{
+		{"ENC of keyset 0", oldKeys.ENC}, {"MAC of keyset 0", oldKeys.MAC}, {"DEK of keyset 0", oldKeys.DEK},
+		{"S-ENC of session 1", first.session.enc}, {"S-MAC of session 1", first.session.mac}, {"S-RMAC of session 1", first.session.rmac},
+		{"CONF", conf},
+		{"ENC of keyset 1", newKeys.ENC}, {"MAC of keyset 1", newKeys.MAC}, {"DEK of keyset 1", newKeys.DEK},
+		{"S-ENC of session 2", second.session.enc}, {"S-MAC of session 2", second.session.mac}, {"S-RMAC of session 2", second.session.rmac},
+	}
+	require.Equal(t, want, chip.Secrets())
+}
+
 func TestWriteRules(t *testing.T) {
 	t.Parallel()
 	cases := []struct {

@@ -130,6 +130,7 @@ func (c *Chip) initializeUpdate(cmd command) ([]byte, uint16) {
 		c.sequence++ // SCP02 counts sessions that were opened, SCP03 those that were begun
 		c.session = newSCP03(c.keys, c.generation, c.i, c.sequenceBytes(), c.aid, cmd.data)
 	}
+	c.keepSession()
 	out := append(append([]byte(nil), c.kdd...), c.kvn)
 	return append(out, c.session.answer(c.fault.WrongCryptogram)...), swOK
 }
@@ -289,6 +290,7 @@ func (c *Chip) openSAM(cmd command) ([]byte, uint16) {
 	case c.openFailures >= MaxOpenFailures:
 		return nil, c.refused(Entry{Step: StepOpenSAM}, swBlocked)
 	}
+	c.keep("what opens it", cmd.data)
 	want := make([]byte, 32)
 	subtle.XORBytes(want[:16], c.pcid, c.conf[:16])
 	subtle.XORBytes(want[16:], c.pcid, c.conf[16:])

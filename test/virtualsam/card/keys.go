@@ -58,6 +58,7 @@ func (c *Chip) putKey(cmd command) ([]byte, uint16) {
 		c.keys = Keys{ENC: keys[0], MAC: keys[1], DEK: keys[2]}
 		c.kvn = version
 		c.generation++
+		c.keepKeys(c.generation, c.keys)
 		c.sequence = 0
 	})
 	if sw != swOK {

@@ -80,6 +80,8 @@ func (c *Chip) updateBinary(offset int, value []byte) uint16 {
 	}
 	if offset != placeCONF {
 		entry.Digest = digest(value)
+	} else {
+		c.keep("CONF", value)
 	}
 	if len(value) != n {
 		return c.refused(entry, swWrongLength)

@@ -107,6 +107,8 @@ func (c *Chip) storeDGI(id int, value []byte, encrypted bool) uint16 {
 	}
 	if id != dgiCONF {
 		entry.Digest = digest(value)
+	} else {
+		c.keep("CONF", value)
 	}
 	if !valid {
 		return c.refused(entry, swWrongData)

@@ -20,6 +20,10 @@ const (
 	OpList   Op = "list"   // readers and chips
 	OpLog    Op = "log"    // write log lines of this run from number Since on
 	OpFault  Op = "fault"  // replaces the fault of chip ID
+
+	// OpSecrets tells what nobody may write down of chip ID, for those who look whether
+	// anybody did.
+	OpSecrets Op = "secrets"
 )
 
 // Request is one line to the server.
@@ -80,6 +84,12 @@ type Chip struct {
 	First    time.Time `json:"first,omitzero"`
 }
 
+// ChipSecret is a value that a chip was told, or has made with a terminal.
+type ChipSecret struct {
+	Name  string `json:"name"`
+	Value Secret `json:"value"`
+}
+
 // Response is one line from the server.
 type Response struct {
 	OK      bool            `json:"ok"`
@@ -87,4 +97,5 @@ type Response struct {
 	Readers []Reader        `json:"readers,omitempty"`
 	Chips   []Chip          `json:"chips,omitempty"`
 	Lines   []writelog.Line `json:"lines,omitempty"`
+	Secrets []ChipSecret    `json:"secrets,omitempty"`
 }

@@ -118,6 +118,8 @@ func (s *Server) answer(ctx context.Context, r Request) Response {
 		out.Lines = s.lines.Since(r.Since)
 	case OpFault:
 		err = s.fault(r)
+	case OpSecrets:
+		out.Secrets, err = s.secrets(r.ID)
 	default:
 		err = fmt.Errorf("unknown op %q", r.Op)
 	}
@@ -261,12 +263,31 @@ func (s *Server) list() ([]Reader, []Chip) {
 	return readers, chips
 }
 
-func (s *Server) fault(r Request) error {
+// known is a chip that was made.
+func (s *Server) known(id string) (*card.Chip, error) {
 	s.mu.Lock()
-	chip := s.chips[r.ID]
-	s.mu.Unlock()
-	if chip == nil {
-		return fmt.Errorf("no chip %q", r.ID)
+	defer s.mu.Unlock()
+	if chip := s.chips[id]; chip != nil {
+		return chip, nil
+	}
+	return nil, fmt.Errorf("no chip %q", id)
+}
+
+func (s *Server) secrets(id string) (list []ChipSecret, err error) {
+	chip, err := s.known(id)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range chip.Secrets() {
+		list = append(list, ChipSecret{one.Name, Secret(hex.EncodeToString(one.Value))})
+	}
+	return list, nil
+}
+
+func (s *Server) fault(r Request) error {
+	chip, err := s.known(r.ID)
+	if err != nil {
+		return err
 	}
 	if r.Fault == nil {
 		chip.SetFault(card.Fault{})

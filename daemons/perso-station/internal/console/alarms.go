@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // Alarm is something that a person should look after.
 type Alarm struct {
-	Code   string    `json:"code"`   // idle or stalled
+	Code   string    `json:"code"`   // idle, stalled or away
 	Reader string    `json:"reader"` // that is concerned; empty for all of them
 	Since  time.Time `json:"since"`
 	Text   string    `json:"text"` // for people
@@ -23,6 +24,7 @@ type Alarm struct {
 const (
 	idle    = "idle"
 	stalled = "stalled"
+	away    = "away"
 )
 
 // look is how often the alarms are looked at.
@@ -48,10 +50,11 @@ func (c *Console) Guard(ctx context.Context) error {
 func (c *Console) check() {
 	readers := c.work.Readers()
 	inHand := c.work.InHand()
+	pulled := c.pulled()
 	c.mu.Lock()
 	now := c.Machine.Now()
 	was := c.alarms
-	c.alarms = c.due(now, readers, inHand)
+	c.alarms = append(pulled, c.due(now, readers, inHand)...)
 	is := slices.Clone(c.alarms)
 	c.mu.Unlock()
 	c.metrics.alarm(is)
@@ -68,6 +71,15 @@ func (c *Console) check() {
 	if len(is) != len(was) {
 		c.Ring()
 	}
+}
+
+// pulled are the alarms of readers that are away.
+func (c *Console) pulled() (list []Alarm) {
+	gone := c.away()
+	for _, name := range slices.Sorted(maps.Keys(gone)) {
+		list = append(list, Alarm{Code: away, Reader: name, Since: gone[name].UTC(), Text: "Pembaca kartu tidak terhubung"})
+	}
+	return list
 }
 
 func has(list []Alarm, a Alarm) bool {
@@ -113,7 +125,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) metrics {
 	m := metrics{
 		alarms: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "sifilma_station_alarm", Help: "1 while the alarm stands: idle, no card is put in although some wait; stalled, a card makes no progress.",
+			Name: "sifilma_station_alarm", Help: "1 while the alarm stands: idle, no card is put in although some wait; stalled, a card makes no progress; away, a reader that was there is not connected.",
 		}, []string{"alarm"}),
 		held: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sifilma_station_mode", Help: "1 for what people want of the station: running, paused or draining.",
@@ -127,7 +139,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 }
 
 func (m metrics) alarm(list []Alarm) {
-	for _, code := range []string{idle, stalled} {
+	for _, code := range []string{idle, stalled, away} {
 		m.alarms.WithLabelValues(code).Set(0)
 	}
 	for _, a := range list {

@@ -89,7 +89,8 @@ type Console struct {
 	lamp    *lamp
 	metrics metrics
 	work    Work
-	ring    chan struct{} // asks for a beat now
+	away    func() map[string]time.Time // readers, and since when
+	ring    chan struct{}               // asks for a beat now
 
 	mu       sync.Mutex
 	started  time.Time
@@ -143,8 +144,9 @@ func New(p Parts) *Console {
 	return c
 }
 
-// Watch tells the console which line it looks at.
-func (c *Console) Watch(w Work) { c.work = w }
+// Watch tells the console which line it looks at, and who knows the readers that were
+// there and are away, with the time since when.
+func (c *Console) Watch(w Work, away func() map[string]time.Time) { c.work, c.away = w, away }
 
 // reader returns what was seen of a reader. The caller holds mu.
 func (c *Console) reader(name string) *seen {

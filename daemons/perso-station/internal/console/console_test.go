@@ -39,6 +39,7 @@ type stage struct {
 	inHand []string
 	woken  int
 	busy   bool
+	away   map[string]time.Time
 }
 
 func (s *stage) Still() bool { return !s.busy }
@@ -56,6 +57,12 @@ func (s *stage) InHand() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.inHand
+}
+
+func (s *stage) Away() map[string]time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.away
 }
 
 func (s *stage) ProfileLabel(context.Context) (string, error) { return "gp-scp03-sam/1", nil }
@@ -108,7 +115,7 @@ func (r *rig) begin() {
 	r.metrics = prometheus.NewRegistry()
 	r.parts.Registry = r.metrics
 	r.console = console.New(r.parts)
-	r.console.Watch(r.stage)
+	r.console.Watch(r.stage, r.stage.Away)
 	router := web.NewRouter(web.Options{Log: zerolog.Nop()})
 	require.NoError(r.t, r.console.Mount(router))
 	r.http = contract.Handler(r.t, "perso-station", router)
@@ -298,7 +305,7 @@ func TestOnlyWhoStandsAtTheMachine(t *testing.T) {
 }
 
 // TestAlarms: idle and stalled, by machine time; people who hold the station are no
-// reason for one.
+// reason for one; and a reader that is away.
 func TestAlarms(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -316,7 +323,7 @@ func TestAlarms(t *testing.T) {
 		r.clock.Advance(d)
 		require.Eventually(t, func() bool { return strings.Join(codes(), ",") == strings.Join(want, ",") }, 20*time.Second, time.Millisecond, "%v", codes)
 		require.NoError(t, r.clock.WaitTimers(t.Context(), 1))
-		for _, code := range []string{"idle", "stalled"} {
+		for _, code := range []string{"idle", "stalled", "away"} {
 			stands := 0.0
 			if strings.Contains(strings.Join(want, ","), code) {
 				stands = 1
@@ -360,6 +367,14 @@ func TestAlarms(t *testing.T) {
 	require.NoError(t, err)
 	pass(29 * time.Minute) // from when it went on
 	pass(2*time.Minute, "idle:")
+	r.stage.mu.Lock()
+	r.stage.away = map[string]time.Time{"Pembaca 2": time.Now()}
+	r.stage.mu.Unlock()
+	pass(time.Second, "away:Pembaca 2", "idle:")
+	r.stage.mu.Lock()
+	r.stage.away = nil
+	r.stage.mu.Unlock()
+	pass(time.Second, "idle:")
 }
 
 // gauge reads a gauge by the value of its one label.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
 	"dukcapil.go.id/sifilma/pkg/globalplatform/hsmkeys"
@@ -69,10 +70,44 @@ func (r *Ring) Check(ctx context.Context) error {
 	return r.rehearse(ctx)
 }
 
+// Ask asks the database something in half of the time that ctx has, if it has a
+// deadline: whoever is not answered has the rest for what does not depend on it. The
+// question is left to itself then, since the driver waits for a silent server longer
+// than it is told to.
+func Ask[T any](ctx context.Context, question func(context.Context) (T, error)) (T, error) {
+	end, bounded := ctx.Deadline()
+	if !bounded {
+		return question(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Until(end)/2)
+	type reply struct {
+		answer T
+		err    error
+	}
+	replies := make(chan reply, 1)
+	go func() {
+		answer, err := question(ctx)
+		replies <- reply{answer, err}
+		cancel()
+	}()
+	select {
+	case r := <-replies:
+		return r.answer, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-replies: // it ended because it was answered
+		return r.answer, r.err
+	default:
+		var none T
+		return none, ctx.Err()
+	}
+}
+
 // read reads the book. While that cannot be read, what it said last is good: a label
 // stands for one key for ever.
 func (r *Ring) read(ctx context.Context) error {
-	now, err := r.book.Entries(ctx, r.labels()...)
+	now, err := Ask(ctx, func(ctx context.Context) (map[string]keybook.Entry, error) { return r.book.Entries(ctx, r.labels()...) })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {

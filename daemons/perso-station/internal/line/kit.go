@@ -61,7 +61,7 @@ func (l *Line) ready(p recipe.Plan) (*kit, error) {
 // the database is away it is what was so last: looking writes nothing. An error of
 // which a *perso.Refusal is part says that there is nothing to look by.
 func (l *Line) toLook(ctx context.Context) ([]*kit, error) {
-	plans, err := recipe.ToLook(ctx, l.DB, l.Profile)
+	plans, err := keyring.Ask(ctx, func(ctx context.Context) ([]recipe.Plan, error) { return recipe.ToLook(ctx, l.DB, l.Profile) })
 	if errors.Is(err, recipe.ErrNone) {
 		return nil, &perso.Refusal{Why: perso.NoRecipe}
 	}
@@ -138,6 +138,7 @@ func (l *Line) CheckProfile(ctx context.Context) error {
 
 // CheckKeys is the readyz check of the HSM: it is there and has the keys of what
 // cards are looked at by first. Cards of another plan whose keys it lacks are refused.
+// It tells of the HSM alone: what the database does not answer is what it was last.
 func (l *Line) CheckKeys(ctx context.Context) error {
 	kits, err := l.toLook(ctx)
 	if err != nil {

@@ -287,3 +287,22 @@ func (b *bench) nextOrder(serial string) {
 		 VALUES (gen_random_uuid(), '%s', '2026-03-02', int4range(%d, %d), 250, 1, 'released', now())`, b.RequestID, n+1, n+2))
 	require.Equal(b.t, perso.Listed, b.Card(b.t, serial).State)
 }
+
+// What readyz says of the token is of the token: also while the database, which has the
+// book of its keys, keeps silent.
+func TestATokenIsJudgedWhileTheDatabaseIsSilent(t *testing.T) {
+	b := newBench(t, 1)
+	require.NoError(t, b.line.CheckKeys(t.Context()))
+	b.network.Blackhole()
+	defer b.network.Resume()
+	check := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		return b.line.CheckKeys(ctx)
+	}
+	require.NoError(t, check())
+	away := filepath.Join(t.TempDir(), "away")
+	require.NoError(t, os.Rename(b.hsm.Dir, away))
+	defer func() { require.NoError(t, os.Rename(away, b.hsm.Dir)) }()
+	require.ErrorIs(t, check(), pkcs11.ErrTokenGone)
+}

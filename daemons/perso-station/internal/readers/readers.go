@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -73,6 +75,8 @@ type Supervisor struct {
 
 	mu      sync.Mutex
 	refused error
+	serving map[string]*smartcard.Reader
+	gone    map[string]time.Time // that were served and are not there any more
 }
 
 // Run works until ctx is done; then each runner finishes the card in its hand.
@@ -85,7 +89,11 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	smartcard.WatchReaders(ctx, func(names []string) {
 		for name, one := range running {
-			if !slices.Contains(names, name) || one.over() {
+			there := slices.Contains(names, name)
+			if !there {
+				s.lost(name)
+			}
+			if !there || one.over() {
 				one.stop()
 				delete(running, name)
 			}
@@ -126,6 +134,72 @@ func (s *Supervisor) Check(context.Context) error {
 	return s.refused
 }
 
+// Away tells the readers that were served and cannot be used now, and since when: they
+// were pulled out, or pcscd is gone.
+func (s *Supervisor) Away() map[string]time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	away := maps.Clone(s.gone)
+	for name, r := range s.serving {
+		if since := r.Away(); !since.IsZero() {
+			if away == nil {
+				away = map[string]time.Time{}
+			}
+			away[name] = since
+		}
+	}
+	return away
+}
+
+// found notes a reader that is served.
+func (s *Supervisor) found(name string, r *smartcard.Reader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serving == nil {
+		s.serving = map[string]*smartcard.Reader{}
+	}
+	s.serving[name] = r
+	s.gone = without(s.gone, name)
+}
+
+// lost notes a reader that pcscd lists no more.
+func (s *Supervisor) lost(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := time.Now()
+	if r := s.serving[name]; r != nil && !r.Away().IsZero() {
+		since = r.Away()
+	}
+	delete(s.serving, name)
+	if s.gone == nil {
+		s.gone = map[string]time.Time{}
+	}
+	s.gone[name] = since
+}
+
+// without takes a reader that came back off the list. pcscd numbers readers of one model
+// in the order of their coming, so that one may come back under the name that another
+// had: if the name is not missed, another of the model that is takes its place.
+func without(gone map[string]time.Time, name string) map[string]time.Time {
+	if _, missed := gone[name]; missed {
+		delete(gone, name)
+		return gone
+	}
+	for _, other := range slices.Sorted(maps.Keys(gone)) {
+		if model(other) == model(name) {
+			delete(gone, other)
+			break
+		}
+	}
+	return gone
+}
+
+// model is a reader's name without the two numbers that pcscd puts behind it.
+func model(name string) string {
+	const numbers = len(" 00 00")
+	return name[:max(0, len(name)-numbers)]
+}
+
 // running is one reader under a runner.
 type running struct {
 	stop context.CancelFunc
@@ -151,6 +225,7 @@ func (s *Supervisor) start(ctx context.Context, self, name string, all *sync.Wai
 		endChild()
 		return nil, err
 	}
+	s.found(name, reader)
 	serve, stop := context.WithCancel(ctx)
 	one := &running{stop: stop, done: make(chan struct{})}
 	all.Go(func() {

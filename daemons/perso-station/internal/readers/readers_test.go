@@ -1,9 +1,13 @@
 package readers
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/pkg/smartcard"
 )
 
 func TestWhichReadersAreUsed(t *testing.T) {
@@ -33,4 +37,25 @@ func TestWhichReadersAreUsed(t *testing.T) {
 	}
 	require.Error(t, Rule{Only: []string{"["}}.Validate())
 	require.NoError(t, Rule{Only: []string{"ACS *"}}.Validate())
+}
+
+// A reader that is pulled out is missed until it is back, also when pcscd calls it by
+// the name of another that is missed: it numbers those of one model as they come.
+func TestReadersThatAreMissed(t *testing.T) {
+	t.Parallel()
+	var s Supervisor
+	missed := func() []string { return slices.Sorted(maps.Keys(s.Away())) }
+	for _, name := range []string{"ACS ACR39U 00 00", "ACS ACR39U 01 00", "Gemalto PC Twin 02 00"} {
+		s.found(name, &smartcard.Reader{})
+	}
+	require.Empty(t, missed())
+	s.lost("ACS ACR39U 01 00")
+	s.lost("Gemalto PC Twin 02 00")
+	require.Equal(t, []string{"ACS ACR39U 01 00", "Gemalto PC Twin 02 00"}, missed())
+	s.found("Gemalto PC Twin 01 00", &smartcard.Reader{})
+	require.Equal(t, []string{"ACS ACR39U 01 00"}, missed())
+	s.found("Omnikey 03 00", &smartcard.Reader{}) // none that was there
+	require.Equal(t, []string{"ACS ACR39U 01 00"}, missed())
+	s.found("ACS ACR39U 01 00", &smartcard.Reader{})
+	require.Empty(t, missed())
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // alarmLabels are the words for the alarms of a station, by their codes.
-var alarmLabels = map[string]string{"idle": "menganggur, padahal ada kartu yang menunggu", "stalled": "ada kartu yang tidak maju"}
+var alarmLabels = map[string]string{"idle": "menganggur, padahal ada kartu yang menunggu", "stalled": "ada kartu yang tidak maju", "away": "ada pembaca yang tidak terhubung"}
 
 // stations are the stations that were ever heard of, or nil when none was.
 func (p *Pages) stations(ctx context.Context) (*rowsTable, error) {

@@ -149,3 +149,9 @@ func (c *Client) Log(ctx context.Context, since int) ([]writelog.Line, error) {
 	response, err := c.Do(ctx, control.Request{Op: control.OpLog, Since: since})
 	return response.Lines, err
 }
+
+// Secrets answers what nobody may write down of a chip.
+func (c *Client) Secrets(ctx context.Context, id string) ([]control.ChipSecret, error) {
+	response, err := c.Do(ctx, control.Request{Op: control.OpSecrets, ID: id})
+	return response.Secrets, err
+}

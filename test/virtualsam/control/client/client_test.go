@@ -176,6 +176,21 @@ func TestFault(t *testing.T) {
 	require.Error(t, w.client.Fault(w.ctx, "2", want))
 }
 
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	c := chip("1")
+	c.ENC, c.MAC, c.DEK = "404142434445464748494a4b4c4d4e4f", "505152535455565758595a5b5c5d5e5f", "606162636465666768696a6b6c6d6e6f"
+	require.NoError(t, w.client.Make(w.ctx, c))
+	secrets, err := w.client.Secrets(w.ctx, "1")
+	require.NoError(t, err)
+	require.Equal(t, []control.ChipSecret{
+		{Name: "ENC of keyset 0", Value: c.ENC}, {Name: "MAC of keyset 0", Value: c.MAC}, {Name: "DEK of keyset 0", Value: c.DEK},
+	}, secrets)
+	_, err = w.client.Secrets(w.ctx, "2")
+	require.Error(t, err)
+}
+
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	w := start(t)
