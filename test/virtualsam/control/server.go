@@ -118,6 +118,8 @@ func (s *Server) answer(ctx context.Context, r Request) Response {
 		out.Lines = s.lines.Since(r.Since)
 	case OpFault:
 		err = s.fault(r)
+	case OpRelease:
+		err = s.release(r.ID)
 	default:
 		err = fmt.Errorf("unknown op %q", r.Op)
 	}
@@ -261,17 +263,35 @@ func (s *Server) list() ([]Reader, []Chip) {
 	return readers, chips
 }
 
-func (s *Server) fault(r Request) error {
+func (s *Server) chip(id string) (*card.Chip, error) {
 	s.mu.Lock()
-	chip := s.chips[r.ID]
-	s.mu.Unlock()
-	if chip == nil {
-		return fmt.Errorf("no chip %q", r.ID)
+	defer s.mu.Unlock()
+	if chip := s.chips[id]; chip != nil {
+		return chip, nil
+	}
+	return nil, fmt.Errorf("no chip %q", id)
+}
+
+func (s *Server) fault(r Request) error {
+	chip, err := s.chip(r.ID)
+	if err != nil {
+		return err
 	}
 	if r.Fault == nil {
 		chip.SetFault(card.Fault{})
 		return nil
 	}
 	chip.SetFault(*r.Fault)
+	return nil
+}
+
+func (s *Server) release(id string) error {
+	chip, err := s.chip(id)
+	if err != nil {
+		return err
+	}
+	if !chip.Release() {
+		return fmt.Errorf("chip %q holds no command", id)
+	}
 	return nil
 }
