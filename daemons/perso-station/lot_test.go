@@ -94,7 +94,7 @@ func lotUnderKills(t *testing.T, plan lotPlan) {
 				if i >= len(h.Serials) {
 					return nil
 				}
-				n, err := h.feed(ctx, r.Name, h.Serials[i], h.CardIDs[i])
+				n, err := h.feed(ctx, r.Name, h.Serials[i], h.CardIDs[i], false)
 				if err != nil {
 					return fmt.Errorf("card %s in %s: %w", h.Serials[i], r.Name, err)
 				}
@@ -138,19 +138,21 @@ const cardLimit = 2 * time.Minute
 // ownToken gives the station a copy of the token, anew before each start: SoftHSM
 // writes in place, and a process that is killed meanwhile leaves no token.
 func (h *hall) ownToken() {
-	dir := h.t.TempDir()
+	dir := filepath.Join(h.t.TempDir(), "token")
+	h.tokens = filepath.Join(dir, "tokens")
 	h.before = func() []string {
-		own, err := local.HSM{Module: h.hsm.Module, Config: h.hsm.Config, Label: h.hsm.Label, PINFile: h.hsm.PINFile}.CopyTo(filepath.Join(dir, "token"))
+		own, err := local.HSM{Module: h.hsm.Module, Config: h.hsm.Config, Label: h.hsm.Label, PINFile: h.hsm.PINFile}.CopyTo(dir)
 		require.NoError(h.t, err)
 		return []string{"SOFTHSM2_CONF=" + own.Config}
 	}
 }
 
-// feed brings one card to its end, and returns how many doubts people decided.
-func (h *hall) feed(ctx context.Context, reader, serial, cardID string) (decided int, err error) {
+// feed brings one card, inside the reader or not, to its end, and returns how many
+// doubts people decided.
+func (h *hall) feed(ctx context.Context, reader, serial, cardID string, inside bool) (decided int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cardLimit)
 	defer cancel()
-	inside, told := false, uint64(0)
+	told := uint64(0)
 	var c perso.Card
 	var s line.ReaderStatus
 	for ctx.Err() == nil {
