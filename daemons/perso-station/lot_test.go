@@ -163,7 +163,7 @@ func (h *hall) feed(ctx context.Context, reader, serial, cardID string, inside b
 		s, known = h.slot(reader)
 		switch {
 		case ended(c.State) && inside:
-			if !known || s.Outcome == "" && s.Instruction != "masukkan" {
+			if !known || s.Outcome == "" && s.Instruction != "masukkan" && s.Instruction != "sisihkan" {
 				break // the people at the reader are told in a moment
 			}
 			_ = h.sam.Remove(ctx, reader) // it may have been torn out
@@ -220,7 +220,7 @@ func pause(ctx context.Context) {
 }
 
 // decideAs has two people follow the station's proposal. When it has looked at the card
-// again meanwhile they look again too.
+// again meanwhile, or taken it up by what was decided before, they look again too.
 func (h *hall) decideAs(ctx context.Context, d perso.Decision, c perso.Card) (decided bool, err error) {
 	err = h.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		if _, err := perso.ProposeResolution(ctx, tx, perso.Seen{ID: c.ID, Version: c.Version}, d, persotest.Person("operator", request.Operator, "diputuskan dalam uji")); err != nil {
@@ -233,7 +233,7 @@ func (h *hall) decideAs(ctx context.Context, d perso.Decision, c perso.Card) (de
 		_, err = perso.ConfirmResolution(ctx, tx, seen, persotest.Person("kasubdit", request.Kasubdit, ""))
 		return err
 	})
-	if errors.Is(err, postgres.ErrStale) {
+	if errors.Is(err, postgres.ErrStale) || errors.Is(err, perso.ErrNotInDoubt) {
 		return false, nil
 	}
 	return err == nil, err

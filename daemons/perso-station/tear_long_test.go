@@ -31,13 +31,15 @@ func TestEveryTear(t *testing.T) {
 			t.Run(profile+"/"+by.name, func(t *testing.T) {
 				all := everyCommand(t, profile, by)
 				cells += len(all)
-				fmt.Fprintf(&table, "%-13s %-34s %3d cells; right after: %-52s in the end: %s\n", profile, by.name, len(all),
+				row := fmt.Sprintf("%-13s %-34s %3d cells; right after: %-52s in the end: %s", profile, by.name, len(all),
 					sum(all, func(c *cell) machine.State {
 						if !c.held {
 							return "not torn"
 						}
 						return c.torn
 					}), sum(all, func(c *cell) machine.State { return c.end }))
+				t.Log(row)
+				table.WriteString(row + "\n")
 			})
 		}
 	}

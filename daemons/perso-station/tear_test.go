@@ -143,7 +143,9 @@ func (h *hall) tear(by cause, cells []*cell) {
 		require.NoError(h.t, h.sam.Insert(ctx, c.reader, c.serial))
 	}
 	for _, c := range cells {
-		c.held = h.heldOrClear(c.serial)
+		if c.held = h.heldOrClear(c.serial); !c.held { // nor is it ever to be
+			require.NoError(h.t, h.sam.Fault(ctx, c.serial, card.Fault{}))
+		}
 	}
 	held := slices.DeleteFunc(slices.Clone(cells), func(c *cell) bool { return !c.held })
 	if len(held) > 0 {
