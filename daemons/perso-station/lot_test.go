@@ -94,7 +94,7 @@ func lotUnderKills(t *testing.T, plan lotPlan) {
 				if i >= len(h.Serials) {
 					return nil
 				}
-				n, err := h.feed(ctx, r.Name, h.Serials[i], h.CardIDs[i])
+				n, err := h.feed(ctx, r.Name, h.Serials[i], h.CardIDs[i], false)
 				if err != nil {
 					return fmt.Errorf("card %s in %s: %w", h.Serials[i], r.Name, err)
 				}
@@ -138,19 +138,21 @@ const cardLimit = 2 * time.Minute
 // ownToken gives the station a copy of the token, anew before each start: SoftHSM
 // writes in place, and a process that is killed meanwhile leaves no token.
 func (h *hall) ownToken() {
-	dir := h.t.TempDir()
+	dir := filepath.Join(h.t.TempDir(), "token")
+	h.tokens = filepath.Join(dir, "tokens")
 	h.before = func() []string {
-		own, err := local.HSM{Module: h.hsm.Module, Config: h.hsm.Config, Label: h.hsm.Label, PINFile: h.hsm.PINFile}.CopyTo(filepath.Join(dir, "token"))
+		own, err := local.HSM{Module: h.hsm.Module, Config: h.hsm.Config, Label: h.hsm.Label, PINFile: h.hsm.PINFile}.CopyTo(dir)
 		require.NoError(h.t, err)
 		return []string{"SOFTHSM2_CONF=" + own.Config}
 	}
 }
 
-// feed brings one card to its end, and returns how many doubts people decided.
-func (h *hall) feed(ctx context.Context, reader, serial, cardID string) (decided int, err error) {
+// feed brings one card, inside the reader or not, to its end, and returns how many
+// doubts people decided.
+func (h *hall) feed(ctx context.Context, reader, serial, cardID string, inside bool) (decided int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cardLimit)
 	defer cancel()
-	inside, told := false, uint64(0)
+	told := uint64(0)
 	var c perso.Card
 	var s line.ReaderStatus
 	for ctx.Err() == nil {
@@ -161,7 +163,7 @@ func (h *hall) feed(ctx context.Context, reader, serial, cardID string) (decided
 		s, known = h.slot(reader)
 		switch {
 		case ended(c.State) && inside:
-			if !known || s.Outcome == "" && s.Instruction != "masukkan" {
+			if !known || s.Outcome == "" && s.Instruction != "masukkan" && s.Instruction != "sisihkan" {
 				break // the people at the reader are told in a moment
 			}
 			_ = h.sam.Remove(ctx, reader) // it may have been torn out
@@ -218,7 +220,7 @@ func pause(ctx context.Context) {
 }
 
 // decideAs has two people follow the station's proposal. When it has looked at the card
-// again meanwhile they look again too.
+// again meanwhile, or taken it up by what was decided before, they look again too.
 func (h *hall) decideAs(ctx context.Context, d perso.Decision, c perso.Card) (decided bool, err error) {
 	err = h.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		if _, err := perso.ProposeResolution(ctx, tx, perso.Seen{ID: c.ID, Version: c.Version}, d, persotest.Person("operator", request.Operator, "diputuskan dalam uji")); err != nil {
@@ -231,7 +233,7 @@ func (h *hall) decideAs(ctx context.Context, d perso.Decision, c perso.Card) (de
 		_, err = perso.ConfirmResolution(ctx, tx, seen, persotest.Person("kasubdit", request.Kasubdit, ""))
 		return err
 	})
-	if errors.Is(err, postgres.ErrStale) {
+	if errors.Is(err, postgres.ErrStale) || errors.Is(err, perso.ErrNotInDoubt) {
 		return false, nil
 	}
 	return err == nil, err

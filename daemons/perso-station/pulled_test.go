@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -57,9 +55,6 @@ func pulledInAnyOrder(t *testing.T, plan pulling) {
 	hub := harness.NewHub(t, 2)
 	h := newHallAt(t, 2*plan.rounds, hub.Lease)
 	h.before = func() []string { return []string{"PCSCLITE_CSOCK_NAME=" + hub.Socket} }
-	database, broker := harness.Proxy(t, h.Database.Address()), harness.Proxy(t, h.broker.Address())
-	h.through("postgres", database)
-	h.through("rabbit", broker)
 	h.recordKeys()
 	h.start()
 	away := filepath.Join(t.TempDir(), "away") // of the token
@@ -77,8 +72,8 @@ func pulledInAnyOrder(t *testing.T, plan pulling) {
 		needs := []need{
 			{"token", func() { require.NoError(t, os.Rename(h.hsm.Dir, away)) }, func() { require.NoError(t, os.Rename(away, h.hsm.Dir)) }, "HSM: tidak tersedia", "hsm"},
 			{"reader", func() { hub.Pull(t, hub.Readers[pulled].Name) }, func() { hub.Plug(t, hub.Readers[pulled].Name) }, "Pembaca kartu tidak terhubung (" + hub.Readers[pulled].Name + ")", ""},
-			{"network", cut(broker), broker.Resume, "RabbitMQ: tidak tersedia", "rabbitmq"},
-			{"database", cut(database), database.Resume, "Basis data: tidak tersedia", "postgres"},
+			{"network", cut(h.bells), h.bells.Resume, "RabbitMQ: tidak tersedia", "rabbitmq"},
+			{"database", cut(h.network), h.network.Resume, "Basis data: tidak tersedia", "postgres"},
 		}
 		for i, serial := range serials { // while the keys can be asked for
 			h.make(serial, card.Fault{SlowMS: 60})
@@ -121,23 +116,6 @@ func pulledInAnyOrder(t *testing.T, plan pulling) {
 	require.NoError(t, h.station.Process.Signal(syscall.Signal(0)), "the process that was started")
 	h.judge()
 	h.settled()
-}
-
-// through leads the station to a service by another address.
-func (h *hall) through(service string, line *harness.Relay) {
-	h.t.Helper()
-	body, err := os.ReadFile(h.config)
-	require.NoError(h.t, err)
-	var settings map[string]any
-	require.NoError(h.t, json.Unmarshal(body, &settings))
-	of := settings[service].(map[string]any)
-	address, err := url.Parse(of["url"].(string))
-	require.NoError(h.t, err)
-	address.Host = line.Address()
-	of["url"] = address.String()
-	body, err = json.Marshal(settings)
-	require.NoError(h.t, err)
-	require.NoError(h.t, os.WriteFile(h.config, body, 0o600))
 }
 
 // untilHeard waits until a chip has had so many commands.

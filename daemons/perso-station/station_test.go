@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -54,6 +55,11 @@ type hall struct {
 	sam     *client.Client
 	config  string
 	address string
+	network *harness.Relay // between the station and PostgreSQL
+	bells   *harness.Relay // and RabbitMQ
+	journal string         // the station's own
+	used    int            // of its cards; see fresh
+	tokens  string         // where the station's own copy of the token is, if it has one; see ownToken
 	station *exec.Cmd
 	before  func() []string // of each start, if set: more of its environment
 	log     *buffer
@@ -148,8 +154,12 @@ func (h *hall) writeConfig() {
 	clockFile := filepath.Join(dir, "clock")
 	require.NoError(h.t, os.WriteFile(clockFile, []byte(persotest.OfficeAt.Format(time.RFC3339)+"\n"), 0o600))
 	db := h.Database.Config(h.t, "sifilma_perso_station") // with the rights of production
+	h.network = harness.Proxy(h.t, h.Database.Address())
+	db.URL = strings.Replace(db.URL, h.Database.Address(), h.network.Address(), 1)
 	h.broker = harness.NewVhost(h.t)
-	broker := h.broker.Config("perso-station")
+	h.bells = harness.Proxy(h.t, h.broker.Address())
+	broker := h.broker.ConfigVia("perso-station", h.bells.Address())
+	h.journal = filepath.Join(dir, "station", "journal.jsonl")
 	var names []string
 	for _, r := range h.lease.Readers {
 		names = append(names, r.Name)
@@ -159,7 +169,7 @@ func (h *hall) writeConfig() {
 		"postgres":   map[string]any{"url": db.URL, "password_file": db.PasswordFile},
 		"rabbit":     map[string]any{"url": broker.URL, "password_file": broker.PasswordFile, "name": "perso-station"},
 		"token":      map[string]any{"module": h.hsm.Module, "token_label": h.hsm.Label, "pin_file": h.hsm.PINFile},
-		"production": false, "journal": filepath.Join(dir, "station", "journal.jsonl"), "readers": names, "look": "100ms",
+		"production": false, "journal": h.journal, "readers": names, "look": "100ms",
 	}
 	if h.console != nil {
 		settings["console"] = h.console
@@ -171,6 +181,13 @@ func (h *hall) writeConfig() {
 
 // start starts the station's process and waits until it is ready.
 func (h *hall) start() {
+	h.t.Helper()
+	h.launch()
+	h.answers("/readyz")
+}
+
+// launch starts the station's process.
+func (h *hall) launch() {
 	h.t.Helper()
 	cmd := exec.Command(os.Args[0], "-config", h.config)
 	cmd.Env = append(os.Environ(), roleVariable+"=station", "TMPDIR="+h.temp)
@@ -187,14 +204,19 @@ func (h *hall) start() {
 			h.t.Log(h.log.String())
 		}
 	})
+}
+
+// answers waits until the station says OK at a path.
+func (h *hall) answers(path string) {
+	h.t.Helper()
 	require.Eventually(h.t, func() bool {
-		response, err := http.Get("http://" + h.address + "/readyz")
+		response, err := http.Get("http://" + h.address + path)
 		if err != nil {
 			return false
 		}
 		_ = response.Body.Close()
 		return response.StatusCode == http.StatusOK
-	}, patience, 20*time.Millisecond, "the station does not get ready")
+	}, patience, 20*time.Millisecond, "the station does not get to %s", path)
 }
 
 // kill ends the station at once; its children die with it.

@@ -7,6 +7,7 @@
 package card
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -122,8 +123,9 @@ type Chip struct {
 	manifest     []byte
 
 	fault Fault
-	fate  Fate // set by a fault while a command runs
-	dead  bool // mute until the next reset
+	fate  Fate          // set by a fault while a command runs
+	dead  bool          // mute until the next reset
+	held  chan struct{} // closed by Release; nil while no command is held
 
 	session channel
 	aborted bool
@@ -228,6 +230,7 @@ type State struct {
 	KVN          string `json:"kvn"`
 	AuthFailures int    `json:"auth_failures"`
 	OpenFailures int    `json:"open_failures"`
+	Held         bool   `json:"held,omitempty"` // a command waits for Release
 	Fault        Fault  `json:"fault"`
 }
 
@@ -247,7 +250,7 @@ func (c *Chip) State() State {
 		ChipID: upperHex(c.id), Serial: c.serial, LifeCycle: upperHex([]byte{c.life}),
 		Marker: upperHex(c.marker), Manifest: string(c.manifest),
 		HasPCID: c.pcid != nil, HasCONF: c.conf != nil, KVN: upperHex([]byte{c.kvn}),
-		AuthFailures: c.authFailures, OpenFailures: c.openFailures, Fault: c.fault,
+		AuthFailures: c.authFailures, OpenFailures: c.openFailures, Held: c.held != nil, Fault: c.fault,
 	}
 }
 
@@ -259,7 +262,11 @@ type Answer struct {
 }
 
 // Transmit runs one command.
-func (c *Chip) Transmit(raw []byte) Answer {
+func (c *Chip) Transmit(raw []byte) Answer { return c.TransmitWithin(context.Background(), raw) }
+
+// TransmitWithin runs one command of a connection that ends with ctx: then a command
+// that is held goes no further, and its answer is Vanish.
+func (c *Chip) TransmitWithin(ctx context.Context, raw []byte) Answer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead {
@@ -268,8 +275,12 @@ func (c *Chip) Transmit(raw []byte) Answer {
 	if c.commands++; c.commands == 1 {
 		c.first = time.Now()
 	}
+	hold, executed := strike(&c.fault.HoldAtAPDU), c.fault.Executed
 	fate, before := c.fault.count()
 	delay := time.Duration(c.fault.SlowMS) * time.Millisecond
+	if hold && !executed && !c.hold(ctx) {
+		return Answer{Fate: Vanish}
+	}
 	var data []byte
 	if !before {
 		c.fate = Answered
@@ -278,11 +289,44 @@ func (c *Chip) Transmit(raw []byte) Answer {
 			fate = c.fate
 		}
 	}
+	if hold && executed && !c.hold(ctx) {
+		return Answer{Fate: Vanish}
+	}
 	if fate != Answered {
 		c.dead = fate == Mute
 		return Answer{Fate: fate, Delay: delay}
 	}
 	return Answer{Data: data, Delay: delay}
+}
+
+// hold waits, with the chip unlocked, until it is released or ctx ends; false for the
+// latter.
+func (c *Chip) hold(ctx context.Context) (released bool) {
+	held := make(chan struct{})
+	c.held = held
+	c.mu.Unlock()
+	select {
+	case <-held:
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	if c.held == held { // nobody released it
+		c.held = nil
+		return false
+	}
+	return true
+}
+
+// Release lets the command that is held go on; false if there is none.
+func (c *Chip) Release() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held == nil {
+		return false
+	}
+	close(c.held)
+	c.held = nil
+	return true
 }
 
 func (c *Chip) record(e Entry, sw uint16) error {

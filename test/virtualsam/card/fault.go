@@ -51,9 +51,14 @@ type Fault struct {
 	VanishAtStep Step `json:"vanish_at_step,omitempty"`
 	MuteAtStep   Step `json:"mute_at_step,omitempty"`
 	EmptyAtStep  Step `json:"empty_at_step,omitempty"`
-	// Executed makes vanish, mute and empty strike after the command has done its
-	// work: only the answer is lost.
+	// Executed makes vanish, mute, empty and hold strike after the command has done its
+	// work: only the answer is lost, or late.
 	Executed bool `json:"executed,omitempty"`
+	// HoldAtAPDU counts commands from the moment the fault is set, 1 is the next, and
+	// holds that one until Release: with Executed after its work is done and before its
+	// answer goes out, else before it is executed. It strikes once. A held command whose
+	// connection ends, because the card is taken out for instance, goes no further.
+	HoldAtAPDU int `json:"hold_at_apdu,omitempty"`
 	// LieAbout makes the chip tell something else than it holds, every time it is
 	// asked: for marker, pcid and manifest the data object, for status the life
 	// cycle, for putkey the key version.
@@ -73,15 +78,17 @@ func (c *Chip) SetFault(f Fault) {
 	c.fault = f
 }
 
+// strike counts one command down; true if it is the one.
+func strike(left *int) bool {
+	if *left == 0 {
+		return false
+	}
+	*left--
+	return *left == 0
+}
+
 // count counts one command; before tells that it must not be executed.
 func (f *Fault) count() (fate Fate, before bool) {
-	strike := func(left *int) bool {
-		if *left == 0 {
-			return false
-		}
-		*left--
-		return *left == 0
-	}
 	if strike(&f.MuteAtAPDU) {
 		fate = Mute
 	}

@@ -1,7 +1,9 @@
 package card
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -67,4 +69,45 @@ func TestReadBackThatLies(t *testing.T) {
 	}
 	chip.SetFault(Fault{})
 	require.Equal(t, before, chip.State())
+}
+
+// A command that is held shows, does its work before or after the hold and once, and
+// can be asked about meanwhile; one whose connection ends goes no further.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	for _, executed := range []bool{false, true} {
+		chip, log := newChip(t)
+		h := dial(t, chip, oldKeys, 0x03)
+		require.False(t, chip.Release(), "there is none yet")
+		held := func() bool { return chip.State().Held }
+		chip.SetFault(Fault{HoldAtAPDU: 2, Executed: executed})
+		require.Equal(t, "9000", h.send(unhex("80CA004500"))[len("4508")+16:], "the first goes through")
+		answered := make(chan string, 1)
+		go func() { answered <- h.storeDGI(dgiMarker, marker, false) }()
+		require.Eventually(t, held, 10*time.Second, time.Millisecond)
+		require.Equal(t, executed, chip.State().Marker != "")
+		require.Zero(t, chip.State().Fault.HoldAtAPDU, "it strikes once")
+		select {
+		case <-answered:
+			t.Fatal("answered while it is held")
+		default:
+		}
+		require.True(t, chip.Release())
+		require.Equal(t, "9000", <-answered)
+		require.False(t, held() || chip.Release())
+		require.Equal(t, []string{"marker 9000"}, log.steps())
+
+		ctx, gone := context.WithCancel(t.Context())
+		require.Equal(t, Answered, chip.Transmit(append(unhex("8050000008"), make([]byte, 8)...)).Fate)
+		chip.SetFault(Fault{HoldAtAPDU: 1, Executed: executed})
+		fate := make(chan Fate, 1)
+		go func() {
+			fate <- chip.TransmitWithin(ctx, append(unhex("8482010010"), make([]byte, 16)...)).Fate // a wrong host cryptogram
+		}()
+		require.Eventually(t, held, 10*time.Second, time.Millisecond)
+		gone()
+		require.Equal(t, Vanish, <-fate)
+		require.False(t, held())
+		require.Equal(t, map[bool]int{true: 1}[executed], chip.State().AuthFailures)
+	}
 }

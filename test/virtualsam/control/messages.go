@@ -14,12 +14,13 @@ type Op string
 
 // Operations.
 const (
-	OpMake   Op = "make"   // a new chip out of Chip
-	OpInsert Op = "insert" // chip ID into Reader; WaitMS > 0 waits until the driver has spoken to it
-	OpRemove Op = "remove" // whatever is in Reader
-	OpList   Op = "list"   // readers and chips
-	OpLog    Op = "log"    // write log lines of this run from number Since on
-	OpFault  Op = "fault"  // replaces the fault of chip ID
+	OpMake    Op = "make"    // a new chip out of Chip
+	OpInsert  Op = "insert"  // chip ID into Reader; WaitMS > 0 waits until the driver has spoken to it
+	OpRemove  Op = "remove"  // whatever is in Reader
+	OpList    Op = "list"    // readers and chips
+	OpLog     Op = "log"     // write log lines of this run from number Since on
+	OpFault   Op = "fault"   // replaces the fault of chip ID
+	OpRelease Op = "release" // lets the command go on that chip ID holds
 
 	// OpSecrets tells what nobody may write down of chip ID, for those who look whether
 	// anybody did.

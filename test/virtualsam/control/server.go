@@ -120,6 +120,8 @@ func (s *Server) answer(ctx context.Context, r Request) Response {
 		err = s.fault(r)
 	case OpSecrets:
 		out.Secrets, err = s.secrets(r.ID)
+	case OpRelease:
+		err = s.release(r.ID)
 	default:
 		err = fmt.Errorf("unknown op %q", r.Op)
 	}
@@ -294,5 +296,16 @@ func (s *Server) fault(r Request) error {
 		return nil
 	}
 	chip.SetFault(*r.Fault)
+	return nil
+}
+
+func (s *Server) release(id string) error {
+	chip, err := s.known(id)
+	if err != nil {
+		return err
+	}
+	if !chip.Release() {
+		return fmt.Errorf("chip %q holds no command", id)
+	}
 	return nil
 }

@@ -205,6 +205,46 @@ func TestVanish(t *testing.T) {
 	require.Eventually(t, func() bool { in, _ := slot.Chip(); return in == nil }, patience, time.Millisecond)
 }
 
+// A card that is taken out while it holds a command, or whose driver goes away then,
+// has not executed it; the end of the slot ends the hold.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	d := listen(t, "127.0.0.1:0")
+	ctx, end := context.WithCancel(context.Background())
+	slot := NewSlot("Reader", d.listener.Addr().String(), zerolog.Nop())
+	ended := make(chan error, 1)
+	go func() { ended <- slot.Run(ctx) }()
+	t.Cleanup(end)
+	chip := newChip(t, "a")
+	update := append([]byte{0x80, 0x50, 0, 0, 8}, make([]byte, 9)...)
+	hold := func() {
+		t.Helper()
+		d.accept()
+		chip.SetFault(card.Fault{HoldAtAPDU: 1})
+		d.say(update...)
+		require.Eventually(t, func() bool { return chip.State().Held }, patience, time.Millisecond)
+	}
+	require.NoError(t, slot.Insert(chip))
+	hold()
+	require.NoError(t, slot.Remove(bounded(t)))
+	require.False(t, chip.Release(), "the hold is over")
+
+	require.NoError(t, slot.Insert(chip))
+	hold()
+	require.NoError(t, d.conn.Close())
+	d.accept() // the card is in the slot still
+	require.False(t, chip.State().Held)
+	answer := d.ask(update...)
+	require.Equal(t, []byte{0, 0, 1}, answer[29:32], "the sequence counter: the first that was executed")
+	require.NoError(t, slot.Remove(bounded(t)))
+
+	require.NoError(t, slot.Insert(chip))
+	hold()
+	end()
+	require.NoError(t, <-ended)
+	require.False(t, chip.State().Held)
+}
+
 func TestSlow(t *testing.T) {
 	t.Parallel()
 	d := listen(t, "127.0.0.1:0")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -24,14 +25,22 @@ const (
 // at all; torn: a fault tore the card out.
 func (s *Slot) serve(ctx context.Context, conn net.Conn, in *insertion) (heard, torn bool) {
 	defer func() { _ = conn.Close() }()
+	ctx, over := context.WithCancel(ctx)
+	defer over()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	reader := acknowledging{conn}
+	frames := make(chan []byte)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer over()
+	reading.Go(func() {
+		defer over() // a command that is held notices that nobody waits any more
+		s.listen(ctx, conn, frames)
+	})
 	for {
-		body, err := readFrame(reader)
-		if err != nil {
-			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
-				s.log.Debug().Err(err).Msg("connection to the driver lost")
-			}
+		var body []byte
+		select {
+		case body = <-frames:
+		case <-ctx.Done():
 			return heard, false
 		}
 		heard = true
@@ -40,9 +49,12 @@ func (s *Slot) serve(ctx context.Context, conn net.Conn, in *insertion) (heard, 
 		switch {
 		case len(body) == 0:
 		case len(body) > 1:
-			result := in.chip.Transmit(body)
+			result := in.chip.TransmitWithin(ctx, body)
 			if result.Delay > 0 {
 				pause(ctx, result.Delay)
+			}
+			if ctx.Err() != nil {
+				return heard, false
 			}
 			// The driver gives an empty answer to its host when the card is gone, and
 			// in no other way.
@@ -61,6 +73,25 @@ func (s *Slot) serve(ctx context.Context, conn net.Conn, in *insertion) (heard, 
 		}
 		if err := writeFrame(conn, answer); err != nil {
 			return heard, false
+		}
+	}
+}
+
+// listen passes on what the driver says until the connection ends, or ctx.
+func (s *Slot) listen(ctx context.Context, conn net.Conn, frames chan<- []byte) {
+	reader := acknowledging{conn}
+	for {
+		body, err := readFrame(reader)
+		if err != nil {
+			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
+				s.log.Debug().Err(err).Msg("connection to the driver lost")
+			}
+			return
+		}
+		select {
+		case frames <- body:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

@@ -31,7 +31,13 @@ func (l *Line) settle(ctx context.Context, tx *postgres.Tx, h perso.Hand, last j
 		}
 		_, err = perso.Doubt(ctx, tx, h, found, l.change("Stasiun berhenti saat menulis; kartu belum dibaca kembali"))
 	}
-	return err
+	if err != nil || last.Kind == "" || h.Card.State == perso.Claimed || !l.allPassed(h.Attempt.ChipID) {
+		return err
+	}
+	// The station counted a try and ended before it could say that it succeeded. Only it
+	// has spoken to the chip since the writing began. Left standing, a few such ends would
+	// have used up the tries of a good chip.
+	return perso.ClearAuthentications(ctx, tx, h.Attempt.ChipID, l.Office.Now())
 }
 
 func reasonIn(e journal.Entry) (string, error) {

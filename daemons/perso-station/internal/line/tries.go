@@ -75,6 +75,13 @@ func (l *Line) mayTry(chip string) error {
 	return nil
 }
 
+// allPassed tells that by the journal each try of a chip is known to have succeeded.
+func (l *Line) allPassed(chip string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tries[chip] == 0
+}
+
 // tried puts a try into the journal before it is made.
 func (l *Line) tried(chip string) error { return l.noteTry(entryTry, chip) }
 

@@ -138,6 +138,12 @@ func (c *Client) Fault(ctx context.Context, id string, fault card.Fault) error {
 	return err
 }
 
+// Release lets the command go on that the chip holds.
+func (c *Client) Release(ctx context.Context, id string) error {
+	_, err := c.Do(ctx, control.Request{Op: control.OpRelease, ID: id})
+	return err
+}
+
 // List answers the readers and the chips.
 func (c *Client) List(ctx context.Context) ([]control.Reader, []control.Chip, error) {
 	response, err := c.Do(ctx, control.Request{Op: control.OpList})

@@ -3,6 +3,7 @@ package client_test
 import (
 	"bufio"
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -189,6 +190,33 @@ func TestSecrets(t *testing.T) {
 	}, secrets)
 	_, err = w.client.Secrets(w.ctx, "2")
 	require.Error(t, err)
+}
+
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	require.ErrorContains(t, w.client.Release(w.ctx, "1"), `no chip "1"`)
+	c := chip("1")
+	c.Fault = card.Fault{HoldAtAPDU: 1, Executed: true}
+	require.NoError(t, w.client.Make(w.ctx, c))
+	require.ErrorContains(t, w.client.Release(w.ctx, "1"), "holds no command")
+	require.NoError(t, w.client.Insert(w.ctx, "A", "1"))
+	conn, err := w.driver.Accept()
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = conn.Write([]byte{0, 5, 0x00, 0xF7, 0, 0, 0})
+	require.NoError(t, err)
+	held := func() bool {
+		_, chips, err := w.client.List(w.ctx)
+		return err == nil && chips[0].Held
+	}
+	require.Eventually(t, held, patience, time.Millisecond)
+	require.NoError(t, w.client.Release(w.ctx, "1"))
+	answer := make([]byte, 14)
+	_, err = io.ReadFull(conn, answer)
+	require.NoError(t, err)
+	require.Equal(t, []byte{0x90, 0x00}, answer[12:])
+	require.False(t, held())
 }
 
 func TestBadRequests(t *testing.T) {
