@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -96,8 +97,8 @@ func (g *gallery) drawing(p *part, name string) *etree.Element {
 // child adds an element with attributes.
 func child(parent *etree.Element, tag string, attributes ...string) *etree.Element {
 	el := parent.CreateElement(tag)
-	for i := 0; i < len(attributes); i += 2 {
-		el.CreateAttr(attributes[i], attributes[i+1])
+	for pair := range slices.Chunk(attributes, 2) {
+		el.CreateAttr(pair[0], pair[1])
 	}
 	return el
 }
