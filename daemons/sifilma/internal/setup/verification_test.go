@@ -3,6 +3,7 @@ package setup_test
 import (
 	"context"
 	"encoding/json"
+	"io/fs"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +20,10 @@ func TestPapersOfBeforeCanBeVerified(t *testing.T) {
 	t.Parallel()
 	database := harness.NewEmptyDatabase(t)
 	owner := database.Config(t, "")
-	require.NoError(t, postgres.MigrateAs(t.Context(), owner, before(t, "0040")))
+	names, err := fs.Glob(schema.Migrations(), "*_verification.sql")
+	require.NoError(t, err)
+	require.Len(t, names, 1)
+	require.NoError(t, postgres.MigrateAs(t.Context(), owner, before(t, names[0])))
 	db := database.Open(t, "")
 	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 		for _, q := range []string{
