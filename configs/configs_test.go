@@ -1,7 +1,10 @@
 package configs_test
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/png"
 	"io/fs"
 	"path"
 	"slices"
@@ -68,12 +71,24 @@ func TestTemplatesMatchTheirTagList(t *testing.T) {
 	}
 }
 
+// dot is a picture.
+func dot(t *testing.T) []byte {
+	var b bytes.Buffer
+	require.NoError(t, png.Encode(&b, image.NewGray(image.Rect(0, 0, 1, 1))))
+	return b.Bytes()
+}
+
 // paper fills a template with plain samples and n rows in each table.
 func paper(t *testing.T, name string, n int) []byte {
 	inside, err := docx.Inspect(template(t, name))
 	require.NoError(t, err)
 	values := map[string]string{}
+	var pictures []docx.Picture
 	for _, tag := range inside.Tags {
+		if name, picture := strings.CutPrefix(tag, "@"); picture {
+			pictures = append(pictures, docx.Picture{Name: name, PNG: dot(t), Width: 20, Height: 20})
+			continue
+		}
 		values[tag] = "Contoh " + strings.ReplaceAll(tag, "_", " ")
 	}
 	values["date_in_words"] = terbilang.DateInWords(clock.MustParseDate("2026-11-23"))
@@ -90,7 +105,7 @@ func paper(t *testing.T, name string, n int) []byte {
 			tables[table] = append(tables[table], row)
 		}
 	}
-	filled, err := docx.Fill(template(t, name), values, tables)
+	filled, err := docx.Fill(template(t, name), values, tables, pictures...)
 	require.NoError(t, err)
 	return filled
 }
@@ -115,6 +130,7 @@ func TestBast(t *testing.T) {
 		"No.\tNomor Asal (No. Seri)\tNo. PCID\tNo. Manifest\n1\tSE-00001\tPC-00001\tMA-00001\n",
 		"25\tSE-00025\tPC-00025\tMA-00025\n",
 		"Kode Tiket Contoh ticket",
+		"Keaslian naskah ini dapat diperiksa pada Contoh verification address",
 		"Contoh draft note",
 	} {
 		require.Contains(t, text, part)

@@ -2,10 +2,10 @@
 // result into PDF through LibreOffice.
 //
 // A template is an ordinary .docx with tags in its text: {{document_number}}
-// stands for one value; a table row that holds {{#cards}} and {{/cards}} is
-// repeated once per row of the table "cards". Tags may be cut over several runs
-// by Word (spelling marks, formatting); they keep the format of the run in
-// which they start. Everything the filler does not touch stays as it is:
+// stands for one value, {{@verification_qr}} for a picture; a table row that
+// holds {{#cards}} and {{/cards}} is repeated once per row of the table "cards".
+// Tags may be cut over several runs by Word (spelling marks, formatting); they
+// keep the format of the run in which they start. Everything the filler does not touch stays as it is:
 // header and footer references, content controls, bookmarks, styles, pictures
 // (users.md F.1). The same template and values give the same bytes.
 package docx
@@ -50,6 +50,11 @@ var filledTypes = map[string]bool{
 type document struct {
 	files []*zip.File
 	parts []*part // those that carry tags, in the order of the archive
+	// contents are all entries, unpacked; changed of them are not as they came, and
+	// added ones did not come at all.
+	contents map[string][]byte
+	changed  map[string]bool
+	added    []string
 }
 
 // part is one parsed XML part.
@@ -59,6 +64,9 @@ type part struct {
 	tree        *etree.Document
 	// prefix is the namespace prefix of WordprocessingML in this part, nearly always "w".
 	prefix string
+	strict bool // of Strict Open XML
+	// gallery has the pictures of this part, once it is filled.
+	gallery *gallery
 }
 
 // open reads and checks a .docx: limits, checksums of every entry, no macros,
@@ -82,7 +90,7 @@ func open(b []byte) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc := &document{files: archive.File}
+	doc := &document{files: archive.File, contents: contents, changed: map[string]bool{}}
 	hasMain := false
 	for _, f := range archive.File {
 		contentType := types[f.Name]
@@ -196,9 +204,10 @@ func parsePart(name, contentType string, b []byte) (*part, error) {
 		case !strings.HasSuffix(attr.Value, "/wordprocessingml/2006/main") &&
 			!strings.HasSuffix(attr.Value, "/ooxml/wordprocessingml/main"):
 		case attr.Space == "xmlns":
-			p.prefix = attr.Key
+			p.prefix, p.strict = attr.Key, strings.Contains(attr.Value, strictNS)
 			return p, nil
 		case attr.Space == "" && attr.Key == "xmlns":
+			p.strict = strings.Contains(attr.Value, strictNS)
 			return p, nil
 		}
 	}

@@ -275,10 +275,12 @@ func FuzzFillFile(f *testing.F) {
 func FuzzFillBody(f *testing.F) {
 	f.Add(par(run("{{a"), run("}} {{b}}")), "x\ny", "{{a}}")
 	f.Add(table(row("{{#rows}}{{a}}", "{{/rows}}")), "<&>", "\x00")
+	f.Add(par(run("{{@qr"), run("}}\uFFFC{{a}}{{@qr}}")), "\uFFFC", "{{@qr}}")
+	picture := docx.Picture{Name: "qr", PNG: square(f, 4), Width: 20, Height: 20}
 	f.Fuzz(func(t *testing.T, body, a, b string) {
 		template := word(t, body)
 		filled, err := docx.Fill(template, map[string]string{"a": a, "b": b},
-			map[string][]map[string]string{"rows": {{}, {"a": b}}})
+			map[string][]map[string]string{"rows": {{}, {"a": b}}}, picture)
 		if err != nil {
 			var problems *docx.Error
 			require.True(t, errors.As(err, &problems), "%v", err)
@@ -287,7 +289,7 @@ func FuzzFillBody(f *testing.F) {
 		_, err = docx.Text(filled)
 		require.NoError(t, err, "what was filled must open")
 		// Filled with values that hold no tags, no tag may be left.
-		plain, err := docx.Fill(template, map[string]string{"a": "x", "b": "y"}, map[string][]map[string]string{"rows": {{}}})
+		plain, err := docx.Fill(template, map[string]string{"a": "x", "b": "y"}, map[string][]map[string]string{"rows": {{}}}, picture)
 		require.NoError(t, err)
 		left, err := docx.Tags(plain)
 		require.NoError(t, err)

@@ -23,6 +23,7 @@ const (
 	LoopOutsideRow FaultCode = "loop_outside_row" // {{#...}} not in a table row
 	UnbalancedLoop FaultCode = "unbalanced_loop"  // {{#...}} without {{/...}}, or the reverse
 	NestedLoop     FaultCode = "nested_loop"      // a loop within a loop
+	BadPicture     FaultCode = "bad_picture"      // {{@...}} in a repeated row, or in a file that cannot show it
 )
 
 // Fault is one thing wrong with a template.

@@ -19,11 +19,11 @@ var entryTime = time.Date(1980, time.January, 1, 0, 0, 0, 0, time.UTC)
 // of table rows between {{#name}} and {{/name}} is repeated for each row of
 // tables[name], and there a row's own value comes before the plain one. A line
 // break in a value becomes one in the paper. Values are text: tags and XML in
-// them mean nothing.
+// them mean nothing. {{@name}} takes the picture of that name.
 //
 // A tag without a value, or a faulty template, gives *Error and no document.
-// Values without a tag are not used.
-func Fill(template []byte, values map[string]string, tables map[string][]map[string]string) ([]byte, error) {
+// Values and pictures without a tag are not used.
+func Fill(template []byte, values map[string]string, tables map[string][]map[string]string, pictures ...Picture) ([]byte, error) {
 	doc, err := open(template)
 	if err != nil {
 		return nil, err
@@ -32,7 +32,8 @@ func Fill(template []byte, values map[string]string, tables map[string][]map[str
 	if err != nil {
 		return nil, err
 	}
-	if err := unknown(summary(layouts), values, tables); err != nil {
+	g := doc.gallery(pictures)
+	if err := g.unknown(summary(layouts), values, tables); err != nil {
 		return nil, err
 	}
 	for _, l := range layouts {
@@ -41,14 +42,21 @@ func Fill(template []byte, values map[string]string, tables map[string][]map[str
 		}
 		l.repeat(values, tables)
 	}
+	if g.err != nil {
+		return nil, g.err
+	}
 	return doc.write()
 }
 
-// unknown names the tags for which neither values nor tables have anything.
-func unknown(t Template, values map[string]string, tables map[string][]map[string]string) error {
+// unknown names the tags for which there is no value, table or picture.
+func (g *gallery) unknown(t Template, values map[string]string, tables map[string][]map[string]string) error {
 	var problems Error
 	for _, tag := range t.Tags {
-		if _, given := values[tag]; !given {
+		_, given := values[tag]
+		if tag[0] == '@' {
+			_, given = g.pictures[tag[1:]]
+		}
+		if !given {
 			problems.Unknown = append(problems.Unknown, tag)
 		}
 	}
@@ -227,6 +235,7 @@ func (p *part) fillParagraph(el *etree.Element, lookup func(tag string) string) 
 // rewrite gives one w:t the text joined[begin:end] with the tags replaced.
 func (p *part) rewrite(owner *etree.Element, joined string, begin, end int, matches [][]int, lookup func(string) string) {
 	var b strings.Builder
+	var pictures []string
 	changed := false
 	at := begin
 	for _, m := range matches {
@@ -236,7 +245,13 @@ func (p *part) rewrite(owner *etree.Element, joined string, begin, end int, matc
 		changed = true
 		b.WriteString(joined[at:max(at, m[0])])
 		if m[0] >= begin {
-			b.WriteString(clean(lookup(strings.TrimSpace(joined[m[2]:m[3]]))))
+			tag := strings.TrimSpace(joined[m[2]:m[3]])
+			if tag[0] == '@' {
+				pictures = append(pictures, tag[1:])
+				b.WriteRune(pictureMark)
+			} else {
+				b.WriteString(clean(lookup(tag)))
+			}
 		}
 		at = min(m[1], end)
 	}
@@ -244,16 +259,20 @@ func (p *part) rewrite(owner *etree.Element, joined string, begin, end int, matc
 		return
 	}
 	b.WriteString(joined[at:end])
-	p.setText(owner, b.String())
+	p.setText(owner, b.String(), pictures)
 }
 
-// setText replaces a w:t's text; line breaks and tabs become elements beside it.
-func (p *part) setText(owner *etree.Element, text string) {
+// beside are what stands beside a w:t and not in it.
+const beside = "\n\t" + string(pictureMark)
+
+// setText replaces a w:t's text; line breaks, tabs and pictures, in their order,
+// become elements beside it.
+func (p *part) setText(owner *etree.Element, text string, pictures []string) {
 	for len(owner.Child) > 0 {
 		owner.RemoveChildAt(len(owner.Child) - 1)
 	}
 	owner.CreateAttr("xml:space", "preserve")
-	cut := strings.IndexAny(text, "\n\t")
+	cut := strings.IndexAny(text, beside)
 	if cut < 0 {
 		owner.SetText(text)
 		return
@@ -261,15 +280,23 @@ func (p *part) setText(owner *etree.Element, text string) {
 	owner.SetText(text[:cut])
 	parent, at := owner.Parent(), owner.Index()
 	for cut >= 0 {
-		kind := "br"
-		if text[cut] == '\t' {
-			kind = "tab"
+		mark, size := utf8.DecodeRuneInString(text[cut:])
+		var el *etree.Element
+		switch {
+		case mark == '\n':
+			el = etree.NewElement(p.qualified("br"))
+		case mark == '\t':
+			el = etree.NewElement(p.qualified("tab"))
+		case len(pictures) > 0:
+			el, pictures = p.gallery.drawing(p, pictures[0]), pictures[1:]
 		}
-		text = text[cut+1:]
-		at++
-		parent.InsertChildAt(at, etree.NewElement(p.qualified(kind)))
+		text = text[cut+size:]
+		if el != nil {
+			at++
+			parent.InsertChildAt(at, el)
+		}
 		piece := text
-		if cut = strings.IndexAny(text, "\n\t"); cut >= 0 {
+		if cut = strings.IndexAny(text, beside); cut >= 0 {
 			piece = text[:cut]
 		}
 		next := etree.NewElement(p.qualified("t"))
@@ -281,14 +308,14 @@ func (p *part) setText(owner *etree.Element, text string) {
 }
 
 // clean makes a value fit for XML 1.0: one form of line break, no control
-// characters, valid UTF-8.
+// characters, valid UTF-8; and without a mark for a picture.
 func clean(s string) string {
 	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
 			return r
-		case r < 0x20 || r == 0xFFFE || r == 0xFFFF:
+		case r < 0x20 || r == 0xFFFE || r == 0xFFFF || r == pictureMark:
 			return -1
 		case r == utf8.RuneError:
 			return '\uFFFD'
@@ -297,34 +324,44 @@ func clean(s string) string {
 	}, s)
 }
 
-// write packs the document: filled parts anew, all other entries as they came.
+// write packs the document: filled parts anew, all other entries as they came, and
+// what a picture needs.
 func (d *document) write() ([]byte, error) {
-	filled := make(map[string]*part, len(d.parts))
 	for _, p := range d.parts {
-		filled[p.name] = p
+		// Canonical text leaves quotes alone, so that untouched text keeps its bytes.
+		if err := d.putXML(p.name, p.tree); err != nil {
+			return nil, err
+		}
 	}
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	for _, f := range d.files {
-		p := filled[f.Name]
-		if p == nil {
-			if err := w.Copy(f); err != nil {
-				return nil, fmt.Errorf("docx: copy %s: %w", f.Name, err)
-			}
-			continue
+		var err error
+		if d.changed[f.Name] {
+			err = d.pack(w, f.Name)
+		} else {
+			err = w.Copy(f)
 		}
-		entry, err := w.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Deflate, Modified: entryTime})
 		if err != nil {
 			return nil, fmt.Errorf("docx: write %s: %w", f.Name, err)
 		}
-		// Canonical text leaves quotes alone, so that untouched text keeps its bytes.
-		p.tree.WriteSettings = etree.WriteSettings{CanonicalText: true}
-		if _, err := p.tree.WriteTo(entry); err != nil {
-			return nil, fmt.Errorf("docx: write %s: %w", f.Name, err)
+	}
+	for _, name := range d.added {
+		if err := d.pack(w, name); err != nil {
+			return nil, fmt.Errorf("docx: write %s: %w", name, err)
 		}
 	}
 	if err := w.Close(); err != nil {
 		return nil, fmt.Errorf("docx: write: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+func (d *document) pack(w *zip.Writer, name string) error {
+	entry, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: entryTime})
+	if err != nil {
+		return err
+	}
+	_, err = entry.Write(d.contents[name])
+	return err
 }

@@ -11,7 +11,7 @@ import (
 
 var (
 	tagPattern  = regexp.MustCompile(`\{\{([^{}]*)\}\}`)
-	namePattern = regexp.MustCompile(`^[#/]?[a-z][a-z0-9_]*$`)
+	namePattern = regexp.MustCompile(`^[#/@]?[a-z][a-z0-9_]*$`)
 )
 
 // breakMark stands in a paragraph's joined text for a tab, line break or the
@@ -36,7 +36,7 @@ type layout struct {
 
 // Template lists what a template asks for.
 type Template struct {
-	// Tags are the tags outside of repeated rows, sorted.
+	// Tags are the tags outside of repeated rows, sorted; "@qr" is a picture.
 	Tags []string
 	// Tables are the tags inside the repeated rows of each table, sorted.
 	Tables map[string][]string
@@ -160,6 +160,9 @@ func study(p *part, problems *Error) *layout {
 			}
 			row := p.rowOf(el)
 			for _, tag := range tags {
+				if tag[0] == '@' && p.strict {
+					problems.add(BadPicture, p.name, "{{%s}} in a Strict Open XML file; save it as an ordinary Word document", tag)
+				}
 				switch {
 				case tag[0] != '#' && tag[0] != '/':
 					if row == nil {
@@ -199,6 +202,11 @@ func study(p *part, problems *Error) *layout {
 			l.plain = append(l.plain, tagged[row]...)
 			l.tags = append(l.tags, rowTags[row]...)
 			continue
+		}
+		for _, tag := range rowTags[row] {
+			if tag[0] == '@' {
+				problems.add(BadPicture, p.name, "{{%s}} in a repeated row", tag)
+			}
 		}
 		lp.tags = append(lp.tags, rowTags[row]...)
 	}

@@ -47,6 +47,10 @@ type Document struct {
 	Scan      *string         `db:"scan_blob"`
 	SignedOn  *clock.Date     `db:"signed_on"`
 	CreatedAt time.Time       `db:"created_at"`
+	// Token stands on the paper: who has it may ask for the paper's state.
+	Token string `db:"verification_token"`
+	// Signed are the Signatures as they are printed, once the files are made.
+	Signed json.RawMessage `db:"signatures"`
 	// TraceParent is that of the request.
 	TraceParent string `db:"traceparent"`
 }
@@ -78,8 +82,16 @@ func (d Document) Signer() (Signatory, error) {
 	return s, err
 }
 
+// Signatures are whose signatures the paper wants, as printed; none before its files
+// are made.
+func (d Document) Signatures() ([]Signature, error) {
+	list := []Signature{}
+	err := json.Unmarshal(d.Signed, &list)
+	return list, err
+}
+
 const selectDocument = `SELECT id, kind, subject_id, request_id, state, version, number, dated, signatory, docx_blob, pdf_blob,
-	xlsx_blob, scan_blob, signed_on, created_at, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM document `
+	xlsx_blob, scan_blob, signed_on, created_at, verification_token, signatures, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM document `
 
 func one(ctx context.Context, rd postgres.Reader, query string, args ...any) (Document, error) {
 	var d Document
@@ -154,11 +166,15 @@ func Make(ctx context.Context, tx *postgres.Tx, n Draft, c request.Change) (d Do
 	if err != nil {
 		return d, false, fmt.Errorf("letter: id: %w", err)
 	}
+	token, err := newToken()
+	if err != nil {
+		return d, false, err
+	}
 	rows, err := tx.Exec(ctx, `
-		INSERT INTO document (id, kind, subject_id, request_id, state, dated, signatory, created_at)
-		VALUES ($1,$2,$3,$4,'drafted',$5,$6,$7)
+		INSERT INTO document (id, kind, subject_id, request_id, state, dated, signatory, created_at, verification_token)
+		VALUES ($1,$2,$3,$4,'drafted',$5,$6,$7,$8)
 		ON CONFLICT (kind, subject_id) WHERE state NOT IN ('void','replaced') DO NOTHING`,
-		id.String(), n.Kind, n.SubjectID, n.RequestID, n.Dated, string(signatory), c.OfficeAt.UTC())
+		id.String(), n.Kind, n.SubjectID, n.RequestID, n.Dated, string(signatory), c.OfficeAt.UTC(), token)
 	if err != nil {
 		return d, false, fmt.Errorf("letter: drafting: %w", err)
 	}
@@ -200,6 +216,7 @@ func number(ctx context.Context, tx *postgres.Tx, d Document, template string, c
 type Files struct {
 	DOCX, PDF, XLSX string
 	TemplateSHA256  []byte
+	Signatures      []Signature // as printed, in the order of the paper
 }
 
 // Attach adds the files of a numbered paper, which then waits for its
@@ -210,8 +227,12 @@ func Attach(ctx context.Context, tx *postgres.Tx, d Document, f Files, c request
 	if d.Kind == ResultList {
 		verb = VerbIssue
 	}
+	signatures, err := json.Marshal(append([]Signature{}, f.Signatures...))
+	if err != nil {
+		return d, fmt.Errorf("letter: signatures: %w", err)
+	}
 	return move(ctx, tx, d, verb, c, `docx_blob = nullif($5, '')::uuid, pdf_blob = nullif($6, '')::uuid,
-		xlsx_blob = nullif($7, '')::uuid, template_sha256 = $8`, f.DOCX, f.PDF, f.XLSX, f.TemplateSHA256)
+		xlsx_blob = nullif($7, '')::uuid, template_sha256 = $8, signatures = $9`, f.DOCX, f.PDF, f.XLSX, f.TemplateSHA256, string(signatures))
 }
 
 // Issue records the signed scan of a paper: it is in force from then on.

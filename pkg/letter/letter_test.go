@@ -285,3 +285,87 @@ func TestSignatoryOfTheDay(t *testing.T) {
 	_, err = letter.SignatoryOn(t.Context(), o.DB, letter.Dirjen, monday)
 	require.ErrorIs(t, err, letter.ErrNoSignatory)
 }
+
+// TestTokens: each paper has its own, for good, also when it takes the place of another.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	r := o.Done(t)
+	seen := map[string]bool{}
+	for range 20 {
+		d, _ := makePaper(t, o, draft(letter.BAST, uuid.NewString(), r.ID))
+		require.Regexp(t, `^[0-9a-hjkmnp-tv-z]{26}$`, d.Token)
+		require.False(t, seen[d.Token])
+		seen[d.Token] = true
+	}
+	first, _ := makePaper(t, o, draft(letter.ReplyLetter, r.ID, r.ID))
+	again, made := makePaper(t, o, draft(letter.ReplyLetter, r.ID, r.ID))
+	require.False(t, made)
+	require.Equal(t, first.Token, again.Token)
+	attached := attach(t, o, first)
+	require.Equal(t, first.Token, attached.Token)
+	found, err := letter.ByToken(t.Context(), o.DB, first.Token)
+	require.NoError(t, err)
+	require.Equal(t, attached, found)
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := letter.Cancel(ctx, tx, attached, paperoffice.As(request.Persuratan, "salah tujuan"))
+		return err
+	})
+	second, _ := makePaper(t, o, draft(letter.ReplyLetter, r.ID, r.ID))
+	require.NotEqual(t, first.Token, second.Token)
+
+	_, err = letter.ByToken(t.Context(), o.DB, strings.Repeat("0", 26))
+	require.ErrorIs(t, err, letter.ErrNotFound)
+	do := func(query string, args ...any) error {
+		return o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := tx.Exec(ctx, query, args...)
+			return err
+		})
+	}
+	const insert = `INSERT INTO document (id, kind, subject_id, request_id, state, created_at, verification_token)
+		VALUES (gen_random_uuid(), 'bast', gen_random_uuid(), $1, 'drafted', now(), $2)`
+	require.True(t, postgres.IsUnique(do(insert, r.ID, first.Token), "document_verification_token"))
+	require.True(t, postgres.IsCheck(do(insert, r.ID, "kode"), "document_verification_token_check"))
+	require.True(t, postgres.IsCheck(do(`UPDATE document SET verification_token = $2 WHERE id = $1`, first.ID, strings.Repeat("7", 26)),
+		"verification_token_kept"))
+}
+
+func TestTokensAsTheyAreTyped(t *testing.T) {
+	t.Parallel()
+	const token = "0123456789abcdefghjkmnpq10"
+	for _, typed := range []string{
+		token, " 01234-56789-ABCDE-FGHJK-MNPQ1-0\n", "O123456789abcdefghjkmnpqIo", "o123456789abcdefghjkmnpqLO",
+		"https://sifilma.dukcapil.kemendagri.go.id/verifikasi/" + token,
+	} {
+		got, ok := letter.ParseToken(typed)
+		require.True(t, ok, typed)
+		require.Equal(t, token, got, typed)
+	}
+	for _, typed := range []string{"", "abc", token + "0", token[1:] + "u", token[1:] + "\x00", "/verifikasi/", token + "/"} {
+		_, ok := letter.ParseToken(typed)
+		require.False(t, ok, typed)
+	}
+}
+
+// TestSignaturesStayAsPrinted, whoever holds the post later.
+func TestSignaturesStayAsPrinted(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	r := o.Done(t)
+	d, _ := makePaper(t, o, draft(letter.BAST, uuid.NewString(), r.ID))
+	signed, err := d.Signatures()
+	require.NoError(t, err)
+	require.Empty(t, signed)
+	printed := []letter.Signature{{Name: "Pejabat", Post: "Direktur"}, {Post: "PIC Produsen"}}
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		ref, err := blob.Put(ctx, tx, "x.pdf", "application/pdf", strings.NewReader("%PDF"))
+		if err != nil {
+			return err
+		}
+		d, err = letter.Attach(ctx, tx, d, letter.Files{PDF: ref.ID.String(), Signatures: printed}, paperoffice.As(request.Generator, ""))
+		return err
+	})
+	signed, err = d.Signatures()
+	require.NoError(t, err)
+	require.Equal(t, printed, signed)
+}

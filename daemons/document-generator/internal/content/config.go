@@ -18,6 +18,8 @@ type Config struct {
 	// Templates is a folder with the Word templates that staff edit; empty
 	// takes those that came with the program (configs/templates).
 	Templates string `yaml:"templates"`
+	// PortalURL is the portal as the public reaches it: papers name their page on it.
+	PortalURL string `yaml:"portal_url"`
 	// OfficeAddress stands in the BAST where the signatory has no address.
 	OfficeAddress string `yaml:"office_address"`
 	// LetterNature is the "Sifat" of letters.
@@ -39,6 +41,7 @@ type Use struct {
 // Defaults are the office's usual words.
 func Defaults() Config {
 	return Config{
+		PortalURL:     "https://sifilma.dukcapil.kemendagri.go.id",
 		OfficeAddress: "Jl. Raya Pasar Minggu Km. 19, Jakarta Selatan 12072", LetterNature: "Biasa", AddresseePlace: "Tempat",
 		Use: Use{Reader: "alat baca KTP-el pada Card Reader Terintegrasi", RekamCetak: "sarana perekaman dan pencetakan KTP-el"},
 	}
@@ -48,6 +51,9 @@ func Defaults() Config {
 func (c Config) Validate() error {
 	if c.OfficeAddress == "" || c.LetterNature == "" || c.AddresseePlace == "" || c.Use.Reader == "" || c.Use.RekamCetak == "" {
 		return errors.New("office_address, letter_nature, addressee_place and both of use are needed")
+	}
+	if err := checkPortal(c.PortalURL); err != nil {
+		return err
 	}
 	_, err := New(c)
 	return err

@@ -41,7 +41,11 @@ func (w *Writer) fill(f facts, draft bool) ([]byte, error) {
 	default:
 		w.letter(f, values, tables)
 	}
-	return docx.Fill(w.templates[f.doc.Kind].body, values, tables)
+	qr, err := code(values["verification_address"])
+	if err != nil {
+		return nil, err
+	}
+	return docx.Fill(w.templates[f.doc.Kind].body, values, tables, qr)
 }
 
 func (w *Writer) common(f facts) map[string]string {
@@ -55,7 +59,7 @@ func (w *Writer) common(f facts) map[string]string {
 		"lembaga_names": r.LembagaNames(), "letter_date": terbilang.FormatDate(r.Letter.Date), "letter_number": r.Letter.Number,
 		"letter_sender": r.Letter.Sender, "letter_sender_post": r.Letter.Post, "letter_subject": r.Letter.Subject,
 		"produsen_address": or(f.produsen.Address, dots), "produsen_name": f.produsen.Name,
-		"sam_function": function, "ticket": r.Ticket,
+		"sam_function": function, "ticket": r.Ticket, "verification_address": w.address(f.doc),
 	}
 	return values
 }
@@ -71,7 +75,7 @@ func (w *Writer) bast(f facts, values map[string]string, tables map[string][]map
 	values["first_party_address"] = or(f.signer.Address, w.cfg.OfficeAddress)
 	values["first_party_nip_line"] = nip(f.signer)
 	values["second_party_name"] = or(f.produsen.Representative, dots)
-	values["second_party_post"] = or(f.produsen.Post, "PIC Produsen")
+	values["second_party_post"] = secondPost(f)
 	values["second_party_id_line"] = ""
 	values["sam_use"] = use
 	cards := make([]map[string]string, len(f.cards))
@@ -80,6 +84,9 @@ func (w *Writer) bast(f facts, values map[string]string, tables map[string][]map
 	}
 	tables["cards"] = cards
 }
+
+// secondPost is the post of the produsen's representative.
+func secondPost(f facts) string { return or(f.produsen.Post, "PIC Produsen") }
 
 // destruction gives the values of a berita acara kartu rusak.
 func destruction(f facts, values map[string]string, tables map[string][]map[string]string) {
@@ -192,7 +199,7 @@ func or(text, otherwise string) string {
 func sample(kind string) facts {
 	text, day := "Contoh", clock.MustParseDate("2026-11-23")
 	return facts{
-		doc: letter.Document{Kind: kind, Number: &text, Dated: &day}, from: day, to: day,
+		doc: letter.Document{Kind: kind, Number: &text, Dated: &day, Token: strings.Repeat("0", 26)}, from: day, to: day,
 		signer:   letter.Signatory{Name: text, Post: text},
 		produsen: institution.Institution{Name: text},
 		request:  request.Request{Form: request.Form{Letter: request.Letter{Date: day}, Lines: []request.Line{{Lembaga: text}}}},

@@ -30,6 +30,7 @@ type Paper struct {
 	Print          []byte // the DOCX to be converted to PDF
 	XLSX           []byte
 	TemplateSHA256 []byte
+	Signatures     []letter.Signature // that it wants
 }
 
 // Write makes the files of a numbered paper. The same data give the same bytes.
@@ -54,7 +55,7 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 		return Paper{}, fmt.Errorf("content: paper %s has no number", d.ID)
 	}
 	t := w.templates[d.Kind]
-	p := Paper{Name: fileName(f), TemplateSHA256: t.sha256[:]}
+	p := Paper{Name: fileName(f), TemplateSHA256: t.sha256[:], Signatures: w.signatures(f)}
 	if p.DOCX, err = w.fill(f, true); err != nil {
 		return Paper{}, err
 	}

@@ -278,7 +278,7 @@ func (p *Press) without(jobs []job, bad *docx.SourceError) []job {
 func (p *Press) attach(ctx context.Context, j job, pdf []byte) error {
 	err := p.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		change := request.Change{Actor: desk.Self, OfficeAt: p.office.Now()}
-		files := letter.Files{TemplateSHA256: j.paper.TemplateSHA256}
+		files := letter.Files{TemplateSHA256: j.paper.TemplateSHA256, Signatures: j.paper.Signatures}
 		detail := map[string]any{"kind": j.doc.Kind}
 		if j.doc.Number != nil {
 			detail["number"] = *j.doc.Number

@@ -65,7 +65,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 	words["asset"] = p.assets.Address
 	for _, name := range []string{
 		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "lots", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
-		"board", "board-day", "feed", "what-if", "manual", "doubts", "doubt",
+		"board", "board-day", "feed", "what-if", "manual", "doubts", "doubt", "verification",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
 			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/day-parts.html", "templates/feed-parts.html",
@@ -81,6 +81,7 @@ func (p *Pages) Mount(root chi.Router) {
 	site := root.With(web.Pages, p.recovered)
 	site.Get("/", p.landing)
 	site.Get("/sam", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusMovedPermanently) })
+	p.mountVerification(site)
 	site.Get("/masuk", p.loginForm)
 	site.Post("/masuk", p.login)
 	site.Post("/keluar", p.logout)

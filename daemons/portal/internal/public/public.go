@@ -1,6 +1,6 @@
 // Package public is what the portal answers without a login: how long the queue is,
-// and the dates of a request to calendars that know its secret address. Whoever asks
-// too often waits.
+// whether a paper is the office's, and the dates of a request to calendars that know
+// its secret address. Whoever asks too often waits.
 package public
 
 import (
@@ -55,13 +55,14 @@ const feedPath = "/kalender/permohonan/"
 func (p *Window) Mount(root chi.Router) {
 	root.With(p.limited).Get(feedPath+"{token}.ics", web.Handle(p.dates))
 	root.With(p.limited).Get("/api/v1/outlook", web.Handle(p.outlook))
+	root.With(p.limited).Get("/api/v1/verifications/{token}", web.Handle(p.verification))
 }
 
 // limited lets one network ask so often.
 func (p *Window) limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !p.gate.Allow(web.ClientIP(r)) {
-			web.WriteError(w, r, web.TooMany(gate.Window))
+		if err := p.Wait(r); err != nil {
+			web.WriteError(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r)

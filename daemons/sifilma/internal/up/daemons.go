@@ -250,6 +250,8 @@ func (of *office) special(in instance) fleet.Values {
 		}
 	case "portal":
 		return fleet.Values{"portal": fleet.Values{"intake_url": of.address("intake")}}
+	case "document-generator":
+		return fleet.Values{"content": fleet.Values{"portal_url": of.address("portal")}}
 	case "perso-station":
 	default:
 		return nil

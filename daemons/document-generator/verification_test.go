@@ -1,0 +1,154 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"image"
+	_ "image/png" // what the codes are
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/test/paperoffice"
+)
+
+// scanned is what a telephone reads from a picture.
+func scanned(t *testing.T, picture []byte) string {
+	t.Helper()
+	img, _, err := image.Decode(bytes.NewReader(picture))
+	require.NoError(t, err)
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+	require.NoError(t, err)
+	result, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
+	require.NoError(t, err)
+	return result.GetText()
+}
+
+// printed is the first page of a PDF as a picture, with so many dots an inch.
+func printed(t *testing.T, pdf []byte, dpi string) []byte {
+	t.Helper()
+	cmd := exec.Command("pdftoppm", "-png", "-r", dpi, "-f", "1", "-l", "1", "-")
+	cmd.Stdin = bytes.NewReader(pdf)
+	page, err := cmd.Output()
+	require.NoError(t, err)
+	if dir := os.Getenv("PAPERS_DIR"); dir != "" { // to be looked at
+		file, err := os.CreateTemp(dir, "*.png")
+		require.NoError(t, err)
+		_, err = file.Write(page)
+		require.NoError(t, err)
+		require.NoError(t, file.Close())
+	}
+	return page
+}
+
+// entry reads one file of a .docx.
+func entry(t *testing.T, docx []byte, name string) []byte {
+	t.Helper()
+	archive, err := zip.NewReader(bytes.NewReader(docx), int64(len(docx)))
+	require.NoError(t, err)
+	f, err := archive.Open(name)
+	require.NoError(t, err)
+	var b bytes.Buffer
+	_, err = b.ReadFrom(f)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	return b.Bytes()
+}
+
+// TestPapersLeadToTheirPage: the code and the address are in the Word file and on the
+// PDF before anybody signs; a telephone reads the code at a scanner's coarse setting.
+func TestPapersLeadToTheirPage(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 6, Failed: 2})
+	run(t, o, "", "127.0.0.1:0")
+	r := o.Request(t)
+	d := destroy(t, o, r, 0, 2)
+	papers(t, o, r, 1)
+	o.Finish(t, r)
+	o.Open(t, r, 3)
+	made := papers(t, o, r, 5)
+
+	official := letter.Signature{Name: "Pejabat Contoh", Post: "Direktur Fasilitasi Pemanfaatan Data dan Dokumen Kependudukan"}
+	seen := map[string]bool{}
+	for kind, want := range map[string][]letter.Signature{
+		letter.ReplyLetter:       {{Name: "Pejabat Contoh", Post: "Direktur Jenderal Kependudukan dan Pencatatan Sipil"}},
+		letter.CompletionLetter:  {official},
+		letter.BAST:              {official, {Name: "Wakil Produsen Contoh", Post: "PIC Produsen"}},
+		letter.DestructionReport: {{Name: d.First.Name, Post: d.First.Post}, {Name: d.Second.Name, Post: d.Second.Post}},
+	} {
+		paper := made[kind]
+		require.Equal(t, letter.AwaitingSignature, paper.State, kind)
+		require.False(t, seen[paper.Token])
+		seen[paper.Token] = true
+		address := "https://sifilma.dukcapil.kemendagri.go.id/verifikasi/" + paper.Token
+
+		pdf, _ := file(t, o, paper, "pdf")
+		require.Contains(t, pdfText(t, pdf), "Keaslian naskah ini dapat diperiksa pada "+address, "%s: whole, on one line", kind)
+		require.Equal(t, address, scanned(t, printed(t, pdf, "200")), kind)
+		word, _ := file(t, o, paper, "docx")
+		require.Equal(t, address, scanned(t, entry(t, word, "word/media/verification_qr.png")), kind)
+
+		signed, err := paper.Signatures()
+		require.NoError(t, err)
+		require.Equal(t, want, signed, "%s: as printed", kind)
+		for _, s := range signed {
+			require.Contains(t, pdfText(t, pdf), s.Name, kind)
+		}
+	}
+}
+
+// TestPapersNameThePortalOfTheirOffice: a private office's papers lead to its own.
+func TestPapersNameThePortalOfTheirOffice(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	run(t, o, "content: {portal_url: 'http://127.0.0.1:7306/'}", "127.0.0.1:0")
+	reply := papers(t, o, o.Done(t), 3)[letter.ReplyLetter]
+	pdf, _ := file(t, o, reply, "pdf")
+	require.Equal(t, "http://127.0.0.1:7306/verifikasi/"+reply.Token, scanned(t, printed(t, pdf, "150")))
+}
+
+// TestTemplatesWithoutTheCodeGoOnWorking: those that an office made before there was one.
+func TestTemplatesWithoutTheCodeGoOnWorking(t *testing.T) {
+	t.Parallel()
+	folder := templates(t, map[string]string{"{{@verification_qr}}": "", "{{verification_address}}": ""})
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	run(t, o, "content: {templates: '"+folder+"'}", "127.0.0.1:0")
+	reply := papers(t, o, o.Done(t), 3)[letter.ReplyLetter]
+	pdf, _ := file(t, o, reply, "pdf")
+	require.NotContains(t, pdfText(t, pdf), "/verifikasi/")
+}
+
+// templates are the shipped ones in a folder, with some texts replaced.
+func templates(t *testing.T, replace map[string]string) (folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	paths, err := filepath.Glob("../../configs/templates/*.docx")
+	require.NoError(t, err)
+	for _, path := range paths {
+		body, err := os.ReadFile(path)
+		require.NoError(t, err)
+		archive, err := zip.NewReader(bytes.NewReader(body), int64(len(body)))
+		require.NoError(t, err)
+		var out bytes.Buffer
+		w := zip.NewWriter(&out)
+		for _, f := range archive.File {
+			text := entry(t, body, f.Name)
+			for from, to := range replace {
+				text = bytes.ReplaceAll(text, []byte(from), []byte(to))
+			}
+			one, err := w.Create(f.Name)
+			require.NoError(t, err)
+			_, err = one.Write(text)
+			require.NoError(t, err)
+		}
+		require.NoError(t, w.Close())
+		require.NoError(t, os.WriteFile(filepath.Join(folder, filepath.Base(path)), out.Bytes(), 0o600))
+	}
+	return folder
+}
