@@ -10,6 +10,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/form"
+	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -82,6 +83,7 @@ func (p *Pages) paper(w http.ResponseWriter, r *http.Request) error {
 			body.Links = append(body.Links, crumb{"Unduh " + lowerName(formatNames[format]), "/api/v1/documents/" + d.ID + "/files/" + format})
 		}
 	}
+	body.Links = append(body.Links, crumb{"Halaman verifikasi", letter.VerificationPath + whole.Token})
 	if counter.MayVoid(whole, who) == nil {
 		body.Links = append(body.Links, crumb{"Batalkan naskah ini", at + "/batal"})
 	}
