@@ -187,7 +187,7 @@ func TestANeedThroughThePages(t *testing.T) {
 	require.Contains(t, o.want(200, nil, "lembaga", http.MethodGet, path, nil).Body.String(), "Masuk permohonan")
 }
 
-// What was received is told by line as far as the handovers tell it.
+// What was received is told by line, as far as it was counted so.
 func TestReceivedPerLine(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
@@ -214,24 +214,29 @@ func TestReceivedPerLine(t *testing.T) {
 		}
 		return all
 	}
-	receive := func(quantity, count int) {
+	receive := func(quantity int, counts ...int) {
 		var h report.Handover
 		o.want(201, &h, "operator", http.MethodPost, "/api/v1/requests/"+v.Ticket+"/handovers", map[string]any{"quantity": quantity})
 		o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 			if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil { // the papers are tested elsewhere
 				return err
 			}
-			return tx.ExecOne(ctx, `UPDATE handover SET received = $2, state = 'received' WHERE id = $1`, h.ID, count)
+			for i, n := range counts {
+				if err := tx.ExecOne(ctx, `UPDATE handover_line SET received = $3 WHERE handover_id = $1 AND line = $2`, h.ID, i+1, n); err != nil {
+					return err
+				}
+			}
+			return tx.ExecOne(ctx, `UPDATE handover SET state = 'received', received = (SELECT sum(received) FROM handover_line WHERE handover_id = $1) WHERE id = $1`, h.ID)
 		})
 	}
 	require.Equal(t, []int{0, 0}, received())
 	receive(1, 0)
 	require.Equal(t, []int{0, 0}, received(), "all of the handover was for the first line")
-	receive(2, 2)
-	require.Equal(t, []int{1, 1}, received())
-	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE handover SET received = 1 WHERE quantity = 2`)
+	receive(2, 1, 0)
+	require.Equal(t, []int{1, 0}, received())
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error { // as of before lines were counted
+		_, err := tx.Exec(ctx, `UPDATE handover_line SET received = NULL WHERE line = 2`)
 		return err
 	})
-	require.Equal(t, []int{-1, -1}, received(), "which one is missing nobody has said")
+	require.Equal(t, []int{1, -1}, received(), "what was of the second nobody has said")
 }

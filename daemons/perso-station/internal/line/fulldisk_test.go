@@ -22,10 +22,7 @@ func TestAFullDiskIsOutlivedByTheCardInHand(t *testing.T) {
 	b := newBench(t, 1)
 	b.stop()
 	small := t.TempDir()
-	if err := unix.Mount("tmpfs", small, "tmpfs", 0, "size=1m"); err != nil {
-		require.ErrorIs(t, err, unix.EPERM)
-		t.Skip("no right to mount a small disk")
-	}
+	require.NoError(t, unix.Mount("tmpfs", small, "tmpfs", 0, "size=1m"))
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(small, unix.MNT_DETACH)) })
 	b.journal = filepath.Join(small, "station.journal")
 	b.start()
