@@ -102,6 +102,12 @@ func aLongLife(t *testing.T) (*office, longLife) {
 
 	o.eve("2026-11-24")
 	o.personalised(l.serials[1])
+	var hold string
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.Get(ctx, &hold, `INSERT INTO lot_hold (id, work_order_id, kind, card_id, station, office_at)
+			SELECT gen_random_uuid(), work_order_id, 'first_card', id, 'Ruang Atas', $2 FROM card WHERE id = $1 RETURNING id`, l.second, o.clock.Now())
+	})
+	o.want(200, nil, "operator", http.MethodPost, v1+"/lot-holds/"+hold+"/lift", map[string]any{"reason": "kartu dibuka dengan reader uji"})
 	o.eve("2026-11-25")
 	o.personalised(l.serials[2])
 	v := o.see(l.ticket)
@@ -229,6 +235,7 @@ func TestAnyNumberLeadsToTheWholeLife(t *testing.T) {
 	require.Equal(t, "2026-11-24", second.Days[1].Day.String())
 	require.Equal(t, "present", second.Numbers[0].State)
 	require.Empty(t, second.Chain)
+	require.Equal(t, []string{"Kartu pertama menunggu persetujuan", "operator", "kartu dibuka dengan reader uji"}, []string{second.Holds[0].KindLabel, *second.Holds[0].LiftedBy, *second.Holds[0].Reason})
 	require.Equal(t, []string{letter.BAST, letter.ResultList}, documents(second))
 	require.Equal(t, []any{1, "Citra", "2026-11-25", 2}, []any{second.Handover.Ordinal, second.Handover.Representative, second.Handover.DeliveredOn.String(), *second.Handover.Received})
 	require.Contains(t, said(second.History), "Serah terima ke-1 terlaksana: 2 kartu diserahkan")
@@ -279,6 +286,7 @@ func TestTheLifeOfAChipIsItsOwners(t *testing.T) {
 	require.Empty(t, mine.Days)
 	require.Empty(t, mine.Decided)
 	require.Empty(t, mine.Looks)
+	require.Empty(t, o.chip("produsen", l.second).Chip.Holds)
 	require.Empty(t, mine.Destructions)
 	require.Nil(t, mine.Request.PKS)
 	require.Nil(t, mine.Blank.Counted)
@@ -383,7 +391,7 @@ func TestTheSearchLeadsToTheCard(t *testing.T) {
 	d := o.page(200, "operator", "/chip/"+l.serials[0])
 	for _, text := range []string{
 		"Kartu " + l.serials[0], "Rusak", "Id chip CHIP" + l.serials[0], l.pcid, "Hangus bersama kartunya", "PO-1", "119/1/2026", "Diterima dan dihitung",
-		"Ke-1 Dinyatakan rusak Ruang Bawah, Pembaca 1", "Nyatakan rusak", "gugur", "Kasubdit KI", "SAM90001", "Berita acara kartu rusak", "Ani, Analis; Budi, Arsiparis",
+		"Ke-1 Dinyatakan rusak Ruang Bawah, Pembaca 1", "Nyatakan rusak", "gugur", "Kasubdit KI", "SAM90001", "Berita acara kartu rusak", "Ani, Analis; Budi, Arsiparis", "Ruang Bawah (Stasiun personalisasi)",
 		"dipotong melalui chip", "Laporan hasil personalisasi", "WIB",
 	} {
 		require.Contains(t, d.text, text)
@@ -392,5 +400,7 @@ func TestTheSearchLeadsToTheCard(t *testing.T) {
 	for _, text := range []string{"Blangko pengganti: 1 keping", "Ke-1, 2 kartu", "kepada Citra, Direktur Operasi", "2 dari 2 kartu", "Berita Acara Serah Terima", "SAM90001 (kartu ini)"} {
 		require.Contains(t, d.text, text)
 	}
-	require.Contains(t, o.page(200, "operator", "/chip/"+l.second).text, "Menunggu dan dipindahkan")
+	d = o.page(200, "operator", "/chip/"+l.second)
+	require.Contains(t, d.text, "Menunggu dan dipindahkan")
+	require.Contains(t, d.text, "kartu dibuka dengan reader uji")
 }

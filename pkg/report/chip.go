@@ -63,6 +63,7 @@ type Chip struct {
 	Tries   []ChipAttempt       `json:"attempts"`
 	Decided []ChipDecision      `json:"decisions"`
 	Looks   []perso.Observation `json:"observations"`
+	Holds   []ChipHold          `json:"holds"` // lots that waited for people because of it
 
 	Chain        []ChipLink        `json:"chain"` // what it replaces and what replaces it, the first card first; empty where nothing was replaced
 	Reduction    *perso.TakenOff   `json:"reduction"`
@@ -247,7 +248,7 @@ func (row listed) chip(r request.Request) *Chip {
 		StateLabel: chipState(row.State, row.ByHand, r.State), Reason: row.Reason, PCID: row.PCID, ManifestNo: row.ManifestNo, Remarks: row.Remarks,
 		ByHand: row.ByHand, FinishedAt: row.FinishedAt, Authentications: row.Failures,
 		Blank: ChipBlank{Receipts: []stock.Movement{}}, Numbers: []ChipNumber{}, Days: []ChipDay{}, Tries: []ChipAttempt{}, Decided: []ChipDecision{},
-		Looks: []perso.Observation{}, Chain: []ChipLink{}, Destructions: []ChipDestruction{}, Documents: []Document{},
+		Looks: []perso.Observation{}, Holds: []ChipHold{}, Chain: []ChipLink{}, Destructions: []ChipDestruction{}, Documents: []Document{},
 		Request: ChipRequest{
 			Ticket: r.Ticket, Reference: r.Reference, Title: r.Title, KindLabel: request.KindLabels[r.Kind], Institution: r.Institution, State: r.State,
 			StateLabel: request.Machine.Label(r.State), CreatedAt: r.CreatedAt, DispositionOn: r.DispositionDate, SAMFunction: r.SAMFunction,

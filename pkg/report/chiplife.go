@@ -110,6 +110,20 @@ type ChipDecision struct {
 	DecisionLabel string `db:"-" json:"decision_label"`
 }
 
+// ChipHold says that a lot waited for people because of a card. Times are office time.
+type ChipHold struct {
+	ID        string         `db:"id" json:"id"`
+	Order     string         `db:"work_order_id" json:"work_order_id"`
+	Kind      perso.HoldKind `db:"kind" json:"kind"`
+	KindLabel string         `db:"-" json:"kind_label"`
+	Cause     string         `db:"cause" json:"cause"` // empty for a first card
+	Station   string         `db:"station" json:"station"`
+	OfficeAt  time.Time      `db:"office_at" json:"office_at"`
+	LiftedBy  *string        `db:"lifted_by" json:"lifted_by"` // null while it waits
+	Reason    *string        `db:"lifted_reason" json:"lifted_reason"`
+	LiftedAt  *time.Time     `db:"lifted_office_at" json:"lifted_at"`
+}
+
 const mostLooks = 100 // that are shown of a card
 
 // readNumbers reads every number that the card was given.
@@ -163,6 +177,15 @@ func (l *life) readLine(ctx context.Context, rd postgres.Reader, outside bool) e
 		return err
 	}
 	l.Looks = notNil(looks)
+	if err := rd.Select(ctx, &l.Holds, `
+		SELECT id, work_order_id, kind, cause, station, office_at, lifted_by, lifted_reason, lifted_office_at
+		FROM lot_hold WHERE card_id = $1 AND work_order_id IN (SELECT id FROM work_order WHERE request_id = $2) ORDER BY at, id`, l.ID, l.row.RequestID); err != nil {
+		return fmt.Errorf("report: lots that a card held: %w", err)
+	}
+	l.Holds = notNil(l.Holds)
+	for i := range l.Holds {
+		l.Holds[i].KindLabel = perso.HoldLabels[l.Holds[i].Kind]
+	}
 	return l.readDays(ctx, rd)
 }
 

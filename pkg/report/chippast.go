@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/stock"
 )
 
@@ -201,7 +202,15 @@ func (l *life) readHistory(ctx context.Context, rd postgres.Reader, outside bool
 	}
 	newestFirst(events)
 	l.History = events
-	return nameActors(ctx, rd, l.History, outside)
+	if err := nameActors(ctx, rd, l.History, outside); err != nil {
+		return err
+	}
+	for i := range l.History {
+		if e := &l.History[i]; e.Role == request.Station && e.Name == "" {
+			e.Name = e.Actor // which station; empty to eyes outside
+		}
+	}
+	return nil
 }
 
 // lived is event for the life of a card: all its own steps are told.

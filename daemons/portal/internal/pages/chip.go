@@ -84,6 +84,11 @@ func (p *Pages) nameChip(ctx context.Context, c *report.Chip) error {
 			who = append(who, d.ConfirmedBy)
 		}
 	}
+	for _, h := range c.Holds {
+		if h.LiftedBy != nil {
+			who = append(who, h.LiftedBy)
+		}
+	}
 	for i := range c.Tries {
 		if h := c.Tries[i].Hand; h != nil {
 			who = append(who, &h.EnteredBy)
@@ -199,7 +204,7 @@ func moment(at *time.Time) string {
 	return terbilang.FormatDateTime(*at)
 }
 
-// linePart tells of the days and the attempts.
+// linePart tells of the days, the attempts, and the lots that waited because of them.
 func linePart(c *report.Chip) chipPart {
 	days := rowsTable{Caption: "Hari perintah kerja", Heads: []string{"Hari", "Kartu ini", "Perintah kerja", "Cara", "Jumlah kartu"}, Numbers: []int{4}}
 	for _, d := range c.Days {
@@ -209,7 +214,18 @@ func linePart(c *report.Chip) chipPart {
 	for _, a := range c.Tries {
 		tries.Rows = append(tries.Rows, tryCells(a))
 	}
-	return part("pengerjaan", "Pengerjaan", days, tries)
+	holds := rowsTable{Caption: "Lot yang tertahan karena kartu ini", Heads: []string{"Sebab", "Stasiun", "Ditahan", "Dilanjutkan", "Yang diperiksa"}}
+	for _, h := range c.Holds {
+		why, lifted, looked := h.KindLabel, "masih menunggu", ""
+		if h.Cause != "" {
+			why += ": " + h.Cause
+		}
+		if h.LiftedBy != nil {
+			lifted, looked = *h.LiftedBy+", "+moment(h.LiftedAt), *h.Reason
+		}
+		holds.Rows = append(holds.Rows, []cell{{Text: why}, {Text: h.Station}, {Text: terbilang.FormatDateTime(h.OfficeAt)}, {Text: lifted}, {Text: looked}})
+	}
+	return part("pengerjaan", "Pengerjaan", days, tries, holds)
 }
 
 // dayWords says what a work order's day was to a card.
@@ -277,7 +293,7 @@ func doubtPart(c *report.Chip) chipPart {
 			second = *d.ConfirmedBy + ", " + moment(d.ConfirmedAt)
 		}
 		if d.VoidedAt != nil {
-			second = "gugur " + moment(d.VoidedAt) + ": kartu dibaca lagi dan hasilnya lain"
+			second += "; gugur " + moment(d.VoidedAt) + ", karena bacaan atau hasil kartu yang baru"
 		}
 		decided.Rows = append(decided.Rows, []cell{{Text: d.DecisionLabel}, {Text: "Ke-" + number(d.Attempt)},
 			{Text: d.DecidedBy + ", " + terbilang.FormatDateTime(d.DecidedAt)}, {Text: second}, {Text: d.Reason}})
