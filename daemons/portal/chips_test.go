@@ -355,6 +355,20 @@ func TestNumbersOfBeforeFindTheirCards(t *testing.T) {
 		require.Equal(t, []any{"LAMA-1", "PT Lama", "register-lama.xlsx", 2, true}, []any{old.Register[0].Serial, old.Register[0].Produsen, old.Register[0].File, old.Register[0].Row, old.Register[0].Standing})
 		o.problem(404, "produsen", http.MethodGet, chipsAt+url.PathEscape(key), nil)
 	}
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		was, err := register.Find(ctx, tx, register.Serial, "LAMA-1")
+		if err != nil {
+			return err
+		}
+		right := was.Entry
+		right.Serial = "LAMA-11"
+		return register.Correct(ctx, tx, register.Correction{Of: was, To: &right, Reason: "salah ketik", By: "petugas", At: morning})
+	})
+	for _, key := range []string{"LAMA-1", "LAMA-11"} { // by the wrong one, too
+		all := o.chip("operator", key).Register
+		require.Equal(t, []any{"LAMA-11", true, "LAMA-1", false, "salah ketik", "petugas"}, []any{all[0].Serial, all[0].Standing, all[1].Serial, all[1].Standing, all[1].Correction, all[1].CorrectedBy})
+	}
+	require.Contains(t, o.page(200, "operator", "/chip/LAMA-1").text, "tidak berlaku lagi: salah ketik (petugas, 23 November 2026 pukul 09.00 WIB)")
 	require.Contains(t, o.page(200, "operator", "/chip/M%2F2018%2F7").text, "Register lama: diterbitkan sebelum sistem ini dipakai")
 
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {

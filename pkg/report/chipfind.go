@@ -145,20 +145,21 @@ func chipState(state machine.State, byHand bool, of machine.State) string {
 }
 
 // registered returns the rows of the old register that one of the keys is a number of,
-// those that stand first.
+// or was before a correction: all editions of each, the newest first.
 func registered(ctx context.Context, rd postgres.Reader, keys []string) ([]RegisterRow, error) {
 	list := []RegisterRow{}
-	const number = `(e.serial = ANY ($1) OR e.pcid = ANY ($1) OR e.manifest_no = ANY ($1) OR e.reader_serial = ANY ($1) OR e.chip_id = ANY ($1))`
+	const number = `(serial = ANY ($1) OR pcid = ANY ($1) OR manifest_no = ANY ($1) OR reader_serial = ANY ($1) OR chip_id = ANY ($1))`
 	if err := rd.Select(ctx, &list, `
 		SELECT coalesce(e.serial, '') AS serial, coalesce(e.pcid, '') AS pcid, coalesce(e.manifest_no, '') AS manifest_no,
 		       coalesce(e.reader_serial, '') AS reader_serial, coalesce(e.chip_id, '') AS chip_id, e.produsen, e.lembaga, e.issued_on, e.remarks,
 		       f.file, e.sheet, e.row, e.edition, f.imported_by, f.imported_at, e.standing, coalesce(x.corrected_by, '') AS corrected_by,
 		       x.corrected_at, coalesce(x.reason, '') AS correction
-		FROM (SELECT * FROM register_entry e WHERE e.standing AND `+number+`
-		      UNION ALL SELECT * FROM register_entry e WHERE NOT e.standing AND `+number+`) AS e
+		FROM (SELECT import_id, sheet, row FROM register_entry WHERE standing AND `+number+`
+		      UNION SELECT import_id, sheet, row FROM register_entry WHERE NOT standing AND `+number+`) AS k
+		JOIN register_entry e ON (e.import_id, e.sheet, e.row) = (k.import_id, k.sheet, k.row)
 		JOIN register_import f ON f.id = e.import_id
 		LEFT JOIN register_correction x ON (x.import_id, x.sheet, x.row, x.edition) = (e.import_id, e.sheet, e.row, e.edition)
-		ORDER BY e.standing DESC, f.imported_at DESC, e.sheet, e.row, e.edition DESC LIMIT $2`, pq.Array(keys), mostChips); err != nil {
+		ORDER BY f.imported_at DESC, f.id, e.sheet, e.row, e.edition DESC LIMIT $2`, pq.Array(keys), mostChips); err != nil {
 		return nil, fmt.Errorf("report: a chip of the old register: %w", err)
 	}
 	return list, nil

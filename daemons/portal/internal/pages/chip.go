@@ -204,13 +204,21 @@ func moment(at *time.Time) string {
 	return terbilang.FormatDateTime(*at)
 }
 
+// span is from when until when something lasted.
+func span(from, until *time.Time) string {
+	if from == nil || until == nil || from.Equal(*until) {
+		return moment(from)
+	}
+	return moment(from) + " sampai " + moment(until)
+}
+
 // linePart tells of the days, the attempts, and the lots that waited because of them.
 func linePart(c *report.Chip) chipPart {
 	days := rowsTable{Caption: "Hari perintah kerja", Heads: []string{"Hari", "Kartu ini", "Perintah kerja", "Cara", "Jumlah kartu"}, Numbers: []int{4}}
 	for _, d := range c.Days {
 		days.Rows = append(days.Rows, []cell{{Text: terbilang.FormatDayDate(d.Day), Path: boardPath + "/" + d.Day.String()}, {Text: dayWords(d)}, {Text: d.StateLabel}, {Text: d.ModeLabel}, {Text: number(d.Quantity)}})
 	}
-	tries := rowsTable{Caption: "Upaya", Heads: []string{"Upaya", "Hasil", "Tempat", "Profil, jenis SAM, Kode Kunci", "Mulai", "Berakhir", "Alasan"}}
+	tries := rowsTable{Caption: "Upaya", Heads: []string{"Upaya", "Hasil", "Tempat", "Profil, jenis SAM, Kode Kunci", "Waktu", "Alasan"}}
 	for _, a := range c.Tries {
 		tries.Rows = append(tries.Rows, tryCells(a))
 	}
@@ -256,21 +264,15 @@ func tryCells(a report.ChipAttempt) []cell {
 			place += ", " + a.Reader
 		}
 	}
-	var with []string
-	for _, one := range []string{a.Profile, a.SAMType, a.KeyCode} {
-		if one != "" {
-			with = append(with, one)
-		}
-	}
 	why := a.Reason
-	if a.Cause != "" && a.Cause != a.Reason {
-		why = strings.Trim(why+"; "+a.Cause, "; ")
+	if a.Cause != a.Reason {
+		why = joined(why, a.Cause)
 	}
 	if h := a.Hand; h != nil {
-		why = strings.Trim(h.Reason+"; "+handWords(h), "; ")
+		why = joined(h.Reason, handWords(h))
 	}
-	return []cell{{Text: "Ke-" + number(a.Number)}, {Tag: tag{outcomeTones[a.Outcome], a.OutcomeLabel}}, {Text: place}, {Text: strings.Join(with, ", ")},
-		{Text: moment(a.StartedAt)}, {Text: moment(a.EndedAt)}, {Text: why}}
+	return []cell{{Text: "Ke-" + number(a.Number)}, {Tag: tag{outcomeTones[a.Outcome], a.OutcomeLabel}}, {Text: place}, {Text: joined(a.Profile, a.SAMType, a.KeyCode)},
+		{Text: span(a.StartedAt, a.EndedAt)}, {Text: why}}
 }
 
 func handWords(h *report.ChipHandResult) string {

@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -141,8 +142,8 @@ func (p *Pages) oldTables(r *http.Request, found *report.ChipAnswer) ([]rowsTabl
 		if err := p.named(r.Context(), people...); err != nil {
 			return nil, err
 		}
-		t := rowsTable{Caption: "Register lama: diterbitkan sebelum sistem ini dipakai", Heads: []string{"No. Seri Kartu SAM", "PCID", "No. Manifest", "No. Seri Reader", "Id chip",
-			"Produsen dan lembaga", "Diterbitkan", "Baris", "Keterangan"}}
+		t := rowsTable{Caption: "Register lama: diterbitkan sebelum sistem ini dipakai", Heads: []string{"No. Seri Kartu SAM", "PCID dan No. Manifest", "No. Seri Reader dan id chip",
+			"Produsen dan lembaga", "Diterbitkan", "Asal dan keterangan"}}
 		for _, e := range found.Register {
 			t.Rows = append(t.Rows, registerCells(e))
 		}
@@ -167,7 +168,6 @@ func journalWord(last string) string {
 }
 
 func registerCells(e report.RegisterRow) []cell {
-	of := strings.Trim(e.Produsen+"; "+e.Lembaga, "; ")
 	issued := ""
 	if e.IssuedOn != nil {
 		issued = terbilang.FormatDate(*e.IssuedOn)
@@ -182,10 +182,15 @@ func registerCells(e report.RegisterRow) []cell {
 	}
 	note := e.Remarks
 	if !e.Standing {
-		note = "Tidak berlaku lagi: " + e.Correction
+		note = "tidak berlaku lagi: " + e.Correction
 		if e.CorrectedAt != nil {
 			note += " (" + e.CorrectedBy + ", " + terbilang.FormatDateTime(*e.CorrectedAt) + ")"
 		}
 	}
-	return []cell{{Text: e.Serial}, {Text: e.PCID}, {Text: e.ManifestNo}, {Text: e.ReaderSerial}, {Text: e.ChipID}, {Text: of}, {Text: issued}, {Text: from}, {Text: note}}
+	return []cell{{Text: e.Serial}, {Text: joined(e.PCID, e.ManifestNo)}, {Text: joined(e.ReaderSerial, e.ChipID)}, {Text: joined(e.Produsen, e.Lembaga)}, {Text: issued}, {Text: joined(from, note)}}
+}
+
+// joined are those of the texts that say something.
+func joined(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(t string) bool { return t == "" }), "; ")
 }
