@@ -129,6 +129,13 @@ func TestReadingARequest(t *testing.T) {
 		return err
 	}))
 	require.Len(t, into[report.Sheet](t, o.get(t, "produsen", r.StatusURL+"/cards")).Listed, 1)
+	chip := into[report.ChipAnswer](t, o.get(t, "read only", "/api/v1/chips/sam-000000")).Chip
+	require.Equal(t, []string{r.Ticket, "Dalam daftar; permohonan diajukan"}, []string{chip.Request.Ticket, chip.StateLabel})
+	for _, key := range []string{"other", "produsen"} { // another's, and none
+		gone := o.get(t, key, map[string]string{"other": "/api/v1/chips/SAM-000000", "produsen": "/api/v1/chips/SAM-000001"}[key])
+		require.Equal(t, http.StatusNotFound, gone.status)
+		require.Equal(t, report.NoChip, gone.Problem.Detail)
+	}
 
 	require.Equal(t, http.StatusNotFound, o.get(t, "produsen", r.StatusURL+"/files/x").status)
 	require.Equal(t, http.StatusNotFound, o.get(t, "produsen", r.StatusURL+"/files/"+r.ID).status)

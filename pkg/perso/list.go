@@ -199,6 +199,15 @@ func List(ctx context.Context, r postgres.Reader, requestID string) ([]CardRow, 
 	return rows, complete(ctx, r, requestID, rows)
 }
 
+// StateLabel is the Indonesian name of the state of a card, also of one that is
+// personalised by hand.
+func StateLabel(state machine.State, byHand bool) string {
+	if byHand && state == Claimed {
+		return waitingLabel
+	}
+	return Machine.Label(state)
+}
+
 // complete adds to cards of a request what was decided on them.
 func complete(ctx context.Context, r postgres.Reader, requestID string, rows []CardRow) error {
 	if err := listen(ctx, r, requestID, rows); err != nil {
@@ -213,10 +222,7 @@ func complete(ctx context.Context, r postgres.Reader, requestID string, rows []C
 		return err
 	}
 	for i := range rows {
-		rows[i].StateLabel, rows[i].Reduction = Machine.Label(rows[i].State), off[rows[i].ID]
-		if rows[i].ByHand && rows[i].State == Claimed {
-			rows[i].StateLabel = waitingLabel
-		}
+		rows[i].StateLabel, rows[i].Reduction = StateLabel(rows[i].State, rows[i].ByHand), off[rows[i].ID]
 		rows[i].decided(valid, void)
 	}
 	return nil

@@ -61,15 +61,7 @@ func timeline(ctx context.Context, rd postgres.Reader, requestID string, facts [
 		ORDER BY h.id`, requestID); err != nil {
 		return nil, fmt.Errorf("report: timeline: %w", err)
 	}
-	events := []Event{}
-	for _, f := range facts { // before the steps: the last fact registers in its own transaction
-		if f.Fact.Fact == request.FactValidated {
-			continue // the request's own step says it
-		}
-		events = append(events, Event{
-			At: f.At, OfficeAt: f.OfficeAt, Machine: factEvent, Verb: machine.Verb(f.Fact.Fact), Label: f.Label, Actor: f.Actor,
-		})
-	}
+	events := factEvents(facts) // before the steps: the last fact registers in its own transaction
 	for _, row := range rows {
 		if e, ok := row.event(outside); ok {
 			events = append(events, e)
@@ -95,9 +87,27 @@ func timeline(ctx context.Context, rd postgres.Reader, requestID string, facts [
 		}
 		events = append(append(events, alarms...), deeds...)
 	}
+	newestFirst(events)
+	return events, nameActors(ctx, rd, events, outside)
+}
+
+func newestFirst(events []Event) {
 	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
 	slices.Reverse(events)
-	return events, nameActors(ctx, rd, events, outside)
+}
+
+// factEvents are the lines of facts.
+func factEvents(facts []Fact) []Event {
+	events := []Event{}
+	for _, f := range facts {
+		if f.Fact.Fact == request.FactValidated {
+			continue // the request's own step says it
+		}
+		events = append(events, Event{
+			At: f.At, OfficeAt: f.OfficeAt, Machine: factEvent, Verb: machine.Verb(f.Fact.Fact), Label: f.Label, Actor: f.Actor,
+		})
+	}
+	return events
 }
 
 // cleared is a line a day for the cards that went well.
@@ -215,6 +225,10 @@ func nameActors(ctx context.Context, rd postgres.Reader, events []Event, outside
 // event words a step; ok is false for steps that are not for eyes outside.
 func (t taken) event(outside bool) (e Event, ok bool) {
 	s, known := sentences[t.Machine+"."+string(t.Verb)]
+	return t.worded(s, known, outside)
+}
+
+func (t taken) worded(s sentence, known, outside bool) (e Event, ok bool) {
 	if outside && (!known || s.internal) {
 		return e, false
 	}

@@ -6,6 +6,7 @@ package report
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"dukcapil.go.id/sifilma/pkg/capacity"
@@ -271,15 +272,24 @@ func (v *Request) readApplication(ctx context.Context, rd postgres.Reader, r req
 	for _, f := range files {
 		v.Files = append(v.Files, File{ID: f.BlobID, Kind: f.Kind, Label: fileLabels[f.Kind], Name: f.Name})
 	}
-	if err := rd.Select(ctx, &v.Facts, `
-		SELECT fact, detail, actor, office_at, at FROM request_fact WHERE request_id=$1 ORDER BY at, fact`, r.ID); err != nil {
+	if v.Facts, err = readFacts(ctx, rd, r.ID); err != nil {
 		return err
-	}
-	for i := range v.Facts {
-		v.Facts[i].Label = request.FactLabels[v.Facts[i].Fact.Fact]
 	}
 	v.Findings, err = validation.Load(ctx, rd, r.ID, r.Submission)
 	return err
+}
+
+// readFacts returns what was stated of a request, oldest first.
+func readFacts(ctx context.Context, rd postgres.Reader, requestID string) ([]Fact, error) {
+	facts := []Fact{}
+	if err := rd.Select(ctx, &facts, `
+		SELECT fact, detail, actor, office_at, at FROM request_fact WHERE request_id=$1 ORDER BY at, fact`, requestID); err != nil {
+		return nil, fmt.Errorf("report: facts: %w", err)
+	}
+	for i := range facts {
+		facts[i].Label = request.FactLabels[facts[i].Fact.Fact]
+	}
+	return facts, nil
 }
 
 // offers are the request's verbs that a role can do in a state, and the facts

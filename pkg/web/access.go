@@ -127,9 +127,10 @@ func access(reg prometheus.Registerer) func(http.Handler) http.Handler {
 	}
 }
 
-// shownPath is the path as it may be logged: a token in it is a secret.
+// shownPath is the path as it may be logged: a token in it is a secret, and a key that
+// people look for may be the PCID of a card.
 func shownPath(r *http.Request) string {
-	if rc := chi.RouteContext(r.Context()); rc != nil && rc.URLParam("token") != "" {
+	if rc := chi.RouteContext(r.Context()); rc != nil && (rc.URLParam("token") != "" || rc.URLParam("key") != "") {
 		return rc.RoutePattern()
 	}
 	return r.URL.Path

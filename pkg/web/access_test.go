@@ -79,13 +79,30 @@ func TestACallJoinsTheTraceOfItsRequest(t *testing.T) {
 	require.Equal(t, trace.ID(caller), lines[0]["caller_trace_id"])
 }
 
-// TestATokenInTheAddressIsNotLogged: whoever reads the log cannot use it.
-func TestATokenInTheAddressIsNotLogged(t *testing.T) {
+// TestSecretsInTheAddressAreNotLogged: whoever reads the log can use neither a token
+// nor a number that people looked for.
+func TestSecretsInTheAddressAreNotLogged(t *testing.T) {
 	t.Parallel()
 	r, out := newRouter(0)
-	r.Get("/x/{token}.ics", Handle(func(http.ResponseWriter, *http.Request) error { return NotFound("tidak ada") }))
+	for _, route := range []string{"/x/{token}.ics", "/y/{key}"} {
+		r.Get(route, Handle(func(http.ResponseWriter, *http.Request) error { return NotFound("tidak ada") }))
+	}
 	ask(r, http.MethodGet, "/x/rahasia.ics", "")
+	ask(r, http.MethodGet, "/y/rahasia", "")
 	lines := logged(t, out)
-	require.Len(t, lines, 1)
+	require.Len(t, lines, 2)
 	require.Equal(t, "/x/{token}.ics", lines[0]["path"])
+	require.Equal(t, "/y/{key}", lines[1]["path"])
+}
+
+// TestATextOfTheAddressIsAsItWasMeant: with escapes chi hands it over as it stands.
+func TestATextOfTheAddressIsAsItWasMeant(t *testing.T) {
+	t.Parallel()
+	r, _ := newRouter(0)
+	var got string
+	r.Get("/x/{key}", func(_ http.ResponseWriter, r *http.Request) { got = PathText(r, "key") })
+	for path, want := range map[string]string{"/x/M-1": "M-1", "/x/M%2F2026%2F1": "M/2026/1", "/x/a%20b": "a b", "/x/a%2Fb%20c%25": "a/b c%", "/x/100%25": "100%"} {
+		ask(r, http.MethodGet, path, "")
+		require.Equal(t, want, got, path)
+	}
 }

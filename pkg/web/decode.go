@@ -6,9 +6,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/go-chi/chi/v5"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 )
@@ -161,4 +164,17 @@ func MatchVersion(r *http.Request) (int64, error) {
 		}
 	}
 	return 0, PreconditionFailed("Kepala If-Match harus berisi ETag dari jawaban GET, lengkap dengan tanda kutipnya, misalnya If-Match: \"7\".")
+}
+
+// PathText is a parameter of the route as it was meant: chi hands it over as it stands in
+// an address that has escapes, such as the %2F of a number with a slash.
+func PathText(r *http.Request, name string) string {
+	text := chi.URLParam(r, name)
+	if r.URL.RawPath == "" {
+		return text
+	}
+	if meant, err := url.PathUnescape(text); err == nil {
+		return meant
+	}
+	return text
 }

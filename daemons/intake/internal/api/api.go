@@ -159,6 +159,7 @@ func (a *API) Mount(r chi.Router) {
 		r.Get("/api/v1/requests/{ticket}", web.Handle(a.show))
 		r.Get("/api/v1/requests/{ticket}/history", web.Handle(a.history))
 		r.Get("/api/v1/requests/{ticket}/cards", web.Handle(a.cards))
+		r.Get("/api/v1/chips/{key}", web.Handle(a.chip))
 		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/requests/{ticket}/files/{id}", web.Handle(a.file))
 		r.Get("/api/v1/machine-types", web.Handle(a.listMachineTypes))
 		r.Get("/api/v1/pks", web.Handle(a.listPKS))

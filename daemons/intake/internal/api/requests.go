@@ -14,6 +14,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -89,6 +90,19 @@ func (a *API) cards(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.WriteJSON(w, r, http.StatusOK, sheet)
+	return nil
+}
+
+// chip answers with the life of the client's own chip that any of its numbers leads to.
+func (a *API) chip(w http.ResponseWriter, r *http.Request) error {
+	found, err := report.Chips(r.Context(), a.db, web.PathText(r, "key"), client(r.Context()).Account(), clock.DateOf(a.office.Now()))
+	if errors.Is(err, report.ErrNotFound) {
+		return web.NotFound(report.NoChip)
+	}
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, r, http.StatusOK, found)
 	return nil
 }
 

@@ -84,6 +84,7 @@ func (a *API) Mount(root chi.Router) {
 				r.Post("/requests/{ticket}/"+path, handle(a.state(s)))
 			}
 			r.Get("/requests/{ticket}/cards", handle(a.listCards))
+			r.Get("/chips/{key}", handle(a.getChip))
 			r.With(web.Slow(transfer)).Get("/requests/{ticket}/files/{id}", handle(a.requestFile))
 			r.With(web.Slow(transfer)).Get("/requests/{ticket}/card-list/marked", handle(a.markedList))
 			r.Post("/requests/{ticket}/handovers", handle(a.openHandover))

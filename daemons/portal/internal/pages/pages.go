@@ -65,10 +65,10 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 	words["asset"] = p.assets.Address
 	for _, name := range []string{
 		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "lots", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
-		"board", "board-day", "feed", "what-if", "manual", "doubts", "doubt", "verification",
+		"board", "board-day", "feed", "what-if", "manual", "doubts", "doubt", "verification", "chip", "chips",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
-			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/day-parts.html", "templates/feed-parts.html",
+			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/day-parts.html", "templates/feed-parts.html", "templates/rows-parts.html", "templates/chip-parts.html",
 				"templates/"+name+".html")) // embedded: parsed in every test
 	}
 	return p
@@ -92,6 +92,7 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountBoard(inside)
 	p.mountBlanks(inside)
 	p.mountDoubts(inside)
+	p.mountChips(inside)
 	p.mountFeeds(inside)
 	inside.Get("/permohonan", p.handle(p.list))
 	inside.Get("/permohonan/{ticket}", p.handle(p.request))
@@ -195,6 +196,7 @@ type sheet struct {
 	Keeper    bool       // looks after the master data
 	Outside   bool       // of an institution
 	Office    bool       // of the office
+	Chips     bool       // has cards that can be looked for
 	Apply     string     // where this account fills a request in, if it may
 	Now       time.Time
 	Build     string
@@ -212,7 +214,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 		s.Account, s.RoleLabel = &a, request.RoleLabels[a.Role]
 		s.Keeper, s.Outside = masterdata.May(a.Role) && !a.MustChange, report.Outside(a) && !a.MustChange
 		s.Office = !report.Outside(a) && !a.MustChange
-		if p.intake != "" && !a.MustChange && request.Machine.May("", request.Submit, a.Role) == nil {
+		applies := request.Machine.May("", request.Submit, a.Role) == nil
+		s.Chips = s.Office || s.Outside && applies
+		if p.intake != "" && !a.MustChange && applies {
 			s.Apply = p.intake + "/pengajuan"
 		}
 	}
