@@ -170,6 +170,7 @@ func TestHandoverClosesTheCircle(t *testing.T) {
 		o.want(200, &now, "produsen", http.MethodPost, at+"/receipt", map[string]any{"received": h.Quantity})
 		require.Equal(t, h.Quantity, *now.Received)
 		o.refuseOthers(at+"/closure", nil, 1, "kasubdit")
+		o.problem(412, "kasubdit", http.MethodPost, at+"/closure", nil, ifMatch(1)...)
 		o.want(200, &now, "kasubdit", http.MethodPost, at+"/closure", nil)
 		require.EqualValues(t, "closed", now.State)
 	}

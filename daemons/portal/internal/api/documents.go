@@ -80,12 +80,16 @@ func (a *API) sign(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	seen, err := seenVersion(r)
+	if err != nil {
+		return err
+	}
 	parcel, wrong, err := a.spool.ReadScan(r, "signed_on")
 	if err != nil {
 		return err
 	}
 	defer parcel.Close()
-	if err := a.counter().Sign(r.Context(), who, id, 0, parcel.Fields["signed_on"], parcel.Files[upload.ScanPart], wrong); err != nil {
+	if err := a.counter().Sign(r.Context(), who, id, seen, parcel.Fields["signed_on"], parcel.Files[upload.ScanPart], wrong); err != nil {
 		return err
 	}
 	return a.showRequest(w, r, d.RequestID)
@@ -105,13 +109,17 @@ func (a *API) void(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	seen, err := seenVersion(r)
+	if err != nil {
+		return err
+	}
 	var in struct {
 		Reason string `json:"reason"`
 	}
 	if err := web.DecodeJSON(r, &in); err != nil {
 		return err
 	}
-	if err := a.counter().Void(r.Context(), who, id, 0, in.Reason); err != nil {
+	if err := a.counter().Void(r.Context(), who, id, seen, in.Reason); err != nil {
 		return err
 	}
 	return a.showRequest(w, r, d.RequestID)

@@ -54,11 +54,16 @@ func (a *API) showHandover(w http.ResponseWriter, r *http.Request, status int, i
 	return nil
 }
 
-// onHandover answers with a handover to which something was done.
-func (a *API) onHandover(w http.ResponseWriter, r *http.Request, do func(id string) error) error {
+// onHandover answers with a handover to which something was done, as of the version that
+// somebody saw.
+func (a *API) onHandover(w http.ResponseWriter, r *http.Request, do func(id string, seen int64) error) error {
 	id, err := rowID(r)
+	var seen int64
 	if err == nil {
-		err = do(id)
+		seen, err = seenVersion(r)
+	}
+	if err == nil {
+		err = do(id, seen)
 	}
 	if err != nil {
 		return err
@@ -66,9 +71,17 @@ func (a *API) onHandover(w http.ResponseWriter, r *http.Request, do func(id stri
 	return a.showHandover(w, r, http.StatusOK, id)
 }
 
+// seenVersion is the version in If-Match; 0 for who names none.
+func seenVersion(r *http.Request) (int64, error) {
+	if r.Header.Get("If-Match") == "" {
+		return 0, nil
+	}
+	return web.MatchVersion(r)
+}
+
 // appoint says when the produsen is expected.
 func (a *API) appoint(w http.ResponseWriter, r *http.Request) error {
-	return a.onHandover(w, r, func(id string) error {
+	return a.onHandover(w, r, func(id string, seen int64) error {
 		var in struct {
 			Day  string `json:"day"`
 			Hour string `json:"hour"`
@@ -77,13 +90,13 @@ func (a *API) appoint(w http.ResponseWriter, r *http.Request) error {
 		if err := web.DecodeJSON(r, &in); err != nil {
 			return err
 		}
-		return a.counter().Appoint(r.Context(), signin.Account(r), id, 0, in.Day, in.Hour, in.Note)
+		return a.counter().Appoint(r.Context(), signin.Account(r), id, seen, in.Day, in.Hour, in.Note)
 	})
 }
 
 // scanTray notes pieces in the tray.
 func (a *API) scanTray(w http.ResponseWriter, r *http.Request) error {
-	return a.onHandover(w, r, func(id string) error {
+	return a.onHandover(w, r, func(id string, _ int64) error {
 		var in struct {
 			Method string   `json:"method"`
 			Keys   []string `json:"keys"`
@@ -99,7 +112,7 @@ func (a *API) scanTray(w http.ResponseWriter, r *http.Request) error {
 // deliver records that cards and signed BAST changed hands; the BAST is issued
 // in the same transaction.
 func (a *API) deliver(w http.ResponseWriter, r *http.Request) error {
-	return a.onHandover(w, r, func(id string) error {
+	return a.onHandover(w, r, func(id string, seen int64) error {
 		if err := a.counter().MayDeliver(r.Context(), signin.Account(r), id); err != nil { // before a file is taken in
 			return err
 		}
@@ -109,7 +122,7 @@ func (a *API) deliver(w http.ResponseWriter, r *http.Request) error {
 		}
 		defer parcel.Close()
 		f := parcel.Fields
-		return a.counter().Deliver(r.Context(), signin.Account(r), id, 0, counter.Delivery{
+		return a.counter().Deliver(r.Context(), signin.Account(r), id, seen, counter.Delivery{
 			Representative: f["representative"], Post: f["representative_post"], Of: f["representative_of"], On: f["delivered_on"],
 		}, parcel.Files[upload.ScanPart], wrong)
 	})
@@ -118,7 +131,7 @@ func (a *API) deliver(w http.ResponseWriter, r *http.Request) error {
 // receive records how many cards the produsen counted: of each line, or of the only one,
 // or all of them.
 func (a *API) receive(w http.ResponseWriter, r *http.Request) error {
-	return a.onHandover(w, r, func(id string) error {
+	return a.onHandover(w, r, func(id string, seen int64) error {
 		who := signin.Account(r)
 		if err := a.counter().MayReceive(r.Context(), who, id); err != nil {
 			return err
@@ -136,15 +149,15 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) error {
 		case in.Received != nil && len(in.Lines) > 0:
 			return form.One("/received", "twice", "Isi jumlah per baris, atau jumlah seluruhnya, jangan keduanya.")
 		case in.Received != nil:
-			return a.counter().ReceiveTotal(r.Context(), who, id, *in.Received)
+			return a.counter().ReceiveTotal(r.Context(), who, id, seen, *in.Received)
 		}
-		return a.counter().Receive(r.Context(), who, id, 0, in.Lines)
+		return a.counter().Receive(r.Context(), who, id, seen, in.Lines)
 	})
 }
 
 // settleShortage says what became of cards that were missing.
 func (a *API) settleShortage(w http.ResponseWriter, r *http.Request) error {
-	return a.onHandover(w, r, func(id string) error {
+	return a.onHandover(w, r, func(id string, _ int64) error {
 		var in struct {
 			Outcome string `json:"outcome"`
 			Finding string `json:"finding"`
@@ -158,10 +171,10 @@ func (a *API) settleShortage(w http.ResponseWriter, r *http.Request) error {
 
 // closeHandover ends a handover that was received.
 func (a *API) closeHandover(w http.ResponseWriter, r *http.Request) error {
-	return a.onHandover(w, r, func(id string) error {
+	return a.onHandover(w, r, func(id string, seen int64) error {
 		if err := decode(r, &struct{}{}); err != nil {
 			return err
 		}
-		return a.counter().Close(r.Context(), signin.Account(r), id, 0)
+		return a.counter().Close(r.Context(), signin.Account(r), id, seen)
 	})
 }

@@ -260,8 +260,8 @@ func (d Desk) Receive(ctx context.Context, who identity.Account, id string, seen
 
 // ReceiveTotal is Receive for whoever gives one number: it is that of the only line, or
 // all of each. Errors: those of Receive.
-func (d Desk) ReceiveTotal(ctx context.Context, who identity.Account, id string, received int) error {
-	h, err := d.at(ctx, who, id, 0, handover.VerbReceive)
+func (d Desk) ReceiveTotal(ctx context.Context, who identity.Account, id string, seen int64, received int) error {
+	h, err := d.at(ctx, who, id, seen, handover.VerbReceive)
 	if err != nil {
 		return err
 	}
