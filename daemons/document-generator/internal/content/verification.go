@@ -67,7 +67,7 @@ func code(address string) (docx.Picture, error) {
 
 // signatures are whose signatures a paper wants, as fill prints them.
 func (w *Writer) signatures(f facts) []letter.Signature {
-	official := letter.Signature{Name: f.signer.Name, Post: f.signer.Post}
+	official := letter.Signature{Name: f.signer.Name, Post: strings.ReplaceAll(f.signer.Printed(), "\n", " ")}
 	switch f.doc.Kind {
 	case letter.BAST:
 		return []letter.Signature{official, {Name: strings.TrimSpace(f.produsen.Representative), Post: secondPost(f)}}

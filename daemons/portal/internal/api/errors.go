@@ -81,6 +81,7 @@ var answers = []struct {
 	{capacity.ErrNoEntry, func() error {
 		return web.NotFound("Catatan ini tidak ada, atau sudah dihapus.")
 	}},
+	{letter.ErrNoSuchSignatory, notFound}, {letter.ErrTermOver, already},
 	{institution.ErrAlready, already}, {identity.ErrAlready, already},
 	{identity.ErrOwnAccount, func() error {
 		return web.Conflict("Peran dan status akun sendiri hanya dapat diubah oleh orang lain.").WithCode("own-account")

@@ -78,6 +78,7 @@ func (p *Pages) mountData(inside chi.Router) {
 	get(pksPath, p.listPKS)
 	get(pksPath+"/{id}", p.onePKS)
 	get(machinesPath, p.machineTypes)
+	get(signatoriesPath, p.signatories)
 	get(peoplePath, p.people)
 	get(peoplePath+"/{id}/kunci", p.keysOf)
 	for path, e := range map[string]editor{
@@ -86,6 +87,7 @@ func (p *Pages) mountData(inside chi.Router) {
 		pksPath + "/baru":                 p.newPKS(), pksPath + "/{id}/ubah": p.editPKS(), pksPath + "/{id}/cabut": p.withdrawal(),
 		pksPath + "/{id}/berlakukan": p.reinstatement(),
 		machinesPath + "/baru":       p.newMachineType(), machinesPath + "/{code}": p.editMachineType(), machinesPath + "/{code}/status": p.machineStatus(),
+		signatoriesPath + "/baru": p.appoint(), signatoriesPath + "/{id}/akhiri": p.endTerm(),
 		peoplePath + "/{id}": p.editPerson(), peoplePath + "/{id}/status": p.personStatus(),
 	} {
 		get(path, p.present(e))
@@ -162,6 +164,7 @@ func (p *Pages) dataIndex(w http.ResponseWriter, r *http.Request) error {
 		{institutionsPath, "Lembaga", "Produsen, lembaga pengguna, dinas, dan reseller"},
 		{pksPath, "PKS", "Perjanjian kerja sama lembaga pengguna dengan Ditjen Dukcapil"},
 		{machinesPath, "Jenis mesin", "Jenis reader dan bentuk nomor serinya"},
+		{signatoriesPath, signatoriesName, "Siapa menandatangani surat dan berita acara, dan sejak kapan"},
 		{recipesPath, recipesName, "Profil, Kode Kunci, jenis SAM, dan pola nomor: dengan apa kartu ditulis"},
 		{peoplePath, "Akun", "Orang yang dapat masuk, dan perannya"},
 		{keysPath, "Kunci API", "Kunci perangkat lunak tiap lembaga"},

@@ -328,16 +328,12 @@ func (p *Pages) delivery() scanEditor {
 			if err != nil {
 				return formBody{}, err
 			}
-			var whose []option
-			for _, w := range handover.Whose {
-				whose = append(whose, option{w.Code, w.Label, false})
-			}
 			return formBody{
 				Crumbs: handoverCrumbs(v, at), Upload: true, Action: at + "/penyerahan", Submit: "Catat penyerahan", Version: v.Version,
 				Lead:  "Kartu dan BAST yang ditandatangani kedua pihak berpindah tangan; BAST terbit sejak itu. Periksa kartu identitas dan surat tugas wakil produsen.",
 				Facts: []fact{{"Jumlah kartu", number(v.Quantity) + " keping"}},
 				Fields: []field{
-					{Name: "representative_of", Label: "Orang yang mengambil mewakili", Kind: "select", Options: whose},
+					{Name: "representative_of", Label: "Orang yang mengambil mewakili", Kind: "select", Options: optionsOf(handover.Whose)},
 					{Name: "representative", Label: "Nama wakil produsen", Kind: "text", Longest: 200},
 					{Name: "representative_post", Label: "Jabatan wakil produsen", Kind: "text", Longest: 200},
 					{Name: "delivered_on", Label: "Tanggal penyerahan", Kind: "date", Value: p.desk.Today().String()},
@@ -406,15 +402,11 @@ func (p *Pages) shortageForm() editor {
 				return formBody{}, report.ErrNotFound
 			}
 			s := v.Shortages[i]
-			var outcomes []option
-			for _, o := range handover.OutcomeLabels {
-				outcomes = append(outcomes, option{o.Code, o.Label, false})
-			}
 			return formBody{
 				Crumbs: handoverCrumbs(v, at), Action: at + "/selisih/" + s.ID, Submit: "Simpan tindak lanjut",
 				Lead:   "Jumlah yang dicatat produsen tidak berubah; yang ditambahkan adalah apa yang kemudian diketahui.",
 				Facts:  []fact{{"Lembaga pengguna", lembagaOf(v, s.Line)}, {"Kurang", number(s.Missing) + " keping"}},
-				Fields: []field{{Name: "outcome", Label: "Hasil", Kind: "select", Options: outcomes}, {Name: "finding", Label: "Temuan", Kind: "textarea", Longest: 2000}},
+				Fields: []field{{Name: "outcome", Label: "Hasil", Kind: "select", Options: optionsOf(handover.OutcomeLabels)}, {Name: "finding", Label: "Temuan", Kind: "textarea", Longest: 2000}},
 			}, handover.MaySettle(signin.Account(r).Role)
 		},
 		func(r *http.Request) (string, error) {
