@@ -247,8 +247,8 @@ func (r *rig) papers(id, signed, delivered string) {
 			  SELECT gen_random_uuid(), kind, $1, $1, 'issued', kind, $2, $2, gen_random_uuid(), now() FROM unnest(ARRAY['reply_letter', 'completion_letter']) AS kind`, []any{id, signed}},
 			{`INSERT INTO card (id, request_id, serial, state, chip_id, work_order_id, attempt, pcid, manifest_no)
 			  VALUES (gen_random_uuid(), $1, 'SAM', 'clear', 'C', gen_random_uuid(), 1, repeat('0', 32), 'M')`, []any{id}},
-			{`INSERT INTO handover (id, request_id, ordinal, state, quantity, delivered_on, created_at)
-			  VALUES (gen_random_uuid(), $1, 1, 'delivered', 1, $2, now())`, []any{id, delivered}},
+			{`INSERT INTO handover (id, request_id, ordinal, state, quantity, representative_of, delivered_on, created_at)
+			  VALUES (gen_random_uuid(), $1, 1, 'delivered', 1, 'produsen', $2, now())`, []any{id, delivered}},
 		} {
 			if _, err := tx.Exec(ctx, q.query, q.args...); err != nil {
 				return err
