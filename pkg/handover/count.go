@@ -61,21 +61,31 @@ func Receive(ctx context.Context, tx *postgres.Tx, h Handover, counts []Count, o
 	if err != nil {
 		return h, err
 	}
-	counted := map[int]int{}
+	counted, told := map[int]int{}, map[int]int{}
 	for _, n := range counts {
 		if _, twice := counted[n.Line]; twice {
 			return h, &CountError{Line: n.Line}
 		}
-		counted[n.Line] = n.Received
+		counted[n.Line], told[n.Line] = n.Received, n.Received
 	}
 	total := 0
 	for _, l := range lines {
-		n, told := counted[l.Line]
-		if !told || n < 0 || n > l.Quantity {
+		n, is := counted[l.Line]
+		if !is || n < 0 || n > l.Quantity {
 			return h, &CountError{l.Line, l.Quantity}
 		}
 		delete(counted, l.Line)
 		total += n
+	}
+	for line := range counted {
+		return h, &CountError{Line: line}
+	}
+	given := h
+	if h, err = move(ctx, tx, h, VerbReceive, c, `received = $5, received_on = $6`, total, on); err != nil {
+		return given, err // before a line is touched: of two who count at once one is told so
+	}
+	for _, l := range lines {
+		n := told[l.Line]
 		if err := tx.ExecOne(ctx, `UPDATE handover_line SET received = $3 WHERE handover_id = $1 AND line = $2`, h.ID, l.Line, n); err != nil {
 			return h, fmt.Errorf("handover: counting line %d: %w", l.Line, err)
 		}
@@ -85,10 +95,7 @@ func Receive(ctx context.Context, tx *postgres.Tx, h Handover, counts []Count, o
 			}
 		}
 	}
-	for line := range counted {
-		return h, &CountError{Line: line}
-	}
-	return move(ctx, tx, h, VerbReceive, c, `received = $5, received_on = $6`, total, on)
+	return h, nil
 }
 
 func note(ctx context.Context, tx *postgres.Tx, h Handover, line, missing int, c request.Change) error {

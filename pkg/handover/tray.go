@@ -72,6 +72,10 @@ func Appoint(ctx context.Context, tx *postgres.Tx, h Handover, at time.Time, not
 // none of them. A piece that was scanned before stays so. Errors: ErrGone,
 // *machine.RoleError.
 func Scan(ctx context.Context, tx *postgres.Tx, h Handover, method string, keys []string, c request.Change) (scanned int, strange []string, err error) {
+	// Against a delivery at the same moment, which looks whether the tray is whole.
+	if err := tx.Get(ctx, &h.State, `SELECT state FROM handover WHERE id = $1 FOR UPDATE`, h.ID); err != nil {
+		return 0, nil, fmt.Errorf("handover: locking: %w", err)
+	}
 	if err := h.waiting(c); err != nil {
 		return 0, nil, err
 	}

@@ -48,10 +48,13 @@ func TestATrayIsWhole(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, strange)
 	require.Equal(t, 3, n, "one that was scanned before is scanned once")
+	before := h
 	h, err = deliver(t, o, h, "Wakil", operator)
 	require.NoError(t, err)
-	_, _, err = scan(t, o, h, operator, r.Serials[0])
-	require.ErrorIs(t, err, handover.ErrGone)
+	for _, seen := range []handover.Handover{h, before} { // also for whoever looked before
+		_, _, err = scan(t, o, seen, operator, r.Serials[0])
+		require.ErrorIs(t, err, handover.ErrGone)
+	}
 
 	second := ready(t, o, o.Open(t, r, 0))
 	_, err = deliver(t, o, second, "Wakil", operator)
@@ -137,8 +140,14 @@ func TestCountedByLine(t *testing.T) {
 		_, err := receive(counts...)
 		require.ErrorAs(t, err, &wrong, name)
 	}
+	before := h
 	h, err = receive(handover.Count{Line: 2, Received: second}, handover.Count{Line: 1, Received: first - 2})
 	require.NoError(t, err)
+	now := h
+	h = before
+	_, err = receive(handover.Count{Line: 2, Received: second}, handover.Count{Line: 1, Received: first - 2})
+	require.ErrorIs(t, err, postgres.ErrStale, "the form was sent twice")
+	h = now
 	require.Equal(t, 4, *h.Received)
 	short, err := handover.Shortages(t.Context(), o.DB, h.ID)
 	require.NoError(t, err)
