@@ -281,18 +281,20 @@ func (h *hall) present(ctx context.Context, reader, serial string) (clear time.T
 	}
 	return clear, until(ctx, 5*time.Millisecond, cardLimit, "an empty slot", func() (bool, error) {
 		s, err := h.slot(ctx, reader)
-		return s.Instruction == "masukkan", err
+		return s.Word == "masukkan", err
 	})
 }
 
-// slotStatus is what the bench reads of a reader in the station's status.
+// slotStatus is what the bench reads of a reader in the station's view.
 type slotStatus struct {
-	Name, Instruction, Serial, Outcome, Reason string
-	Since                                      time.Time
+	Name, Word, Serial, Outcome, Reason string
+	Since                               time.Time
 }
 
+// slot asks what the station's own screen asks. The daemon's status would have every
+// check run for each question, and the watching would cost more than the cards.
 func (h *hall) slot(ctx context.Context, name string) (s slotStatus, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.station.address+"/api/v1/status", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.station.address+"/api/v1/station?brief=true", nil)
 	if err != nil {
 		return s, err
 	}
@@ -301,13 +303,11 @@ func (h *hall) slot(ctx context.Context, name string) (s slotStatus, err error) 
 		return s, err
 	}
 	defer func() { err = errors.Join(err, res.Body.Close()) }()
-	var status struct {
-		Values struct{ Readers []slotStatus }
-	}
-	if err := json.NewDecoder(res.Body).Decode(&status); err != nil {
+	var view struct{ Readers []slotStatus }
+	if err := json.NewDecoder(res.Body).Decode(&view); err != nil {
 		return s, err
 	}
-	for _, r := range status.Values.Readers {
+	for _, r := range view.Readers {
 		if r.Name == name {
 			return r, nil
 		}
