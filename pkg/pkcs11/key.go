@@ -95,7 +95,7 @@ func (k *Key) block() int {
 func (t *Token) FindKey(ctx context.Context, label string) (*Key, error) {
 	k := &Key{token: t, label: label}
 	err := t.do(ctx, "key "+label, func(m *p11.Ctx, c *connection, s p11.SessionHandle) error {
-		handle, algorithm, size, err := find(m, c, s, label)
+		handle, algorithm, size, err := t.find(m, c, s, label)
 		k.conn, k.handle, k.algorithm, k.size = c, handle, algorithm, size
 		return err
 	})
@@ -105,7 +105,9 @@ func (t *Token) FindKey(ctx context.Context, label string) (*Key, error) {
 	return k, nil
 }
 
-func find(m *p11.Ctx, c *connection, s p11.SessionHandle, label string) (p11.ObjectHandle, Algorithm, int, error) {
+func (t *Token) find(m *p11.Ctx, c *connection, s p11.SessionHandle, label string) (p11.ObjectHandle, Algorithm, int, error) {
+	t.module.objects.RLock()
+	defer t.module.objects.RUnlock()
 	handles, err := search(m, s, label)
 	if err != nil {
 		return 0, 0, 0, err
@@ -177,6 +179,8 @@ func search(m *p11.Ctx, s p11.SessionHandle, label string) ([]p11.ObjectHandle, 
 func (t *Token) Labels(ctx context.Context) (labels []string, err error) {
 	err = t.do(ctx, "labels", func(m *p11.Ctx, c *connection, s p11.SessionHandle) error {
 		labels = nil
+		t.module.objects.RLock()
+		defer t.module.objects.RUnlock()
 		if err := m.FindObjectsInit(s, []*p11.Attribute{
 			p11.NewAttribute(p11.CKA_CLASS, p11.CKO_SECRET_KEY), p11.NewAttribute(p11.CKA_TOKEN, true),
 		}); err != nil {
@@ -277,7 +281,7 @@ func (k *Key) in(m *p11.Ctx, c *connection, s p11.SessionHandle) (p11.ObjectHand
 	case k.transient:
 		return 0, fmt.Errorf("%w: the transient key was lost with the connection", ErrTokenGone)
 	}
-	handle, algorithm, size, err := find(m, c, s, k.label)
+	handle, algorithm, size, err := k.token.find(m, c, s, k.label)
 	if err != nil {
 		return 0, err
 	}

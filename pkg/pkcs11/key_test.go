@@ -2,9 +2,12 @@ package pkcs11_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/test/harness"
@@ -174,4 +177,32 @@ func randomAndZeroise(t *testing.T, token *pkcs11.Token) {
 	require.NotEqual(t, one, two)
 	pkcs11.Zeroise(one)
 	require.Equal(t, make([]byte, 32), one)
+}
+
+// TestManyMakeAndSearch has keys made while others search: a search that meets an
+// object which is only half there would spoil it.
+func TestManyMakeAndSearch(t *testing.T) {
+	t.Parallel()
+	h := harness.HSM(t)
+	var group errgroup.Group
+	for i := range 4 {
+		maker, seeker := open(t, h, 0), open(t, h, 0)
+		group.Go(func() error {
+			for n := range 25 {
+				if _, err := maker.GenerateAES(t.Context(), fmt.Sprintf("crowd %d %d", i, n), 128, pkcs11.UseMAC); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		group.Go(func() error {
+			for n := range 100 {
+				if _, err := seeker.FindKey(t.Context(), fmt.Sprintf("nobody %d %d", i, n)); !errors.Is(err, pkcs11.ErrKeyNotFound) {
+					return fmt.Errorf("search: %w", err)
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
 }

@@ -79,9 +79,9 @@ func (t *Token) store(ctx context.Context, label string, algorithm Algorithm, si
 	k := &Key{token: t, label: label, algorithm: algorithm, size: size}
 	err := t.do(ctx, "key "+label, func(m *p11.Ctx, c *connection, s p11.SessionHandle) error {
 		// Two key ceremonies at once on one label are kept apart in this process
-		// by the anchor; across processes FindKey reports the ambiguity.
-		c.making.Lock()
-		defer c.making.Unlock()
+		// only; across processes FindKey reports the ambiguity.
+		t.module.objects.Lock()
+		defer t.module.objects.Unlock()
 		taken, err := search(m, s, label)
 		if err != nil {
 			return err

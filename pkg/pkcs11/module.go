@@ -23,6 +23,12 @@ type module struct {
 	keys    int // transient keys alive, under keysMu
 	keysMu  sync.Mutex
 
+	// objects is held for writing while an object is stored in a token, and for reading
+	// while objects are searched for. SoftHSM takes up what it finds on the disk while it
+	// searches, also what another thread of this process has only half written, and then
+	// spoils it (CKR_GENERAL_ERROR, CKR_TEMPLATE_INCONSISTENT).
+	objects sync.RWMutex
+
 	users int // under modulesMu
 }
 

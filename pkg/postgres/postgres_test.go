@@ -135,13 +135,17 @@ func TestDeadlockRunsAgain(t *testing.T) {
 	meet.Add(2)
 	var mu sync.Mutex
 	runs, rang := 0, 0
-	swap := func(first, second int) error {
+	swap := func(first, second int, done, otherDone chan struct{}) error {
+		defer close(done)
 		met := false
 		return db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 			mu.Lock()
 			runs++
 			mu.Unlock()
 			tx.OnCommit(func() { mu.Lock(); rang++; mu.Unlock() })
+			if met { // the victim may not snatch its row back from the other, which is only being woken
+				<-otherDone
+			}
 			if err := tx.ExecOne(ctx, `UPDATE item SET n = n + 1 WHERE id = $1`, first); err != nil {
 				return err
 			}
@@ -154,8 +158,9 @@ func TestDeadlockRunsAgain(t *testing.T) {
 		})
 	}
 	other := make(chan error, 1)
-	go func() { other <- swap(1, 2) }()
-	require.NoError(t, swap(2, 1))
+	here, there := make(chan struct{}), make(chan struct{})
+	go func() { other <- swap(1, 2, there, here) }()
+	require.NoError(t, swap(2, 1, here, there))
 	require.NoError(t, <-other)
 	require.Equal(t, 4, number(t, db, `SELECT sum(n) FROM item`))
 	require.Equal(t, 3, runs, "one of them was the victim and ran again")
