@@ -55,6 +55,12 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	require.Contains(t, d.text, "tidak boleh sudah lewat")
 	o.post(403, "produsen", at+"/janji", "versi", "2", "day", "2026-11-25", "hour", "09:30")
 
+	labels := o.page(200, "operator", at+"/label").text
+	for _, want := range []string{"3 (tiga) keping", v.Ticket, "Serah terima ke-1", "1 dari 1", "24 November 2026"} {
+		require.Contains(t, labels, want)
+	}
+	o.page(404, "produsen", at+"/label") // trays are the office's
+
 	bast := o.draftBAST(h, v.ID)
 	o.post(303, "operator", home+"/naskah/"+bast.ID+"/batal", "versi", "3", "reason", "salah nama wakil")
 	voided, err := letter.Get(t.Context(), o.db, bast.ID)

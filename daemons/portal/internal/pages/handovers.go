@@ -30,6 +30,7 @@ func (p *Pages) mountHandovers(inside chi.Router) {
 	all := home + "/{ticket}" + handoverEnd
 	at := all + "/{id}"
 	inside.Get(at, p.handle(explained(p.handover)))
+	inside.Get(at+"/label", p.handle(explained(p.labels)))
 	for path, e := range map[string]editor{
 		all + "/baru": p.newHandover(), at + "/janji": p.appointment(), at + "/pindai": p.tray(), at + "/penerimaan": p.countForm(),
 		at + "/selisih/{shortage}": p.shortageForm(), at + "/tutup": p.closing(),
@@ -105,7 +106,7 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if inOffice(v) && who.Role == request.Operator {
-		body.Links = append(body.Links, crumb{"Pindai kartu ke baki", at + "/pindai"}, crumb{"Tetapkan janji", at + "/janji"})
+		body.Links = append(body.Links, crumb{"Pindai kartu ke baki", at + "/pindai"}, crumb{"Tetapkan janji", at + "/janji"}, crumb{"Label baki", at + "/label"})
 	}
 	if v.BAST != nil {
 		body.Links = append(body.Links, crumb{"Naskah BAST", home + "/" + v.Ticket + papersEnd + "/" + v.BAST.ID})
