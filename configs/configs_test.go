@@ -150,7 +150,7 @@ func TestTemplatesPrint(t *testing.T) {
 		name        string
 		rows, pages int
 	}{
-		{"bast", 1, 2}, {"bast", 25, 2}, {"bast", 250, 7},
+		{"bast", 1, 2}, {"bast", 25, 2}, {"bast", 250, 6},
 		{"berita-acara-kartu-rusak", 1, 2}, {"berita-acara-kartu-rusak", 20, 2},
 		{"surat-balasan", 2, 1}, {"surat-keterangan-selesai", 1, 1}, {"surat-balasan-aktivasi", 2, 2},
 	}
