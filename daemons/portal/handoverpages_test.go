@@ -56,7 +56,7 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	o.post(403, "produsen", at+"/janji", "versi", "2", "day", "2026-11-25", "hour", "09:30")
 
 	bast := o.draftBAST(h, v.ID)
-	o.post(303, "operator", home+"/naskah/"+bast.ID+"/batal", "versi", "3", "reason", "salah nama wakil")
+	o.post(303, "operator", home+"/naskah/"+bast.ID+"/batal", "versi", "3", "reason", "salah nama wakil", "again", "ya")
 	voided, err := letter.Get(t.Context(), o.db, bast.ID)
 	require.NoError(t, err)
 	require.Equal(t, letter.Void, voided.State)
