@@ -62,7 +62,7 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	o.page(404, "produsen", at+"/label") // trays are the office's
 
 	bast := o.draftBAST(h, v.ID)
-	o.post(303, "operator", home+"/naskah/"+bast.ID+"/batal", "versi", "3", "reason", "salah nama wakil")
+	o.post(303, "operator", home+"/naskah/"+bast.ID+"/batal", "versi", "3", "reason", "salah nama wakil", "again", "ya")
 	voided, err := letter.Get(t.Context(), o.db, bast.ID)
 	require.NoError(t, err)
 	require.Equal(t, letter.Void, voided.State)

@@ -143,21 +143,29 @@ func TestAnybodyChecksAPaper(t *testing.T) {
 	require.NotContains(t, page.text, "PT Produsen")
 	require.NotContains(t, page.text, "197001011995031001")
 
-	// Replaced: the machine's step, which the desk of papers takes.
+	// Replaced by another one, once that is in force.
 	second := "400/2/UJI"
 	o.clock.Set(o.clock.Now().AddDate(0, 0, 3))
+	var next letter.Document
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
-		if err := tx.ExecOne(ctx, `UPDATE document SET state = 'replaced', version = version + 1 WHERE id = $1`, first.ID); err != nil {
-			return err
-		}
-		step, err := letter.Machine.Find(letter.Issued, "replace")
+		old, err := letter.AskReplacement(ctx, tx, first, request.Change{Actor: clerk, Reason: "rahasia kantor", OfficeAt: o.clock.Now()})
 		if err != nil {
 			return err
 		}
-		if err := letter.Machine.Write(ctx, tx, machine.Record{Subject: first.ID, Request: r.ID, Version: first.Version + 1, Step: step, Actor: plays.Actor, OfficeAt: o.clock.Now()}); err != nil {
+		next, _, err = letter.Make(ctx, tx, letter.Draft{Kind: letter.ReplyLetter, SubjectID: r.ID, RequestID: r.ID, Dated: clock.DateOf(o.clock.Now()),
+			Numbering: "400/{urut}/UJI", Replaces: old.ID}, plays)
+		return err
+	})
+	next = o.printed(next, []byte("%PDF-1.7 pengganti"))
+	v, page = o.verified(first)
+	require.Equal(t, letter.Issued, v.State)
+	require.Contains(t, page.text, "dan berlaku.", "until its replacement is in force")
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		ref, err := blob.Put(ctx, tx, "scan.pdf", "application/pdf", strings.NewReader("%PDF-1.7 pindaian baru"))
+		if err != nil {
 			return err
 		}
-		_, _, err = letter.Make(ctx, tx, letter.Draft{Kind: letter.ReplyLetter, SubjectID: r.ID, RequestID: r.ID, Dated: clock.DateOf(o.clock.Now()), Numbering: "400/{urut}/UJI"}, plays)
+		_, err = letter.Issue(ctx, tx, next, ref.ID.String(), clock.MustParseDate("2026-11-26"), request.Change{Actor: clerk, OfficeAt: o.clock.Now()})
 		return err
 	})
 	v, page = o.verified(first)
@@ -165,6 +173,8 @@ func TestAnybodyChecksAPaper(t *testing.T) {
 	require.Equal(t, &report.Successor{Number: second, Dated: clock.MustParseDate("2026-11-26")}, v.Successor)
 	require.Contains(t, page.text, "sudah diganti sejak 26 November 2026 dan tidak berlaku lagi. Penggantinya naskah Nomor 400/2/UJI tanggal 26 November 2026.")
 	require.Len(t, v.Files, 2)
+	v, _ = o.verified(next)
+	require.Equal(t, letter.Issued, v.State)
 }
 
 func TestAVoidPaperSaysSo(t *testing.T) {

@@ -129,6 +129,7 @@ func List(ctx context.Context, rd postgres.Reader, requestID string) ([]Handover
 
 // Card is a card of a handover as the BAST lists it.
 type Card struct {
+	ID         string `db:"id"`
 	Serial     string `db:"serial"` // nomor asal (features.md G24)
 	PCID       string `db:"pcid"`
 	ManifestNo string `db:"manifest_no"`
@@ -140,7 +141,7 @@ type Card struct {
 func Cards(ctx context.Context, rd postgres.Reader, handoverID string) ([]Card, error) {
 	var cards []Card
 	if err := rd.Select(ctx, &cards, `
-		SELECT c.serial, c.pcid, c.manifest_no, l.line, s.card_id IS NOT NULL AS scanned FROM handover_card h JOIN card c ON c.id = h.card_id
+		SELECT c.id, c.serial, c.pcid, c.manifest_no, l.line, s.card_id IS NOT NULL AS scanned FROM handover_card h JOIN card c ON c.id = h.card_id
 		JOIN listed_card l ON l.id = c.id LEFT JOIN handover_scan s ON s.card_id = h.card_id WHERE h.handover_id = $1 ORDER BY l.row`, handoverID); err != nil {
 		return nil, fmt.Errorf("handover: cards: %w", err)
 	}

@@ -1,6 +1,6 @@
 // Package letter keeps the office's papers: which exist, their numbers, who
 // signs them, their files and whether they are issued. It writes the tables
-// document, document_counter and signatory.
+// document, document_counter, document_numbering, document_hold and signatory.
 package letter
 
 import (
@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,6 +49,12 @@ type Document struct {
 	Token string `db:"verification_token"`
 	// Signed are the Signatures as they are printed, once the files are made.
 	Signed json.RawMessage `db:"signatures"`
+	// AwaitsNumber says that persuratan has to type its number.
+	AwaitsNumber bool `db:"awaits_number"`
+	// Replaces is the paper in force whose place this one takes by being issued.
+	Replaces *string `db:"replaces"`
+	// ReplacementAsked says that it is to be replaced; until then it is in force.
+	ReplacementAsked bool `db:"replacement_asked"`
 	// TraceParent is that of the request.
 	TraceParent string `db:"traceparent"`
 }
@@ -91,7 +95,7 @@ func (d Document) Signatures() ([]Signature, error) {
 }
 
 const selectDocument = `SELECT id, kind, subject_id, request_id, state, version, number, dated, signatory, docx_blob, pdf_blob,
-	xlsx_blob, scan_blob, signed_on, created_at, verification_token, signatures, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM document `
+	xlsx_blob, scan_blob, signed_on, created_at, verification_token, signatures, awaits_number, replaces, replacement_asked, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM document `
 
 func one(ctx context.Context, rd postgres.Reader, query string, args ...any) (Document, error) {
 	var d Document
@@ -110,9 +114,10 @@ func Get(ctx context.Context, rd postgres.Reader, id string) (Document, error) {
 	return one(ctx, rd, selectDocument+`WHERE id = $1`, id)
 }
 
-// Living returns the paper of a kind that is neither void nor replaced.
+// Living returns the paper of a kind that is neither void nor replaced; of two, one of
+// which is to replace the other, the one in force.
 func Living(ctx context.Context, rd postgres.Reader, kind, subjectID string) (Document, error) {
-	return one(ctx, rd, selectDocument+`WHERE kind = $1 AND subject_id = $2 AND state NOT IN ('void','replaced')`, kind, subjectID)
+	return one(ctx, rd, selectDocument+`WHERE kind = $1 AND subject_id = $2 AND state NOT IN ('void','replaced') AND (replaces IS NULL OR state = 'issued')`, kind, subjectID)
 }
 
 // List returns the papers of a request, oldest first.
@@ -127,7 +132,7 @@ func List(ctx context.Context, rd postgres.Reader, requestID string) ([]Document
 // Waiting returns the papers whose files are still to be made, oldest first.
 func Waiting(ctx context.Context, rd postgres.Reader, limit int) ([]Document, error) {
 	var list []Document
-	if err := rd.Select(ctx, &list, selectDocument+`WHERE state IN ('drafted','numbered') ORDER BY id LIMIT $1`, limit); err != nil {
+	if err := rd.Select(ctx, &list, selectDocument+`WHERE state IN ('drafted','numbered') AND NOT awaits_number ORDER BY id LIMIT $1`, limit); err != nil {
 		return nil, fmt.Errorf("letter: waiting: %w", err)
 	}
 	return list, nil
@@ -143,24 +148,27 @@ type Draft struct {
 	// {tahun} the year; empty for a paper without a number. Papers with one
 	// template share its counter, so that numbers are unique and gap-free.
 	Numbering string
+	// Typed says that persuratan types the number; the paper waits for it.
+	Typed bool
+	// Replaces is the paper in force that is to be replaced, or empty.
+	Replaces string
 }
 
-// Make drafts a paper and numbers it; made says so. Asked again for the same
-// subject it returns the paper that lives already.
+// Make drafts a paper and numbers it, unless its number is typed; made says so. Asked
+// again for the same subject it returns the paper that lives already, or replaces.
 func Make(ctx context.Context, tx *postgres.Tx, n Draft, c request.Change) (d Document, made bool, err error) {
-	d, err = Living(ctx, tx, n.Kind, n.SubjectID)
-	if !errors.Is(err, ErrNotFound) {
+	there := func() (Document, error) {
+		if n.Replaces != "" {
+			return replacing(ctx, tx, n.Replaces)
+		}
+		return Living(ctx, tx, n.Kind, n.SubjectID)
+	}
+	if d, err = there(); !errors.Is(err, ErrNotFound) {
 		return d, false, err
 	}
-	signatory := []byte("{}")
-	if post, ok := Signers[n.Kind]; ok {
-		s, err := SignatoryOn(ctx, tx, post, n.Dated)
-		if err != nil {
-			return d, false, err
-		}
-		if signatory, err = json.Marshal(s); err != nil {
-			return d, false, fmt.Errorf("letter: signatory: %w", err)
-		}
+	signatory, err := signatoryFor(ctx, tx, n.Kind, n.Dated)
+	if err != nil {
+		return d, false, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -171,15 +179,14 @@ func Make(ctx context.Context, tx *postgres.Tx, n Draft, c request.Change) (d Do
 		return d, false, err
 	}
 	rows, err := tx.Exec(ctx, `
-		INSERT INTO document (id, kind, subject_id, request_id, state, dated, signatory, created_at, verification_token)
-		VALUES ($1,$2,$3,$4,'drafted',$5,$6,$7,$8)
-		ON CONFLICT (kind, subject_id) WHERE state NOT IN ('void','replaced') DO NOTHING`,
-		id.String(), n.Kind, n.SubjectID, n.RequestID, n.Dated, string(signatory), c.OfficeAt.UTC(), token)
+		INSERT INTO document (id, kind, subject_id, request_id, state, dated, signatory, created_at, verification_token, awaits_number, replaces)
+		VALUES ($1,$2,$3,$4,'drafted',$5,$6,$7,$8,$9,nullif($10, '')::uuid) ON CONFLICT DO NOTHING`,
+		id.String(), n.Kind, n.SubjectID, n.RequestID, n.Dated, string(signatory), c.OfficeAt.UTC(), token, n.Typed, n.Replaces)
 	if err != nil {
 		return d, false, fmt.Errorf("letter: drafting: %w", err)
 	}
 	if rows == 0 { // somebody else drafted it meanwhile
-		d, err = Living(ctx, tx, n.Kind, n.SubjectID)
+		d, err = there()
 		return d, false, err
 	}
 	if d, err = Get(ctx, tx, id.String()); err != nil {
@@ -189,27 +196,11 @@ func Make(ctx context.Context, tx *postgres.Tx, n Draft, c request.Change) (d Do
 	if err != nil {
 		return d, false, err
 	}
-	if err := record(ctx, tx, d, step, c); err != nil || n.Numbering == "" {
+	if err := record(ctx, tx, d, step, c); err != nil || n.Numbering == "" || n.Typed {
 		return d, err == nil, err
 	}
 	d, err = number(ctx, tx, d, n.Numbering, c)
 	return d, err == nil, err
-}
-
-// number gives the next number of the template: the counter's row stays locked
-// until this transaction ends, so no number is skipped or given twice.
-func number(ctx context.Context, tx *postgres.Tx, d Document, template string, c request.Change) (Document, error) {
-	year := d.Dated.Year
-	var last int
-	if err := tx.Get(ctx, &last, `
-		INSERT INTO document_counter (kind, year, last)
-		SELECT $1, $2::int, 1 + coalesce((SELECT max(papers_gap) FROM restoration
-			WHERE $2::int BETWEEN extract(year FROM restored_to) AND extract(year FROM raised_at) + 1), 0)
-		ON CONFLICT (kind, year) DO UPDATE SET last = document_counter.last + 1 RETURNING last`, template, year); err != nil {
-		return d, fmt.Errorf("letter: counting: %w", err)
-	}
-	text := strings.NewReplacer("{urut}", strconv.Itoa(last), "{tahun}", strconv.Itoa(year)).Replace(template)
-	return move(ctx, tx, d, verbNumber, c, `number = $5`, text)
 }
 
 // Files are the blobs of a paper that has been made.
@@ -226,6 +217,9 @@ func Attach(ctx context.Context, tx *postgres.Tx, d Document, f Files, c request
 	verb := verbAwait
 	if d.Kind == ResultList {
 		verb = VerbIssue
+		if err := takePlace(ctx, tx, d, c); err != nil {
+			return d, err
+		}
 	}
 	signatures, err := json.Marshal(append([]Signature{}, f.Signatures...))
 	if err != nil {
@@ -235,23 +229,43 @@ func Attach(ctx context.Context, tx *postgres.Tx, d Document, f Files, c request
 		xlsx_blob = nullif($7, '')::uuid, template_sha256 = $8, signatures = $9`, f.DOCX, f.PDF, f.XLSX, f.TemplateSHA256, string(signatures))
 }
 
-// Issue records the signed scan of a paper: it is in force from then on.
+// Issue records the signed scan of a paper: it is in force from then on, and what it
+// replaces is not.
 func Issue(ctx context.Context, tx *postgres.Tx, d Document, scanBlob string, signedOn clock.Date, c request.Change) (Document, error) {
 	if err := Machine.May(d.State, VerbIssue, c.Actor.Role); err != nil {
+		return d, err
+	}
+	if err := takePlace(ctx, tx, d, c); err != nil {
 		return d, err
 	}
 	return move(ctx, tx, d, VerbIssue, c, `scan_blob = $5, signed_on = $6`, scanBlob, signedOn)
 }
 
-// Cancel voids a paper that is not issued. Its number stays used.
+// Cancel voids a paper that is not issued. Its number stays used. Another one is drafted
+// in its place. Errors: ErrReasonMissing, *machine.RoleError, *machine.IllegalError,
+// postgres.ErrStale.
 func Cancel(ctx context.Context, tx *postgres.Tx, d Document, c request.Change) (Document, error) {
+	return cancel(ctx, tx, d, true, c)
+}
+
+// CancelForGood is Cancel, after which no other one is drafted until DraftAgain. The
+// paper that a void replacement was to replace stays in force.
+func CancelForGood(ctx context.Context, tx *postgres.Tx, d Document, c request.Change) (Document, error) {
+	return cancel(ctx, tx, d, false, c)
+}
+
+func cancel(ctx context.Context, tx *postgres.Tx, d Document, again bool, c request.Change) (Document, error) {
 	if err := Machine.May(d.State, VerbVoid, c.Actor.Role); err != nil {
 		return d, err
 	}
 	if c.Reason == "" {
 		return d, ErrReasonMissing
 	}
-	return move(ctx, tx, d, VerbVoid, c, `signed_on = NULL`)
+	void, err := move(ctx, tx, d, VerbVoid, c, `signed_on = NULL`)
+	if err == nil && !again {
+		err = hold(ctx, tx, d, c)
+	}
+	return void, err
 }
 
 // move takes one step by compare-and-set; set adds columns, its arguments count

@@ -17,17 +17,24 @@ const (
 
 // Verbs of a document.
 const (
-	verbDraft   machine.Verb = "draft"
-	verbNumber  machine.Verb = "number"
-	verbAwait   machine.Verb = "await_signature"
-	VerbIssue   machine.Verb = "issue"
-	VerbVoid    machine.Verb = "void"
-	verbReplace machine.Verb = "replace"
+	verbDraft  machine.Verb = "draft"
+	verbNumber machine.Verb = "number"
+	verbAwait  machine.Verb = "await_signature"
+	VerbIssue  machine.Verb = "issue"
+	VerbVoid   machine.Verb = "void"
+	// VerbTypeNumber gives a paper a number from persuratan's own book.
+	VerbTypeNumber machine.Verb = "type_number"
+	// VerbReplace asks for another paper in the place of one in force.
+	VerbReplace  machine.Verb = "ask_replacement"
+	verbKeep     machine.Verb = "keep"
+	verbReplaced machine.Verb = "replace"
 )
 
 var (
 	generator = []machine.Role{request.Generator}
 	clerks    = []machine.Role{request.Persuratan, request.Operator}
+	registrar = []machine.Role{request.Persuratan}
+	issuers   = []machine.Role{request.Generator, request.Persuratan, request.Operator}
 )
 
 // Machine is the life of a paper. Its number stays its own when it is void.
@@ -36,13 +43,16 @@ var Machine = &machine.Table{
 	Steps: []machine.Step{
 		{From: "", Verb: verbDraft, Roles: generator, To: Drafted, System: true},
 		{From: Drafted, Verb: verbNumber, Roles: generator, To: Numbered, System: true},
+		{From: Drafted, Verb: VerbTypeNumber, Roles: registrar, Guard: "bila jenis naskahnya bernomor dari buku persuratan", To: Numbered},
 		{From: Drafted, Verb: VerbIssue, Roles: generator, Guard: "hanya laporan hasil, tanpa tanda tangan", To: Issued, System: true},
 		{From: Drafted, Verb: VerbVoid, Roles: clerks, Guard: "dengan alasan", To: Void},
 		{From: Numbered, Verb: verbAwait, Roles: generator, Guard: "PDF sudah jadi", To: AwaitingSignature, System: true},
 		{From: Numbered, Verb: VerbVoid, Roles: clerks, Guard: "dengan alasan; nomor tetap terpakai", To: Void},
 		{From: AwaitingSignature, Verb: VerbIssue, Roles: clerks, Guard: "pindaian bertanda tangan diunggah", To: Issued},
 		{From: AwaitingSignature, Verb: VerbVoid, Roles: clerks, Guard: "dengan alasan; nomor tetap terpakai", To: Void},
-		{From: Issued, Verb: verbReplace, Roles: generator, To: Replaced, System: true},
+		{From: Issued, Verb: VerbReplace, Roles: clerks, Guard: "dengan alasan; tetap berlaku sampai penggantinya terbit", To: Issued},
+		{From: Issued, Verb: verbKeep, Roles: clerks, Guard: "penggantinya dibatalkan", To: Issued, System: true},
+		{From: Issued, Verb: verbReplaced, Roles: issuers, Guard: "penggantinya terbit", To: Replaced, System: true},
 	},
 	Labels: map[machine.State]string{
 		Drafted: "Disusun", Numbered: "Bernomor", AwaitingSignature: "Menunggu tanda tangan", Issued: "Terbit",
@@ -50,7 +60,7 @@ var Machine = &machine.Table{
 	},
 	Verbs: map[machine.Verb]string{
 		verbDraft: "Susun", verbNumber: "Beri nomor", verbAwait: "Siapkan untuk ditandatangani", VerbIssue: "Terbitkan",
-		VerbVoid: "Batalkan", verbReplace: "Ganti",
+		VerbVoid: "Batalkan", VerbTypeNumber: "Isi nomor", VerbReplace: "Minta pengganti", verbKeep: "Tetap berlaku", verbReplaced: "Ganti",
 	},
 }
 

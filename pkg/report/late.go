@@ -232,7 +232,7 @@ func readParts(ctx context.Context, rd postgres.Reader, list []request.Request) 
 		p.estimates[e.ID] = &capacity.Estimate{Start: e.Start}
 	}
 	var documents []letter.Document
-	if err := rd.Select(ctx, &documents, `SELECT id, request_id, kind, state FROM document WHERE request_id = ANY ($1::uuid[]) ORDER BY id`, pq.Array(done)); err != nil {
+	if err := rd.Select(ctx, &documents, `SELECT id, request_id, kind, state, awaits_number, replaces FROM document WHERE request_id = ANY ($1::uuid[]) ORDER BY id`, pq.Array(done)); err != nil {
 		return p, failed(err)
 	}
 	for _, d := range documents {

@@ -54,7 +54,8 @@ func WaitingFor(ctx context.Context, rd postgres.Reader, a identity.Account) ([]
 		                        AND NOT EXISTS (SELECT FROM listed_card n WHERE n.replaces = c.id))
 		      OR $21 AND EXISTS (SELECT FROM order_mode m WHERE m.request_id = r.id AND m.mode = $22)
 		         AND EXISTS (SELECT FROM card c WHERE c.request_id = r.id AND c.state = ANY ($23)))
-		   OR r.state = $11 AND ($12 AND EXISTS (SELECT FROM document d WHERE d.request_id = r.id AND d.state = $13 AND d.kind <> $14)
+		   OR r.state = $11 AND ($12 AND EXISTS (SELECT FROM document d WHERE d.request_id = r.id AND d.state = $13 AND (d.kind <> $14 OR d.replaces IS NOT NULL))
+		      OR $24 AND EXISTS (SELECT FROM document d WHERE d.request_id = r.id AND d.state = $25 AND d.awaits_number)
 		      OR EXISTS (SELECT FROM handover h WHERE h.request_id = r.id AND h.state = ANY ($15))
 		      OR $16 AND EXISTS (SELECT FROM (SELECT coalesce(sum(h.quantity), 0) AS n FROM handover h WHERE h.request_id = r.id) handed
 		                         WHERE handed.n < r.card_count -- most are handed over whole, and their cards are not counted
@@ -68,7 +69,8 @@ func WaitingFor(ctx context.Context, rd postgres.Reader, a identity.Account) ([]
 		pq.Array(handing), does(handover.Machine, "", handover.VerbPrepare), string(perso.Clear),
 		a.Role == request.Kasubdit, pq.Array([]string{string(request.Accepted), string(request.Scheduled), string(request.InProgress)}), institution.PKSWithdrawn,
 		does(perso.Machine, perso.Numbered, perso.EnterVerb), capacity.ModeManual,
-		pq.Array([]string{string(perso.Listed), string(perso.Bound), string(perso.Numbered), string(perso.Claimed)}))
+		pq.Array([]string{string(perso.Listed), string(perso.Bound), string(perso.Numbered), string(perso.Claimed)}),
+		does(letter.Machine, letter.Drafted, letter.VerbTypeNumber), string(letter.Drafted))
 	if err != nil {
 		return nil, fmt.Errorf("report: what waits for %s: %w", a.Role, err)
 	}

@@ -26,6 +26,12 @@ type Document struct {
 	SignedOn   *clock.Date   `json:"signed_on"`
 	SubjectID  string        `json:"subject_id"` // the request, or the handover of a BAST
 	Formats    []string      `json:"formats"`
+	// AwaitsNumber says that persuratan has to type its number.
+	AwaitsNumber bool `json:"awaits_number"`
+	// Replaces is the paper in force whose place it takes by being issued.
+	Replaces *string `json:"replaces"`
+	// ReplacementAsked says that another is to take its place; until then it is in force.
+	ReplacementAsked bool `json:"replacement_asked"`
 }
 
 // DocumentFormats are the files of a paper that an account may have: the office
@@ -41,6 +47,9 @@ func DocumentFormats(d letter.Document, outside bool) []string {
 	return formats
 }
 
+// Numberless is what is said of a paper that waits for its number.
+const Numberless = "Belum bernomor"
+
 func inForce(s machine.State) bool { return s == letter.Issued || s == letter.Replaced }
 
 func showDocuments(list []letter.Document, outside bool) []Document {
@@ -52,7 +61,10 @@ func showDocuments(list []letter.Document, outside bool) []Document {
 		one := Document{
 			ID: d.ID, Kind: d.Kind, KindLabel: letter.KindLabels[d.Kind], State: d.State,
 			StateLabel: letter.Machine.Label(d.State), Dated: d.Dated, SignedOn: d.SignedOn, SubjectID: d.SubjectID,
-			Formats: DocumentFormats(d, outside),
+			Formats: DocumentFormats(d, outside), AwaitsNumber: d.AwaitsNumber && d.State == letter.Drafted, Replaces: d.Replaces, ReplacementAsked: d.ReplacementAsked,
+		}
+		if one.AwaitsNumber {
+			one.StateLabel = Numberless
 		}
 		if d.Number != nil {
 			one.Number = *d.Number

@@ -63,6 +63,9 @@ var sentences = map[string]sentence{
 	"document.issue":           {words: paper("terbit")},
 	"document.void":            {internal: true, words: paper("dibatalkan")},
 	"document.replace":         {words: paper("diganti")},
+	"document.type_number":     {internal: true, words: func(t taken) string { return paper("diberi nomor " + t.text("number") + " oleh persuratan")(t) }},
+	"document.ask_replacement": {internal: true, words: paper("diminta diganti; berlaku sampai penggantinya terbit")},
+	"document.keep":            {internal: true, words: paper("tetap berlaku, karena penggantinya dibatalkan")},
 
 	"handover.prepare":    {words: func(t taken) string { return giving("disiapkan untuk " + t.number("quantity") + " kartu")(t) }},
 	"handover.draft_bast": {internal: true, words: giving("siap: BAST menunggu tanda tangan kedua pihak")},

@@ -93,7 +93,7 @@ func (v *Verification) end(ctx context.Context, rd postgres.Reader, d letter.Doc
 	}
 	day := clock.DateOf(at)
 	v.Ended = &day
-	next, err := letter.Living(ctx, rd, d.Kind, d.SubjectID)
+	next, err := letter.Successor(ctx, rd, d)
 	if errors.Is(err, letter.ErrNotFound) {
 		return nil
 	}

@@ -130,9 +130,11 @@ func (l *waitList) papers(v *Request, documents []letter.Document, handovers []h
 	for _, d := range documents {
 		label := letter.KindLabels[d.Kind]
 		switch {
+		case d.State == letter.Drafted && d.AwaitsNumber:
+			l.step(a.or(a.paper[d.ID]), letter.Machine, d.State, letter.VerbTypeNumber, "mengisi nomor: "+label)
 		case d.State == letter.Drafted || d.State == letter.Numbered:
 			l.add(a.or(a.paper[d.ID]), "menyiapkan "+label, request.Generator)
-		case d.State == letter.AwaitingSignature && d.Kind != letter.BAST:
+		case d.State == letter.AwaitingSignature && (d.Kind != letter.BAST || d.Replaces != nil): // another BAST is signed where cards change hands
 			l.step(a.or(a.paper[d.ID]), letter.Machine, d.State, letter.VerbIssue, "mengunggah pindaian bertanda tangan: "+label)
 		}
 	}

@@ -29,7 +29,7 @@ func SetNext(w http.ResponseWriter, r *http.Request, after *string) {
 // Download is a file that is sent to be kept.
 type Download struct {
 	Name, MediaType string
-	Size            int64  // bytes
+	Size            int64  // bytes; less than 0 when it is not known before
 	ETag            string // without quotes; empty sends none
 	Content         io.Reader
 }
@@ -38,7 +38,9 @@ type Download struct {
 func Send(w http.ResponseWriter, r *http.Request, d Download) {
 	h := w.Header()
 	h.Set("Content-Type", d.MediaType)
-	h.Set("Content-Length", strconv.FormatInt(d.Size, 10))
+	if d.Size >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(d.Size, 10))
+	}
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": d.Name}))
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	if d.ETag != "" {

@@ -5,14 +5,10 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
-	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/letter"
-	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/terbilang"
-	"dukcapil.go.id/sifilma/pkg/xlsx"
+	"dukcapil.go.id/sifilma/pkg/report"
 )
 
 // Media types of the files.
@@ -49,7 +45,7 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 	}
 	if d.Kind == letter.ResultList {
 		body, err := resultList(f)
-		return Paper{Name: listName(*d.Dated), XLSX: body}, err
+		return Paper{Name: report.ResultSheetName(*d.Dated), XLSX: body}, err
 	}
 	if d.Number == nil {
 		return Paper{}, fmt.Errorf("content: paper %s has no number", d.ID)
@@ -75,66 +71,12 @@ func fileName(f facts) string {
 	return name
 }
 
-// listName is the name that the office's lists have (features.md G22).
-func listName(d clock.Date) string {
-	return fmt.Sprintf("receive-report-%02d%02d%04d", d.Day, int(d.Month), d.Year)
-}
-
-// resultList is the Laporan Hasil Personalisasi (features.md G22, G23, N36):
-// every card of the list with what became of it.
+// resultList is the Laporan Hasil Personalisasi (features.md G22, G23, N36): every card
+// of the list with what became of it.
 func resultList(f facts) ([]byte, error) {
-	serials := make(map[string]string, len(f.rows))
-	for _, c := range f.rows {
-		serials[c.ID] = c.Serial
-	}
-	table := xlsx.Table{
-		Sheet: "Data Receive",
-		Titles: []string{
-			"LAPORAN HASIL PERSONALISASI KARTU SAM " + strings.ToUpper(f.produsen.Name),
-			"(" + strings.ToUpper(f.request.LembagaNames()) + ")",
-		},
-		FirstTitleColumn: 1,
-		HeaderRow:        5,
-		Columns: []xlsx.Column{
-			{Title: "No.", Width: 6, Align: xlsx.Center}, {Title: "No. Seri Kartu SAM", Width: 24},
-			{Title: "No. Manifest Kartu SAM", Width: 22}, {Title: "No. PCID", Width: 38}, {Title: "Keterangan", Width: 46},
-		},
-		Landscape: true,
-	}
-	for i, c := range f.rows {
-		row := []string{strconv.Itoa(i + 1), c.Serial, "", "", remark(c, serials)}
-		if c.State == perso.Clear { // numbers of other cards are burnt
-			row[2], row[3] = c.ManifestNo, c.PCID
-		}
-		table.Rows = append(table.Rows, row)
-	}
 	var b bytes.Buffer
-	if err := xlsx.WriteTable(&b, table); err != nil {
+	if err := (report.ResultSheet{Produsen: f.produsen.Name, Lembaga: f.request.LembagaNames(), Cards: f.rows}).Write(&b); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
-}
-
-// remark is the Keterangan of a card.
-func remark(c perso.CardRow, serials map[string]string) string {
-	parts := []string{perso.Machine.Label(c.State)}
-	off := ""
-	if d := c.Reduction; d != nil {
-		off = " dari permohonan menurut surat nomor " + d.LetterNumber + " tanggal " + terbilang.FormatDate(d.LetterDate)
-		if d.Was == perso.Listed {
-			parts[0] += off
-		} else {
-			parts = []string{d.WasLabel, "dikurangi" + off}
-		}
-	}
-	if c.Reason != "" && c.State != perso.Clear {
-		parts[0] += ": " + c.Reason
-	}
-	if c.Replaces != nil {
-		parts = append(parts, "pengganti "+serials[*c.Replaces])
-	}
-	if c.ReplacedBy != nil {
-		parts = append(parts, "diganti dengan "+serials[*c.ReplacedBy])
-	}
-	return strings.Join(parts, "; ")
 }

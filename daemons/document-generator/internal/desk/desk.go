@@ -3,7 +3,8 @@
 //
 // What is owed follows from the data, not from the messages: a request that is
 // done owes a reply letter, a completion letter and a result list, a handover
-// that is not delivered owes a BAST, and cards that were destroyed owe their berita acara. A message only says where to look at once;
+// that is not delivered owes a BAST, and cards that were destroyed owe their berita acara; a paper in force that is to be replaced owes
+// its replacement. A paper that was voided for good owes nothing. A message only says where to look at once;
 // the desk looks at everything now and then.
 package desk
 
@@ -11,8 +12,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lib/pq"
@@ -37,8 +38,9 @@ type Config struct {
 	Look time.Duration `yaml:"look"`
 }
 
-// Numbering are the templates of the numbers, in which {urut} is the counter
-// and {tahun} the year. Kinds with the same template share its counter.
+// Numbering are the templates with which kinds of paper begin, in which {urut} is the
+// counter and {tahun} the year. Kinds with the same template share its counter. Once a
+// kind is known, persuratan says on the portal how it is numbered.
 type Numbering struct {
 	ReplyLetter      string `yaml:"reply_letter"`
 	CompletionLetter string `yaml:"completion_letter"`
@@ -59,11 +61,8 @@ func (c Config) Validate() error {
 		"reply_letter": c.Numbering.ReplyLetter, "completion_letter": c.Numbering.CompletionLetter, "bast": c.Numbering.BAST,
 		"destruction_report": c.Numbering.DestructionReport,
 	} {
-		if strings.Count(template, "{urut}") != 1 {
-			return fmt.Errorf("numbering.%s must hold {urut} once", key)
-		}
-		if rest := strings.NewReplacer("{urut}", "", "{tahun}", "").Replace(template); strings.ContainsAny(rest, "{}") {
-			return fmt.Errorf("numbering.%s: only {urut} and {tahun} stand in braces", key)
+		if err := letter.CheckTemplate(template); err != nil {
+			return fmt.Errorf("numbering.%s: %w", key, err)
 		}
 	}
 	if c.Look < time.Second {
@@ -86,6 +85,7 @@ type Desk struct {
 	clock  clock.Machine
 	log    zerolog.Logger
 	status *daemon.Status
+	known  atomic.Bool // how kinds begin to be numbered is written down
 
 	mu      sync.Mutex
 	blocked map[string]string // why a paper that is owed cannot be drafted, by kind and subject
@@ -103,6 +103,8 @@ type Owed struct {
 	RequestID string `db:"request_id"`
 	// Dated is the day that the paper is of; nil is the day on which it is drafted.
 	Dated *clock.Date `db:"dated"`
+	// Replaces is the paper in force that is to be replaced, or empty.
+	Replaces string `db:"replaces"`
 }
 
 // owedMost bounds one look; the next one goes on.
@@ -113,20 +115,26 @@ const owedMost = 100
 func owed(ctx context.Context, rd postgres.Reader, subjects []string) ([]Owed, error) {
 	var list []Owed
 	err := rd.Select(ctx, &list, `
-		SELECT o.kind, o.subject_id, o.request_id, o.dated FROM (
-			SELECT k.kind, r.id AS subject_id, r.id AS request_id, k.place, NULL::date AS dated
+		SELECT o.kind, o.subject_id, o.request_id, o.dated, coalesce(o.replaces::text, '') AS replaces FROM (
+			SELECT k.kind, r.id AS subject_id, r.id AS request_id, k.place, NULL::date AS dated, NULL::uuid AS replaces
 			FROM request r CROSS JOIN unnest($1::text[]) WITH ORDINALITY AS k (kind, place) WHERE r.state = $2
 			UNION ALL
-			SELECT $3, h.id, h.request_id, 0, NULL FROM handover h WHERE h.state IN ($4, $5)
+			SELECT $3, h.id, h.request_id, 0, NULL, NULL FROM handover h WHERE h.state IN ($4, $5)
 			UNION ALL
-			SELECT $8, d.id, d.request_id, 0, d.destroyed FROM destruction d WHERE d.voided_at IS NULL
+			SELECT $8, d.id, d.request_id, 0, d.destroyed, NULL FROM destruction d WHERE d.voided_at IS NULL
+			UNION ALL
+			SELECT d.kind, d.subject_id, d.request_id, 0, NULL, d.id FROM document d WHERE d.replacement_asked AND d.state = $9
 		) AS o
 		WHERE (coalesce(cardinality($6::uuid[]), 0) = 0 OR o.subject_id = ANY ($6))
-		  AND NOT EXISTS (SELECT FROM document d
-		                  WHERE d.kind = o.kind AND d.subject_id = o.subject_id AND d.state NOT IN ('void', 'replaced'))
+		  AND CASE WHEN o.replaces IS NULL
+		      THEN NOT EXISTS (SELECT FROM document d
+		                       WHERE d.kind = o.kind AND d.subject_id = o.subject_id AND d.state NOT IN ('void', 'replaced'))
+		       AND NOT EXISTS (SELECT FROM document_hold x WHERE x.kind = o.kind AND x.subject_id = o.subject_id)
+		      ELSE NOT EXISTS (SELECT FROM document d WHERE d.replaces = o.replaces AND d.state <> 'void') END
 		ORDER BY o.subject_id, o.place LIMIT $7`,
 		pq.Array([]string{letter.ReplyLetter, letter.CompletionLetter, letter.ResultList}), string(request.Done),
-		letter.BAST, string(handover.Prepared), string(handover.BASTDrafted), pq.Array(subjects), owedMost, letter.DestructionReport)
+		letter.BAST, string(handover.Prepared), string(handover.BASTDrafted), pq.Array(subjects), owedMost, letter.DestructionReport,
+		string(letter.Issued))
 	if err != nil {
 		return nil, fmt.Errorf("desk: looking for papers that are owed: %w", err)
 	}
@@ -178,6 +186,12 @@ func (k *Desk) Run(ctx context.Context) error {
 // Look drafts all papers that are owed, each in a transaction of its own, so
 // that one that cannot be drafted harms no other.
 func (k *Desk) Look(ctx context.Context) error {
+	if err := k.ensureNumberings(ctx); err != nil {
+		return err
+	}
+	if err := k.numberWaiting(ctx); err != nil {
+		return err
+	}
 	list, err := owed(ctx, k.db, []string{})
 	if err != nil {
 		return err
@@ -206,15 +220,25 @@ func (k *Desk) draft(ctx context.Context, tx *postgres.Tx, o Owed) error {
 	if o.Dated != nil {
 		dated = *o.Dated
 	}
-	d, made, err := letter.Make(ctx, tx, letter.Draft{
-		Kind: o.Kind, SubjectID: o.SubjectID, RequestID: o.RequestID, Dated: dated, Numbering: k.template(o.Kind),
-	}, request.Change{Actor: Self, OfficeAt: officeAt})
+	c := request.Change{Actor: Self, OfficeAt: officeAt}
+	draft := letter.Draft{Kind: o.Kind, SubjectID: o.SubjectID, RequestID: o.RequestID, Dated: dated, Replaces: o.Replaces}
+	if template := k.template(o.Kind); template != "" {
+		n, err := letter.EnsureNumbering(ctx, tx, o.Kind, template, c)
+		if err != nil {
+			return err
+		}
+		draft.Numbering, draft.Typed = n.Template, n.Way == letter.Typed
+	}
+	d, made, err := letter.Make(ctx, tx, draft, c)
 	if err != nil || !made {
 		return err
 	}
 	detail := map[string]any{"kind": d.Kind}
 	if d.Number != nil {
 		detail["number"] = *d.Number
+	}
+	if d.Replaces != nil {
+		detail["replaces"] = *d.Replaces
 	}
 	return audit.Record(ctx, tx, audit.Entry{Actor: Self.Name, Action: "document.drafted", Subject: d.ID, Request: d.RequestID, Detail: detail})
 }

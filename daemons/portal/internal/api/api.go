@@ -74,6 +74,8 @@ func (a *API) Mount(root chi.Router) {
 			a.mountBlanks(r)
 			a.mountDoubts(r)
 			a.mountFeeds(r)
+			a.mountNumbers(r)
+			a.mountPrints(r)
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/late-requests", handle(a.lateRequests))
 			r.Get("/requests/{ticket}", handle(a.getRequest))

@@ -95,34 +95,20 @@ func (a *API) sign(w http.ResponseWriter, r *http.Request) error {
 	return a.showRequest(w, r, d.RequestID)
 }
 
-// void cancels a paper that is not issued.
+// void cancels a paper that is not issued. Another is drafted in its place unless the
+// body says otherwise.
 func (a *API) void(w http.ResponseWriter, r *http.Request) error {
-	id, err := rowID(r)
-	if err != nil {
-		return err
-	}
 	who := signin.Account(r)
-	d, err := a.counter().Paper(r.Context(), who, id)
-	if err == nil {
-		err = counter.MayVoid(d, who)
-	}
-	if err != nil {
-		return err
-	}
-	seen, err := seenVersion(r)
-	if err != nil {
-		return err
-	}
-	var in struct {
-		Reason string `json:"reason"`
-	}
-	if err := web.DecodeJSON(r, &in); err != nil {
-		return err
-	}
-	if err := a.counter().Void(r.Context(), who, id, seen, in.Reason); err != nil {
-		return err
-	}
-	return a.showRequest(w, r, d.RequestID)
+	return a.onPaper(w, r, func(p letter.Document) error { return counter.MayVoid(p, who) }, func(id string, seen int64) error {
+		var in struct {
+			Reason string `json:"reason"`
+			Again  *bool  `json:"again"`
+		}
+		if err := web.DecodeJSON(r, &in); err != nil {
+			return err
+		}
+		return a.counter().Void(r.Context(), who, id, seen, in.Reason, in.Again == nil || *in.Again)
+	})
 }
 
 func (a *API) counter() counter.Desk { return counter.Desk{DB: a.db, Office: a.office} }

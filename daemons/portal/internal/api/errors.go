@@ -256,6 +256,14 @@ var answers = []struct {
 	{counter.ErrBASTAtDelivery, func() error {
 		return web.Conflict("BAST terbit bersama penyerahan kartu; unggah pindaiannya pada serah terima.").WithCode("bast-at-delivery")
 	}},
+	{letter.ErrReplacementAsked, func() error {
+		return web.Conflict("Pengganti naskah ini sudah diminta; naskah ini berlaku sampai penggantinya terbit.").WithCode("replacement-asked")
+	}},
+	{letter.ErrNoNumbering, notFound},
+	{counter.ErrNotRegistrar, func() error { return web.Forbidden("Penomoran naskah diatur oleh Persuratan Dirjen.") }},
+	{counter.ErrInside, func() error {
+		return web.Forbidden("Daftar ini hanya untuk pegawai Ditjen Dukcapil.")
+	}},
 	{counter.ErrDrawnElsewhere, func() error {
 		return web.Conflict("Berita acara kartu rusak dibatalkan pada buku blangko, bersama kartunya.").WithCode("void-in-book-of-blanks")
 	}},

@@ -100,7 +100,7 @@ func MaySign(p letter.Document, who identity.Account) error {
 	if err := letter.Machine.MayEver(letter.VerbIssue, who.Role); err != nil {
 		return err
 	}
-	if p.Kind == letter.BAST {
+	if p.Kind == letter.BAST && p.Replaces == nil { // one that replaces another comes back after the delivery
 		return ErrBASTAtDelivery
 	}
 	return letter.Machine.May(p.State, letter.VerbIssue, who.Role)
@@ -112,7 +112,7 @@ func MayVoid(p letter.Document, who identity.Account) error {
 	if err := letter.Machine.MayEver(letter.VerbVoid, who.Role); err != nil {
 		return err
 	}
-	if p.Kind == letter.DestructionReport {
+	if p.Kind == letter.DestructionReport && p.Replaces == nil {
 		return ErrDrawnElsewhere
 	}
 	return letter.Machine.May(p.State, letter.VerbVoid, who.Role)
@@ -149,10 +149,10 @@ func (d Desk) Sign(ctx context.Context, who identity.Account, id string, seen in
 	})
 }
 
-// Void cancels a paper that is not issued, with a reason. Its number stays used; another
-// paper is drafted in its place. Errors: form.Faults, postgres.ErrStale and those of
-// Paper and MayVoid.
-func (d Desk) Void(ctx context.Context, who identity.Account, id string, seen int64, reason string) error {
+// Void cancels a paper that is not issued, with a reason. Its number stays used. again
+// says whether another paper is drafted in its place; if not, none is until DraftAgain.
+// Errors: form.Faults, postgres.ErrStale and those of Paper and MayVoid.
+func (d Desk) Void(ctx context.Context, who identity.Account, id string, seen int64, reason string, again bool) error {
 	p, err := d.Paper(ctx, who, id)
 	if err == nil {
 		err = MayVoid(p, who)
@@ -160,25 +160,39 @@ func (d Desk) Void(ctx context.Context, who identity.Account, id string, seen in
 	if err == nil {
 		err = same(seen, p.Version)
 	}
+	if err == nil {
+		err = because(&reason)
+	}
 	if err != nil {
-		return err
-	}
-	var wrong form.Faults
-	if wrong.Lines("/reason", "Alasan", &reason, maxText); reason == "" {
-		wrong.Add("/reason", "missing", "Alasan wajib diisi.")
-	}
-	if err := wrong.Err(); err != nil {
 		return err
 	}
 	c := d.change(who, reason)
 	return d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		if _, err := letter.Cancel(ctx, tx, p, c); err != nil {
+		void := letter.Cancel
+		if !again {
+			void = letter.CancelForGood
+		}
+		if _, err := void(ctx, tx, p, c); err != nil {
 			return err
 		}
-		detail := map[string]any{"kind": p.Kind}
-		if p.Number != nil {
-			detail["number"] = *p.Number
-		}
-		return decisions.Note(ctx, tx, c, "document.void", p.ID, p.RequestID, detail)
+		return decisions.Note(ctx, tx, c, "document.void", p.ID, p.RequestID, about(p, "again", again))
 	})
+}
+
+// because wants a reason.
+func because(reason *string) error {
+	var wrong form.Faults
+	if wrong.Lines("/reason", "Alasan", reason, maxText); *reason == "" {
+		wrong.Add("/reason", "missing", "Alasan wajib diisi.")
+	}
+	return wrong.Err()
+}
+
+// about is what the audit says of a paper, and one thing more.
+func about(p letter.Document, key string, value any) map[string]any {
+	detail := map[string]any{"kind": p.Kind, key: value}
+	if p.Number != nil {
+		detail["number"] = *p.Number
+	}
+	return detail
 }

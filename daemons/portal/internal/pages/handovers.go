@@ -31,6 +31,7 @@ func (p *Pages) mountHandovers(inside chi.Router) {
 	at := all + "/{id}"
 	inside.Get(at, p.handle(explained(p.handover)))
 	inside.Get(at+"/label", p.handle(explained(p.labels)))
+	p.mountPrints(inside)
 	for path, e := range map[string]editor{
 		all + "/baru": p.newHandover(), at + "/janji": p.appointment(), at + "/pindai": p.tray(), at + "/penerimaan": p.countForm(),
 		at + "/selisih/{shortage}": p.shortageForm(), at + "/tutup": p.closing(),
@@ -111,6 +112,7 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 	if v.BAST != nil {
 		body.Links = append(body.Links, crumb{"Naskah BAST", home + "/" + v.Ticket + papersEnd + "/" + v.BAST.ID})
 	}
+	body.Links = append(body.Links, crumb{printsTitle, home + "/" + v.Ticket + handoverEnd})
 	if v.State == handover.Prepared {
 		body.Lead = "BAST sedang disusun; sesudah itu kartu dapat diserahkan."
 	}

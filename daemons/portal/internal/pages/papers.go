@@ -28,6 +28,7 @@ func (p *Pages) mountPapers(inside chi.Router) {
 	inside.With(web.BodyLimit(p.spool.MaxBody()), web.Slow(letterTime)).Post(at+"/pindaian", p.handle(explained(p.saveScan(p.signature()))))
 	inside.Get(at+"/batal", p.handle(explained(p.present(p.voidPaper()))))
 	inside.Post(at+"/batal", p.handle(explained(p.saveDay(p.voidPaper()))))
+	p.mountNumbers(inside, at)
 }
 
 func (p *Pages) counter() counter.Desk { return counter.Desk{DB: p.db, Office: p.office} }
@@ -86,6 +87,9 @@ func (p *Pages) paper(w http.ResponseWriter, r *http.Request) error {
 	body.Links = append(body.Links, crumb{"Halaman verifikasi", letter.VerificationPath + whole.Token})
 	if counter.MayVoid(whole, who) == nil {
 		body.Links = append(body.Links, crumb{"Batalkan naskah ini", at + "/batal"})
+	}
+	if err := p.paperOnward(r, &body, whole, of, at); err != nil {
+		return err
 	}
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
@@ -158,8 +162,12 @@ func (p *Pages) voidPaper() editor {
 			}
 			return formBody{
 				Crumbs: paperCrumbs(of, d, at), Facts: paperFacts(d), Action: at + "/batal", Submit: "Batalkan naskah ini", Version: whole.Version,
-				Warning: "Nomornya tetap terpakai dan tidak diberikan lagi. Naskah baru dengan nomor baru disusun sebagai gantinya.",
-				Fields:  []field{{Name: "reason", Label: "Alasan", Kind: "textarea", Longest: 2000}},
+				Warning: "Nomornya tetap terpakai dan tidak diberikan lagi.",
+				Fields: []field{
+					{Name: "reason", Label: "Alasan", Kind: "textarea", Longest: 2000},
+					{Name: "again", Label: "Sesudah dibatalkan", Kind: "select", Options: []option{{"ya", "Susun naskah baru dengan nomor baru", false}, {"tidak", afterVoid(whole), false}},
+						Hint: "Perbaiki dahulu datanya bila naskah ini salah karena datanya; naskah baru disusun dari data yang ada dalam beberapa detik."},
+				},
 			}, err
 		},
 		func(r *http.Request) (string, error) {
@@ -167,6 +175,14 @@ func (p *Pages) voidPaper() editor {
 			if err != nil {
 				return "", err
 			}
-			return at + "?" + justKept(), p.counter().Void(r.Context(), signin.Account(r), d.ID, seenVersion(r), r.PostForm.Get("reason"))
+			var wrong form.Faults
+			again := r.PostForm.Get("again")
+			if again != "ya" && again != "tidak" {
+				wrong.Add("/again", "missing", "Pilih apa yang terjadi sesudah naskah ini dibatalkan.")
+			}
+			if err := wrong.Err(); err != nil {
+				return "", err
+			}
+			return at + "?" + justKept(), p.counter().Void(r.Context(), signin.Account(r), d.ID, seenVersion(r), r.PostForm.Get("reason"), again == "ya")
 		}}
 }

@@ -92,12 +92,14 @@ var stages = []stage{
 		late: `SELECT v.id AS subject, v.version, v.request_id AS request,
 			       (SELECT h.at FROM history h WHERE h.machine = 'handover' AND h.subject = v.id AND h.version = v.version) AS since
 			FROM handover v WHERE v.state = 'prepared'
-			 AND NOT EXISTS (SELECT FROM document d WHERE d.subject_id = v.id AND d.kind = 'bast' AND d.state NOT IN ('void','replaced'))`,
+			 AND NOT EXISTS (SELECT FROM document d WHERE d.subject_id = v.id AND d.kind = 'bast' AND d.state NOT IN ('void','replaced'))
+			 AND NOT EXISTS (SELECT FROM document_hold x WHERE x.subject_id = v.id AND x.kind = 'bast')`,
 	},
 	{
 		bell: rabbit.CardsDestroyed, queue: rabbit.QueueDocumentGenerator, why: "berita acara without its paper",
 		late: `SELECT v.id AS subject, 1 AS version, v.request_id AS request, v.at AS since
 			FROM destruction v WHERE v.voided_at IS NULL
-			 AND NOT EXISTS (SELECT FROM document d WHERE d.subject_id = v.id AND d.kind = 'destruction_report' AND d.state NOT IN ('void','replaced'))`,
+			 AND NOT EXISTS (SELECT FROM document d WHERE d.subject_id = v.id AND d.kind = 'destruction_report' AND d.state NOT IN ('void','replaced'))
+			 AND NOT EXISTS (SELECT FROM document_hold x WHERE x.subject_id = v.id AND x.kind = 'destruction_report')`,
 	},
 }
