@@ -116,7 +116,7 @@ func structure(t *testing.T, file []byte, header, footer string) map[string]int 
 	require.Contains(t, plain(part(t, file, footer)), "Kaki PSAM-1")
 	return map[string]int{
 		"tables": count(`<w:tbl>`), "rows": count(`<w:tr[ >]`), "header rows": count(`<w:tblHeader(?: w:val="(?:true|1)")?/>`),
-		"controls": count(`<w:sdt>`), // LibreOffice 7.4 keeps those within a line, but not their titles
+		"controls":  count(`<w:sdt>`), // LibreOffice 7.4 keeps those within a line, but not their titles
 		"bookmarks": count(`<w:bookmarkStart [^>]*w:name="penanda"`), "text boxes": count(`<wps:txbx>`),
 		"header references": count(`<w:headerReference `), "footer references": count(`<w:footerReference `),
 	}
