@@ -6,6 +6,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/content"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/press"
+	"dukcapil.go.id/sifilma/daemons/document-generator/internal/sampler"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/docx"
@@ -19,6 +20,7 @@ type Config struct {
 	Desk          desk.Config          `yaml:"desk"`
 	Content       content.Config       `yaml:"content"`
 	Press         press.Config         `yaml:"press"`
+	Sampler       sampler.Config       `yaml:"sampler"`
 	LibreOffice   docx.ConverterConfig `yaml:"libreoffice"`
 	// DiskReserve is the room, in bytes, that must be free where LibreOffice
 	// works for papers to be made.
@@ -38,7 +40,7 @@ func (c *Config) Validate() error {
 
 func defaults() Config {
 	return Config{
-		Desk: desk.Defaults(), Content: content.Defaults(), Press: press.Defaults(),
+		Desk: desk.Defaults(), Content: content.Defaults(), Press: press.Defaults(), Sampler: sampler.Defaults(),
 		LibreOffice: docx.ConverterConfig{Soffice: "soffice"}, DiskReserve: 256 << 20,
 	}
 }

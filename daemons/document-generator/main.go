@@ -11,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/content"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/press"
+	"dukcapil.go.id/sifilma/daemons/document-generator/internal/sampler"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/docx"
@@ -25,12 +26,9 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	writer, err := content.New(cfg.Content)
-	if err != nil {
-		return err
-	}
+	writer := content.New(cfg.Content)
 	var converters []press.Converter
-	for range cfg.Press.Workers {
+	for range cfg.Press.Workers + 1 { // the last one prints samples
 		c, err := docx.NewConverter(cfg.LibreOffice)
 		if err != nil {
 			return err
@@ -38,14 +36,18 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		env.OnStop(c.Close)
 		converters = append(converters, c)
 	}
+	own := converters[cfg.Press.Workers]
+	converters = converters[:cfg.Press.Workers]
 	k := desk.New(cfg.Desk, g.DB, env.Office, env.Machine, env.Log, env.Status)
 	disk, err := env.WatchDisk(cmp.Or(cfg.LibreOffice.WorkDir, os.TempDir()), cfg.DiskReserve)
 	if err != nil {
 		return err
 	}
 	p := press.New(cfg.Press, g.DB, writer, converters, disk, env)
+	samples := sampler.New(cfg.Sampler, g.DB, writer, own, disk, env)
 	env.AddCheck("libreoffice", p.Check(cfg.LibreOffice.Soffice))
 	env.Status.Func("waiting", p.Queue)
+	env.Status.Func("samples", samples.Queue)
 	env.Status.Func("blocked", func(context.Context) (any, error) { return k.Blocked(), nil })
 	if err := g.DB.WaitReady(ctx); err != nil {
 		return err
@@ -55,5 +57,6 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	g.Serve()
 	env.Go("desk", k.Run)
 	env.Go("press", p.Run)
+	env.Go("sampler", samples.Run)
 	return nil
 }

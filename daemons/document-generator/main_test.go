@@ -40,16 +40,11 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 	t.Parallel()
 	shipped, err := os.ReadFile("../../configs/document-generator.yaml")
 	require.NoError(t, err)
-	wrongPicture := templates(t, map[string]string{"@verification_qr": "@verifikasi"})
-	textForPicture := templates(t, map[string]string{"@verification_qr": "verification_qr"})
 	for name, c := range map[string]struct{ old, new, says string }{
-		"unknown picture":        {`templates: "" `, `templates: "` + wrongPicture + `" `, "unknown tags @verifikasi"},
-		"picture as text":        {`templates: "" `, `templates: "` + textForPicture + `" `, "unknown tags verification_qr"},
 		"portal with a path":     {"portal_url: https://sifilma.dukcapil.kemendagri.go.id", "portal_url: https://x/portal", "portal_url"},
 		"no portal":              {"portal_url: https://sifilma.dukcapil.kemendagri.go.id", "portal_url: ''", "portal_url"},
 		"number without counter": {`bast: "400.8.2.15/{urut}/Dukcapil"`, `bast: "400.8.2.15/Dukcapil"`, "numbering.bast"},
 		"unknown part":           {`bast: "400.8.2.15/{urut}/Dukcapil"`, `bast: "{kode}/{urut}"`, "numbering.bast"},
-		"no templates":           {`templates: "" `, `templates: "./nowhere" `, "content: template: open"},
 		"no workers":             {"workers: 1", "workers: 0", "workers"},
 		"no office program":      {"soffice: soffice", `soffice: ""`, "libreoffice.soffice"},
 		"no broker":              {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit: url is missing"},

@@ -7,7 +7,6 @@ import (
 	_ "image/png" // what the codes are
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/makiuchi-d/gozxing"
@@ -111,44 +110,4 @@ func TestPapersNameThePortalOfTheirOffice(t *testing.T) {
 	reply := papers(t, o, o.Done(t), 3)[letter.ReplyLetter]
 	pdf, _ := file(t, o, reply, "pdf")
 	require.Equal(t, "http://127.0.0.1:7306/verifikasi/"+reply.Token, scanned(t, printed(t, pdf, "150")))
-}
-
-// TestTemplatesWithoutTheCodeGoOnWorking: those that an office made before there was one.
-func TestTemplatesWithoutTheCodeGoOnWorking(t *testing.T) {
-	t.Parallel()
-	folder := templates(t, map[string]string{"{{@verification_qr}}": "", "{{verification_address}}": ""})
-	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
-	run(t, o, "content: {templates: '"+folder+"'}", "127.0.0.1:0")
-	reply := papers(t, o, o.Done(t), 3)[letter.ReplyLetter]
-	pdf, _ := file(t, o, reply, "pdf")
-	require.NotContains(t, pdfText(t, pdf), "/verifikasi/")
-}
-
-// templates are the shipped ones in a folder, with some texts replaced.
-func templates(t *testing.T, replace map[string]string) (folder string) {
-	t.Helper()
-	folder = t.TempDir()
-	paths, err := filepath.Glob("../../configs/templates/*.docx")
-	require.NoError(t, err)
-	for _, path := range paths {
-		body, err := os.ReadFile(path)
-		require.NoError(t, err)
-		archive, err := zip.NewReader(bytes.NewReader(body), int64(len(body)))
-		require.NoError(t, err)
-		var out bytes.Buffer
-		w := zip.NewWriter(&out)
-		for _, f := range archive.File {
-			text := entry(t, body, f.Name)
-			for from, to := range replace {
-				text = bytes.ReplaceAll(text, []byte(from), []byte(to))
-			}
-			one, err := w.Create(f.Name)
-			require.NoError(t, err)
-			_, err = one.Write(text)
-			require.NoError(t, err)
-		}
-		require.NoError(t, w.Close())
-		require.NoError(t, os.WriteFile(filepath.Join(folder, filepath.Base(path)), out.Bytes(), 0o600))
-	}
-	return folder
 }

@@ -151,12 +151,17 @@ func states() string {
 
 // withStates puts the diagrams between the marks of a text.
 func withStates(text string) (string, error) {
-	before, rest, ok := strings.Cut(text, statesBegin)
-	_, after, closed := strings.Cut(rest, statesEnd)
+	return between(text, statesBegin, statesEnd, states())
+}
+
+// between puts what a program wrote between two marks of a text.
+func between(text, begin, end, content string) (string, error) {
+	before, rest, ok := strings.Cut(text, begin)
+	_, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		return "", fmt.Errorf("tanda %s dan %s tidak ditemukan", statesBegin, statesEnd)
+		return "", fmt.Errorf("tanda %s dan %s tidak ditemukan", begin, end)
 	}
-	return before + statesBegin + "\n" + states() + "\n" + statesEnd + after, nil
+	return before + begin + "\n" + content + "\n" + end + after, nil
 }
 
 func runStates(_ context.Context, args []string) error {
@@ -169,15 +174,20 @@ func runStates(_ context.Context, args []string) error {
 		fmt.Print(states())
 		return nil
 	}
-	text, err := os.ReadFile(*path)
+	return rewrite(*path, withStates)
+}
+
+// rewrite puts into a document what change makes of it.
+func rewrite(path string, change func(text string) (string, error)) error {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	drawn, err := withStates(string(text))
+	changed, err := change(string(text))
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(*path, []byte(drawn), 0o644) //nolint:gosec // a document for everybody
+	return os.WriteFile(path, []byte(changed), 0o644) //nolint:gosec // a document for everybody
 }
 
 // runSweep waits until its parent, which holds the other end of standard

@@ -38,6 +38,7 @@ func dispatch(ctx context.Context, args []string) int {
 		{"restored", "menyatakan bahwa basis data dipulihkan dari cadangan, sebelum daemon dijalankan", runRestored},
 		{"clock", "membandingkan jam kantor dengan pekerjaan terjadwal; -right menyatakan bahwa jam itu sekarang benar", runClock},
 		{"states", "menggambar diagram keadaan dari tabel (Mermaid)", runStates},
+		{"tags", "menuliskan tag templat surat per jenis naskah (Markdown)", runTags},
 		{"sweep", "", runSweep},
 	}
 	if len(args) > 0 {

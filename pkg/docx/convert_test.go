@@ -262,3 +262,17 @@ func TestConverterSweepsWhatKilledOnesLeft(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
 }
+
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	both, err := docx.Join([][]byte{minimalPDF(), minimalPDF()})
+	require.NoError(t, err)
+	pages, err := docx.PageCount(both)
+	require.NoError(t, err)
+	require.Equal(t, 2, pages)
+	one, err := docx.Join([][]byte{minimalPDF()})
+	require.NoError(t, err)
+	require.Equal(t, minimalPDF(), one)
+	_, err = docx.Join([][]byte{minimalPDF(), []byte("junk")})
+	require.Error(t, err)
+}

@@ -2,7 +2,10 @@ package docx
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/beevik/etree"
 )
 
 // FaultCode is a stable name for what is wrong with a template, for the
@@ -24,6 +27,17 @@ const (
 	UnbalancedLoop FaultCode = "unbalanced_loop"  // {{#...}} without {{/...}}, or the reverse
 	NestedLoop     FaultCode = "nested_loop"      // a loop within a loop
 	BadPicture     FaultCode = "bad_picture"      // {{@...}} in a repeated row, or in a file that cannot show it
+
+	// What only Examine tells: it judges a template that somebody sends in.
+	Encrypted     FaultCode = "encrypted"       // wants a password; Detail is empty
+	WrongKind     FaultCode = "wrong_kind"      // another file than .docx; Detail is its kind, such as "docm"
+	Comment       FaultCode = "comment"         // a remark in the margin; Detail is its text
+	Embedded      FaultCode = "embedded_object" // an object of another program; Detail is the entry or element
+	LinkedField   FaultCode = "linked_field"    // a field that fetches something, such as INCLUDETEXT; Detail is its name
+	BoundControl  FaultCode = "bound_control"   // a tag in a content control that Word fills by itself
+	RowTagOutside FaultCode = "row_tag_outside" // a tag of a repeated row outside one; Detail is the table
+	UnknownTag    FaultCode = "unknown_tag"     // no value goes by that name; Near is the one that may be meant
+	MissingTag    FaultCode = "missing_tag"     // an obligatory tag that stands nowhere
 )
 
 // Fault is one thing wrong with a template.
@@ -33,6 +47,14 @@ type Fault struct {
 	Part string
 	// Detail names the tag or the limit.
 	Detail string
+	// In is what the part is of the paper: "body", "header", "footer" or "note"; empty
+	// for another part. Table says that the place is in a table, and Text is what its
+	// paragraph reads, shortened.
+	In    string
+	Table bool
+	Text  string
+	// Tag is the name of the tag as Tags writes it, and Near a known one like it.
+	Tag, Near string
 }
 
 // Error lists everything wrong with a template, or with the values given for it.
@@ -88,10 +110,21 @@ func (e *Error) orNil() error {
 const mostFaults = 50
 
 func (e *Error) add(code FaultCode, part, format string, args ...any) {
-	if len(e.Faults) >= mostFaults {
-		return
+	e.put(Fault{Code: code, Part: part, Detail: fmt.Sprintf(format, args...)})
+}
+
+// at adds a fault of an element of a part.
+func (e *Error) at(code FaultCode, p *part, el *etree.Element, format string, args ...any) {
+	f := p.place(el)
+	f.Code, f.Detail = code, fmt.Sprintf(format, args...)
+	e.put(f)
+}
+
+// put adds a fault that is not told yet.
+func (e *Error) put(f Fault) {
+	if len(e.Faults) < mostFaults && !slices.Contains(e.Faults, f) {
+		e.Faults = append(e.Faults, f)
 	}
-	e.Faults = append(e.Faults, Fault{Code: code, Part: part, Detail: fmt.Sprintf(format, args...)})
 }
 
 func fault(code FaultCode, part, detail string) error {

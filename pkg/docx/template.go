@@ -14,6 +14,14 @@ var (
 	namePattern = regexp.MustCompile(`^[#/@]?[a-z][a-z0-9_]*$`)
 )
 
+// trackedChanges are the elements by which Word remembers a change that nobody has
+// accepted or rejected yet (ECMA-376 part 1, section 17.13.5).
+var trackedChanges = map[string]bool{
+	"ins": true, "del": true, "moveFrom": true, "moveTo": true, "cellIns": true, "cellDel": true, "cellMerge": true, "numberingChange": true,
+	"rPrChange": true, "pPrChange": true, "sectPrChange": true, "tblPrChange": true, "tblPrExChange": true, "trPrChange": true,
+	"tcPrChange": true, "tblGridChange": true,
+}
+
 // breakMark stands in a paragraph's joined text for a tab, line break or the
 // like, so that no tag can reach over one.
 const breakMark = "\uFFFC"
@@ -141,10 +149,8 @@ func study(p *part, problems *Error) *layout {
 
 	p.walk(p.tree.Root(), func(el *etree.Element) {
 		switch {
-		case p.is(el, "ins") || p.is(el, "del") || p.is(el, "moveFrom") || p.is(el, "moveTo"):
-			if !problems.Has(TrackedChanges) {
-				problems.add(TrackedChanges, p.name, "accept or reject the tracked changes")
-			}
+		case el.Space == p.prefix && trackedChanges[el.Tag]:
+			problems.at(TrackedChanges, p, el, "accept or reject the tracked changes")
 		case p.is(el, "tr"):
 			rows = append(rows, el)
 		case p.is(el, "p"):
@@ -154,14 +160,14 @@ func study(p *part, problems *Error) *layout {
 					texts[t] = true
 				}
 			}
-			tags := p.tagsOf(text.joined, problems)
+			tags := p.tagsOf(el, text.joined, problems)
 			if len(tags) == 0 {
 				return
 			}
 			row := p.rowOf(el)
 			for _, tag := range tags {
 				if tag[0] == '@' && p.strict {
-					problems.add(BadPicture, p.name, "{{%s}} in a Strict Open XML file; save it as an ordinary Word document", tag)
+					problems.at(BadPicture, p, el, "{{%s}} in a Strict Open XML file; save it as an ordinary Word document", tag)
 				}
 				switch {
 				case tag[0] != '#' && tag[0] != '/':
@@ -171,7 +177,7 @@ func study(p *part, problems *Error) *layout {
 						rowTags[row] = append(rowTags[row], tag)
 					}
 				case row == nil:
-					problems.add(LoopOutsideRow, p.name, "{{%s}}", tag)
+					problems.at(LoopOutsideRow, p, el, "{{%s}}", tag)
 				default:
 					marks[row] = append(marks[row], tag)
 				}
@@ -194,7 +200,7 @@ func study(p *part, problems *Error) *layout {
 				continue
 			}
 			if lp != nil {
-				problems.add(NestedLoop, p.name, "{{#%s}}", lp.name)
+				problems.at(NestedLoop, p, row, "{{#%s}}", lp.name)
 			}
 			lp = looped[up]
 		}
@@ -205,7 +211,7 @@ func study(p *part, problems *Error) *layout {
 		}
 		for _, tag := range rowTags[row] {
 			if tag[0] == '@' {
-				problems.add(BadPicture, p.name, "{{%s}} in a repeated row", tag)
+				problems.at(BadPicture, p, row, "{{%s}} in a repeated row", tag)
 			}
 		}
 		lp.tags = append(lp.tags, rowTags[row]...)
@@ -226,16 +232,16 @@ func (l *layout) findLoops(rows []*etree.Element, marks map[*etree.Element][]str
 			switch {
 			case mark[0] == '#' && lp == nil:
 				if looped[row] != nil {
-					problems.add(NestedLoop, l.part.name, "{{%s}}", mark)
+					problems.at(NestedLoop, l.part, row, "{{%s}}", mark)
 					continue
 				}
 				lp = &loop{name: name, rows: []*etree.Element{row}}
 				looped[row] = lp
 				l.loops = append(l.loops, lp)
 			case mark[0] == '#':
-				problems.add(NestedLoop, l.part.name, "{{%s}}", mark)
+				problems.at(NestedLoop, l.part, row, "{{%s}}", mark)
 			case lp == nil || lp.name != name:
-				problems.add(UnbalancedLoop, l.part.name, "{{%s}}", mark)
+				problems.at(UnbalancedLoop, l.part, row, "{{%s}}", mark)
 			default:
 				if looped[row] == nil {
 					lp.rows = append(lp.rows, row)
@@ -255,14 +261,14 @@ func (l *layout) findLoops(rows []*etree.Element, marks map[*etree.Element][]str
 	}
 	for _, parent := range parents {
 		if lp := current[parent]; lp != nil {
-			problems.add(UnbalancedLoop, l.part.name, "{{#%s}}", lp.name)
+			problems.at(UnbalancedLoop, l.part, lp.rows[0], "{{#%s}}", lp.name)
 		}
 	}
 	return looped
 }
 
 // tagsOf lists the tags of a paragraph's text and reports malformed ones.
-func (p *part) tagsOf(joined string, problems *Error) []string {
+func (p *part) tagsOf(el *etree.Element, joined string, problems *Error) []string {
 	if !strings.Contains(joined, "{{") && !strings.Contains(joined, "}}") {
 		return nil
 	}
@@ -270,14 +276,14 @@ func (p *part) tagsOf(joined string, problems *Error) []string {
 	for _, match := range tagPattern.FindAllStringSubmatch(joined, -1) {
 		name := strings.TrimSpace(match[1])
 		if !namePattern.MatchString(name) {
-			problems.add(BadTag, p.name, "%s", match[0])
+			problems.at(BadTag, p, el, "%s", match[0])
 			continue
 		}
 		tags = append(tags, name)
 	}
 	rest := tagPattern.ReplaceAllString(joined, breakMark)
 	if strings.Contains(rest, "{{") || strings.Contains(rest, "}}") {
-		problems.add(UnclosedTag, p.name, "%s", shorten(strings.TrimSpace(joined)))
+		problems.at(UnclosedTag, p, el, "%s", shorten(strings.TrimSpace(joined)))
 	}
 	return tags
 }
@@ -289,7 +295,7 @@ func (p *part) strayTags(texts map[*etree.Element]bool, problems *Error) {
 			return
 		}
 		if text := content(el); strings.Contains(text, "{{") {
-			problems.add(TagOutsideText, p.name, "%s", shorten(text))
+			problems.at(TagOutsideText, p, el, "%s", shorten(text))
 		}
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/letter/template"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -70,9 +71,14 @@ func New(t testing.TB, p Plan) *Office {
 	p.Kind, p.Function = or(p.Kind, request.KindReader), or(p.Function, "R")
 	database := harness.NewDatabase(t)
 	o := &Office{Database: database, DB: database.Open(t, ""), Plan: p}
-	require.NoError(t, machine.Sync(t.Context(), o.DB, request.Machine, capacity.Machine, perso.Machine, letter.Machine, handover.Machine))
+	require.NoError(t, machine.Sync(t.Context(), o.DB, request.Machine, capacity.Machine, perso.Machine, letter.Machine, handover.Machine, template.Machine))
+	templates, err := template.FromProgram()
+	require.NoError(t, err)
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 		if err := institution.SeedMachineType(ctx, tx, institution.MachineType{Code: "uji", Name: "Uji", SAMPattern: ".*", ReaderPattern: ".*"}); err != nil {
+			return err
+		}
+		if err := template.Ship(ctx, tx, templates, template.Change{OfficeAt: At}); err != nil {
 			return err
 		}
 		if p.NoSignatories {

@@ -3,21 +3,17 @@
 package content
 
 import (
-	"crypto/sha256"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"sync"
 
-	"dukcapil.go.id/sifilma/configs"
-	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/letter/template"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 )
 
 // Config is what the papers say about the office itself.
 type Config struct {
-	// Templates is a folder with the Word templates that staff edit; empty
-	// takes those that came with the program (configs/templates).
-	Templates string `yaml:"templates"`
 	// PortalURL is the portal as the public reaches it: papers name their page on it.
 	PortalURL string `yaml:"portal_url"`
 	// OfficeAddress stands in the BAST where the signatory has no address.
@@ -52,49 +48,50 @@ func (c Config) Validate() error {
 	if c.OfficeAddress == "" || c.LetterNature == "" || c.AddresseePlace == "" || c.Use.Reader == "" || c.Use.RekamCetak == "" {
 		return errors.New("office_address, letter_nature, addressee_place and both of use are needed")
 	}
-	if err := checkPortal(c.PortalURL); err != nil {
-		return err
-	}
-	_, err := New(c)
-	return err
-}
-
-// templateNames are the files of the templates, by kind of paper.
-var templateNames = map[string]string{
-	letter.BAST: "bast", letter.ReplyLetter: "surat-balasan", letter.CompletionLetter: "surat-keterangan-selesai",
-	letter.DestructionReport: "berita-acara-kartu-rusak",
-}
-
-// template is a Word template and the hash that a paper remembers it by.
-type template struct {
-	body   []byte
-	sha256 [sha256.Size]byte
+	return checkPortal(c.PortalURL)
 }
 
 // Writer writes papers.
 type Writer struct {
-	cfg       Config
-	templates map[string]template
+	cfg Config
+
+	mu     sync.Mutex
+	latest map[string]current // by kind
 }
 
-// New makes a writer. It fills each template once with a sample, so that a
-// template with a tag nobody knows is found now and not with a paper in hand.
-func New(cfg Config) (*Writer, error) {
-	var files fs.FS = configs.Files
-	dir := "templates/"
-	if cfg.Templates != "" {
-		files, dir = os.DirFS(cfg.Templates), ""
+// current is the template of a kind that was in force when last asked for.
+type current struct {
+	id   string // of the edition
+	body []byte
+	sum  []byte // SHA-256, by which a paper remembers it
+}
+
+// New makes a writer.
+func New(cfg Config) *Writer { return &Writer{cfg: cfg, latest: map[string]current{}} }
+
+// template is the one that papers of a kind are made with now. Its file is read when
+// another edition has come in force.
+func (w *Writer) template(ctx context.Context, rd postgres.Reader, kind string) (current, error) {
+	e, err := template.InForce(ctx, rd, kind)
+	if errors.Is(err, template.ErrNotFound) {
+		return current{}, fmt.Errorf("content: no template of %s is in force", kind)
 	}
-	w := &Writer{cfg: cfg, templates: map[string]template{}}
-	for kind, name := range templateNames {
-		body, err := fs.ReadFile(files, dir+name+".docx")
-		if err != nil {
-			return nil, fmt.Errorf("content: template: %w", err)
-		}
-		w.templates[kind] = template{body: body, sha256: sha256.Sum256(body)}
-		if _, err := w.fill(sample(kind), true); err != nil {
-			return nil, fmt.Errorf("content: template %s.docx: %w", name, err)
-		}
+	if err != nil {
+		return current{}, err
 	}
-	return w, nil
+	w.mu.Lock()
+	known := w.latest[kind]
+	w.mu.Unlock()
+	if known.id == e.ID {
+		return known, nil
+	}
+	body, err := template.Content(ctx, rd, e)
+	if err != nil {
+		return current{}, err
+	}
+	now := current{e.ID, body, e.SHA256}
+	w.mu.Lock()
+	w.latest[kind] = now
+	w.mu.Unlock()
+	return now, nil
 }

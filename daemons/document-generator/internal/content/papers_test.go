@@ -12,11 +12,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/docx"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/letter/template"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/stock"
@@ -157,11 +159,12 @@ func TestEveryPaperAsItIsPrinted(t *testing.T) {
 	for name, o := range papersOfAllSizes() {
 		cfg := Defaults()
 		cfg.Copies = o.copies
-		w, err := New(cfg)
-		require.NoError(t, err)
-		for kind := range templateNames {
+		w := New(cfg)
+		for _, kind := range template.Kinds() {
 			f := o.paper(kind)
-			body, err := w.fill(f, false)
+			source, err := configs.Template(template.Name(kind))
+			require.NoError(t, err)
+			body, err := w.fill(source, f, "")
 			require.NoError(t, err)
 			sources = append(sources, docx.Source{Name: kind + "-" + name, Bytes: body})
 			check = append(check, func(t *testing.T, pdf []byte) {

@@ -5,10 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/docx"
-	"dukcapil.go.id/sifilma/pkg/handover"
-	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -25,13 +22,21 @@ const dots = "……………………………………"
 // functions are the SAM functions as papers name them (features.md G19, N38).
 var functions = map[string]string{"R": "R (Read)", "Rekam": "Rekam", "Cetak": "Cetak"}
 
-// fill makes the Word file of a paper: a draft that says so, or the text to be
-// printed as PDF.
-func (w *Writer) fill(f facts, draft bool) ([]byte, error) {
-	values := w.common(f)
-	if draft {
-		values["draft_note"] = draftNote
+// fill makes the Word file of a paper from a template: one that says on each page what
+// it is, such as a draft, or without a note the text to be printed as PDF.
+func (w *Writer) fill(template []byte, f facts, note string) ([]byte, error) {
+	values, tables := w.values(f)
+	values["draft_note"] = note
+	qr, err := code(values["verification_address"])
+	if err != nil {
+		return nil, err
 	}
+	return docx.Fill(template, values, tables, qr)
+}
+
+// values are what stands in place of the tags; letter/template lists them for people.
+func (w *Writer) values(f facts) (map[string]string, map[string][]map[string]string) {
+	values := w.common(f)
 	tables := map[string][]map[string]string{}
 	switch f.doc.Kind {
 	case letter.BAST:
@@ -41,11 +46,7 @@ func (w *Writer) fill(f facts, draft bool) ([]byte, error) {
 	default:
 		w.letter(f, values, tables)
 	}
-	qr, err := code(values["verification_address"])
-	if err != nil {
-		return nil, err
-	}
-	return docx.Fill(w.templates[f.doc.Kind].body, values, tables, qr)
+	return values, tables
 }
 
 func (w *Writer) common(f facts) map[string]string {
@@ -194,18 +195,4 @@ func or(text, otherwise string) string {
 		return otherwise
 	}
 	return text
-}
-
-// sample is a made-up paper of a kind, to try a template with.
-func sample(kind string) facts {
-	text, day := "Contoh", clock.MustParseDate("2026-11-23")
-	return facts{
-		doc: letter.Document{Kind: kind, Number: &text, Dated: &day, Token: strings.Repeat("0", 26)}, from: day, to: day,
-		signer:   letter.Signatory{Name: text, Post: text},
-		produsen: institution.Institution{Name: text},
-		request:  request.Request{Form: request.Form{Letter: request.Letter{Date: day}, Lines: []request.Line{{Lembaga: text}}}},
-		tally:    perso.Tally{Clear: 1},
-		handed:   handover.Handover{Quantity: 1}, cards: []handover.Card{{Serial: text, PCID: text, ManifestNo: text}},
-		destroyed: stock.Destruction{Cards: []stock.Lost{{Serial: text, Was: string(perso.Failed), Day: &day}}},
-	}
 }

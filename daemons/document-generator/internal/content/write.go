@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/letter/template"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 )
@@ -32,9 +33,12 @@ type Paper struct {
 // Write makes the files of a numbered paper. The same data give the same bytes.
 func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) (Paper, error) {
 	var f facts
+	var t current
 	err := db.View(ctx, func(ctx context.Context, rd postgres.Reader) error { // one moment for all numbers of the paper
 		var err error
-		f, err = gather(ctx, rd, d)
+		if f, err = gather(ctx, rd, d); err == nil && d.Kind != letter.ResultList {
+			t, err = w.template(ctx, rd, d.Kind)
+		}
 		return err
 	})
 	if err != nil {
@@ -50,18 +54,17 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 	if d.Number == nil {
 		return Paper{}, fmt.Errorf("content: paper %s has no number", d.ID)
 	}
-	t := w.templates[d.Kind]
-	p := Paper{Name: fileName(f), TemplateSHA256: t.sha256[:], Signatures: w.signatures(f)}
-	if p.DOCX, err = w.fill(f, true); err != nil {
+	p := Paper{Name: fileName(f), TemplateSHA256: t.sum, Signatures: w.signatures(f)}
+	if p.DOCX, err = w.fill(t.body, f, draftNote); err != nil {
 		return Paper{}, err
 	}
-	p.Print, err = w.fill(f, false)
+	p.Print, err = w.fill(t.body, f, "")
 	return p, err
 }
 
-// fileName is the template's name and the ticket, for a berita acara with its ordinal.
+// fileName is the kind's name and the ticket, for a berita acara with its ordinal.
 func fileName(f facts) string {
-	name := templateNames[f.doc.Kind] + "-" + f.request.Ticket
+	name := template.Name(f.doc.Kind) + "-" + f.request.Ticket
 	switch f.doc.Kind {
 	case letter.BAST:
 		name += "-" + strconv.Itoa(f.handed.Ordinal)

@@ -67,6 +67,7 @@ func (a *API) Mount(root chi.Router) {
 			a.mountMasterData(r)
 			a.mountProfile(r)
 			a.mountRecipes(r)
+			a.mountTemplates(r)
 			a.mountLots(r)
 			a.mountCalendar(r)
 			a.mountPlan(r)

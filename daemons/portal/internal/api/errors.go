@@ -12,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/planning"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/wording"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
@@ -20,6 +21,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/letter/template"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/outbox"
@@ -36,7 +38,7 @@ import (
 
 // subjects are what the machines' rows are called.
 var subjects = map[string]string{
-	need.Machine.Name: "Permintaan", request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", recipe.Machine.Name: "Edisi", handover.Machine.Name: "Serah terima",
+	need.Machine.Name: "Permintaan", request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", recipe.Machine.Name: "Edisi", template.Machine.Name: "Edisi", handover.Machine.Name: "Serah terima",
 }
 
 func notFound() error {
@@ -54,6 +56,14 @@ var answers = []struct {
 
 	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound}, {recipe.ErrNotFound, notFound},
 
+	{template.ErrNotFound, notFound}, {template.ErrNotSampled, notSampled}, {template.ErrSawPassword, sawPassword},
+	{template.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
+	{template.ErrSamePerson, func() error {
+		return web.Forbidden("Templat disetujui oleh orang lain daripada yang mengusulkannya.").WithCode("same-person")
+	}},
+	{wording.ErrForbidden, func() error {
+		return web.Forbidden("Templat surat dikelola oleh Operator KI, persuratan, dan Kasubdit KI.")
+	}},
 	{masterdata.ErrForbidden, func() error {
 		return web.Forbidden("Peran Anda tidak berwenang atas data induk ini.")
 	}},
@@ -361,7 +371,7 @@ func notInForce(e *institution.NotInForceError) error {
 }
 
 func table(name string) *machine.Table {
-	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine, stock.Words}, report.Machines...) {
+	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine, template.Machine, stock.Words}, report.Machines...) {
 		if t.Name == name {
 			return t
 		}

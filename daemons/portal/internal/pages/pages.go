@@ -24,6 +24,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/wording"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -105,6 +106,7 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountNeeds(inside)
 	p.mountLots(inside)
 	p.mountPapers(inside)
+	p.mountTemplates(inside)
 	p.mountHandovers(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
@@ -194,6 +196,7 @@ type sheet struct {
 	Doubts    *doubtLink // for whoever decides on cards in doubt
 	Lots      *shelfLink // the lots that wait, for whoever looks after them
 	Keeper    bool       // looks after the master data
+	Wording   bool       // looks after the templates of papers, and not after other master data
 	Outside   bool       // of an institution
 	Office    bool       // of the office
 	Chips     bool       // has cards that can be looked for
@@ -213,6 +216,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	if a := signin.Account(r); a.ID != "" {
 		s.Account, s.RoleLabel = &a, request.RoleLabels[a.Role]
 		s.Keeper, s.Outside = masterdata.May(a.Role) && !a.MustChange, report.Outside(a) && !a.MustChange
+		s.Wording = wording.May(a.Role) && !s.Keeper && !a.MustChange
 		s.Office = !report.Outside(a) && !a.MustChange
 		applies := request.Machine.May("", request.Submit, a.Role) == nil
 		s.Chips = s.Office || s.Outside && applies

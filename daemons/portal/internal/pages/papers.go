@@ -75,6 +75,15 @@ func (p *Pages) paper(w http.ResponseWriter, r *http.Request) error {
 	if d.SignedOn != nil {
 		body.Summary = append(body.Summary, pair{"Ditandatangani", terbilang.FormatDate(*d.SignedOn)})
 	}
+	if !report.Outside(who) {
+		edition, err := p.madeWith(r, d.ID)
+		if err != nil {
+			return err
+		}
+		if edition != "" {
+			body.Summary = append(body.Summary, pair{"Templat", edition})
+		}
+	}
 	if counter.MaySign(whole, who) == nil {
 		body.Lead = "Cetak PDF-nya, mintakan tanda tangan, lalu unggah pindaiannya. Sejak itu naskah ini berlaku."
 		body.Links = append(body.Links, crumb{"Unggah pindaian bertanda tangan", at + "/pindaian"})

@@ -1,6 +1,6 @@
 // Package setup makes a database the office's: it migrates, writes the state
-// machines, the first master data and the recipes that come with the program, and
-// lets the daemons' roles log in.
+// machines, the first master data, and the recipes and templates that come with the
+// program, and lets the daemons' roles log in.
 package setup
 
 import (
@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/letter/template"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -26,7 +27,7 @@ import (
 // Machines are all state machines of the office, for the database, the diagrams
 // and whoever lists them.
 func Machines() []*machine.Table {
-	return []*machine.Table{need.Machine, request.Machine, capacity.Machine, recipe.Machine, perso.Machine, handover.Machine, letter.Machine}
+	return []*machine.Table{need.Machine, request.Machine, capacity.Machine, recipe.Machine, perso.Machine, handover.Machine, letter.Machine, template.Machine}
 }
 
 // Roles are the database roles of the daemons, by daemon.
@@ -70,6 +71,10 @@ func Migrate(ctx context.Context, owner postgres.Config) error {
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
+	templates, err := template.FromProgram()
+	if err != nil {
+		return fmt.Errorf("setup: %w", err)
+	}
 	return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		for _, m := range machineTypes {
 			if err := institution.SeedMachineType(ctx, tx, m); err != nil {
@@ -77,6 +82,9 @@ func Migrate(ctx context.Context, owner postgres.Config) error {
 			}
 		}
 		if err := recipe.Ship(ctx, tx, recipes, recipe.Change{OfficeAt: time.Now()}); err != nil {
+			return err
+		}
+		if err := template.Ship(ctx, tx, templates, template.Change{OfficeAt: time.Now()}); err != nil {
 			return err
 		}
 		return capacity.SeedHolidays(ctx, tx, calendar.Holidays)

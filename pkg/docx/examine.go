@@ -1,0 +1,294 @@
+package docx
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/beevik/etree"
+)
+
+// Rules are what a template of one kind of paper must and may ask for. Names are
+// written as Tags writes them; Known need not repeat Required.
+type Rules struct {
+	Required, Known []string
+	MaxBytes        int // of the file
+}
+
+// Examine judges a template that somebody sends in: everything that is wrong with it at
+// once, each with its place; none when it may be used. It is stricter than Fill, which
+// takes what was examined before: it also refuses comments, objects and fields that
+// fetch something, and links that are no plain web addresses.
+func Examine(file []byte, rules Rules) []Fault {
+	var found Error
+	if len(file) > rules.MaxBytes {
+		found.add(TooLarge, "", "%d", rules.MaxBytes)
+		return found.Faults
+	}
+	doc, err := unpack(file)
+	if err != nil {
+		return faultsOf(err)
+	}
+	for _, f := range doc.files {
+		doc.examineEntry(f.Name, &found)
+	}
+	layouts := make([]*layout, 0, len(doc.parts))
+	for _, p := range doc.parts {
+		layouts = append(layouts, study(p, &found))
+		p.examine(doc.outside[p.name], &found)
+	}
+	tagsOf(layouts, rules, &found)
+	return found.Faults
+}
+
+func faultsOf(err error) []Fault {
+	if problems, ok := err.(*Error); ok { //nolint:errorlint // made in this package, never wrapped
+		return problems.Faults
+	}
+	return []Fault{{Code: Damaged}}
+}
+
+// examined is a file on its way through Examine.
+type examined struct {
+	document
+	types   map[string]string
+	outside map[string]map[string]string // by part: ids of relations that lead out of the file, with their kind
+}
+
+// unpack reads what has to be read before anything can be told of a template.
+func unpack(file []byte) (*examined, error) {
+	if kind := otherFile(file); kind == "encrypted" {
+		return nil, fault(Encrypted, "", "")
+	} else if kind != "" {
+		return nil, fault(WrongKind, "", kind)
+	}
+	archive, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
+	switch {
+	case err != nil && bytes.HasPrefix(file, []byte("PK")):
+		return nil, fault(Damaged, "", "cannot be unpacked")
+	case err != nil:
+		return nil, fault(WrongKind, "", "")
+	case len(archive.File) > maxEntries:
+		return nil, fault(TooLarge, "", fmt.Sprintf("more than %d entries", maxEntries))
+	}
+	for _, f := range archive.File {
+		if f.Flags&1 != 0 { // general purpose bit 0: encrypted
+			return nil, fault(Encrypted, "", "")
+		}
+	}
+	d := &examined{document: document{files: archive.File, changed: map[string]bool{}}, outside: map[string]map[string]string{}}
+	if d.contents, err = readAll(archive.File); err != nil {
+		return nil, err
+	}
+	if kind := strings.TrimSpace(string(d.contents["mimetype"])); strings.Contains(kind, "opendocument") {
+		return nil, fault(WrongKind, "", "odt")
+	}
+	if d.types, err = contentTypes(d.contents[contentTypesName]); err != nil {
+		return nil, fault(WrongKind, "", "zip")
+	}
+	main := ""
+	for _, f := range archive.File {
+		if t := d.types[f.Name]; t == wordMain {
+			return d, nil
+		} else if strings.HasSuffix(t, ".main+xml") {
+			main = t
+		}
+	}
+	switch {
+	case strings.Contains(main, "macroEnabled"):
+		return nil, fault(WrongKind, "", "docm")
+	case strings.Contains(main, "wordprocessingml.template"):
+		return nil, fault(WrongKind, "", "dotx")
+	case strings.Contains(main, "spreadsheetml"):
+		return nil, fault(WrongKind, "", "xlsx")
+	}
+	return nil, fault(WrongKind, "", "zip")
+}
+
+// otherFile names the kind of a file that is no zip archive.
+func otherFile(b []byte) string {
+	switch {
+	case bytes.HasPrefix(b, []byte("\xD0\xCF\x11\xE0")): // a compound file: Word of before 2007, or one with a password
+		if bytes.Contains(b, utf16LE("EncryptedPackage")) {
+			return "encrypted"
+		}
+		return "doc"
+	case bytes.HasPrefix(b, []byte("%PDF")):
+		return "pdf"
+	case bytes.HasPrefix(b, []byte(`{\rtf`)):
+		return "rtf"
+	}
+	return ""
+}
+
+func utf16LE(s string) []byte {
+	b := make([]byte, 0, 2*len(s))
+	for _, c := range []byte(s) {
+		b = append(b, c, 0)
+	}
+	return b
+}
+
+// examineEntry looks at one entry of the archive: every XML must be well-formed, also
+// what the filler never reads, for LibreOffice and Word do.
+func (d *examined) examineEntry(name string, found *Error) {
+	lower, contentType := strings.ToLower(name), d.types[name]
+	switch {
+	case strings.HasSuffix(lower, "vbaproject.bin") || strings.HasSuffix(lower, "vbadata.xml") || strings.Contains(contentType, "vbaProject") || strings.Contains(contentType, "macroEnabled"):
+		found.add(Macro, name, "macros")
+		return
+	case strings.Contains(lower, "/embeddings/") || strings.Contains(lower, "/activex/"):
+		found.add(Embedded, name, "%s", path.Base(name))
+		return
+	case !strings.HasSuffix(lower, ".xml") && !strings.HasSuffix(lower, ".rels"):
+		return
+	}
+	tree, err := parseXML(name, d.contents[name])
+	if err != nil {
+		found.put(faultsOf(err)[0])
+		return
+	}
+	switch {
+	case strings.HasSuffix(lower, ".rels"):
+		d.links(name, tree.Root(), found)
+	case contentType == wordPrefix+"comments+xml":
+		comments(name, tree.Root(), found)
+	case filledTypes[contentType]:
+		p, err := parsePart(name, contentType, d.contents[name])
+		if err != nil {
+			found.put(faultsOf(err)[0])
+			return
+		}
+		d.parts = append(d.parts, p)
+	}
+}
+
+// links notes the relations that lead out of the file. A web or mail address in the
+// letterhead is followed only by whoever clicks on it.
+func (d *examined) links(name string, root *etree.Element, found *Error) {
+	of := path.Join(path.Dir(path.Dir(name)), strings.TrimSuffix(path.Base(name), ".rels"))
+	for _, r := range root.ChildElements() {
+		if !strings.EqualFold(r.SelectAttrValue("TargetMode", ""), "External") {
+			continue
+		}
+		kind, target := path.Base(r.SelectAttrValue("Type", "")), strings.ToLower(r.SelectAttrValue("Target", ""))
+		if kind == "hyperlink" && (strings.HasPrefix(target, "https://") || strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "mailto:")) {
+			continue
+		}
+		if !filledTypes[d.types[of]] || kind == "attachedTemplate" {
+			found.add(ExternalLink, of, "%s", kind)
+			continue
+		}
+		if d.outside[of] == nil {
+			d.outside[of] = map[string]string{}
+		}
+		d.outside[of][r.SelectAttrValue("Id", "")] = kind
+	}
+}
+
+// comments tells each remark by its own words.
+func comments(name string, root *etree.Element, found *Error) {
+	for _, c := range root.ChildElements() {
+		if c.Tag != "comment" {
+			continue
+		}
+		var text strings.Builder
+		for _, t := range c.FindElements(".//t") {
+			text.WriteString(content(t))
+		}
+		found.add(Comment, name, "%s", shorten(text.String()))
+	}
+}
+
+// objects are the elements by which another program's object, or another file, stands
+// in a text.
+var objects = map[string]bool{"object": true, "OLEObject": true, "control": true, "altChunk": true, "subDoc": true}
+
+// examine looks at what Fill does not mind in a part.
+func (p *part) examine(outside map[string]string, found *Error) {
+	told := map[string]bool{}
+	p.walk(p.tree.Root(), func(el *etree.Element) {
+		if objects[el.Tag] && !objects[el.Parent().Tag] {
+			found.at(Embedded, p, el, "%s", el.Tag)
+		}
+		for _, a := range el.Attr {
+			if kind := outside[a.Value]; kind != "" && a.Space != "" {
+				told[a.Value] = true
+				found.at(ExternalLink, p, el, "%s", kind)
+			}
+			if (a.Key == "src" || a.Key == "href") && (strings.Contains(a.Value, "://") || strings.HasPrefix(a.Value, `\\`)) {
+				found.at(ExternalLink, p, el, "image")
+			}
+		}
+		switch {
+		case p.is(el, "p"):
+			p.fields(el, found)
+			p.bound(el, found)
+		case p.is(el, "fldSimple"):
+			p.field(el, el.SelectAttrValue(p.qualified("instr"), ""), found)
+		}
+	})
+	for id, kind := range outside { // a relation that no element names is still one
+		if !told[id] {
+			found.put(Fault{Code: ExternalLink, Part: p.name, In: placeNames[p.contentType], Detail: kind})
+		}
+	}
+}
+
+// fetching are the fields that bring in something from elsewhere, or do something.
+var fetching = []string{
+	"INCLUDETEXT", "INCLUDEPICTURE", "INCLUDE", "IMPORT", "DDE", "DDEAUTO", "LINK", "EMBED", "DATABASE", "RD", "MERGEFIELD", "MACROBUTTON", "CONTROL", "HTMLCONTROL",
+}
+
+// fields reads the codes of a paragraph's fields, which Word may cut over several runs.
+func (p *part) fields(paragraph *etree.Element, found *Error) {
+	var open []string
+	var visit func(*etree.Element)
+	visit = func(el *etree.Element) {
+		for _, child := range el.ChildElements() {
+			switch {
+			case p.is(child, "p"):
+			case p.is(child, "fldChar") && child.SelectAttrValue(p.qualified("fldCharType"), "") == "begin":
+				open = append(open, "")
+			case p.is(child, "instrText"):
+				if len(open) == 0 {
+					open = append(open, "")
+				}
+				open[len(open)-1] += content(child)
+			default:
+				visit(child)
+			}
+		}
+	}
+	visit(paragraph)
+	for _, code := range open {
+		p.field(paragraph, code, found)
+	}
+}
+
+func (p *part) field(el *etree.Element, code string, found *Error) {
+	if words := strings.Fields(code); len(words) > 0 && slices.Contains(fetching, strings.ToUpper(words[0])) {
+		found.at(LinkedField, p, el, "%s", strings.ToUpper(words[0]))
+	}
+}
+
+// bound finds a tag in a content control that is tied to data of the file: Word shows
+// that data in place of what the filler wrote.
+func (p *part) bound(paragraph *etree.Element, found *Error) {
+	p.walk(paragraph, func(el *etree.Element) {
+		if !p.is(el, "t") || !strings.Contains(content(el), "{{") {
+			return
+		}
+		for up := el.Parent(); up != nil; up = up.Parent() {
+			if !p.is(up, "sdt") {
+				continue
+			}
+			if about := up.SelectElement(p.qualified("sdtPr")); about != nil && about.SelectElement(p.qualified("dataBinding")) != nil {
+				found.at(BoundControl, p, el, "%s", shorten(content(el)))
+			}
+		}
+	})
+}
