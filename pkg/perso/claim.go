@@ -49,6 +49,8 @@ const (
 	TestCardDue    Why = "test_card_due"    // no test card has passed at the station today
 	WrongType      Why = "wrong_type"       // it is not of the kind that its request needs
 	KeysMissing    Why = "keys_missing"     // the HSM of the station does not have the keys for it
+	NoRecipient    Why = "no_recipient"     // whom it is for has no confirmed key for its secret
+	NoEscrow       Why = "no_escrow"        // the office has no escrow key
 )
 
 // WhyLabels are the reasons as the station shows them.
@@ -81,6 +83,8 @@ var WhyLabels = map[Why]string{
 	TestCardDue:    "Kartu uji hari ini belum lulus di stasiun ini; masukkan kartu uji dahulu",
 	WrongType:      "Jenis kartu ini lain daripada yang diminta permohonannya",
 	KeysMissing:    "HSM stasiun ini tidak memiliki kunci untuk kartu ini",
+	NoRecipient:    "Pemohon belum punya kunci penerima rahasia kartu yang dipastikan; kartu menunggu",
+	NoEscrow:       "Kantor belum punya kunci escrow rahasia kartu; kartu menunggu",
 }
 
 // Refusal is an error that says why a card is not taken.

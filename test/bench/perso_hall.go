@@ -14,8 +14,11 @@ import (
 	"syscall"
 	"time"
 
+	"filippo.io/age"
+
 	"dukcapil.go.id/sifilma/deploy/local"
 	"dukcapil.go.id/sifilma/pkg/capacity"
+	"dukcapil.go.id/sifilma/pkg/cardsecret"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/perso/recipe"
@@ -137,8 +140,33 @@ func (h *hall) seed(ctx context.Context, cards int) error {
 		if _, err := perso.Enlist(ctx, tx, id, machine.Actor{Name: "kasubdit", Role: request.Kasubdit}, persoAt); err != nil {
 			return err
 		}
+		if err := secretKeys(ctx, tx, "00000000-0000-7000-8000-000000000001"); err != nil {
+			return err
+		}
 		return tx.Select(ctx, &h.serials, `SELECT serial FROM listed_card ORDER BY serial`)
 	})
+}
+
+// secretKeys gives produsen and office keys whose private halves nobody has.
+func secretKeys(ctx context.Context, tx *postgres.Tx, produsen string) error {
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	_, _, escrow, err := cardsecret.NewParts()
+	if err != nil {
+		return err
+	}
+	if _, err := cardsecret.RecordEscrow(ctx, tx, cardsecret.Escrow{
+		Recipient: escrow, Custodians: []string{"1", "2"}, Place: "uji", RecordedBy: "uji", OfficeAt: persoAt,
+	}); err != nil {
+		return err
+	}
+	k, err := cardsecret.Offer(ctx, tx, produsen, id.Recipient().String(), cardsecret.Who{Name: "pic", At: persoAt})
+	if err == nil {
+		_, err = cardsecret.Confirm(ctx, tx, k.ID, k.Fingerprint, cardsecret.Who{Name: "operator", At: persoAt})
+	}
+	return err
 }
 
 var persoKeys = []string{"sam-transport-master", "sam-final-master", "sam-secret-wrap"}

@@ -33,12 +33,13 @@ var office = map[string][]string{
 	"validation":  {"institution", "identity", "need", "register", "request", "cardlist"},
 	"capacity":    {"institution", "identity", "request"},
 	"stock":       {"institution", "identity", "request"},
-	"perso":       {"institution", "identity", "register", "request", "cardlist", "capacity", "stock"},
+	"perso":       {"institution", "identity", "register", "request", "cardlist", "capacity", "stock", "cardsecret"},
 	"letter":      {"request"},
+	"cardsecret":  {},
 	"feed":        {"institution", "identity", "request"},
 	"handover":    {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter"},
 	"stage":       {"institution", "identity", "request", "capacity", "perso", "letter", "handover"},
-	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover", "feed", "stage"},
+	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "cardsecret", "handover", "feed", "stage"},
 }
 
 // outside is what the office floor must not know.

@@ -8,10 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/capacity"
+	"dukcapil.go.id/sifilma/pkg/cardsecret/cardsecrettest"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -31,6 +33,8 @@ type Office struct {
 	OrderID   string
 	Serials   []string // of the cards, in list order
 	CardIDs   []string
+	Recipient *age.X25519Identity // of the produsen
+	Escrow    *age.X25519Identity // of the office; of no use to anybody outside a test
 }
 
 // New sets an office up with n enlisted cards and an order for quantity of them.
@@ -87,6 +91,7 @@ func New(t testing.TB, n, quantity int) *Office {
 		}
 		return err
 	})
+	o.Recipient, o.Escrow = cardsecrettest.Register(t, o.DB, institution, OfficeAt), cardsecrettest.Escrow(t, o.DB, OfficeAt)
 	return o
 }
 

@@ -189,7 +189,8 @@ func (t *task) refusing(err error) verdict {
 	v.nobodys = refusal.Why == perso.Unlisted || refusal.Why == perso.SerialUnknown || refusal.Why == perso.SerialTwice
 	switch refusal.Why {
 	case perso.Unlisted, perso.NotScheduled, perso.RequestHeld, perso.InOtherHands, perso.NoRecipe, perso.NoNumbers, perso.RecipeGone, perso.OtherRecipe, perso.OtherProfile,
-		perso.LotStopped, perso.FirstCardWaits, perso.SerialUnknown, perso.SerialTwice, perso.KeysMissing, perso.TestCardDue:
+		perso.LotStopped, perso.FirstCardWaits, perso.SerialUnknown, perso.SerialTwice, perso.KeysMissing, perso.TestCardDue,
+		perso.NoRecipient, perso.NoEscrow:
 		v.again = true // the office may think otherwise in a moment
 	case perso.ScanAwaited:
 		v.State, v.Outcome, v.again = awaited, "", true

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/sam"
+	"dukcapil.go.id/sifilma/pkg/cardsecret"
 	"dukcapil.go.id/sifilma/pkg/globalplatform"
 	"dukcapil.go.id/sifilma/pkg/journal"
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -65,6 +66,9 @@ func (t *task) personalise(ctx context.Context) verdict {
 		}
 		if claimed, err = perso.Claim(ctx, tx, id, place, l.change("")); err != nil {
 			return err
+		}
+		if err := cardsecret.Ready(ctx, tx, claimed.Card.RequestID); err != nil {
+			return nobodys(err, claimed.Card)
 		}
 		if t.kit.profile.Plain() {
 			return nil // there is nothing to authenticate
@@ -127,8 +131,14 @@ func (t *task) begin(ctx context.Context, sealed []byte) (verdict, bool) {
 		"sealed_sha256": hex.EncodeToString(digest[:]), "manifest_no": t.hand.Card.ManifestNo,
 	}}
 	err := t.record(ctx, perso.Writing, func(ctx context.Context, tx *postgres.Tx) (perso.Hand, error) {
+		if err := t.keepSecret(ctx, tx, intent.Public); err != nil {
+			return perso.Hand{}, err
+		}
 		return perso.BeginWriting(ctx, tx, t.hand, intent, t.line.change(""))
 	})
+	if errors.As(err, new(*perso.Refusal)) {
+		return t.ownerless(ctx, err), false
+	}
 	if err != nil {
 		return t.unrecorded(err), false
 	}

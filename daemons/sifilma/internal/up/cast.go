@@ -48,8 +48,8 @@ var signatories = []letter.Signatory{
 }
 
 // invite makes the sample institutions, officials and accounts, with new
-// passwords and a new API key.
-func invite(ctx context.Context, owner postgres.Config) (Cast, error) {
+// passwords and a new API key, and keys for the secrets of cards in dir.
+func invite(ctx context.Context, owner postgres.Config, dir string) (Cast, error) {
 	cast := Cast{Produsen: produsenName, Lembaga: lembagaName, PKS: pksNumber, Logins: []Login{
 		{Username: "pic-produsen", Name: "PIC Produsen Contoh", Role: request.Produsen},
 		{Username: "persuratan", Name: "Petugas Persuratan", Role: request.Persuratan},
@@ -99,6 +99,9 @@ func invite(ctx context.Context, owner postgres.Config) (Cast, error) {
 			[]string{identity.ScopeRequestWrite, identity.ScopeRequestRead}, time.Now().Add(keyLife))
 		return err
 	})
+	if err == nil {
+		err = secretKeys(ctx, db, dir, produsen.ID)
+	}
 	if err != nil {
 		return cast, err
 	}

@@ -69,7 +69,7 @@ func (of *office) prepare(ctx context.Context) error {
 	if of.ports, err = of.choosePorts(); err != nil {
 		return err
 	}
-	of.cast, err = invite(ctx, owner)
+	of.cast, err = invite(ctx, owner, of.Dir)
 	return err
 }
 
