@@ -17,8 +17,8 @@ const module = "dukcapil.go.id/sifilma/"
 
 // ground knows nothing of SAM cards.
 var ground = []string{
-	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "ical", "idempotency", "journal", "machine", "outbox",
-	"pkcs11", "postgres", "rabbit", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
+	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "ical", "idempotency", "journal", "machine", "manifest", "outbox",
+	"pkcs11", "postgres", "rabbit", "sealed", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
 }
 
 // office knows nothing of HTTP or AMQP. Each package with the office packages
