@@ -103,9 +103,10 @@ func check(ctx context.Context, rd postgres.Reader, l Letter, of []Activation, d
 		if !covered[l.LembagaID] {
 			add("pks", "not_in_force", "Tidak ada PKS lembaga Anda dengan Ditjen Dukcapil yang berlaku. Perbarui PKS, lalu ajukan kembali.")
 		}
-		for field, key := range map[string]string{"reader_serial": "r " + a.Reader, "sam_serial": "s " + a.SAM} {
+		for _, serial := range []struct{ field, value string }{{"reader_serial", a.Reader}, {"sam_serial", a.SAM}} {
+			key := serial.field + serial.value
 			if first, twice := seen[key]; twice {
-				add(field, "repeated", "Nomor seri ini sudah ada pada baris %d.", first)
+				add(serial.field, "repeated", "Nomor seri ini sudah ada pada baris %d.", first)
 			}
 			seen[key] = a.Number
 		}

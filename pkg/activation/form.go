@@ -53,7 +53,8 @@ func Tidy(f *Form, lines []Line, draft bool, today clock.Date) form.Faults {
 	seen := map[string]int{}
 	for i := range lines {
 		tidyLine(&wrong, need, fmt.Sprintf("/lines/%d", i), &lines[i])
-		for field, serial := range map[string]string{"reader_serial": lines[i].Reader, "sam_serial": lines[i].SAM} {
+		for _, one := range []struct{ field, serial string }{{"reader_serial", lines[i].Reader}, {"sam_serial", lines[i].SAM}} {
+			field, serial := one.field, one.serial
 			first, twice := seen[field+serial]
 			switch {
 			case serial == "":

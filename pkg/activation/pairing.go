@@ -34,7 +34,8 @@ func RecordPairs(ctx context.Context, tx *postgres.Tx, produsenID string, pairs 
 	seen := map[string]int{}
 	for i, p := range pairs {
 		sams[i], readers[i] = p.SAM, p.Reader
-		for field, key := range map[string]string{"sam_serial": "s" + p.SAM, "reader_serial": "r" + p.Reader} {
+		for _, one := range []struct{ field, serial string }{{"sam_serial", p.SAM}, {"reader_serial", p.Reader}} {
+			field, key := one.field, one.field+one.serial
 			if first, twice := seen[key]; twice {
 				wrong.Add(fmt.Sprintf("/pairs/%d/%s", i, field), "repeated", "Nomor seri ini sudah ada pada baris %d.", first+1)
 			}
