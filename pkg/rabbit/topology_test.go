@@ -58,6 +58,9 @@ func TestWhoHearsWhat(t *testing.T) {
 		WorkorderClosed:        {sink, station},
 		RequestDone:            {QueueDocumentGenerator},
 		HandoverOpened:         {QueueDocumentGenerator},
+		ActivationSubmitted:    {QueueValidator},
+		ActivationAccepted:     {QueueDocumentGenerator},
+		ActivationRevoked:      {QueueDocumentGenerator},
 		CardsDestroyed:         {QueueDocumentGenerator},
 	}, heard)
 }

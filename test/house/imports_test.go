@@ -37,8 +37,9 @@ var office = map[string][]string{
 	"letter":      {"request"},
 	"feed":        {"institution", "identity", "request"},
 	"handover":    {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter"},
+	"activation":  {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter", "handover"},
 	"stage":       {"institution", "identity", "request", "capacity", "perso", "letter", "handover"},
-	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover", "feed", "stage"},
+	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "handover", "activation", "feed", "stage"},
 }
 
 // outside is what the office floor must not know.
