@@ -22,26 +22,31 @@ const (
 	UseDerive                    // making other keys inside the token
 )
 
-// Algorithm is the block cipher of a key.
+// Algorithm is the cipher of a key.
 type Algorithm uint8
 
-// Algorithms. DES is always triple DES, with two or three keys.
+// Algorithms. DES is always triple DES, with two or three keys; EC is a P-256 key pair
+// (SigningKey), which no Key is.
 const (
 	AES Algorithm = iota
 	DES
+	EC
 )
 
 // String is the name of the cipher.
 func (a Algorithm) String() string {
-	if a == DES {
+	switch a {
+	case DES:
 		return "DES"
+	case EC:
+		return "EC"
 	}
 	return "AES"
 }
 
 // check says whether a key of this many bytes exists.
 func (a Algorithm) check(size int) error {
-	if size == 16 || size == 24 || size == 32 && a == AES {
+	if a != EC && (size == 16 || size == 24) || size == 32 && a == AES {
 		return nil
 	}
 	return fmt.Errorf("%w: %s key of %d bytes", ErrKeyUse, a, size)
