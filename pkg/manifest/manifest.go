@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"dukcapil.go.id/sifilma/pkg/sealed"
@@ -130,4 +132,31 @@ func (v Verifier) read(h sealed.Header, payload []byte) (*Facts, error) {
 		return &f, nil
 	}
 	return nil, nil //nolint:nilnil // as above
+}
+
+// IssueAll is Issue for many readers, several at a time: a token answers several sessions
+// at once. All or none; the order is that of the facts.
+func IssueAll(ctx context.Context, s *sealed.Signer, d Driver, all []Facts, issued time.Time, workers int) ([]Manifest, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	out := make([]Manifest, len(all))
+	var next atomic.Int64
+	var working sync.WaitGroup
+	for range min(max(workers, 1), len(all)) {
+		working.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(all) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				m, err := Issue(ctx, s, d, all[i], issued)
+				if err != nil {
+					cancel(fmt.Errorf("manifest %s: %w", all[i].Number, err))
+					return
+				}
+				out[i] = m
+			}
+		})
+	}
+	working.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	return out, nil
 }

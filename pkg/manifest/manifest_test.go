@@ -306,3 +306,30 @@ func TestABundleThatHoldsWhatItShouldNotFails(t *testing.T) {
 		require.Error(t, err, name)
 	}
 }
+
+func TestManyAreIssuedAtOnceAllOrNone(t *testing.T) {
+	t.Parallel()
+	s, keys := signer(t)
+	var all []manifest.Facts
+	for n := range 25 {
+		all = append(all, facts(n+1))
+	}
+	got, err := manifest.IssueAll(t.Context(), s, manifest.JSON{}, all, issued, 4)
+	require.NoError(t, err)
+	for i, m := range got {
+		v, err := manifest.Verifier{Keys: keys}.Verify(m.Payload, m.JWS, inUse)
+		require.NoError(t, err)
+		require.Equal(t, all[i], *v.Facts)
+	}
+	all[17].Mode = ""
+	_, err = manifest.IssueAll(t.Context(), s, manifest.JSON{}, all, issued, 4)
+	require.ErrorIs(t, err, manifest.ErrFacts)
+	require.ErrorContains(t, err, all[17].Number)
+	none, err := manifest.IssueAll(t.Context(), s, manifest.JSON{}, nil, issued, 4)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = manifest.IssueAll(ended, s, manifest.JSON{}, all[:3], issued, 4)
+	require.ErrorIs(t, err, context.Canceled)
+}
