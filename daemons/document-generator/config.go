@@ -6,6 +6,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/content"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/press"
+	"dukcapil.go.id/sifilma/daemons/document-generator/internal/seal"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/docx"
@@ -20,6 +21,7 @@ type Config struct {
 	Content       content.Config       `yaml:"content"`
 	Press         press.Config         `yaml:"press"`
 	LibreOffice   docx.ConverterConfig `yaml:"libreoffice"`
+	Manifest      seal.Config          `yaml:"manifest"`
 	// DiskReserve is the room, in bytes, that must be free where LibreOffice
 	// works for papers to be made.
 	DiskReserve int64 `yaml:"disk_reserve"`
@@ -40,5 +42,6 @@ func defaults() Config {
 	return Config{
 		Desk: desk.Defaults(), Content: content.Defaults(), Press: press.Defaults(),
 		LibreOffice: docx.ConverterConfig{Soffice: "soffice"}, DiskReserve: 256 << 20,
+		Manifest: seal.Defaults(),
 	}
 }

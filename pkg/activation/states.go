@@ -75,6 +75,7 @@ var (
 	checkers   = []machine.Role{request.Persuratan, request.Operator, request.Kasubdit}
 	validator  = []machine.Role{request.Validator}
 	generator  = []machine.Role{request.Generator}
+	receivers  = []machine.Role{request.Operator, request.Kasubdit, request.Produsen}
 )
 
 // LetterMachine is the life of a surat permohonan aktivasi: a produsen may prepare it,
@@ -142,7 +143,7 @@ func steps() []machine.Step {
 		{From: Approved, Verb: VerbReject, Roles: []machine.Role{request.Direktur}, Guard: reason, To: Rejected},
 		{From: Approved, Verb: VerbReturn, Roles: kasubdit, Guard: reason + "; persetujuan dan disposisi gugur", To: Returned},
 		{From: Accepted, Verb: VerbSign, Roles: generator, Guard: "manifest sudah ditandatangani", To: ManifestReady, System: true},
-		{From: ManifestReady, Verb: VerbDeliver, Roles: keepers, Guard: "wakil produsen menerima manifest", To: Delivered},
+		{From: ManifestReady, Verb: VerbDeliver, Roles: receivers, Guard: "Kasubdit KI sudah melepasnya; wakil produsen menerima manifest", To: Delivered},
 		{From: Delivered, Verb: VerbInstall, Roles: applicants, To: Active},
 	}
 	for _, s := range signed {

@@ -72,15 +72,21 @@ func canonical(entries []Entry) ([]byte, error) {
 	return json.Marshal(listPayload{entries})
 }
 
+// Says is what a list says, whatever its number and times: two lists that say the same
+// give the same bytes. Error: sealed.ErrForm.
+func (l List) Says() ([]byte, error) {
+	entries := slices.Clone(l.Entries)
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Number, b.Number) })
+	return canonical(entries)
+}
+
 // Sign signs a list: a token with its payload inside. The entries are sorted for it.
 // Error: sealed.ErrForm, those of signing.
 func (l List) Sign(ctx context.Context, s *sealed.Signer) ([]byte, error) {
 	if l.Number < 1 {
 		return nil, fmt.Errorf("%w: list number %d", sealed.ErrForm, l.Number)
 	}
-	entries := slices.Clone(l.Entries)
-	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Number, b.Number) })
-	payload, err := canonical(entries)
+	payload, err := l.Says()
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,7 @@ const (
 	ActivationSubmitted    = "activation.submitted"
 	ActivationAccepted     = "activation.accepted"
 	ActivationRevoked      = "activation.revoked"
+	ManifestsReleased      = "manifests.released"
 )
 
 const (
@@ -87,7 +88,7 @@ var topology = []Queue{
 		CardResolved, WorkorderFinished,
 	}},
 	{Name: QueueDocumentGenerator, Args: workArgs(), Types: []string{
-		RequestDone, HandoverOpened, CardsDestroyed, ActivationAccepted, ActivationRevoked,
+		RequestDone, HandoverOpened, CardsDestroyed, ActivationAccepted, ActivationRevoked, ManifestsReleased,
 	}},
 	{Name: QueueStationSink, Types: stationTypes, Args: amqp.Table{
 		amqp.QueueTypeArg:     amqp.QueueTypeQuorum,

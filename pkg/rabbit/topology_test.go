@@ -61,6 +61,7 @@ func TestWhoHearsWhat(t *testing.T) {
 		ActivationSubmitted:    {QueueValidator},
 		ActivationAccepted:     {QueueDocumentGenerator},
 		ActivationRevoked:      {QueueDocumentGenerator},
+		ManifestsReleased:      {QueueDocumentGenerator},
 		CardsDestroyed:         {QueueDocumentGenerator},
 	}, heard)
 }

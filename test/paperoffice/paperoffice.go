@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
@@ -71,7 +72,7 @@ func New(t testing.TB, p Plan) *Office {
 	p.Kind, p.Function = or(p.Kind, request.KindReader), or(p.Function, "R")
 	database := harness.NewDatabase(t)
 	o := &Office{Database: database, DB: database.Open(t, ""), Plan: p}
-	require.NoError(t, machine.Sync(t.Context(), o.DB, request.Machine, capacity.Machine, perso.Machine, letter.Machine, handover.Machine, activation.LetterMachine, activation.Machine))
+	require.NoError(t, machine.Sync(t.Context(), o.DB, request.Machine, capacity.Machine, perso.Machine, letter.Machine, handover.Machine, activation.LetterMachine, activation.Machine, release.Machine))
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 		if err := institution.SeedMachineType(ctx, tx, institution.MachineType{Code: "uji", Name: "Uji", SAMPattern: ".*", ReaderPattern: ".*"}); err != nil {
 			return err
