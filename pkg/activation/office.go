@@ -132,6 +132,23 @@ func openReply(ctx context.Context, tx *postgres.Tx, letterID string, on clock.D
 	return id.String(), nil
 }
 
+// Reply is what one surat balasan tells: the lines that were accepted at once.
+type Reply struct {
+	ID         string     `db:"id"`
+	LetterID   string     `db:"letter_id"`
+	Ordinal    int        `db:"ordinal"` // of the letter's replies, from 1
+	AcceptedOn clock.Date `db:"accepted_on"`
+}
+
+// GetReply returns a reply with its lines in their order. Error: ErrNotFound.
+func GetReply(ctx context.Context, rd postgres.Reader, id string) (r Reply, of []Activation, err error) {
+	if r, err = one[Reply](ctx, rd, `SELECT id, letter_id, ordinal, accepted_on FROM activation_reply WHERE id = $1`, id); err != nil {
+		return r, nil, err
+	}
+	of, err = lines(ctx, rd, `WHERE a.reply_id = $1 ORDER BY a.line`, id)
+	return r, of, err
+}
+
 // manifestSerials gives the next n serials of manifests, which the sequence gives once.
 func manifestSerials(ctx context.Context, tx *postgres.Tx, year, n int) ([]string, error) {
 	var numbers []int64

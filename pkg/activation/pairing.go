@@ -18,9 +18,6 @@ type Pair struct {
 	Reader string `json:"reader_serial"`
 }
 
-// Pairers are the roles that record pairs: the produsen those of its own cards.
-var Pairers = []machine.Role{request.Produsen, request.Operator}
-
 // MostPairs bounds what RecordPairs takes at once.
 const MostPairs = 5000
 
@@ -94,6 +91,18 @@ func pair(ctx context.Context, tx *postgres.Tx, cards, readers []string, c reque
 		ON CONFLICT (card_id) DO UPDATE SET reader_serial = excluded.reader_serial, told_by = excluded.told_by, told_at = excluded.told_at`,
 		pq.Array(cards), pq.Array(readers), c.Actor.Name, c.OfficeAt.UTC()); err != nil {
 		return fmt.Errorf("activation: pairing: %w", err)
+	}
+	return nil
+}
+
+// VerbPair is what the recording of pairs is called where somebody may not do it.
+const VerbPair machine.Verb = "pair"
+
+// MayPair says whether a role records pairs: the produsen those of its own cards. The
+// error is a *machine.RoleError.
+func MayPair(role machine.Role) error {
+	if role != request.Produsen && role != request.Operator {
+		return &machine.RoleError{Machine: Machine.Name, Verb: VerbPair, Role: role}
 	}
 	return nil
 }

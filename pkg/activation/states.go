@@ -110,7 +110,7 @@ var Machine = &machine.Table{
 		VerbSubmit: "Ajukan", VerbResubmit: "Ajukan kembali", VerbValidate: "Nyatakan lulus pemeriksaan", VerbReturn: "Kembalikan", VerbRegister: "Daftarkan",
 		VerbApprove: "Setujui", VerbDispose: "Catat disposisi Direktur FPDDK", VerbAccept: "Terima", VerbReject: "Tolak", VerbCancel: "Batalkan",
 		VerbSign: "Buat manifest", VerbDeliver: "Serahkan manifest", VerbInstall: "Catat pemasangan", VerbMove: "Pindahkan", VerbSuspend: "Tangguhkan",
-		VerbResume: "Lanjutkan", VerbRevoke: "Cabut", VerbReplace: "Ganti reader", VerbLost: "Catat hilang", VerbStolen: "Catat dicuri",
+		VerbResume: "Lanjutkan", VerbRevoke: "Cabut", VerbReplace: "Ganti reader", VerbLost: "Catat hilang", VerbStolen: "Catat dicuri", VerbPair: "Catat pasangan reader",
 	},
 }
 

@@ -51,7 +51,7 @@ func (o *Office) HandOver(t testing.TB, r Request) (h handover.Handover) {
 }
 
 // Reader is the reader that the tests put a card into.
-func Reader(serial string) string { return "RDR-" + serial }
+func Reader(serial string) string { return "RDR" + serial }
 
 // Lembaga makes the plan's first lembaga an institution with a PKS in force.
 func (o *Office) Lembaga(t testing.TB) (in institution.Institution) {

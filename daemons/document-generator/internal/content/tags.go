@@ -28,7 +28,12 @@ var functions = map[string]string{"R": "R (Read)", "Rekam": "Rekam", "Cetak": "C
 // fill makes the Word file of a paper: a draft that says so, or the text to be
 // printed as PDF.
 func (w *Writer) fill(f facts, draft bool) ([]byte, error) {
-	values := w.common(f)
+	var values map[string]string
+	if f.doc.Kind == letter.ActivationReply {
+		values = w.commonReaders(f)
+	} else {
+		values = w.common(f)
+	}
 	if draft {
 		values["draft_note"] = draftNote
 	}
@@ -38,6 +43,8 @@ func (w *Writer) fill(f facts, draft bool) ([]byte, error) {
 		w.bast(f, values, tables)
 	case letter.DestructionReport:
 		destruction(f, values, tables)
+	case letter.ActivationReply:
+		w.readers(f, values, tables)
 	default:
 		w.letter(f, values, tables)
 	}
@@ -123,6 +130,15 @@ func (w *Writer) letter(f facts, values map[string]string, tables map[string][]m
 	number(values, "quantity_failed", failed)
 	values["failed_note"] = note
 	values["perso_period"] = terbilang.FormatPeriod(f.from, f.to)
+	w.signed(f, values, tables)
+	values["addressee"], values["addressee_post"], values["addressee_place"] = r.Letter.Sender, r.Letter.Post, w.cfg.AddresseePlace
+	values["attachments"] = "1 (satu) berkas"
+	values["letter_nature"] = w.cfg.LetterNature
+	values["subject"] = "Balasan Permohonan Personalisasi Kartu SAM"
+}
+
+// signed gives what a letter says of its signatory, and who else receives it.
+func (w *Writer) signed(f facts, values map[string]string, tables map[string][]map[string]string) {
 	values["signatory_name"], values["signatory_post"] = f.signer.Name, f.signer.Printed()
 	idLines, details := []string{}, []map[string]string{}
 	if f.signer.NIP != "" {
@@ -133,10 +149,6 @@ func (w *Writer) letter(f facts, values map[string]string, tables map[string][]m
 		details = append(details, map[string]string{"label": "Pangkat", "value": f.signer.Rank})
 	}
 	values["signatory_id_lines"], tables["signatory_details"] = strings.Join(idLines, "\n"), details
-	values["addressee"], values["addressee_post"], values["addressee_place"] = r.Letter.Sender, r.Letter.Post, w.cfg.AddresseePlace
-	values["attachments"] = "1 (satu) berkas"
-	values["letter_nature"] = w.cfg.LetterNature
-	values["subject"] = "Balasan Permohonan Personalisasi Kartu SAM"
 	copies, header := make([]map[string]string, len(w.cfg.Copies)), []map[string]string{}
 	for i, name := range w.cfg.Copies {
 		header = []map[string]string{{"title": "Tembusan:"}}
@@ -206,5 +218,6 @@ func sample(kind string) facts {
 		tally:    perso.Tally{Clear: 1},
 		handed:   handover.Handover{Quantity: 1}, cards: []handover.Card{{Serial: text, PCID: text, ManifestNo: text}},
 		destroyed: stock.Destruction{Cards: []stock.Lost{{Serial: text, Was: string(perso.Failed), Day: &day}}},
+		activated: sampleReaders(text, day),
 	}
 }

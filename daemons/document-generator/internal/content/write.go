@@ -65,6 +65,9 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 
 // fileName is the template's name and the ticket, for a berita acara with its ordinal.
 func fileName(f facts) string {
+	if f.doc.Kind == letter.ActivationReply {
+		return templateNames[f.doc.Kind] + "-" + f.activated.letter.Ticket + "-" + strconv.Itoa(f.activated.reply.Ordinal)
+	}
 	name := templateNames[f.doc.Kind] + "-" + f.request.Ticket
 	switch f.doc.Kind {
 	case letter.BAST:
