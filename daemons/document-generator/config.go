@@ -7,6 +7,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/press"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/sampler"
+	"dukcapil.go.id/sifilma/daemons/document-generator/internal/seal"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/docx"
@@ -22,6 +23,7 @@ type Config struct {
 	Press         press.Config         `yaml:"press"`
 	Sampler       sampler.Config       `yaml:"sampler"`
 	LibreOffice   docx.ConverterConfig `yaml:"libreoffice"`
+	Manifest      seal.Config          `yaml:"manifest"`
 	// DiskReserve is the room, in bytes, that must be free where LibreOffice
 	// works for papers to be made.
 	DiskReserve int64 `yaml:"disk_reserve"`
@@ -42,5 +44,6 @@ func defaults() Config {
 	return Config{
 		Desk: desk.Defaults(), Content: content.Defaults(), Press: press.Defaults(), Sampler: sampler.Defaults(),
 		LibreOffice: docx.ConverterConfig{Soffice: "soffice"}, DiskReserve: 256 << 20,
+		Manifest: seal.Defaults(),
 	}
 }

@@ -1,6 +1,7 @@
 // Command document-generator makes the office's papers: letters, the berita
-// acara serah terima and the result list, numbered, as Word, PDF and Excel. It
-// hears of finished requests and opened handovers.
+// acara serah terima and the result list, numbered, as Word, PDF and Excel; and signs the
+// manifests of accepted readers. It hears of finished requests, opened handovers and
+// decided activations.
 package main
 
 import (
@@ -12,9 +13,11 @@ import (
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/press"
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/sampler"
+	"dukcapil.go.id/sifilma/daemons/document-generator/internal/seal"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/docx"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/schema"
 )
@@ -53,10 +56,35 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 
-	g.Hear(rabbit.QueueDocumentGenerator, k.Hear)
+	if err := wireSeal(env, cfg, g); err != nil {
+		return err
+	}
+
+	g.Hear(rabbit.QueueDocumentGenerator, func(ctx context.Context, tx *postgres.Tx, events []rabbit.Event) error {
+		tx.OnCommit(g.DB.Bell(seal.BellName).Ring)
+		return k.Hear(ctx, tx, events)
+	})
 	g.Serve()
 	env.Go("desk", k.Run)
 	env.Go("press", p.Run)
 	env.Go("sampler", samples.Run)
+	return nil
+}
+
+// wireSeal adds the desk that signs manifests, where this process has a token for it.
+func wireSeal(env *daemon.Env, cfg *Config, g *ground.Ground) error {
+	if !cfg.Manifest.Enabled() {
+		return nil
+	}
+	if err := daemon.Harden(); err != nil {
+		return err
+	}
+	s, err := seal.New(cfg.Manifest, g.DB, env)
+	if err != nil {
+		return err
+	}
+	env.AddCheck("token", s.Check)
+	env.Status.Func("signing_waits", func(context.Context) (any, error) { return s.Waiting(), nil })
+	env.Go("seal", s.Run)
 	return nil
 }

@@ -25,6 +25,8 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 	o.want(200, &cards, "operator", http.MethodGet, "/api/v1/requests/"+v.Ticket+"/cards", nil)
 	document := o.makeLetter(v.ID)
 	asked := o.asks("AKT-1")
+	var readers report.ActivationLetter
+	o.want(201, &readers, "lembaga", http.MethodPost, activations, activationForm(t, nil, readerLetter("1", []map[string]any{}, "draft", true)), keyed()...)
 
 	walked := 0
 	require.NoError(t, chi.Walk(o.router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
@@ -45,7 +47,11 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 			strings.Contains(route, "/downtimes/") || strings.Contains(route, "/signatories/") || strings.Contains(route, "/numberings/") || strings.HasPrefix(route, "/penomoran/") || strings.Contains(route, "/placements/") || strings.HasSuffix(route, "/{year}/import") ||
 			strings.Contains(route, "/accounts/") || strings.Contains(route, "/account-changes/") || strings.Contains(route, "/recipes/") || strings.Contains(route, "/templates/") || strings.HasPrefix(route, "/templat-surat/") || strings.HasPrefix(route, "/data-induk/") ||
 			method != http.MethodGet && (strings.Contains(route, "/pks/") || strings.Contains(route, "/machine-types/") || strings.HasSuffix(route, "activation"))
-		path := strings.NewReplacer("{ticket}", v.Ticket, "{number}", asked.Number, "{id}", id, "{format}", "pdf", "{code}", "tidak-ada").Replace(route)
+		ticket := v.Ticket
+		if strings.Contains(route, "/activations/") || strings.HasPrefix(route, "/aktivasi/") {
+			ticket = readers.Ticket
+		}
+		path := strings.NewReplacer("{ticket}", ticket, "{line}", "1", "{number}", asked.Number, "{id}", id, "{format}", "pdf", "{code}", "tidak-ada").Replace(route)
 		var body any
 		if method == http.MethodPost || method == http.MethodPut {
 			body = map[string]any{}

@@ -20,15 +20,17 @@ import (
 
 const keysHelp = `Pemakaian: sifilma keys TINDAKAN -module PUSTAKA -token LABEL -pin-file BERKAS [pilihan]
 
-Mengurus kunci induk di dalam token HSM dan catatannya di basis data (buku kunci). Kunci tidak pernah keluar dari token;
+Mengurus kunci induk dan kunci penanda tangan manifest di dalam token HSM dan catatannya di basis data (buku kunci). Kunci tidak pernah keluar dari token;
 yang dicatat dan dicetak hanya label, versi, algoritma, dan KCV (nilai uji kunci).
 
   generate  membuat kunci di dalam token: kunci pertama stasiun, atau satu kunci dengan -label
+            (penanda tangan manifest: -label manifest-signing -kind p256, di token tersendiri)
   ceremony  memasukkan kunci dari komponen dua atau tiga kustodian, masing-masing sendiri di depan terminal
   rotate    membuat versi berikutnya dari satu kunci, dan konsep edisi Kode Kunci yang memakainya
   record    mencatat kunci yang sudah ada di token ke buku kunci, dan mencetak lagi berita acaranya
   list      menampilkan buku kunci, dibandingkan dengan token bila disebut
   retire    menghentikan satu versi kunci; ditolak selama masih diperlukan
+  public    menulis kunci publik penanda tangan manifest (-out; -format jwk atau pem)
   proof     menulis bukti kunci apa saja yang dipegang token, tanpa membukanya
   check     membuktikan bahwa token cadangan memegang kunci yang sama
 
@@ -58,6 +60,9 @@ type keys struct {
 	kvn     string
 	reason  string
 
+	out    string
+	format string
+
 	challenge string
 	proof     string
 	spare     pkcs11.Config
@@ -66,7 +71,7 @@ type keys struct {
 
 var keyActions = map[string]func(*keys, context.Context) error{
 	"generate": (*keys).generate, "ceremony": (*keys).ceremony, "rotate": (*keys).rotate, "record": (*keys).record,
-	"list": (*keys).list, "retire": (*keys).retire, "proof": (*keys).prove, "check": (*keys).check,
+	"list": (*keys).list, "public": (*keys).public, "retire": (*keys).retire, "proof": (*keys).prove, "check": (*keys).check,
 }
 
 func runKeys(ctx context.Context, args []string) error {
@@ -98,7 +103,7 @@ func (k *keys) flags() {
 	fs.StringVar(&k.place, "place", "Jakarta", "`tempat` upacara")
 	fs.StringVar(&k.paper, "paper", "", "`berkas` berita acara, .docx atau .pdf")
 	fs.StringVar(&k.label, "label", "", "`label` kunci di token; versi kedua dan seterusnya berakhiran .v2, .v3")
-	fs.StringVar(&k.kind, "kind", "", "`jenis` kunci: aes128, aes192, aes256, 2tdea, 3tdea; bawaan: aes256, dan pada rotasi jenis kunci yang diganti")
+	fs.StringVar(&k.kind, "kind", "", "`jenis` kunci: aes128, aes192, aes256, 2tdea, 3tdea, p256; bawaan: aes256, dan pada rotasi jenis kunci yang diganti")
 	fs.StringVar(&k.origin, "origin", "", "asal kunci yang dicatat: generated atau components")
 	fs.Func("custodian", "`peran` seorang kustodian; diulang untuk masing-masing", list(&k.custodians))
 	fs.Func("witness", "`peran` seorang saksi yang menandatangani berita acara; boleh diulang", list(&k.witnesses))
@@ -108,6 +113,8 @@ func (k *keys) flags() {
 	fs.StringVar(&k.keyCode, "key-code", "ktpel", "`Kode Kunci` yang memakai kunci itu")
 	fs.StringVar(&k.kvn, "kvn", "", "nomor versi kunci pada kartu, dua digit heksadesimal; bawaan: nomor berikutnya untuk kunci akhir")
 	fs.StringVar(&k.reason, "reason", "", "`alasan`")
+	fs.StringVar(&k.out, "out", "", "`berkas` kunci publik; bawaan: layar")
+	fs.StringVar(&k.format, "format", "jwk", "`bentuk` kunci publik: jwk (JWK Set, RFC 7517) atau pem")
 	fs.StringVar(&k.challenge, "challenge", "", "tantangan 64 digit; bawaan: diundi oleh token")
 	fs.StringVar(&k.proof, "proof", "", "`berkas` bukti dari token utama; token yang disebut -token dibandingkan dengannya")
 	fs.StringVar(&k.spare.TokenLabel, "spare-token", "", "`label` token cadangan")
@@ -246,7 +253,7 @@ func (k *keys) ofKind(usual ceremony.Kind) (ceremony.Kind, error) {
 	}
 	kind, ok := ceremony.Kinds[k.kind]
 	if !ok {
-		return kind, fmt.Errorf("jenis kunci %q tidak dikenal: aes128, aes192, aes256, 2tdea, atau 3tdea", k.kind)
+		return kind, fmt.Errorf("jenis kunci %q tidak dikenal: aes128, aes192, aes256, 2tdea, 3tdea, atau p256", k.kind)
 	}
 	return kind, nil
 }
@@ -294,6 +301,9 @@ func (k *keys) ceremony(ctx context.Context) error {
 
 // custody has the custodians bring a key to the terminal.
 func (a at) custody(ctx context.Context, label string, kind ceremony.Kind) (ceremony.Key, error) {
+	if kind.Algorithm == pkcs11.EC {
+		return ceremony.Key{}, errors.New("kunci penanda tangan dibuat oleh token sendiri (keys generate), tidak dari komponen")
+	}
 	c := ceremony.Custodians{Token: a.token, Label: label, Kind: kind, Roles: a.custodians, Draw: a.draw}
 	if a.db != nil {
 		e, err := keybook.Get(ctx, a.db, label)

@@ -200,6 +200,46 @@ func Open(ctx context.Context, r postgres.Reader, id uuid.UUID) (io.ReadCloser, 
 	return &reader{ctx: ctx, db: r, row: row, sum: sha256.New()}, row.info(), nil
 }
 
+// ReadAll returns the whole content of files with two queries, however many, in the order
+// of ids; all of them are in memory at once. Errors: ErrNotFound, ErrDamaged.
+func ReadAll(ctx context.Context, r postgres.Reader, ids []uuid.UUID) ([][]byte, error) {
+	named := make([]string, len(ids))
+	for i, id := range ids {
+		named[i] = id.String()
+	}
+	var rows []blobRow
+	if err := r.Select(ctx, &rows, `SELECT id, sha256, size, media_type, name, chunks, created_at FROM blob WHERE id = ANY ($1::uuid[])`, pq.Array(named)); err != nil {
+		return nil, fmt.Errorf("blob: %w", err)
+	}
+	var chunks []struct {
+		ID   uuid.UUID `db:"blob_id"`
+		Data []byte    `db:"data"`
+	}
+	if err := r.Select(ctx, &chunks, `SELECT blob_id, data FROM blob_chunk WHERE blob_id = ANY ($1::uuid[]) ORDER BY blob_id, seq`, pq.Array(named)); err != nil {
+		return nil, fmt.Errorf("blob: %w", err)
+	}
+	content := make(map[uuid.UUID][]byte, len(rows))
+	for _, c := range chunks {
+		content[c.ID] = append(content[c.ID], c.Data...)
+	}
+	sums := make(map[uuid.UUID][]byte, len(rows))
+	for _, b := range rows {
+		sums[b.ID] = b.SHA256
+	}
+	out := make([][]byte, len(ids))
+	for i, id := range ids {
+		want, is := sums[id]
+		if !is {
+			return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
+		}
+		out[i] = content[id]
+		if sum := sha256.Sum256(out[i]); subtle.ConstantTimeCompare(sum[:], want) != 1 {
+			return nil, fmt.Errorf("%w: %s", ErrDamaged, id)
+		}
+	}
+	return out, nil
+}
+
 // reader fetches one chunk at a time.
 type reader struct {
 	ctx  context.Context // of Open: io.Reader has no place for one

@@ -209,3 +209,30 @@ func TestPutAll(t *testing.T) {
 		require.True(t, bytes.Equal(files[i].Data, got), i)
 	}
 }
+
+func TestReadAll(t *testing.T) {
+	t.Parallel()
+	db := harness.DB(t)
+	big := bytes.Repeat([]byte("x"), 2*blob.ChunkSize+7)
+	var refs []blob.Ref
+	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		refs, err = blob.PutAll(ctx, tx, []blob.Content{{Name: "a", Data: []byte("satu")}, {Name: "b", Data: big}, {Name: "c"}})
+		return err
+	}))
+	got, err := blob.ReadAll(t.Context(), db, []uuid.UUID{refs[2].ID, refs[1].ID, refs[0].ID})
+	require.NoError(t, err)
+	require.Empty(t, got[0])
+	require.True(t, bytes.Equal(big, got[1]))
+	require.Equal(t, "satu", string(got[2]))
+	_, err = blob.ReadAll(t.Context(), db, []uuid.UUID{refs[0].ID, uuid.New()})
+	require.ErrorIs(t, err, blob.ErrNotFound)
+	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := tx.Exec(ctx, `ALTER TABLE blob_chunk DISABLE TRIGGER USER`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE blob_chunk SET data = 'dua' WHERE blob_id = $1`, refs[0].ID)
+		return err
+	}))
+	_, err = blob.ReadAll(t.Context(), db, []uuid.UUID{refs[0].ID})
+	require.ErrorIs(t, err, blob.ErrDamaged)
+}

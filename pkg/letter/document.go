@@ -32,8 +32,8 @@ var (
 type Document struct {
 	ID        string          `db:"id"`
 	Kind      string          `db:"kind"`
-	SubjectID string          `db:"subject_id"` // the request, the handover of a BAST, or the destruction of a berita acara kartu rusak
-	RequestID string          `db:"request_id"`
+	SubjectID string          `db:"subject_id"` // the request, the handover of a BAST, the destruction of a berita acara kartu rusak, or the acceptance of an activation_reply
+	RequestID string          `db:"request_id"` // empty for a paper of readers
 	State     machine.State   `db:"state"`
 	Version   int64           `db:"version"`
 	Number    *string         `db:"number"`
@@ -94,8 +94,9 @@ func (d Document) Signatures() ([]Signature, error) {
 	return list, err
 }
 
-const selectDocument = `SELECT id, kind, subject_id, request_id, state, version, number, dated, signatory, docx_blob, pdf_blob,
-	xlsx_blob, scan_blob, signed_on, created_at, verification_token, signatures, awaits_number, replaces, replacement_asked, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM document `
+const selectDocument = `SELECT id, kind, subject_id, coalesce(request_id::text, '') AS request_id, state, version, number, dated, signatory, docx_blob, pdf_blob,
+	xlsx_blob, scan_blob, signed_on, created_at, verification_token, signatures, awaits_number, replaces, replacement_asked,
+	coalesce((SELECT r.traceparent FROM request r WHERE r.id = document.request_id), '') AS traceparent FROM document `
 
 func one(ctx context.Context, rd postgres.Reader, query string, args ...any) (Document, error) {
 	var d Document
@@ -180,7 +181,7 @@ func Make(ctx context.Context, tx *postgres.Tx, n Draft, c request.Change) (d Do
 	}
 	rows, err := tx.Exec(ctx, `
 		INSERT INTO document (id, kind, subject_id, request_id, state, dated, signatory, created_at, verification_token, awaits_number, replaces)
-		VALUES ($1,$2,$3,$4,'drafted',$5,$6,$7,$8,$9,nullif($10, '')::uuid) ON CONFLICT DO NOTHING`,
+		VALUES ($1,$2,$3,nullif($4, '')::uuid,'drafted',$5,$6,$7,$8,$9,nullif($10, '')::uuid) ON CONFLICT DO NOTHING`,
 		id.String(), n.Kind, n.SubjectID, n.RequestID, n.Dated, string(signatory), c.OfficeAt.UTC(), token, n.Typed, n.Replaces)
 	if err != nil {
 		return d, false, fmt.Errorf("letter: drafting: %w", err)

@@ -73,14 +73,17 @@ const (
 	// DestructionReport tells of failed and spoiled cards that two people destroyed. They
 	// sign it, whatever post they hold.
 	DestructionReport = "destruction_report"
+	// ActivationReply is the surat balasan permohonan aktivasi (features.md J10), of the
+	// readers that were accepted at once.
+	ActivationReply = "activation_reply"
 )
 
 // KindLabels are the Indonesian names of the papers.
 var KindLabels = map[string]string{
 	BAST: "Berita Acara Serah Terima", ReplyLetter: "Surat balasan permohonan",
 	CompletionLetter: "Surat keterangan selesai personalisasi", ResultList: "Laporan hasil personalisasi",
-	DestructionReport: "Berita Acara Kartu Rusak",
+	DestructionReport: "Berita Acara Kartu Rusak", ActivationReply: "Surat balasan permohonan aktivasi",
 }
 
 // Signers says whose signature a paper wants, by post (features.md N27).
-var Signers = map[string]string{BAST: "direktur_fpddk", ReplyLetter: "dirjen", CompletionLetter: "direktur_fpddk"}
+var Signers = map[string]string{BAST: "direktur_fpddk", ReplyLetter: "dirjen", CompletionLetter: "direktur_fpddk", ActivationReply: "dirjen"}

@@ -1,7 +1,7 @@
 // Package pkcs11 keeps AES and triple DES keys in a PKCS#11 token and works with
 // them there: CMAC, encryption, wrapping, derivation, key check values,
-// diversification of card keys, sealing of secrets at rest. It knows nothing of
-// what the keys are for.
+// diversification of card keys, sealing of secrets at rest; and P-256 key pairs that
+// sign. It knows nothing of what the keys are for.
 //
 // A Token connects when it is first used and again after the token was away;
 // nothing here blocks a daemon's start. One login serves the whole process

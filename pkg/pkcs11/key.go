@@ -22,26 +22,31 @@ const (
 	UseDerive                    // making other keys inside the token
 )
 
-// Algorithm is the block cipher of a key.
+// Algorithm is the cipher of a key.
 type Algorithm uint8
 
-// Algorithms. DES is always triple DES, with two or three keys.
+// Algorithms. DES is always triple DES, with two or three keys; EC is a P-256 key pair
+// (SigningKey), which no Key is.
 const (
 	AES Algorithm = iota
 	DES
+	EC
 )
 
 // String is the name of the cipher.
 func (a Algorithm) String() string {
-	if a == DES {
+	switch a {
+	case DES:
 		return "DES"
+	case EC:
+		return "EC"
 	}
 	return "AES"
 }
 
 // check says whether a key of this many bytes exists.
 func (a Algorithm) check(size int) error {
-	if size == 16 || size == 24 || size == 32 && a == AES {
+	if a != EC && (size == 16 || size == 24) || size == 32 && a == AES {
 		return nil
 	}
 	return fmt.Errorf("%w: %s key of %d bytes", ErrKeyUse, a, size)
@@ -161,8 +166,13 @@ func ulong(b []byte) uint64 {
 }
 
 func search(m *p11.Ctx, s p11.SessionHandle, label string) ([]p11.ObjectHandle, error) {
+	return searchClass(m, s, p11.CKO_SECRET_KEY, label)
+}
+
+// searchClass finds up to two stored objects of a class with this label.
+func searchClass(m *p11.Ctx, s p11.SessionHandle, class uint, label string) ([]p11.ObjectHandle, error) {
 	if err := m.FindObjectsInit(s, []*p11.Attribute{
-		p11.NewAttribute(p11.CKA_CLASS, p11.CKO_SECRET_KEY),
+		p11.NewAttribute(p11.CKA_CLASS, class),
 		p11.NewAttribute(p11.CKA_TOKEN, true),
 		p11.NewAttribute(p11.CKA_LABEL, label),
 	}); err != nil {
@@ -177,62 +187,69 @@ func search(m *p11.Ctx, s p11.SessionHandle, label string) ([]p11.ObjectHandle, 
 
 // Labels are the labels of all secret keys stored in the token, sorted.
 func (t *Token) Labels(ctx context.Context) (labels []string, err error) {
-	err = t.do(ctx, "labels", func(m *p11.Ctx, c *connection, s p11.SessionHandle) error {
-		labels = nil
-		t.module.objects.RLock()
-		defer t.module.objects.RUnlock()
-		if err := m.FindObjectsInit(s, []*p11.Attribute{
-			p11.NewAttribute(p11.CKA_CLASS, p11.CKO_SECRET_KEY), p11.NewAttribute(p11.CKA_TOKEN, true),
-		}); err != nil {
-			return err
-		}
-		var all []p11.ObjectHandle
-		for {
-			some, _, err := m.FindObjects(s, 64)
-			if err != nil {
-				return err
-			}
-			if len(some) == 0 {
-				break
-			}
-			all = append(all, some...)
-		}
-		if err := m.FindObjectsFinal(s); err != nil {
-			return err
-		}
-		for _, h := range all {
-			got, err := m.GetAttributeValue(s, h, []*p11.Attribute{p11.NewAttribute(p11.CKA_LABEL, nil)})
-			if err != nil {
-				return err
-			}
-			labels = append(labels, string(got[0].Value))
-		}
-		if len(all) == 0 { // as in find
-			if _, err := m.GetTokenInfo(c.slot); err != nil {
-				return lost(err)
-			}
-		}
-		return nil
+	err = t.do(ctx, "labels", func(m *p11.Ctx, c *connection, s p11.SessionHandle) (err error) {
+		labels, err = allLabels(m, c, s, p11.CKO_SECRET_KEY)
+		return err
 	})
 	slices.Sort(labels)
 	return labels, err
+}
+
+// allLabels are the labels of all stored objects of a class.
+func allLabels(m *p11.Ctx, c *connection, s p11.SessionHandle, class uint) (labels []string, err error) {
+	if err := m.FindObjectsInit(s, []*p11.Attribute{
+		p11.NewAttribute(p11.CKA_CLASS, class), p11.NewAttribute(p11.CKA_TOKEN, true),
+	}); err != nil {
+		return nil, err
+	}
+	var all []p11.ObjectHandle
+	for {
+		some, _, err := m.FindObjects(s, 64)
+		if err != nil {
+			return nil, err
+		}
+		if len(some) == 0 {
+			break
+		}
+		all = append(all, some...)
+	}
+	if err := m.FindObjectsFinal(s); err != nil {
+		return nil, err
+	}
+	for _, h := range all {
+		got, err := m.GetAttributeValue(s, h, []*p11.Attribute{p11.NewAttribute(p11.CKA_LABEL, nil)})
+		if err != nil {
+			return nil, err
+		}
+		labels = append(labels, string(got[0].Value))
+	}
+	if len(all) == 0 { // as in find
+		if _, err := m.GetTokenInfo(c.slot); err != nil {
+			return nil, lost(err)
+		}
+	}
+	return labels, nil
 }
 
 // Kept says whether the token keeps the key's value to itself: sensitive, and not
 // extractable even wrapped. It asks the token and does not rest on how the key was
 // made.
 func (k *Key) Kept(ctx context.Context) (kept bool, err error) {
-	err = k.with(ctx, "attributes", func(m *p11.Ctx, s p11.SessionHandle, h p11.ObjectHandle) error {
-		got, err := m.GetAttributeValue(s, h, []*p11.Attribute{
-			p11.NewAttribute(p11.CKA_SENSITIVE, nil), p11.NewAttribute(p11.CKA_EXTRACTABLE, nil),
-		})
-		if err != nil {
-			return err
-		}
-		kept = ulong(got[0].Value) != 0 && ulong(got[1].Value) == 0
-		return nil
+	err = k.with(ctx, "attributes", func(m *p11.Ctx, s p11.SessionHandle, h p11.ObjectHandle) (err error) {
+		kept, err = isKept(m, s, h)
+		return err
 	})
 	return kept, err
+}
+
+func isKept(m *p11.Ctx, s p11.SessionHandle, h p11.ObjectHandle) (bool, error) {
+	got, err := m.GetAttributeValue(s, h, []*p11.Attribute{
+		p11.NewAttribute(p11.CKA_SENSITIVE, nil), p11.NewAttribute(p11.CKA_EXTRACTABLE, nil),
+	})
+	if err != nil {
+		return false, err
+	}
+	return ulong(got[0].Value) != 0 && ulong(got[1].Value) == 0, nil
 }
 
 // Close destroys a transient key in the token and forgets the handle of any

@@ -47,6 +47,10 @@ const (
 	WorkorderFinished      = "workorder.finished"
 	CardResolved           = "card.resolved"
 	HandoverOpened         = "handover.opened"
+	ActivationSubmitted    = "activation.submitted"
+	ActivationAccepted     = "activation.accepted"
+	ActivationRevoked      = "activation.revoked"
+	ManifestsReleased      = "manifests.released"
 )
 
 const (
@@ -76,7 +80,7 @@ var stationTypes = []string{WorkorderReleased, WorkorderRevoked, WorkorderClosed
 // topology is the whole of it, but for the stations' own queues.
 var topology = []Queue{
 	{Name: QueueValidator, Args: workArgs(), Types: []string{
-		RequestSubmitted, RequestResubmitted,
+		RequestSubmitted, RequestResubmitted, ActivationSubmitted,
 	}},
 	{Name: QueueScheduler, Args: workArgs(), Types: []string{
 		RequestAccepted, RequestCancelled, RequestHeld, RequestReleased,
@@ -84,7 +88,7 @@ var topology = []Queue{
 		CardResolved, WorkorderFinished,
 	}},
 	{Name: QueueDocumentGenerator, Args: workArgs(), Types: []string{
-		RequestDone, HandoverOpened, CardsDestroyed,
+		RequestDone, HandoverOpened, CardsDestroyed, ActivationAccepted, ActivationRevoked, ManifestsReleased,
 	}},
 	{Name: QueueStationSink, Types: stationTypes, Args: amqp.Table{
 		amqp.QueueTypeArg:     amqp.QueueTypeQuorum,

@@ -58,6 +58,10 @@ func TestWhoHearsWhat(t *testing.T) {
 		WorkorderClosed:        {sink, station},
 		RequestDone:            {QueueDocumentGenerator},
 		HandoverOpened:         {QueueDocumentGenerator},
+		ActivationSubmitted:    {QueueValidator},
+		ActivationAccepted:     {QueueDocumentGenerator},
+		ActivationRevoked:      {QueueDocumentGenerator},
+		ManifestsReleased:      {QueueDocumentGenerator},
 		CardsDestroyed:         {QueueDocumentGenerator},
 	}, heard)
 }

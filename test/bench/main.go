@@ -44,6 +44,7 @@ var benches = []struct {
 	{"validate", benchValidate},
 	{"plan", benchPlan},
 	{"perso", benchPerso},
+	{"manifest", benchManifest},
 	{"start", benchStart},
 }
 

@@ -17,8 +17,8 @@ const module = "dukcapil.go.id/sifilma/"
 
 // ground knows nothing of SAM cards.
 var ground = []string{
-	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "ical", "idempotency", "journal", "machine", "outbox",
-	"pkcs11", "postgres", "rabbit", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
+	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "ical", "idempotency", "journal", "machine", "manifest", "outbox",
+	"pkcs11", "postgres", "rabbit", "sealed", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
 }
 
 // office knows nothing of HTTP or AMQP. Each package with the office packages
@@ -38,8 +38,9 @@ var office = map[string][]string{
 	"cardsecret":  {},
 	"feed":        {"institution", "identity", "request"},
 	"handover":    {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter"},
+	"activation":  {"institution", "identity", "request", "cardlist", "capacity", "stock", "perso", "letter", "handover"},
 	"stage":       {"institution", "identity", "request", "capacity", "perso", "letter", "handover"},
-	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "cardsecret", "handover", "feed", "stage"},
+	"report":      {"institution", "identity", "need", "request", "cardlist", "validation", "capacity", "stock", "perso", "letter", "cardsecret", "handover", "activation", "feed", "stage"},
 }
 
 // outside is what the office floor must not know.

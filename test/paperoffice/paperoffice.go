@@ -12,6 +12,8 @@ import (
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
@@ -71,7 +73,8 @@ func New(t testing.TB, p Plan) *Office {
 	p.Kind, p.Function = or(p.Kind, request.KindReader), or(p.Function, "R")
 	database := harness.NewDatabase(t)
 	o := &Office{Database: database, DB: database.Open(t, ""), Plan: p}
-	require.NoError(t, machine.Sync(t.Context(), o.DB, request.Machine, capacity.Machine, perso.Machine, letter.Machine, handover.Machine, template.Machine))
+	require.NoError(t, machine.Sync(t.Context(), o.DB, request.Machine, capacity.Machine, perso.Machine, letter.Machine, handover.Machine, template.Machine,
+		activation.LetterMachine, activation.Machine, release.Machine))
 	templates, err := template.FromProgram()
 	require.NoError(t, err)
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {

@@ -8,6 +8,7 @@
 package keybook
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -45,12 +46,16 @@ const (
 
 // Entry is a key in the book.
 type Entry struct {
-	Label       string         `db:"label"`
-	Name        string         `db:"name"`
-	Version     int            `db:"version"`
-	Algorithm   string         `db:"algorithm"` // AES or DES, as pkcs11.Algorithm says it
-	Bits        int            `db:"bits"`      // 128, 192 or 256; parity bits of DES counted
-	KCV         string         `db:"kcv"`       // GPC 2.3.1 B.6, six hexadecimal digits
+	Label     string `db:"label"`
+	Name      string `db:"name"`
+	Version   int    `db:"version"`
+	Algorithm string `db:"algorithm"` // AES, DES or EC, as pkcs11.Algorithm says it
+	Bits      int    `db:"bits"`      // 128, 192 or 256; parity bits of DES counted
+	// KCV is the check value of GPC 2.3.1 B.6, of a key pair the begin of the SHA-256 of
+	// PublicKey: six hexadecimal digits.
+	KCV string `db:"kcv"`
+	// PublicKey is of an EC key pair: SubjectPublicKeyInfo in DER (RFC 5280 section 4.1).
+	PublicKey   []byte         `db:"public_key"`
 	Origin      Origin         `db:"origin"`
 	Custodians  pq.StringArray `db:"custodians"` // their roles, in the order of the ceremony
 	TokenLabel  string         `db:"token_label"`
@@ -99,7 +104,7 @@ func Split(label string) (name string, version int) {
 	return m[1], version
 }
 
-const columns = `label, name, version, algorithm, bits, kcv, origin, custodians, token_label, token_serial, place, recorded_by, office_at,
+const columns = `label, name, version, algorithm, bits, kcv, origin, custodians, token_label, token_serial, place, recorded_by, office_at, public_key,
 	retired_by, retired_reason, retired_at`
 
 // Get returns a key of the book. Error: ErrNotFound.
@@ -132,9 +137,9 @@ func Record(ctx context.Context, tx *postgres.Tx, e Entry) (added bool, err erro
 		e.Custodians = pq.StringArray{}
 	}
 	n, err := tx.Exec(ctx, `
-		INSERT INTO master_key (label, name, version, algorithm, bits, kcv, origin, custodians, token_label, token_serial, place, recorded_by, office_at)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13) ON CONFLICT (label) DO NOTHING`,
-		e.Label, e.Name, e.Version, e.Algorithm, e.Bits, e.KCV, string(e.Origin), e.Custodians, e.TokenLabel, e.TokenSerial, e.Place, e.RecordedBy, e.OfficeAt.UTC())
+		INSERT INTO master_key (label, name, version, algorithm, bits, kcv, origin, custodians, token_label, token_serial, place, recorded_by, office_at, public_key)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14) ON CONFLICT (label) DO NOTHING`,
+		e.Label, e.Name, e.Version, e.Algorithm, e.Bits, e.KCV, string(e.Origin), e.Custodians, e.TokenLabel, e.TokenSerial, e.Place, e.RecordedBy, e.OfficeAt.UTC(), e.PublicKey)
 	if err != nil {
 		return false, fmt.Errorf("keybook: recording %s: %w", e.Label, err)
 	}
@@ -143,7 +148,13 @@ func Record(ctx context.Context, tx *postgres.Tx, e Entry) (added bool, err erro
 		if err != nil {
 			return false, err
 		}
-		return false, have.Is(e.Algorithm, e.Bits, e.KCV)
+		if err := have.Is(e.Algorithm, e.Bits, e.KCV); err != nil {
+			return false, err
+		}
+		if !bytes.Equal(have.PublicKey, e.PublicKey) {
+			return false, fmt.Errorf("%w: %s", ErrOtherKey, e.Label)
+		}
+		return false, nil
 	}
 	return true, audit.Record(ctx, tx, audit.Entry{Actor: e.RecordedBy, Action: "key.recorded", Subject: e.Label, Detail: map[string]any{
 		"algorithm": e.Algorithm, "bits": e.Bits, "kcv": e.KCV, "origin": e.Origin, "custodians": []string(e.Custodians),
@@ -233,6 +244,16 @@ func Retire(ctx context.Context, tx *postgres.Tx, label, by, reason string, offi
 		return fmt.Errorf("keybook: giving %s up: %w", label, err)
 	}
 	return audit.Record(ctx, tx, audit.Entry{Actor: by, Action: "key.retired", Subject: label, Detail: map[string]any{"kcv": e.KCV, "reason": reason}})
+}
+
+// Signing returns the key pairs of a name, oldest version first, those that were given up
+// too: what they signed is still verified.
+func Signing(ctx context.Context, rd postgres.Reader, name string) ([]Entry, error) {
+	all := []Entry{}
+	if err := rd.Select(ctx, &all, `SELECT `+columns+` FROM master_key WHERE name = $1 AND algorithm = 'EC' ORDER BY version`, name); err != nil {
+		return nil, fmt.Errorf("keybook: key pairs: %w", err)
+	}
+	return all, nil
 }
 
 // Book reads the book of a database for whoever works with the keys.

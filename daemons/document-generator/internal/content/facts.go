@@ -34,6 +34,8 @@ type facts struct {
 	reductions []perso.Reduction // of a letter
 
 	destroyed stock.Destruction // of a berita acara kartu rusak
+
+	activated activated // of a surat balasan aktivasi
 }
 
 // gather reads them.
@@ -42,6 +44,10 @@ func gather(ctx context.Context, rd postgres.Reader, d letter.Document) (facts, 
 	var err error
 	if f.signer, err = d.Signer(); err != nil {
 		return f, fmt.Errorf("content: signatory of the paper: %w", err)
+	}
+	if d.Kind == letter.ActivationReply {
+		f.activated, err = gatherReaders(ctx, rd, d.SubjectID)
+		return f, err
 	}
 	if f.request, err = request.Get(ctx, rd, d.RequestID); err != nil {
 		return f, err

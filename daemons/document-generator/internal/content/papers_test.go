@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/configs"
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/docx"
 	"dukcapil.go.id/sifilma/pkg/handover"
@@ -22,6 +23,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/stock"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
 
 // long is a name of n letters, in words that a line can break between.
@@ -79,10 +81,14 @@ func (o office) paper(kind string) facts {
 	for i, name := range o.lembaga {
 		f.request.Lines = append(f.request.Lines, request.Line{Line: i + 1, Lembaga: name})
 	}
+	f.activated = activated{reply: activation.Reply{Ordinal: 1}, letter: activation.Letter{Ticket: "AKTV-2026-000123-4", Lembaga: o.lembaga[0],
+		Form: activation.Form{Produsen: o.produsen, Number: "118/DIR/XI/2026", Date: f.request.Letter.Date, LeaderPost: "Direktur Utama", Subject: "Permohonan Aktivasi Perangkat Pembaca KTP-el"}}}
 	for i := range o.cards {
 		serial, pcid := fmt.Sprintf("SAM01%06d", o.before+i+1), fmt.Sprintf("36710001%024d", o.before+i+1)
 		f.cards = append(f.cards, handover.Card{Serial: serial, PCID: pcid, ManifestNo: fmt.Sprintf("M-2026-01%06d", o.before+i+1), Line: 1 + i*len(o.lembaga)/o.cards})
 		f.rows = append(f.rows, perso.CardRow{ID: serial, Serial: serial, State: perso.Clear, PCID: pcid, ManifestNo: fmt.Sprintf("M-2026-01%06d", i+1)})
+		f.activated.readers = append(f.activated.readers, activation.Activation{Line: activation.Line{
+			Reader: fmt.Sprintf("GSX-%06d", i+1), SAM: serial, PCID: pcid, Address: or(o.address, "Jl. Contoh Cabang No. 7"), Region: "Kota Bandung, Jawa Barat"}})
 		was := string(perso.Failed)
 		if i%3 == 2 {
 			was = string(perso.Spoiled)
@@ -140,6 +146,11 @@ func pagesOf(kind, name string) int {
 		return 1
 	case kind == letter.BAST && name == "long names":
 		return 7
+	case kind == letter.ActivationReply:
+		if n, ok := map[string]int{"day's part": 3, "last of three": 3, "first of two": 4, "a day": 11, "long names": 43, "four days": 39}[name]; ok {
+			return n
+		}
+		return 2
 	}
 	if n, ok := map[string]int{"first of two": 3, "a day": 6, "long names": 6, "four days": 20}[name]; ok {
 		return n
@@ -208,10 +219,13 @@ func pagesText(t *testing.T, pdf []byte) []string {
 // sentence with the signatures and some text before it, heads of tables.
 func checkPages(t *testing.T, f facts, pages []string) {
 	t.Helper()
-	const annex = "LAMPIRAN BERITA ACARA"
+	annex, head, ticket := "LAMPIRAN BERITA ACARA", "No. Nomor Asal", f.request.Ticket
+	if f.doc.Kind == letter.ActivationReply {
+		annex, head, ticket = "LAMPIRAN SURAT BALASAN AKTIVASI", "No. Seri Perangkat", f.activated.letter.Ticket
+	}
 	closing, inAnnex := 0, false
 	for i, page := range pages {
-		require.Contains(t, page, "Kode Tiket "+f.request.Ticket)
+		require.Contains(t, page, "Kode Tiket "+ticket)
 		require.Contains(t, page, fmt.Sprintf("Halaman %d dari %d", i+1, len(pages)))
 		require.NotContains(t, page, "Konsep")
 		require.NotContains(t, page, "{{")
@@ -221,10 +235,16 @@ func checkPages(t *testing.T, f facts, pages []string) {
 			require.Greater(t, len(before), 100, "and not alone")
 		}
 		if inAnnex = inAnnex || strings.Contains(page, annex); inAnnex {
-			require.Contains(t, page, "No. Nomor Asal", "each page has the head of the table")
+			require.Contains(t, page, head, "each page has the head of the table")
 		}
 	}
 	require.Equal(t, 1, closing)
+	if f.doc.Kind == letter.ActivationReply {
+		require.Contains(t, pages[len(pages)-1], "Jumlah: "+units(len(f.cards))+".")
+		for _, r := range f.activated.readers {
+			require.Equal(t, 1, strings.Count(strings.Join(pages, " "), r.Reader+" "), r.Reader)
+		}
+	}
 	if f.doc.Kind != letter.BAST && f.doc.Kind != letter.DestructionReport {
 		return
 	}
@@ -243,6 +263,8 @@ func lastName(f facts) string {
 	}
 	return words[len(words)-1]
 }
+
+func units(n int) string { return terbilang.FormatInt(int64(n)) + " (" + terbilang.Number(int64(n)) + ") unit" }
 
 // fieldsOf are the texts that a paper must have.
 func fieldsOf(f facts, cfg Config) []string {
@@ -265,6 +287,9 @@ func fieldsOf(f facts, cfg Config) []string {
 		return append(common, "BERITA ACARA KARTU RUSAK PEMUSNAHAN KARTU SAM "+strings.ToUpper(f.produsen.Name), "Pada hari ini "+words+", kami yang bertanda tangan di bawah ini:", "Nama : Ani Pelaksana Jabatan : Operator KI",
 			"Nama : "+f.signer.Name, "Jabatan : Kasubdit KI", "berdasarkan "+from, "sebanyak "+pieces(n)+", terdiri atas "+pieces(n-n/3)+" gagal dan "+pieces(n/3)+" rusak", "dengan cara dipotong melalui chip dan disaksikan",
 			f.cards[n-1].Serial+" "+map[bool]string{true: "Rusak", false: "Gagal"}[n%3 == 0]+" 20 November 2026 Kartu menolak penulisan (jawaban kartu 6581)")
+	case letter.ActivationReply:
+		return append(append(common, signed...), "Jakarta, 23 November 2026", "Hal : Balasan Permohonan Aktivasi Perangkat Pembaca KTP-el", "Kepada Yth. Direktur Utama "+f.activated.letter.Lembaga+" di – Tempat",
+			"Surat Direktur Utama "+f.activated.letter.Lembaga+" Nomor 118/DIR/XI/2026 tanggal 9 November 2026", "sebanyak "+units(n)+" disetujui", "diserahkan kepada "+f.produsen.Name+" untuk dipasang", "Kota Bandung, Jawa Barat")
 	case letter.ReplyLetter:
 		return append(append(common, signed...), "Jakarta, 23 November 2026", "Sifat : Biasa Lampiran : 1 (satu) berkas Hal : Balasan Permohonan Personalisasi Kartu SAM", "Kepada Yth. Direktur Utama "+f.request.Letter.Sender+" di – Tempat",
 			"Sehubungan dengan "+from+", dengan hormat", "kartu SAM fungsi R (Read) untuk "+f.request.LembagaNames()+" telah dilaksanakan", "pada tanggal 20 s.d. 23 November 2026",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -68,9 +69,18 @@ func made80(kind string, rows int, signer letter.Signatory) facts {
 		destroyed: stock.Destruction{Destroyed: day, Method: "dipotong melalui chip", Reason: eighty("Seluruh kartu dipotong di hadapan saksi"),
 			First: stock.Signer{Name: eighty("Pelaksana Pemusnahan"), Post: "Operator KI"}, Second: stock.Signer{Name: eighty("Saksi Pemusnahan"), Post: "Kasubdit KI"}},
 	}
+	f.activated = activated{reply: activation.Reply{Ordinal: 1}, letter: activation.Letter{
+		Ticket: "AKTV-2026-000000-0", Lembaga: eighty("PT Bank Contoh Nusantara"),
+		Form: activation.Form{Produsen: eighty("PT Produsen Contoh"), Number: "118/DIR/BCN/XI/2026", Date: day, LeaderPost: "Direktur Utama",
+			Subject: "Permohonan Aktivasi Perangkat Pembaca KTP-el pada Seluruh Kantor Cabang"},
+	}}
 	for i := range rows {
 		serial := fmt.Sprintf("SAMCONTOH%06d", i+1)
 		f.cards = append(f.cards, handover.Card{Serial: serial, PCID: fmt.Sprintf("367100%026d", i+1), ManifestNo: fmt.Sprintf("M-2026-%06d", i+1)})
+		f.activated.readers = append(f.activated.readers, activation.Activation{Line: activation.Line{
+			Reader: fmt.Sprintf("READERCONTOH%06d", i+1), SAM: serial, PCID: fmt.Sprintf("367100%026d", i+1),
+			Address: "Jl. " + eighty("Contoh Raya") + " No. 128", Region: "Kabupaten Administrasi Kepulauan Seribu, DKI Jakarta",
+		}})
 		was := perso.Failed
 		if i%2 == 1 {
 			was = perso.Spoiled

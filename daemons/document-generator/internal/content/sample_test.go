@@ -63,7 +63,11 @@ func TestSamplesAreHard(t *testing.T) {
 			require.Contains(t, first, "SAMCONTOH000250")
 		}
 		if kind != letter.DestructionReport {
-			require.Contains(t, first, eighty("PT Bank Contoh Nusantara")+" dan "+eighty("PT Asuransi Contoh Sejahtera"))
+			if kind == letter.ActivationReply { // of one lembaga
+				require.Contains(t, first, "READERCONTOH000250")
+			} else {
+				require.Contains(t, first, eighty("PT Bank Contoh Nusantara")+" dan "+eighty("PT Asuransi Contoh Sejahtera"))
+			}
 			require.Contains(t, first, "a.n. Direktur Jenderal")
 			second, err := docx.Text(made[1])
 			require.NoError(t, err)

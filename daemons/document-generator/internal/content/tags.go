@@ -36,13 +36,19 @@ func (w *Writer) fill(template []byte, f facts, note string) ([]byte, error) {
 
 // values are what stands in place of the tags; letter/template lists them for people.
 func (w *Writer) values(f facts) (map[string]string, map[string][]map[string]string) {
-	values := w.common(f)
+	common := w.common
+	if f.doc.Kind == letter.ActivationReply {
+		common = w.commonReaders
+	}
+	values := common(f)
 	tables := map[string][]map[string]string{}
 	switch f.doc.Kind {
 	case letter.BAST:
 		w.bast(f, values, tables)
 	case letter.DestructionReport:
 		destruction(f, values, tables)
+	case letter.ActivationReply:
+		w.readers(f, values, tables)
 	default:
 		w.letter(f, values, tables)
 	}
@@ -125,6 +131,15 @@ func (w *Writer) letter(f facts, values map[string]string, tables map[string][]m
 	number(values, "quantity_failed", failed)
 	values["failed_note"] = note
 	values["perso_period"] = terbilang.FormatPeriod(f.from, f.to)
+	w.signed(f, values, tables)
+	values["addressee"], values["addressee_post"], values["addressee_place"] = r.Letter.Sender, r.Letter.Post, w.cfg.AddresseePlace
+	values["attachments"] = "1 (satu) berkas"
+	values["letter_nature"] = w.cfg.LetterNature
+	values["subject"] = "Balasan Permohonan Personalisasi Kartu SAM"
+}
+
+// signed gives what a letter says of its signatory, and who else receives it.
+func (w *Writer) signed(f facts, values map[string]string, tables map[string][]map[string]string) {
 	values["signatory_name"], values["signatory_post"], values["signatory_title"] = f.signer.Name, f.signer.Printed(), title(f.signer)
 	idLines, details := []string{}, []map[string]string{}
 	if f.signer.NIP != "" {
@@ -135,10 +150,6 @@ func (w *Writer) letter(f facts, values map[string]string, tables map[string][]m
 		details = append(details, map[string]string{"label": "Pangkat", "value": f.signer.Rank})
 	}
 	values["signatory_id_lines"], tables["signatory_details"] = strings.Join(idLines, "\n"), details
-	values["addressee"], values["addressee_post"], values["addressee_place"] = r.Letter.Sender, r.Letter.Post, w.cfg.AddresseePlace
-	values["attachments"] = "1 (satu) berkas"
-	values["letter_nature"] = w.cfg.LetterNature
-	values["subject"] = "Balasan Permohonan Personalisasi Kartu SAM"
 	copies, header := make([]map[string]string, len(w.cfg.Copies)), []map[string]string{}
 	for i, name := range w.cfg.Copies {
 		header = []map[string]string{{"title": "Tembusan:"}}

@@ -64,6 +64,9 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 
 // fileName is the kind's name and the ticket, for a berita acara with its ordinal.
 func fileName(f facts) string {
+	if f.doc.Kind == letter.ActivationReply {
+		return template.Name(f.doc.Kind) + "-" + f.activated.letter.Ticket + "-" + strconv.Itoa(f.activated.reply.Ordinal)
+	}
 	name := template.Name(f.doc.Kind) + "-" + f.request.Ticket
 	switch f.doc.Kind {
 	case letter.BAST:

@@ -3,8 +3,10 @@
 //
 // What is owed follows from the data, not from the messages: a request that is
 // done owes a reply letter, a completion letter and a result list, a handover
-// that is not delivered owes a BAST, and cards that were destroyed owe their berita acara; a paper in force that is to be replaced owes
-// its replacement. A paper that was voided for good owes nothing. A message only says where to look at once;
+// that is not delivered owes a BAST, cards that were destroyed owe their berita acara, and
+// readers that were accepted owe their reply letter; a paper in force that is to be replaced
+// owes its replacement. A paper that was voided for good owes nothing. A message only says
+// where to look at once;
 // the desk looks at everything now and then.
 package desk
 
@@ -47,19 +49,21 @@ type Numbering struct {
 	BAST             string `yaml:"bast"`
 	// DestructionReport is of a berita acara kartu rusak.
 	DestructionReport string `yaml:"destruction_report"`
+	// ActivationReply is of a surat balasan permohonan aktivasi.
+	ActivationReply string `yaml:"activation_reply"`
 }
 
 // Defaults are numbers as the Directorate General writes them (users.md C.1).
 func Defaults() Config {
 	const number = "400.8.2.15/{urut}/Dukcapil"
-	return Config{Numbering: Numbering{ReplyLetter: number, CompletionLetter: number, BAST: number, DestructionReport: number}, Look: 15 * time.Second}
+	return Config{Numbering: Numbering{ReplyLetter: number, CompletionLetter: number, BAST: number, DestructionReport: number, ActivationReply: number}, Look: 15 * time.Second}
 }
 
 // Validate checks the section.
 func (c Config) Validate() error {
 	for key, template := range map[string]string{
 		"reply_letter": c.Numbering.ReplyLetter, "completion_letter": c.Numbering.CompletionLetter, "bast": c.Numbering.BAST,
-		"destruction_report": c.Numbering.DestructionReport,
+		"destruction_report": c.Numbering.DestructionReport, "activation_reply": c.Numbering.ActivationReply,
 	} {
 		if err := letter.CheckTemplate(template); err != nil {
 			return fmt.Errorf("numbering.%s: %w", key, err)
@@ -100,7 +104,7 @@ func New(cfg Config, db *postgres.DB, office clock.Office, m clock.Machine, log 
 type Owed struct {
 	Kind      string `db:"kind"`
 	SubjectID string `db:"subject_id"`
-	RequestID string `db:"request_id"`
+	RequestID string `db:"request_id"` // empty for a paper of readers
 	// Dated is the day that the paper is of; nil is the day on which it is drafted.
 	Dated *clock.Date `db:"dated"`
 	// Replaces is the paper in force that is to be replaced, or empty.
@@ -115,17 +119,19 @@ const owedMost = 100
 func owed(ctx context.Context, rd postgres.Reader, subjects []string) ([]Owed, error) {
 	var list []Owed
 	err := rd.Select(ctx, &list, `
-		SELECT o.kind, o.subject_id, o.request_id, o.dated, coalesce(o.replaces::text, '') AS replaces FROM (
-			SELECT k.kind, r.id AS subject_id, r.id AS request_id, k.place, NULL::date AS dated, NULL::uuid AS replaces
+		SELECT o.kind, o.subject_id, coalesce(o.request_id::text, '') AS request_id, o.dated, coalesce(o.replaces::text, '') AS replaces FROM (
+			SELECT k.kind, r.id AS subject_id, r.id AS request_id, k.place, NULL::date AS dated, NULL::uuid AS replaces, NULL::uuid AS rung
 			FROM request r CROSS JOIN unnest($1::text[]) WITH ORDINALITY AS k (kind, place) WHERE r.state = $2
 			UNION ALL
-			SELECT $3, h.id, h.request_id, 0, NULL, NULL FROM handover h WHERE h.state IN ($4, $5)
+			SELECT $3, h.id, h.request_id, 0, NULL, NULL, NULL FROM handover h WHERE h.state IN ($4, $5)
 			UNION ALL
-			SELECT $8, d.id, d.request_id, 0, d.destroyed, NULL FROM destruction d WHERE d.voided_at IS NULL
+			SELECT $8, d.id, d.request_id, 0, d.destroyed, NULL, NULL FROM destruction d WHERE d.voided_at IS NULL
 			UNION ALL
-			SELECT d.kind, d.subject_id, d.request_id, 0, NULL, d.id FROM document d WHERE d.replacement_asked AND d.state = $9
+			SELECT d.kind, d.subject_id, d.request_id, 0, NULL, d.id, NULL FROM document d WHERE d.replacement_asked AND d.state = $9
+			UNION ALL
+			SELECT $10, y.id, NULL, 0, NULL, NULL, y.letter_id FROM activation_reply y
 		) AS o
-		WHERE (coalesce(cardinality($6::uuid[]), 0) = 0 OR o.subject_id = ANY ($6))
+		WHERE (coalesce(cardinality($6::uuid[]), 0) = 0 OR o.subject_id = ANY ($6) OR o.rung = ANY ($6))
 		  AND CASE WHEN o.replaces IS NULL
 		      THEN NOT EXISTS (SELECT FROM document d
 		                       WHERE d.kind = o.kind AND d.subject_id = o.subject_id AND d.state NOT IN ('void', 'replaced'))
@@ -134,7 +140,7 @@ func owed(ctx context.Context, rd postgres.Reader, subjects []string) ([]Owed, e
 		ORDER BY o.subject_id, o.place LIMIT $7`,
 		pq.Array([]string{letter.ReplyLetter, letter.CompletionLetter, letter.ResultList}), string(request.Done),
 		letter.BAST, string(handover.Prepared), string(handover.BASTDrafted), pq.Array(subjects), owedMost, letter.DestructionReport,
-		string(letter.Issued))
+		string(letter.Issued), letter.ActivationReply)
 	if err != nil {
 		return nil, fmt.Errorf("desk: looking for papers that are owed: %w", err)
 	}
@@ -247,6 +253,7 @@ func (k *Desk) template(kind string) string {
 	return map[string]string{
 		letter.ReplyLetter: k.cfg.Numbering.ReplyLetter, letter.CompletionLetter: k.cfg.Numbering.CompletionLetter,
 		letter.BAST: k.cfg.Numbering.BAST, letter.DestructionReport: k.cfg.Numbering.DestructionReport,
+		letter.ActivationReply: k.cfg.Numbering.ActivationReply,
 	}[kind]
 }
 

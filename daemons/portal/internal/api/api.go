@@ -108,6 +108,7 @@ func (a *API) Mount(root chi.Router) {
 			r.Post("/handovers/{id}/shortages/{shortage}/settlement", handle(a.settleShortage))
 			r.Post("/handovers/{id}/closure", handle(a.closeHandover))
 			a.mountNeeds(r)
+			a.mountActivations(r)
 			a.mountByHand(r)
 			r.Get("/shelf", keeper(a.listShelf))
 			r.Post("/shelf/replay", keeper(a.replayShelf))

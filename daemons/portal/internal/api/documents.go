@@ -26,7 +26,7 @@ func (a *API) documentFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	of, err := within(r.Context(), a.db, r, d.RequestID)
+	ticket, err := a.paperTicket(r, d)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (a *API) documentFile(w http.ResponseWriter, r *http.Request) error {
 	if !ok || !slices.Contains(report.DocumentFormats(d, report.Outside(signin.Account(r))), format) {
 		return report.ErrNotFound
 	}
-	name := d.Kind + "-" + of.Ticket
+	name := d.Kind + "-" + ticket
 	switch format {
 	case "scan":
 		name += "-bertanda-tangan.pdf"
@@ -45,6 +45,28 @@ func (a *API) documentFile(w http.ResponseWriter, r *http.Request) error {
 		name += "." + format
 	}
 	return a.serve(w, r, blobID, name)
+}
+
+// paperTicket is the Kode Tiket that a paper belongs to, as far as the asker may know of it.
+func (a *API) paperTicket(r *http.Request, d letter.Document) (string, error) {
+	if d.Kind == letter.ActivationReply {
+		of, err := report.ActivationOfReply(r.Context(), a.db, d.SubjectID, signin.Account(r))
+		return of.Ticket, err
+	}
+	of, err := within(r.Context(), a.db, r, d.RequestID)
+	return of.Ticket, err
+}
+
+// showPaper answers with what a paper belongs to as it stands now.
+func (a *API) showPaper(w http.ResponseWriter, r *http.Request, d letter.Document) error {
+	if d.Kind != letter.ActivationReply {
+		return a.showRequest(w, r, d.RequestID)
+	}
+	ticket, err := a.paperTicket(r, d)
+	if err != nil {
+		return err
+	}
+	return a.showActivation(w, r, ticket)
 }
 
 // serve sends a stored file as a download. An empty name is the file's own.
@@ -92,7 +114,7 @@ func (a *API) sign(w http.ResponseWriter, r *http.Request) error {
 	if err := a.counter().Sign(r.Context(), who, id, seen, parcel.Fields["signed_on"], parcel.Files[upload.ScanPart], wrong); err != nil {
 		return err
 	}
-	return a.showRequest(w, r, d.RequestID)
+	return a.showPaper(w, r, d)
 }
 
 // void cancels a paper that is not issued. Another is drafted in its place unless the

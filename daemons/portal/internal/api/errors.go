@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/wording"
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
@@ -39,6 +40,7 @@ import (
 // subjects are what the machines' rows are called.
 var subjects = map[string]string{
 	need.Machine.Name: "Permintaan", request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", recipe.Machine.Name: "Edisi", template.Machine.Name: "Edisi", handover.Machine.Name: "Serah terima",
+	activation.LetterMachine.Name: "Surat permohonan aktivasi", activation.Machine.Name: "Aktivasi",
 }
 
 func notFound() error {
@@ -51,7 +53,7 @@ var answers = []struct {
 	answer func() error
 }{
 	{report.ErrNotFound, notFound}, {need.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
-	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
+	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {activation.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
 	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound}, {stock.ErrNotFound, notFound},
 
 	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound}, {recipe.ErrNotFound, notFound},
@@ -253,6 +255,29 @@ var answers = []struct {
 	}},
 	{stock.ErrReversed, already}, {stock.ErrVoid, already},
 	{letter.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
+	{activation.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
+	{activation.ErrNumberUsed, func() error {
+		return web.Conflict("Surat lembaga dengan nomor ini sudah diajukan. Periksa nomornya, atau lihat surat yang sudah diajukan itu.").WithCode("reference-used")
+	}},
+	{activation.ErrNotDisposed, func() error {
+		return web.Conflict("Disposisi Direktur FPDDK belum tercatat; aktivasi belum dapat diterima.").WithCode("not-disposed")
+	}},
+	{activation.ErrNoPaper, func() error { return missing("/on", "Tanggal surat fisik diterima wajib diisi.") }},
+	{activation.ErrNoLines, func() error {
+		return web.Conflict("Tidak ada reader pada surat ini yang dapat menerima langkah itu.").WithCode("illegal-step")
+	}},
+	{activation.ErrReaderTaken, func() error {
+		return invalid("/reader_serial", "used", "Reader ini sudah tercatat dengan kartu SAM lain, atau sudah aktif.")
+	}},
+	{activation.ErrCardNotReady, func() error {
+		return web.Conflict("Ada kartu SAM yang personalisasinya tidak berhasil atau belum diserahkan.").WithCode("card-not-ready")
+	}},
+	{activation.ErrUnknownProdusen, func() error {
+		return invalid("/produsen", "unknown_value", "Tidak ada produsen dengan nama ini.")
+	}},
+	{activation.ErrUnknownMachineType, func() error {
+		return invalid("/lines", "unknown_value", "Ada jenis reader yang tidak ada dalam data induk.")
+	}},
 	{handover.ErrNotDone, func() error {
 		return web.Conflict("Personalisasi permohonan ini belum selesai; serah terima belum dapat disiapkan.").WithCode("not-done")
 	}},
@@ -371,7 +396,7 @@ func notInForce(e *institution.NotInForceError) error {
 }
 
 func table(name string) *machine.Table {
-	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine, template.Machine, stock.Words}, report.Machines...) {
+	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine, template.Machine, stock.Words, activation.LetterMachine, activation.Machine}, report.Machines...) {
 		if t.Name == name {
 			return t
 		}

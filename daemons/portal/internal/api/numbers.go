@@ -89,7 +89,7 @@ func (a *API) onPaper(w http.ResponseWriter, r *http.Request, may func(p letter.
 	if err != nil {
 		return err
 	}
-	return a.showRequest(w, r, p.RequestID)
+	return a.showPaper(w, r, p)
 }
 
 // typeNumber gives a paper the number from persuratan's book.

@@ -88,7 +88,11 @@ func (d Desk) day(wrong *form.Faults, pointer, label, text string, earliest *clo
 // Paper finds a paper for whoever asks. Errors: letter.ErrNotFound, request.ErrNotFound.
 func (d Desk) Paper(ctx context.Context, who identity.Account, id string) (letter.Document, error) {
 	p, err := letter.Get(ctx, d.DB, id)
-	if err == nil {
+	switch {
+	case err != nil:
+	case p.Kind == letter.ActivationReply:
+		_, err = report.ActivationOfReply(ctx, d.DB, p.SubjectID, who)
+	default:
 		err = known(ctx, d.DB, who, p.RequestID)
 	}
 	return p, err

@@ -2,7 +2,9 @@ package masterdata
 
 import (
 	"context"
+	"strings"
 
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
@@ -10,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
+	"dukcapil.go.id/sifilma/pkg/request"
 )
 
 // PKS is an agreement as it is shown.
@@ -111,7 +114,11 @@ func (d *Desk) ChangePKS(ctx context.Context, who identity.Account, p institutio
 func (d *Desk) WithdrawPKS(ctx context.Context, who identity.Account, id string, version int64, on clock.Date, reason string) (PKS, error) {
 	return d.changePKS(ctx, who, "pks.withdraw", func(ctx context.Context, tx *postgres.Tx) (institution.PKS, map[string]any, error) {
 		made, err := institution.WithdrawPKS(ctx, tx, id, version, on, d.Today(), reason, who.Username)
-		return made, map[string]any{"date": made.WithdrawnOn, "reason": made.WithdrawnReason}, err
+		if err != nil {
+			return made, nil, err
+		}
+		suspended, err := d.readersOf(ctx, tx, who, made, false, "PKS "+made.Number+" dicabut: "+made.WithdrawnReason)
+		return made, map[string]any{"date": made.WithdrawnOn, "reason": made.WithdrawnReason, "readers_suspended": suspended}, err
 	})
 }
 
@@ -119,8 +126,26 @@ func (d *Desk) WithdrawPKS(ctx context.Context, who identity.Account, id string,
 func (d *Desk) ReinstatePKS(ctx context.Context, who identity.Account, id string, version int64, reason string) (PKS, error) {
 	return d.changePKS(ctx, who, "pks.reinstate", func(ctx context.Context, tx *postgres.Tx) (institution.PKS, map[string]any, error) {
 		made, err := institution.ReinstatePKS(ctx, tx, id, version, reason)
-		return made, map[string]any{"reason": reason}, err
+		if err != nil {
+			return made, nil, err
+		}
+		resumed, err := d.readersOf(ctx, tx, who, made, true, "PKS "+made.Number+" berlaku kembali: "+strings.TrimSpace(reason))
+		return made, map[string]any{"reason": reason, "readers_resumed": resumed}, err
 	})
+}
+
+// readersOf suspends the activations of a lembaga that has no agreement in force any more,
+// or resumes them when it has one again: in one act with the agreement itself.
+func (d *Desk) readersOf(ctx context.Context, tx *postgres.Tx, who identity.Account, p institution.PKS, wantCovered bool, reason string) (int, error) {
+	covered, err := institution.Covered(ctx, tx, []string{p.InstitutionID}, d.Today())
+	if err != nil || covered[p.InstitutionID] != wantCovered {
+		return 0, err
+	}
+	do := activation.SuspendLembaga
+	if wantCovered {
+		do = activation.ResumeLembaga
+	}
+	return do(ctx, tx, p.InstitutionID, request.Change{Actor: who.Actor(), Reason: reason, OfficeAt: d.office.Now()})
 }
 
 func (d *Desk) changePKS(ctx context.Context, who identity.Account, action string,

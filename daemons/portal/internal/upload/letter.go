@@ -18,7 +18,7 @@ const (
 	// MaxLetterBody is the largest body that ReadLetter takes, in bytes. A row is a
 	// part of its own, with its head.
 	MaxLetterBody = maxLetter + bodySpare + MaxPicked*(maxPick+256)
-	maxLong       = MaxPicked * (maxPick + 2) // bytes of the rows typed one a line
+	maxLong       = 1 << 20 // bytes of the rows typed one a line, or of the JSON of readers
 	// MaxListedLetterBody is the largest body that ReadListedLetter takes, in bytes.
 	MaxListedLetterBody = maxLetter + maxSheet + maxLong + bodySpare
 )

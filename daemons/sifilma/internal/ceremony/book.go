@@ -41,6 +41,7 @@ func keep(ctx context.Context, tx *postgres.Tx, a Act, k Key) error {
 	e := keybook.Entry{
 		Label: k.Label, Algorithm: k.Kind.Algorithm.String(), Bits: k.Kind.Bits, KCV: k.KCV, Origin: k.Origin, Custodians: k.Custodians,
 		TokenLabel: a.Token.Label, TokenSerial: a.Token.Serial, Place: a.Place, RecordedBy: a.By, OfficeAt: a.At,
+		PublicKey: k.Public,
 	}
 	added, err := keybook.Record(ctx, tx, e)
 	if err != nil || added {

@@ -19,6 +19,10 @@ const (
 	SecretWrap      = "sam-secret-wrap"      // seals what is needed to resume a card
 )
 
+// ManifestSigning is the name of the key pair that signs manifests. It does not belong
+// with the others: a token of its own keeps them away from the process that signs.
+const ManifestSigning = "manifest-signing"
+
 var first = []string{TransportMaster, FinalMaster, SecretWrap}
 
 // Kind is the cipher and length of a key.
@@ -31,20 +35,26 @@ type Kind struct {
 var Kinds = map[string]Kind{
 	"aes128": {pkcs11.AES, 128}, "aes192": {pkcs11.AES, 192}, "aes256": {pkcs11.AES, 256},
 	"2tdea": {pkcs11.DES, 128}, "3tdea": {pkcs11.DES, 192},
+	"p256": {pkcs11.EC, 256},
 }
 
 // String names the kind as papers do.
 func (k Kind) String() string {
-	if k.Algorithm == pkcs11.DES {
+	switch k.Algorithm {
+	case pkcs11.DES:
 		return fmt.Sprintf("%dTDEA", k.Bits/64)
+	case pkcs11.EC:
+		return fmt.Sprintf("P-%d", k.Bits)
 	}
 	return fmt.Sprintf("AES-%d", k.Bits)
 }
 
 // KindOf is the kind of a key in the book.
 func KindOf(e keybook.Entry) Kind {
-	if e.Algorithm == pkcs11.DES.String() {
-		return Kind{pkcs11.DES, e.Bits}
+	for _, a := range []pkcs11.Algorithm{pkcs11.DES, pkcs11.EC} {
+		if e.Algorithm == a.String() {
+			return Kind{a, e.Bits}
+		}
 	}
 	return Kind{pkcs11.AES, e.Bits}
 }
@@ -96,12 +106,22 @@ type Key struct {
 	Made       bool // by this call
 	Origin     keybook.Origin
 	Custodians []string // roles
+	// Public is the public key of a key pair (SubjectPublicKeyInfo in DER, RFC 5280
+	// section 4.1); nil for other keys.
+	Public []byte
 }
 
 // Look reads what a token says of a key that it has. Errors: pkcs11.ErrKeyNotFound, and
 // one when the token would give the key out.
 func Look(ctx context.Context, t *pkcs11.Token, label string) (Key, error) {
 	k, err := t.FindKey(ctx, label)
+	if errors.Is(err, pkcs11.ErrKeyNotFound) {
+		pair, err := t.FindSigning(ctx, label)
+		if err != nil {
+			return Key{}, fmt.Errorf("ceremony: %s: %w", label, err)
+		}
+		return lookPair(ctx, pair)
+	}
 	if err != nil {
 		return Key{}, fmt.Errorf("ceremony: %s: %w", label, err)
 	}
@@ -115,14 +135,21 @@ func look(ctx context.Context, k *pkcs11.Key) (Key, error) {
 		return out, fmt.Errorf("ceremony: check value of %s: %w", k.Label(), err)
 	}
 	out.KCV = fmt.Sprintf("%X", kcv)
+	return out, isKept(ctx, k)
+}
+
+func isKept(ctx context.Context, k interface {
+	Label() string
+	Kept(ctx context.Context) (bool, error)
+}) error {
 	kept, err := k.Kept(ctx)
 	if err != nil {
-		return out, fmt.Errorf("ceremony: attributes of %s: %w", k.Label(), err)
+		return fmt.Errorf("ceremony: attributes of %s: %w", k.Label(), err)
 	}
 	if !kept {
-		return out, fmt.Errorf("ceremony: kunci %s tidak dijaga oleh token: nilainya dapat dikeluarkan", k.Label())
+		return fmt.Errorf("ceremony: kunci %s tidak dijaga oleh token: nilainya dapat dikeluarkan", k.Label())
 	}
-	return out, nil
+	return nil
 }
 
 // Generate makes, inside the token, each of the station's keys that is not there yet:
@@ -141,6 +168,9 @@ func Generate(ctx context.Context, t *pkcs11.Token) ([]Key, error) {
 
 // GenerateOne makes one key inside the token, if its label is free.
 func GenerateOne(ctx context.Context, t *pkcs11.Token, label string, kind Kind) (Key, error) {
+	if kind.Algorithm == pkcs11.EC {
+		return generatePair(ctx, t, label)
+	}
 	made := false
 	k, err := t.FindKey(ctx, label)
 	if errors.Is(err, pkcs11.ErrKeyNotFound) {

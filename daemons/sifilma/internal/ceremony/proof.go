@@ -43,7 +43,7 @@ func NewChallenge(ctx context.Context, t *pkcs11.Token) ([]byte, error) {
 }
 
 // Prove answers a challenge with the keys of a token: those with the labels given, or
-// all AES and DES keys. A label that the token does not have is left out; a key that may
+// all keys. A label that the token does not have is left out; a key that may
 // not do what a master does has no answer.
 func Prove(ctx context.Context, t *pkcs11.Token, challenge []byte, labels ...string) (Proof, error) {
 	p := Proof{Challenge: fmt.Sprintf("%X", challenge), At: time.Now().UTC(), Keys: map[string]Answer{}}
@@ -58,10 +58,24 @@ func Prove(ctx context.Context, t *pkcs11.Token, challenge []byte, labels ...str
 		if labels, err = t.Labels(ctx); err != nil {
 			return p, err
 		}
+		pairs, err := t.SigningLabels(ctx)
+		if err != nil {
+			return p, err
+		}
+		labels = append(labels, pairs...)
 	}
 	for _, label := range labels {
 		key, err := t.FindKey(ctx, label)
-		if errors.Is(err, pkcs11.ErrKeyNotFound) || errors.Is(err, pkcs11.ErrKeyUse) { // of another cipher
+		if errors.Is(err, pkcs11.ErrKeyNotFound) {
+			pair, err := answerPair(ctx, t, label)
+			if err == nil {
+				p.Keys[label] = pair
+			} else if !errors.Is(err, pkcs11.ErrKeyNotFound) && !errors.Is(err, pkcs11.ErrKeyUse) {
+				return p, fmt.Errorf("ceremony: %s: %w", label, err)
+			}
+			continue
+		}
+		if errors.Is(err, pkcs11.ErrKeyUse) { // of another cipher
 			continue
 		}
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"dukcapil.go.id/sifilma/configs"
+	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -27,7 +29,7 @@ import (
 // Machines are all state machines of the office, for the database, the diagrams
 // and whoever lists them.
 func Machines() []*machine.Table {
-	return []*machine.Table{need.Machine, request.Machine, capacity.Machine, recipe.Machine, perso.Machine, handover.Machine, letter.Machine, template.Machine}
+	return []*machine.Table{need.Machine, request.Machine, capacity.Machine, recipe.Machine, perso.Machine, handover.Machine, activation.LetterMachine, activation.Machine, release.Machine, letter.Machine, template.Machine}
 }
 
 // Roles are the database roles of the daemons, by daemon.

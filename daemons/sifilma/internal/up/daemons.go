@@ -153,16 +153,16 @@ func (of *office) startDaemons() error {
 			return err
 		}
 		m := fleet.Member{Name: in.name, Argv: []string{filepath.Join(of.bin, in.daemon), "-config", path}, Env: []string{of.services.Mark(in.name)}}
-		if in.daemon == "perso-station" {
-			m.Adjust = of.withCards(in)
+		if in.daemon == "perso-station" || in.daemon == "document-generator" {
+			m.Adjust = of.withToken(in)
 		}
 		of.fleet.Start(m)
 	}
 	return nil
 }
 
-// withCards lets a station reach the readers and a token of its own.
-func (of *office) withCards(in instance) func(*exec.Cmd) error {
+// withToken lets a process reach a token of its own, and the readers.
+func (of *office) withToken(in instance) func(*exec.Cmd) error {
 	return func(cmd *exec.Cmd) error {
 		own, err := of.services.HSM.CopyTo(filepath.Join(of.Dir, of.home(in), "softhsm"))
 		if err != nil {
@@ -251,7 +251,10 @@ func (of *office) special(in instance) fleet.Values {
 	case "portal":
 		return fleet.Values{"portal": fleet.Values{"intake_url": of.address("intake")}}
 	case "document-generator":
-		return fleet.Values{"content": fleet.Values{"portal_url": of.address("portal")}}
+		return fleet.Values{
+			"content":  fleet.Values{"portal_url": of.address("portal")},
+			"manifest": fleet.Values{"token": of.tokenValues()},
+		}
 	case "perso-station":
 	default:
 		return nil
@@ -264,8 +267,12 @@ func (of *office) special(in instance) fleet.Values {
 	}
 	return fleet.Values{
 		"production": false, "readers": readers, "station": "perso-" + strconv.Itoa(in.copy),
-		"token":        fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile},
+		"token":        of.tokenValues(),
 		"journal":      filepath.Join(of.Dir, of.home(in), "journal.jsonl"),
 		"disk_reserve": smallReserve,
 	}
+}
+
+func (of *office) tokenValues() fleet.Values {
+	return fleet.Values{"module": of.services.HSM.Module, "token_label": of.services.HSM.Label, "pin_file": of.services.HSM.PINFile}
 }

@@ -118,6 +118,11 @@ func (of *office) makeKeys(ctx context.Context) error {
 		return err
 	}
 	record, err := ceremony.Generate(ctx, token)
+	if err == nil { // in production a token of its own holds it
+		var signing ceremony.Key
+		signing, err = ceremony.GenerateOne(ctx, token, ceremony.ManifestSigning, ceremony.Kinds["p256"])
+		record = append(record, signing)
+	}
 	if err == nil {
 		err = of.recordKeys(ctx, token, record)
 	}

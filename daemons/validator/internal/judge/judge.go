@@ -50,7 +50,11 @@ func New(office clock.Office, doing func(format string, args ...any), registry p
 // any more does nothing, so bells may ring twice and late.
 func (j *Judge) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event) error {
 	for _, e := range events {
-		if err := j.one(ctx, tx, e.Subject); err != nil {
+		do := j.one
+		if e.Type == rabbit.ActivationSubmitted {
+			do = j.readers
+		}
+		if err := do(ctx, tx, e.Subject); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,387 @@
+// Package seal signs: manifests of accepted activations, the revocation list, and the
+// bundles that are handed to a produsen (features.md J09, J11).
+//
+// It stands in the document generator, which makes all papers of the office. That process
+// takes in no file from outside (what LibreOffice opens is made from templates that the
+// office approves), answers nobody but its own machine, and has a token of its own that
+// holds the signing key only.
+//
+// What is owed follows from the data; a message only says to look at once. No transaction
+// is open while the token works: what was signed is attached by compare-and-set. If the
+// process dies between, what was signed is lost with it and is signed again under the same
+// number, which was given at the acceptance; nothing has left the house.
+package seal
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
+	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
+	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/daemon"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/manifest"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
+	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/sealed"
+	"dukcapil.go.id/sifilma/pkg/trace"
+)
+
+// BellName is the in-process bell that tells of something to sign.
+const BellName = "seal"
+
+// Desk signs what is owed.
+type Desk struct {
+	cfg    Config
+	db     *postgres.DB
+	token  *pkcs11.Token
+	driver manifest.Driver
+	office clock.Office
+	clock  clock.Machine
+	log    zerolog.Logger
+	status *daemon.Status
+
+	mu      sync.Mutex
+	waiting string // why nothing is signed, empty when it is
+	pairs   map[string]*pkcs11.SigningKey
+}
+
+// New makes a desk; the token is looked for when it is first used.
+func New(cfg Config, db *postgres.DB, env *daemon.Env) (*Desk, error) {
+	token, err := pkcs11.Open(cfg.Token)
+	if err != nil {
+		return nil, err
+	}
+	env.OnStop(token.Close)
+	return &Desk{
+		cfg: cfg, db: db, token: token, driver: manifest.JSON{}, office: env.Office, clock: env.Machine, log: env.Log, status: env.Status,
+		pairs: map[string]*pkcs11.SigningKey{},
+	}, nil
+}
+
+// Check says for readyz whether the token is there.
+func (k *Desk) Check(ctx context.Context) error { return k.token.Check(ctx) }
+
+// Waiting tells the status page why nothing is signed; empty when all is well.
+func (k *Desk) Waiting() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.waiting
+}
+
+// Run signs until ctx ends: at the start, when somebody rings, and now and then. A failure
+// is logged when it begins.
+func (k *Desk) Run(ctx context.Context) error {
+	bell := k.db.Bell(BellName)
+	for ctx.Err() == nil {
+		err := k.Once(trace.ContextWith(ctx, trace.New()))
+		if ctx.Err() == nil {
+			k.note(err)
+		}
+		timer := k.clock.NewTimer(k.cfg.Look)
+		select {
+		case <-ctx.Done():
+		case <-bell.C():
+		case <-timer.C():
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+func (k *Desk) note(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	said := ""
+	if err != nil {
+		said = err.Error()
+		k.status.Error(err)
+		if said != k.waiting {
+			k.log.Warn().Err(err).Msg("manifests wait to be signed; it is tried again")
+		}
+	}
+	k.waiting = said
+}
+
+// Once signs everything that is owed now: manifests, then the list, then bundles, which
+// carry the newest list.
+func (k *Desk) Once(ctx context.Context) error {
+	s, err := k.signer(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		more, err := k.manifests(ctx, s)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+	}
+	list, err := k.list(ctx, s)
+	if err != nil {
+		return err
+	}
+	return k.bundles(ctx, s, list)
+}
+
+// signer is the newest version of the key that the book has and that was not given up. The
+// book must know the public key before anything is signed, because it is from there that
+// others get it.
+func (k *Desk) signer(ctx context.Context) (*sealed.Signer, error) {
+	entries, err := keybook.Signing(ctx, k.db, k.cfg.Key)
+	if err != nil {
+		return nil, err
+	}
+	for i := len(entries) - 1; i >= 0; i-- {
+		e := entries[i]
+		if e.Retired() {
+			continue
+		}
+		pair := k.pairs[e.Label]
+		if pair == nil {
+			if pair, err = k.token.FindSigning(ctx, e.Label); err != nil {
+				return nil, fmt.Errorf("seal: key %s: %w", e.Label, err)
+			}
+		}
+		der, err := x509.MarshalPKIXPublicKey(pair.Public())
+		if err != nil {
+			return nil, fmt.Errorf("seal: key %s: %w", e.Label, err)
+		}
+		if !bytes.Equal(der, e.PublicKey) {
+			return nil, fmt.Errorf("seal: key %s: %w", e.Label, keybook.ErrOtherKey)
+		}
+		k.pairs[e.Label] = pair
+		return sealed.NewSigner(pair.Public(), pair.Sign)
+	}
+	return nil, fmt.Errorf("seal: the key book has no key %s in use; sifilma keys generate makes it", k.cfg.Key)
+}
+
+// PublicKeys are all versions of the key in the book: what they signed is still verified.
+func PublicKeys(entries []keybook.Entry) (sealed.Keys, error) {
+	var all []*ecdsa.PublicKey
+	for _, e := range entries {
+		key, err := x509.ParsePKIXPublicKey(e.PublicKey)
+		if err != nil {
+			return nil, fmt.Errorf("seal: public key of %s: %w", e.Label, err)
+		}
+		public, ok := key.(*ecdsa.PublicKey)
+		if !ok {
+			return nil, fmt.Errorf("seal: public key of %s: %w", e.Label, sealed.ErrForm)
+		}
+		all = append(all, public)
+	}
+	return sealed.NewKeys(all...)
+}
+
+func (k *Desk) change() request.Change {
+	return request.Change{Actor: desk.Self, OfficeAt: k.office.Now()}
+}
+
+// manifests signs a batch of those that are owed; more says that there may be others.
+func (k *Desk) manifests(ctx context.Context, s *sealed.Signer) (more bool, err error) {
+	due, err := activation.AwaitingManifest(ctx, k.db, k.cfg.Batch)
+	if err != nil || len(due) == 0 {
+		return false, err
+	}
+	c := k.change()
+	from := clock.DateOf(c.OfficeAt)
+	to := clock.NewDate(from.Year+k.cfg.ValidYears, from.Month, from.Day).AddDays(-1)
+	facts := make([]manifest.Facts, len(due))
+	for i, d := range due {
+		facts[i] = factsOf(d, from, to)
+	}
+	signed, err := manifest.IssueAll(ctx, s, k.driver, facts, c.OfficeAt, k.cfg.sessions())
+	if err != nil {
+		return false, err
+	}
+	done := 0
+	err = k.attach(ctx, s, due, signed, from, to, c)
+	switch {
+	case err == nil:
+		done = len(due)
+	case postgres.Foreign(err):
+		return false, err
+	default: // one that changed meanwhile harms no other
+		for i := range due {
+			if err := k.attach(ctx, s, due[i:i+1], signed[i:i+1], from, to, c); err == nil {
+				done++
+			} else if postgres.Foreign(err) {
+				return false, err
+			} else if !errors.Is(err, postgres.ErrStale) {
+				return false, fmt.Errorf("seal: manifest %s: %w", signed[i].Number, err)
+			}
+		}
+	}
+	return done > 0 && len(due) == k.cfg.Batch, nil
+}
+
+func factsOf(d activation.Due, from, to clock.Date) manifest.Facts {
+	return manifest.Facts{
+		Number: *d.ManifestSerial, Reader: d.Reader, SAM: d.SAM, SAMOrigin: d.Origin, PCID: d.PCID, Producer: d.Produsen, Institution: d.Lembaga,
+		ReaderType: d.MachineType, Place: d.Address, Region: d.Region, Mode: d.Mode, ValidFrom: from.String(), ValidUntil: to.String(),
+	}
+}
+
+// attach keeps signed manifests and moves their lines on, in one transaction.
+func (k *Desk) attach(ctx context.Context, s *sealed.Signer, due []activation.Due, signed []manifest.Manifest, from, to clock.Date, c request.Change) error {
+	return k.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		files, of := make([]blob.Content, len(due)), make([]activation.Activation, len(due))
+		for i, m := range signed {
+			files[i] = blob.Content{Name: manifest.FileName(m.Number) + "." + k.driver.Extension(), MediaType: "application/octet-stream", Data: m.Payload}
+			of[i] = due[i].Activation
+		}
+		refs, err := blob.PutAll(ctx, tx, files)
+		if err != nil {
+			return err
+		}
+		kept, entries := make([]activation.ManifestFile, len(due)), make([]audit.Entry, len(due))
+		for i, m := range signed {
+			kept[i] = activation.ManifestFile{
+				KeyID: s.KeyID(), PayloadBlob: refs[i].ID.String(), JWS: string(m.JWS), SHA256: refs[i].SHA256[:], ValidFrom: from, ValidTo: to,
+			}
+			entries[i] = audit.Entry{Actor: c.Actor.Name, Action: "manifest.signed", Subject: due[i].ID, Detail: map[string]any{
+				"manifest": m.Number, "sha256": refs[i].Hash(), "key": s.KeyID(),
+			}}
+		}
+		if err := activation.AttachManifests(ctx, tx, of, kept, c); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, entries...)
+	})
+}
+
+// list publishes a revocation list when it says something new or the last one is half
+// over, and returns the one in force.
+func (k *Desk) list(ctx context.Context, s *sealed.Signer) (release.PublishedList, error) {
+	last, err := release.Latest(ctx, k.db)
+	if err != nil && !errors.Is(err, release.ErrNotFound) {
+		return last, err
+	}
+	rows, err := activation.RevocationList(ctx, k.db)
+	if err != nil {
+		return last, err
+	}
+	l := manifest.List{IssuedAt: k.office.Now().Truncate(time.Second)}
+	l.NextUpdate = l.IssuedAt.Add(k.cfg.ListValidity)
+	for _, r := range rows {
+		l.Entries = append(l.Entries, manifest.Entry{Number: r.ManifestSerial, State: stateOf(r.State), At: r.Since.Unix(), Reason: activation.CauseLabels[r.Cause]})
+	}
+	says, err := l.Says()
+	if err != nil {
+		return last, err
+	}
+	half := last.IssuedAt.Add(last.NextUpdate.Sub(last.IssuedAt) / 2)
+	if last.Number > 0 && bytes.Equal(release.Sum(says), last.Sum) && l.IssuedAt.Before(half) && last.KeyID == s.KeyID() {
+		return last, nil
+	}
+	l.Number = release.NextNumber(last.Number, l.IssuedAt)
+	token, err := l.Sign(ctx, s)
+	if err != nil {
+		return last, err
+	}
+	next := release.PublishedList{
+		Number: l.Number, KeyID: s.KeyID(), Token: string(token), Sum: release.Sum(says), IssuedAt: l.IssuedAt, NextUpdate: l.NextUpdate,
+	}
+	return next, k.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		if err := release.Publish(ctx, tx, next, last.Number); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Actor: desk.Self.Name, Action: "revocations.published", Subject: fmt.Sprint(l.Number), Detail: map[string]any{
+			"entries": len(l.Entries), "key": s.KeyID(),
+		}})
+	})
+}
+
+func stateOf(s machine.State) string {
+	if s == activation.Suspended {
+		return manifest.Suspended
+	}
+	return manifest.Revoked
+}
+
+// bundlesMost bounds one look; the next one goes on.
+const bundlesMost = 20
+
+// bundles makes the bundles of what was released.
+func (k *Desk) bundles(ctx context.Context, s *sealed.Signer, list release.PublishedList) error {
+	releases, err := release.Unbundled(ctx, k.db, bundlesMost)
+	if err != nil || len(releases) == 0 {
+		return err
+	}
+	entries, err := keybook.Signing(ctx, k.db, k.cfg.Key)
+	if err != nil {
+		return err
+	}
+	keys, err := PublicKeys(entries)
+	if err != nil {
+		return err
+	}
+	for _, r := range releases {
+		err := k.bundle(ctx, s, r, list, keys)
+		if err != nil && !errors.Is(err, postgres.ErrStale) { // stale: it was replaced or bundled by another
+			return fmt.Errorf("seal: bundle %s: %w", r.Number, err)
+		}
+	}
+	return nil
+}
+
+func (k *Desk) bundle(ctx context.Context, s *sealed.Signer, r release.Release, list release.PublishedList, keys sealed.Keys) error {
+	files, err := release.Files(ctx, k.db, r.ID)
+	if err != nil {
+		return err
+	}
+	ids := make([]uuid.UUID, len(files))
+	for i, f := range files {
+		ids[i] = f.Payload
+	}
+	payloads, err := blob.ReadAll(ctx, k.db, ids)
+	if err != nil {
+		return err
+	}
+	c := k.change()
+	d := manifest.Delivery{Number: r.Number, About: "Manifest pembaca KTP-el untuk " + r.Produsen, Issued: c.OfficeAt, List: []byte(list.Token), Keys: keys, Drivers: []manifest.Driver{k.driver}}
+	for i, f := range files {
+		h, err := sealed.Peek([]byte(f.JWS))
+		if err != nil {
+			return err
+		}
+		d.Manifests = append(d.Manifests, manifest.Manifest{Number: f.Number, Format: h.Format, Payload: payloads[i], JWS: []byte(f.JWS)})
+	}
+	var zip bytes.Buffer
+	if err := d.Write(ctx, &zip, s); err != nil {
+		return err
+	}
+	// What would not verify at the produsen's desk does not leave this one.
+	if _, err := (manifest.Verifier{Keys: keys}).OpenDelivery(bytes.NewReader(zip.Bytes()), int64(zip.Len()), c.OfficeAt); err != nil {
+		return fmt.Errorf("it does not verify: %w", err)
+	}
+	return k.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		ref, err := blob.Put(ctx, tx, r.Number+".zip", "application/zip", &zip)
+		if err != nil {
+			return err
+		}
+		if err := release.Attach(ctx, tx, r, ref.ID, c); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Actor: c.Actor.Name, Action: "manifests.bundled", Subject: r.ID, Detail: map[string]any{
+			"number": r.Number, "manifests": len(files), "sha256": ref.Hash(), "list": list.Number,
+		}})
+	})
+}

@@ -1,0 +1,167 @@
+package activation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/institution"
+	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+)
+
+// Why an activation does not count, as the revocation list tells it.
+const (
+	CauseSuspended    = "suspended"
+	CausePKSWithdrawn = "pks_withdrawn"
+	CauseRevoked      = "revoked"
+	CauseReplaced     = "reader_replaced"
+	CauseLost         = "lost"
+	CauseStolen       = "stolen"
+)
+
+// CauseLabels are the causes in the users' words.
+var CauseLabels = map[string]string{
+	CauseSuspended: "Ditangguhkan", CausePKSWithdrawn: "PKS dicabut", CauseRevoked: "Dicabut", CauseReplaced: "Reader diganti",
+	CauseLost: "Hilang", CauseStolen: "Dicuri",
+}
+
+// ending are the verbs that end an activation, with the cause of each.
+var ending = map[machine.Verb]string{VerbRevoke: CauseRevoked, VerbLost: CauseLost, VerbStolen: CauseStolen}
+
+// Suspend takes lines out of force for a while, with a reason.
+func Suspend(ctx context.Context, tx *postgres.Tx, l Letter, numbers []int, c request.Change) error {
+	return simply(ctx, tx, l, numbers, VerbSuspend, c, "cause = $5", CauseSuspended)
+}
+
+// Resume puts lines back where they were, while the lembaga's PKS is in force. Error:
+// *institution.NotInForceError.
+func Resume(ctx context.Context, tx *postgres.Tx, l Letter, numbers []int, c request.Change) error {
+	chosen, err := Chosen(ctx, tx, l, numbers, VerbResume, c.Actor.Role)
+	if err != nil {
+		return err
+	}
+	if err := institution.HoldLembaga(ctx, tx, []string{l.Lembaga}, clock.DateOf(c.OfficeAt)); err != nil {
+		return err
+	}
+	return take(ctx, tx, chosen, VerbResume, c, "cause = ''")
+}
+
+// End revokes lines for good: by VerbRevoke, VerbLost or VerbStolen, with a reason.
+func End(ctx context.Context, tx *postgres.Tx, l Letter, numbers []int, verb machine.Verb, c request.Change) error {
+	cause, ok := ending[verb]
+	if !ok {
+		return &machine.IllegalError{Machine: Machine.Name, Verb: verb}
+	}
+	return simply(ctx, tx, l, numbers, verb, c, "cause = $5", cause)
+}
+
+// Move records that a reader stands elsewhere now. Its manifest stays in force: it says
+// where the reader stood when it was made.
+func Move(ctx context.Context, tx *postgres.Tx, l Letter, number int, address, region string, c request.Change) error {
+	chosen, err := Chosen(ctx, tx, l, []int{number}, VerbMove, c.Actor.Role)
+	if err != nil {
+		return err
+	}
+	c.Detail = map[string]any{"address": address, "region": region, "address_before": chosen[0].Address, "region_before": chosen[0].Region}
+	return take(ctx, tx, chosen, VerbMove, c, "address = $5, region = $6", address, region)
+}
+
+// Replacement is the reader that a card goes into instead.
+type Replacement struct{ Reader, Address, Region string }
+
+// Replace revokes a line and accepts another one for the same card in another reader,
+// which gets a manifest and a reply letter of its own. Errors: ErrReaderTaken,
+// ErrCardNotReady, *institution.NotInForceError.
+func Replace(ctx context.Context, tx *postgres.Tx, l Letter, number int, to Replacement, c request.Change) (Activation, error) {
+	chosen, err := Chosen(ctx, tx, l, []int{number}, VerbReplace, c.Actor.Role)
+	if err != nil {
+		return Activation{}, err
+	}
+	if err := oneClaims(ctx, tx); err != nil {
+		return Activation{}, err
+	}
+	old, on := chosen[0], clock.DateOf(c.OfficeAt)
+	if elsewhere, err := readerElsewhere(ctx, tx, to.Reader, *old.CardID); err != nil || elsewhere {
+		if err == nil {
+			err = ErrReaderTaken
+		}
+		return Activation{}, err
+	}
+	if err := institution.HoldLembaga(ctx, tx, []string{l.Lembaga}, on); err != nil {
+		return Activation{}, err
+	}
+	told := c
+	told.Detail = map[string]any{"reader_serial": to.Reader}
+	if err := take(ctx, tx, chosen, VerbReplace, told, "cause = $5", CauseReplaced); err != nil {
+		return Activation{}, err
+	}
+	step, err := Machine.Find("", VerbReplace)
+	if err != nil {
+		return Activation{}, err
+	}
+	reply, err := openReply(ctx, tx, l.ID, on, c)
+	if err != nil {
+		return Activation{}, err
+	}
+	serials, err := manifestSerials(ctx, tx, on.Year, 1)
+	if err != nil {
+		return Activation{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Activation{}, fmt.Errorf("activation: id: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO activation (id, letter_id, line, state, reader_serial, sam_serial, origin_no, perso_no, pcid, machine_type, mode, address, region,
+		                        card_id, disposed_on, accepted_on, reply_id, manifest_serial, replaces)
+		SELECT $2, letter_id, (SELECT max(line) + 1 FROM activation WHERE letter_id = o.letter_id), 'accepted', $3, sam_serial, origin_no, perso_no, pcid, machine_type,
+		       mode, $4, $5, card_id, disposed_on, $6, $7, $8, id FROM activation o WHERE id = $1`,
+		old.ID, id.String(), to.Reader, to.Address, to.Region, on, reply, serials[0]); err != nil {
+		return Activation{}, known(err, "replacing a reader")
+	}
+	if err := pair(ctx, tx, []string{*old.CardID}, []string{to.Reader}, c); err != nil {
+		return Activation{}, err
+	}
+	made, err := GetLine(ctx, tx, id.String())
+	if err != nil {
+		return made, err
+	}
+	told.Detail = map[string]any{"replaces": old.Reader}
+	born := made
+	born.Version = 0 // announce tells of the version after the step
+	return made, announce(ctx, tx, []Activation{born}, []machine.Step{step}, told)
+}
+
+// SuspendLembaga suspends all activations of a lembaga whose PKS was withdrawn, in one
+// act, and says how many. Errors: *machine.RoleError, ErrReasonMissing.
+func SuspendLembaga(ctx context.Context, tx *postgres.Tx, lembagaID string, c request.Change) (int, error) {
+	return ofLembaga(ctx, tx, lembagaID, VerbSuspend, c, `a.state IN ('accepted', 'manifest_ready', 'delivered', 'active')`, CausePKSWithdrawn)
+}
+
+// ResumeLembaga takes SuspendLembaga back, for what it suspended. Errors: as there.
+func ResumeLembaga(ctx context.Context, tx *postgres.Tx, lembagaID string, c request.Change) (int, error) {
+	return ofLembaga(ctx, tx, lembagaID, VerbResume, c, `a.state = 'suspended' AND a.cause = 'pks_withdrawn'`, "")
+}
+
+func ofLembaga(ctx context.Context, tx *postgres.Tx, lembagaID string, verb machine.Verb, c request.Change, where, cause string) (int, error) {
+	var letters []string
+	if err := tx.Select(ctx, &letters, `
+		SELECT DISTINCT a.letter_id FROM activation a JOIN activation_letter t ON t.id = a.letter_id WHERE t.lembaga_id = $1 AND `+where, lembagaID); err != nil {
+		return 0, fmt.Errorf("activation: of a lembaga: %w", err)
+	}
+	if len(letters) == 0 {
+		return 0, nil
+	}
+	if err := lockLetters(ctx, tx, letters); err != nil {
+		return 0, err
+	}
+	all, err := lines(ctx, tx, `WHERE t.lembaga_id = $1 AND `+where+` ORDER BY a.id`, lembagaID)
+	if err != nil || len(all) == 0 {
+		return 0, err
+	}
+	return len(all), take(ctx, tx, all, verb, c, "cause = $5", cause)
+}
