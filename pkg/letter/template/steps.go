@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"dukcapil.go.id/sifilma/pkg/blob"
-	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -162,8 +161,9 @@ func OfferAgain(ctx context.Context, tx *postgres.Tx, s Seen, ch Change) (Editio
 }
 
 // Approve is the second person's word, after a look at the sample: papers are made with
-// this edition from now on, and the one before is superseded. Errors: as of OfferAgain,
-// ErrNotSampled, ErrSamePerson, ErrSawPassword.
+// this edition from now on, and the one before is superseded. Whether two accounts may be
+// one person is for the caller to know. Errors: as of OfferAgain, ErrNotSampled,
+// ErrSamePerson.
 func Approve(ctx context.Context, tx *postgres.Tx, s Seen, ch Change) (Edition, error) {
 	if err := lock(ctx, tx); err != nil {
 		return Edition{}, err
@@ -180,13 +180,6 @@ func Approve(ctx context.Context, tx *postgres.Tx, s Seen, ch Change) (Edition, 
 	}
 	if e.OfferedBy == ch.Actor.Name {
 		return e, ErrSamePerson
-	}
-	saw, err := identity.SawPassword(ctx, tx, e.OfferedBy, ch.Actor.Name, ch.OfficeAt)
-	if err != nil {
-		return e, err
-	}
-	if saw {
-		return e, ErrSawPassword
 	}
 	return enforce(ctx, tx, e, ch)
 }

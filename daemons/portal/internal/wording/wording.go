@@ -80,11 +80,27 @@ func (d Desk) Offer(ctx context.Context, who identity.Account, kind string, file
 }
 
 var steps = map[machine.Verb]func(ctx context.Context, tx *postgres.Tx, s template.Seen, ch template.Change) (template.Edition, error){
-	template.ApproveVerb: template.Approve, template.RefuseVerb: template.Refuse, template.OfferVerb: template.OfferAgain,
+	template.ApproveVerb: approve, template.RefuseVerb: template.Refuse, template.OfferVerb: template.OfferAgain,
+}
+
+// approve wants two people: one who has seen the other's password for once may be both.
+func approve(ctx context.Context, tx *postgres.Tx, s template.Seen, ch template.Change) (template.Edition, error) {
+	e, err := template.Get(ctx, tx, s.ID)
+	if err != nil {
+		return e, err
+	}
+	saw, err := identity.SawPassword(ctx, tx, e.OfferedBy, ch.Actor.Name, ch.OfficeAt)
+	if err != nil {
+		return e, err
+	}
+	if saw {
+		return e, identity.ErrSawPassword
+	}
+	return template.Approve(ctx, tx, s, ch) // of the version that was seen, so by the same hand
 }
 
 // Move takes a step with an edition: approve, refuse, or offer again. Errors:
-// ErrForbidden and those of the step.
+// ErrForbidden, identity.ErrSawPassword and those of the step.
 func (d Desk) Move(ctx context.Context, who identity.Account, verb machine.Verb, s template.Seen, reason string) (template.Edition, error) {
 	return d.step(ctx, who, verb, reason, func(ctx context.Context, tx *postgres.Tx, ch template.Change) (template.Edition, error) {
 		return steps[verb](ctx, tx, s, ch)
