@@ -23,8 +23,10 @@ import (
 
 func offer(t *testing.T, o *paperoffice.Office, kind string, file []byte) (e template.Edition) {
 	t.Helper()
+	sound, err := template.Read(kind, file)
+	require.NoError(t, err)
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		e, err = template.Offer(ctx, tx, kind, file, paperoffice.As(request.Operator, "uji"))
+		e, err = template.Offer(ctx, tx, sound, paperoffice.As(request.Operator, "uji"))
 		return err
 	})
 	return e

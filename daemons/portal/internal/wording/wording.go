@@ -72,10 +72,18 @@ func (d Desk) Get(ctx context.Context, who identity.Account, id string) (v Templ
 }
 
 // Offer sends in a new edition of a kind; the note says what is new in it. Errors:
-// ErrForbidden and those of template.Offer.
+// ErrForbidden, form.Faults (all that is wrong with the file), and those of
+// template.Offer.
 func (d Desk) Offer(ctx context.Context, who identity.Account, kind string, file []byte, note string) (template.Edition, error) {
+	if !May(who.Role) {
+		return template.Edition{}, ErrForbidden
+	}
+	sound, err := template.Read(kind, file)
+	if err != nil {
+		return template.Edition{}, err
+	}
 	return d.step(ctx, who, template.OfferVerb, note, func(ctx context.Context, tx *postgres.Tx, ch template.Change) (template.Edition, error) {
-		return template.Offer(ctx, tx, kind, file, ch)
+		return template.Offer(ctx, tx, sound, ch)
 	})
 }
 
