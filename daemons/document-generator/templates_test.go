@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -23,8 +24,10 @@ import (
 
 func offer(t *testing.T, o *paperoffice.Office, kind string, file []byte) (e template.Edition) {
 	t.Helper()
+	sound, err := template.Read(kind, file)
+	require.NoError(t, err)
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		e, err = template.Offer(ctx, tx, kind, file, paperoffice.As(request.Operator, "uji"))
+		e, err = template.Offer(ctx, tx, sound, paperoffice.As(request.Operator, "uji"))
 		return err
 	})
 	return e
@@ -120,4 +123,79 @@ func TestASampleWaitsForLibreOffice(t *testing.T) {
 	e = settled(t, o, e.ID, in(template.Proposed))
 	require.Empty(t, e.SampleProblem)
 	require.True(t, bytes.HasPrefix(sampleOf(t, o, e), []byte("%PDF")))
+}
+
+// TestATemplateThatLibreOfficeCannotPrint is told so, and does not hold up the next one.
+func TestATemplateThatLibreOfficeCannotPrint(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	program := filepath.Join(t.TempDir(), "soffice") // takes texts, and no Word file
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nfor a; do case \"$a\" in *.docx) exit 0;; esac; done\nexec soffice \"$@\"\n"), 0o700))
+	e := offer(t, o, letter.ReplyLetter, paperoffice.Template(t, letter.ReplyLetter, "Lampiran", "Berkas"))
+	other := offer(t, o, letter.BAST, paperoffice.Template(t, letter.BAST, "Pihak", "PIHAK"))
+	run(t, o, "libreoffice: {soffice: '"+program+"'}\nsampler: {poll: 100ms}", "127.0.0.1:0")
+	e = settled(t, o, e.ID, in(template.Unprintable))
+	require.Contains(t, e.SampleProblem, "LibreOffice tidak dapat mencetak berkas ini")
+	settled(t, o, other.ID, in(template.Unprintable))
+}
+
+// TestKilledWhileItPrintsASample: the next process prints it, once.
+func TestKilledWhileItPrintsASample(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	work := t.TempDir()
+	config := surroundings(t, o, fmt.Sprintf("libreoffice: {soffice: soffice, work_dir: %q}\nsampler: {poll: 100ms}", work), "").WriteConfig(t, paperoffice.At)
+	e := offer(t, o, letter.BAST, paperoffice.Template(t, letter.BAST, "Pihak", "PIHAK"))
+	daemon := start(t, config)
+	require.Eventually(t, func() bool { return len(running(work)) > 0 }, patience, time.Millisecond)
+	require.NoError(t, daemon.Process.Kill())
+	require.Error(t, daemon.Wait())
+	now, err := template.Get(t.Context(), o.DB, e.ID)
+	require.NoError(t, err)
+	require.Equal(t, template.Offered, now.State)
+	daemon = start(t, config)
+	t.Cleanup(func() {
+		_ = daemon.Process.Signal(os.Interrupt)
+		_ = daemon.Wait()
+	})
+	now = settled(t, o, e.ID, in(template.Proposed))
+	require.Equal(t, 1, now.SampleTries)
+	require.Equal(t, 1, count(o.DB, `SELECT count(*) FROM audit WHERE action = 'template.sample'`))
+}
+
+// TestPapersThatWaitTakeTheTemplateInForce: numbered under one edition, made under the
+// next, with the number that they have.
+func TestPapersThatWaitTakeTheTemplateInForce(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	dir := t.TempDir()
+	program, runs := filepath.Join(dir, "soffice"), filepath.Join(dir, "runs")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\necho >> '"+runs+"'\n"), 0o700)) // makes nothing
+	tried := func() int {
+		b, _ := os.ReadFile(runs)
+		return len(b)
+	}
+	run(t, o, "libreoffice: {soffice: '"+program+"'}\npress: {retry: 100ms, retry_most: 100ms}", "127.0.0.1:0")
+	r := o.Done(t)
+	require.Eventually(t, func() bool {
+		return tried() > 0 && count(o.DB, `SELECT count(*) FROM document WHERE state = 'numbered'`) == 2
+	}, patience, 50*time.Millisecond)
+	e := offer(t, o, letter.ReplyLetter, paperoffice.Template(t, letter.ReplyLetter, "Lampiran", "Berkas"))
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if e, err = template.Sampled(ctx, tx, e, []byte("%PDF"), 1, paperoffice.As(request.Generator, "")); err != nil {
+			return err
+		}
+		e, err = template.Approve(ctx, tx, template.Seen{ID: e.ID, Version: e.Version}, paperoffice.As(request.Kasubdit, "baik"))
+		return err
+	})
+	before := tried() // what was filled before is given up: a paper is tried in a batch, alone, and beside a text that cannot fail
+	require.Eventually(t, func() bool { return tried() > before+6 }, patience, 50*time.Millisecond)
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexec soffice \"$@\"\n"), 0o700))
+	reply := papers(t, o, r, 3)[letter.ReplyLetter]
+	require.Equal(t, "400.8.2.15/1/Dukcapil", *reply.Number)
+	made, err := template.OfPaper(t.Context(), o.DB, reply.ID)
+	require.NoError(t, err)
+	require.Equal(t, e.ID, made.ID)
+	pdf, _ := file(t, o, reply, "pdf")
+	require.Contains(t, pdfText(t, pdf), "Berkas : 1 (satu) berkas")
 }

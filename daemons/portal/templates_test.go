@@ -224,3 +224,19 @@ func (o *office) firstReply() (id string) {
 	require.NoError(o.t, o.db.Get(o.t.Context(), &id, `SELECT id FROM letter_template WHERE kind = 'reply_letter' AND edition = 1`))
 	return id
 }
+
+func TestWhoSawAPasswordApprovesNoTemplate(t *testing.T) {
+	t.Parallel()
+	o := newTemplateOffice(t)
+	c := o.propose("operator", http.MethodPost, v1+"/accounts/"+o.idOf("kasubdit")+"/password-reset", nil, ifMatch(1)...)
+	given := o.confirm("operator-2", c)
+	o.signIn("kasubdit", "kasubdit", given.Password)
+	o.want(204, nil, "kasubdit", http.MethodPost, v1+"/me/password", newWords(given.Password, password))
+	var e templateSeen
+	o.want(201, &e, "kasubdit", http.MethodPost, templatesAPI, wordFile(t, paperoffice.Template(t, letter.BAST, "Pihak", "PIHAK"), "kind", "bast", "note", "kapital"))
+	o.sample(e.ID)
+	at := templatesAPI + "/" + e.ID
+	require.Equal(t, "saw-password", problemCode(o.problem(403, "operator-2", http.MethodPost, at+"/approval", nil, ifMatch(e.Version+1)...).Type))
+	o.want(200, &e, "operator", http.MethodPost, at+"/approval", nil, ifMatch(e.Version+1)...)
+	require.Equal(t, "active", e.State)
+}

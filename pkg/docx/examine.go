@@ -11,6 +11,11 @@ import (
 	"github.com/beevik/etree"
 )
 
+// maxMarks bounds the elements and attributes of a file that somebody sends in, each of
+// which takes a hundred times its own bytes while it is looked at. A letter has some
+// thousands.
+const maxMarks = 300_000
+
 // Rules are what a template of one kind of paper must and may ask for. Names are
 // written as Tags writes them; Known need not repeat Required.
 type Rules struct {
@@ -83,6 +88,15 @@ func unpack(file []byte) (*examined, error) {
 	if d.contents, err = readAll(archive.File); err != nil {
 		return nil, err
 	}
+	marks := 0
+	for name, b := range d.contents {
+		if lower := strings.ToLower(name); strings.HasSuffix(lower, ".xml") || strings.HasSuffix(lower, ".rels") {
+			marks += bytes.Count(b, []byte("<")) + bytes.Count(b, []byte("="))
+		}
+	}
+	if marks > maxMarks {
+		return nil, fault(TooLarge, "", fmt.Sprintf("more than %d elements and attributes", maxMarks))
+	}
 	if kind := strings.TrimSpace(string(d.contents["mimetype"])); strings.Contains(kind, "opendocument") {
 		return nil, fault(WrongKind, "", "odt")
 	}
@@ -132,7 +146,7 @@ func utf16LE(s string) []byte {
 	return b
 }
 
-// examineEntry looks at one entry of the archive: every XML must be well-formed, also
+// examineEntry looks at one entry of the archive: its XML must be well-formed, also
 // what the filler never reads, for LibreOffice and Word do.
 func (d *examined) examineEntry(name string, found *Error) {
 	lower, contentType := strings.ToLower(name), d.types[name]
@@ -143,8 +157,8 @@ func (d *examined) examineEntry(name string, found *Error) {
 	case strings.Contains(lower, "/embeddings/") || strings.Contains(lower, "/activex/"):
 		found.add(Embedded, name, "%s", path.Base(name))
 		return
-	case !strings.HasSuffix(lower, ".xml") && !strings.HasSuffix(lower, ".rels"):
-		return
+	case !strings.HasSuffix(lower, ".xml") && !strings.HasSuffix(lower, ".rels"), strings.HasPrefix(lower, "customxml/item"):
+		return // the latter is data of other programs, in any encoding, that nobody shows
 	}
 	tree, err := parseXML(name, d.contents[name])
 	if err != nil {

@@ -39,7 +39,7 @@ func retyped(t *testing.T, file []byte, contentType string) []byte {
 func TestExamineTakesARightTemplate(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, docx.Examine(word(t, par(run(rightLetter))+rightTable()+par(run("{{letter_date}}")),
-		relations("document.xml", outside("rId9", "hyperlink", "https://dukcapil.kemendagri.go.id"), outside("rId8", "hyperlink", "mailto:a@b.c"))), letterRules))
+		entry{"customXml/item1.xml", "\xff\xfe<\x00"}, relations("document.xml", outside("rId9", "hyperlink", "https://dukcapil.kemendagri.go.id"), outside("rId8", "hyperlink", "mailto:a@b.c"))), letterRules))
 }
 
 func TestExamineTellsEachFaultWithItsPlace(t *testing.T) {
@@ -138,7 +138,8 @@ func TestExamineNamesOtherFiles(t *testing.T) {
 		"docm": {retyped(t, right, "application/vnd.ms-word.document.macroEnabled.main+xml"), docx.WrongKind, "docm"}, "dotx": {retyped(t, right, wordType+"template.main+xml"), docx.WrongKind, "dotx"},
 		"xlsx": {retyped(t, right, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"), docx.WrongKind, "xlsx"},
 		"cut":  {right[:len(right)/2], docx.Damaged, "cannot be unpacked"}, "bomb": {word(t, par(run("x")), entry{"word/media/a", strings.Repeat("0", 17<<20)}), docx.TooLarge, "unpacks to more than the limit"},
-		"large": {make([]byte, letterRules.MaxBytes+1), docx.TooLarge, "3145728"},
+		"too much in it": {word(t, strings.Repeat("<w:p/>", 310_000)), docx.TooLarge, "more than 300000 elements and attributes"},
+		"large":          {make([]byte, letterRules.MaxBytes+1), docx.TooLarge, "3145728"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

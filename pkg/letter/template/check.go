@@ -38,7 +38,7 @@ var fileKinds = map[string]string{
 }
 
 var linkKinds = map[string]string{
-	"image": "Gambar ini hanya tautan ke berkas lain", "attachedTemplate": "Dokumen ini terikat pada berkas templat lain (attached template)",
+	"image":     "Gambar ini hanya tautan ke berkas lain",
 	"hyperlink": "Tautan ini menuju berkas, bukan alamat web", "oleObject": "Ada objek yang tertaut ke berkas lain",
 }
 
@@ -64,6 +64,9 @@ func sentence(kind string, f docx.Fault) string {
 	case docx.Comment:
 		return fmt.Sprintf("Ada komentar “%s”. Hapus semua komentar pada tab Tinjau.", f.Detail)
 	case docx.ExternalLink:
+		if f.Detail == "attachedTemplate" {
+			return "Dokumen ini terikat pada berkas templat lain. Di Word buka Pengembang, Templat Dokumen, kosongkan isian templatnya, lalu simpan."
+		}
 		what := linkKinds[f.Detail]
 		if what == "" {
 			what = "Ada tautan ke luar berkas ini (" + f.Detail + ")"

@@ -43,10 +43,11 @@ func Ship(ctx context.Context, tx *postgres.Tx, all []Shipped, ch Change) error 
 		return err
 	}
 	for _, s := range all {
-		if err := Check(s.Kind, s.File); err != nil {
+		sound, err := Read(s.Kind, s.File)
+		if err != nil {
 			return fmt.Errorf("template: shipped %s: %w", s.Kind, err)
 		}
-		e, err := insert(ctx, tx, s.Kind, s.File, true, ch)
+		e, err := insert(ctx, tx, sound, true, ch)
 		var known *KnownError
 		if errors.As(err, &known) {
 			continue

@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"dukcapil.go.id/sifilma/pkg/blob"
-	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -42,14 +41,19 @@ func lock(ctx context.Context, tx *postgres.Tx) error {
 	return nil
 }
 
+// Sound is a file that may be a template of a kind: only Read makes one.
+type Sound struct {
+	kind string
+	file []byte
+}
+
+// Read judges a file, before any transaction. Error: form.Faults with all that is wrong.
+func Read(kind string, file []byte) (Sound, error) { return Sound{kind, file}, Check(kind, file) }
+
 // Offer sends in a new edition, whose reason says what is new in it. Errors:
-// form.Faults (all that is wrong with the file), *KnownError, ErrReasonMissing,
-// *machine.RoleError.
-func Offer(ctx context.Context, tx *postgres.Tx, kind string, file []byte, ch Change) (Edition, error) {
+// *KnownError, ErrReasonMissing, *machine.RoleError.
+func Offer(ctx context.Context, tx *postgres.Tx, s Sound, ch Change) (Edition, error) {
 	if err := Machine.MayEver(OfferVerb, ch.Actor.Role); err != nil {
-		return Edition{}, err
-	}
-	if err := Check(kind, file); err != nil {
 		return Edition{}, err
 	}
 	if ch.Reason = strings.TrimSpace(ch.Reason); ch.Reason == "" {
@@ -58,11 +62,14 @@ func Offer(ctx context.Context, tx *postgres.Tx, kind string, file []byte, ch Ch
 	if err := lock(ctx, tx); err != nil {
 		return Edition{}, err
 	}
-	return insert(ctx, tx, kind, file, false, ch)
+	return insert(ctx, tx, s, false, ch)
 }
 
-func insert(ctx context.Context, tx *postgres.Tx, kind string, file []byte, shipped bool, ch Change) (Edition, error) {
-	sum := sha256.Sum256(file)
+func insert(ctx context.Context, tx *postgres.Tx, s Sound, shipped bool, ch Change) (Edition, error) {
+	if s.kind == "" {
+		return Edition{}, errors.New("template: a file that nobody has judged")
+	}
+	kind, sum := s.kind, sha256.Sum256(s.file)
 	if e, err := one(ctx, tx, `WHERE kind = $1 AND sha256 = $2`, kind, sum[:]); err == nil {
 		return e, &KnownError{e.Edition}
 	} else if !errors.Is(err, ErrNotFound) {
@@ -72,7 +79,7 @@ func insert(ctx context.Context, tx *postgres.Tx, kind string, file []byte, ship
 	if err := tx.Get(ctx, &newest, `SELECT coalesce(max(edition), 0) FROM letter_template WHERE kind = $1`, kind); err != nil {
 		return Edition{}, fmt.Errorf("template: newest edition: %w", err)
 	}
-	ref, err := blob.Put(ctx, tx, FileName(kind, newest+1), MediaType, bytes.NewReader(file))
+	ref, err := blob.Put(ctx, tx, FileName(kind, newest+1), MediaType, bytes.NewReader(s.file))
 	if err != nil {
 		return Edition{}, err
 	}
@@ -162,8 +169,9 @@ func OfferAgain(ctx context.Context, tx *postgres.Tx, s Seen, ch Change) (Editio
 }
 
 // Approve is the second person's word, after a look at the sample: papers are made with
-// this edition from now on, and the one before is superseded. Errors: as of OfferAgain,
-// ErrNotSampled, ErrSamePerson, ErrSawPassword.
+// this edition from now on, and the one before is superseded. Whether two accounts may be
+// one person is for the caller to know. Errors: as of OfferAgain, ErrNotSampled,
+// ErrSamePerson.
 func Approve(ctx context.Context, tx *postgres.Tx, s Seen, ch Change) (Edition, error) {
 	if err := lock(ctx, tx); err != nil {
 		return Edition{}, err
@@ -180,13 +188,6 @@ func Approve(ctx context.Context, tx *postgres.Tx, s Seen, ch Change) (Edition, 
 	}
 	if e.OfferedBy == ch.Actor.Name {
 		return e, ErrSamePerson
-	}
-	saw, err := identity.SawPassword(ctx, tx, e.OfferedBy, ch.Actor.Name, ch.OfficeAt)
-	if err != nil {
-		return e, err
-	}
-	if saw {
-		return e, ErrSawPassword
 	}
 	return enforce(ctx, tx, e, ch)
 }

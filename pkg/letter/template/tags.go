@@ -73,7 +73,7 @@ var catalogue = []row{
 	{"quantity_spoiled_words", "----w", "sama, dengan huruf"},
 	{"quantity_words", "wwwww", `quantity dengan huruf, "seribu dua ratus lima puluh"`},
 	{"reason", "----w", "keterangan pemusnahan"},
-	{"sam_function", "www-t", `"R (Read)", "RW (Rekam Cetak)"`},
+	{"sam_function", "www-t", `"R (Read)", "Rekam", "Cetak"`},
 	{"sam_use", "w----", `"alat baca KTP-el pada Card Reader Terintegrasi"`},
 	{"second_party_id_line", "o----", "nomor pengenal wakil produsen, atau kosong"},
 	{"second_party_name", "w----", "nama wakil produsen"},

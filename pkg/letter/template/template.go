@@ -28,9 +28,6 @@ var (
 	ErrNotSampled = errors.New("template: no sample yet")
 	// ErrSamePerson says that whoever offered an edition cannot approve it.
 	ErrSamePerson = errors.New("template: the second person must be another one")
-	// ErrSawPassword says that one of the two has seen the other's password for once,
-	// so that they may be one person.
-	ErrSawPassword = errors.New("template: one of the two has seen the other's password")
 )
 
 // KnownError says that a file is an edition already.

@@ -67,7 +67,9 @@ func (o office) do(f func(ctx context.Context, tx *postgres.Tx) (template.Editio
 
 func (o office) offer(file []byte, ch template.Change) (template.Edition, error) {
 	return o.do(func(ctx context.Context, tx *postgres.Tx) (template.Edition, error) {
-		return template.Offer(ctx, tx, letter.ReplyLetter, file, ch)
+		sound, err := template.Read(letter.ReplyLetter, file)
+		require.NoError(o.t, err)
+		return template.Offer(ctx, tx, sound, ch)
 	})
 }
 

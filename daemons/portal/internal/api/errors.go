@@ -58,7 +58,7 @@ var answers = []struct {
 
 	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound}, {recipe.ErrNotFound, notFound},
 
-	{template.ErrNotFound, notFound}, {template.ErrNotSampled, notSampled}, {template.ErrSawPassword, sawPassword},
+	{template.ErrNotFound, notFound}, {template.ErrNotSampled, notSampled},
 	{template.ErrReasonMissing, func() error { return missing("/reason", "Alasan wajib diisi.") }},
 	{template.ErrSamePerson, func() error {
 		return web.Forbidden("Templat disetujui oleh orang lain daripada yang mengusulkannya.").WithCode("same-person")

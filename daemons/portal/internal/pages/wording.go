@@ -175,7 +175,7 @@ func editionsTable(all []template.Edition) rowsTable {
 
 // tagsTable is what people may write into a template of a kind.
 func tagsTable(kind string) rowsTable {
-	t := rowsTable{Caption: "Tag yang dikenal", Heads: []string{"Tag", "Wajib", "Tempat", "Isi"}}
+	t := rowsTable{Caption: "Tag yang dikenal", Heads: []string{"Tag", "Wajib", "Tempat", "Isi"}, Serials: true}
 	for _, one := range template.Tags(kind) {
 		need, where := "tidak", "di mana saja"
 		if one.Required {

@@ -72,19 +72,43 @@ func (d Desk) Get(ctx context.Context, who identity.Account, id string) (v Templ
 }
 
 // Offer sends in a new edition of a kind; the note says what is new in it. Errors:
-// ErrForbidden and those of template.Offer.
+// ErrForbidden, form.Faults (all that is wrong with the file), and those of
+// template.Offer.
 func (d Desk) Offer(ctx context.Context, who identity.Account, kind string, file []byte, note string) (template.Edition, error) {
+	if !May(who.Role) {
+		return template.Edition{}, ErrForbidden
+	}
+	sound, err := template.Read(kind, file)
+	if err != nil {
+		return template.Edition{}, err
+	}
 	return d.step(ctx, who, template.OfferVerb, note, func(ctx context.Context, tx *postgres.Tx, ch template.Change) (template.Edition, error) {
-		return template.Offer(ctx, tx, kind, file, ch)
+		return template.Offer(ctx, tx, sound, ch)
 	})
 }
 
 var steps = map[machine.Verb]func(ctx context.Context, tx *postgres.Tx, s template.Seen, ch template.Change) (template.Edition, error){
-	template.ApproveVerb: template.Approve, template.RefuseVerb: template.Refuse, template.OfferVerb: template.OfferAgain,
+	template.ApproveVerb: approve, template.RefuseVerb: template.Refuse, template.OfferVerb: template.OfferAgain,
+}
+
+// approve wants two people: one who has seen the other's password for once may be both.
+func approve(ctx context.Context, tx *postgres.Tx, s template.Seen, ch template.Change) (template.Edition, error) {
+	e, err := template.Get(ctx, tx, s.ID)
+	if err != nil {
+		return e, err
+	}
+	saw, err := identity.SawPassword(ctx, tx, e.OfferedBy, ch.Actor.Name, ch.OfficeAt)
+	if err != nil {
+		return e, err
+	}
+	if saw {
+		return e, identity.ErrSawPassword
+	}
+	return template.Approve(ctx, tx, s, ch) // of the version that was seen, so by the same hand
 }
 
 // Move takes a step with an edition: approve, refuse, or offer again. Errors:
-// ErrForbidden and those of the step.
+// ErrForbidden, identity.ErrSawPassword and those of the step.
 func (d Desk) Move(ctx context.Context, who identity.Account, verb machine.Verb, s template.Seen, reason string) (template.Edition, error) {
 	return d.step(ctx, who, verb, reason, func(ctx context.Context, tx *postgres.Tx, ch template.Change) (template.Edition, error) {
 		return steps[verb](ctx, tx, s, ch)
