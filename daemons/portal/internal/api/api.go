@@ -74,6 +74,7 @@ func (a *API) Mount(root chi.Router) {
 			a.mountBlanks(r)
 			a.mountDoubts(r)
 			a.mountFeeds(r)
+			a.mountSecrets(r)
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/late-requests", handle(a.lateRequests))
 			r.Get("/requests/{ticket}", handle(a.getRequest))
