@@ -32,6 +32,7 @@ func dispatch(ctx context.Context, args []string) int {
 		{"up", "menjalankan seluruh kantor di komputer ini", runUp},
 		{"migrate", "menyiapkan basis data: skema, data induk, hak masuk daemon", runMigrate},
 		{"keys", "mengurus kunci induk di dalam token HSM: upacara, rotasi, cadangan", runKeys},
+		{"escrow", "mengurus kunci escrow rahasia kartu: upacara dua orang, pemulihan", runEscrow},
 		{"user", "membuat akun atau mengganti kata sandinya", runUser},
 		{"import", "memasukkan register lama (XLSX atau CSV) sebelum hari pertama", runImport},
 		{"correct", "mengoreksi atau menarik baris register lama yang salah", runCorrect},
