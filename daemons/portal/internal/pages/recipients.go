@@ -74,7 +74,7 @@ func (p *Pages) ownRecipients(w http.ResponseWriter, r *http.Request) error {
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
 	}
-	t := rowsTable{Caption: "Kunci publik lembaga Anda", Empty: "belum ada.", Heads: []string{"Edisi", "Sidik kunci", "Kunci publik", "Masa", "Status", "Tindakan"}, Numbers: []int{0}}
+	t := rowsTable{Caption: "Kunci publik lembaga Anda", Empty: "belum ada.", Heads: []string{"Edisi", "Sidik kunci", "Kunci publik", "Masa", "Status", "Tindakan"}}
 	for _, v := range list {
 		state := cell{Tag: recipientTag(v)}
 		act := cell{}
@@ -86,7 +86,7 @@ func (p *Pages) ownRecipients(w http.ResponseWriter, r *http.Request) error {
 		default:
 			act.Text = v.Reason
 		}
-		t.Rows = append(t.Rows, []cell{{Text: number(v.Edition)}, {Text: v.Fingerprint}, {Text: v.Recipient}, {Text: period(v)}, state, act})
+		t.Rows = append(t.Rows, []cell{{Text: "Edisi " + number(v.Edition)}, {Text: v.Fingerprint}, {Text: v.Recipient}, {Text: period(v)}, state, act})
 	}
 	body.Tables = []rowsTable{t}
 	p.show(w, r, http.StatusOK, "rows", recipientsName, body)
@@ -141,8 +141,8 @@ func (p *Pages) recipients(w http.ResponseWriter, r *http.Request) error {
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
 	}
-	waiting := rowsTable{Caption: "Menunggu dipastikan", Empty: "tidak ada.", Heads: []string{"Lembaga", "Edisi", "Diusulkan", "Tindakan", ""}, Numbers: []int{1}}
-	rest := rowsTable{Caption: "Kunci lain", Empty: "belum ada.", Heads: []string{"Lembaga", "Edisi", "Sidik kunci", "Masa", "Status", "Tindakan"}, Numbers: []int{1}}
+	waiting := rowsTable{Caption: "Menunggu dipastikan", Empty: "tidak ada.", Heads: []string{"Lembaga", "Edisi", "Diusulkan", "Tindakan", "Atau"}, Numbers: []int{1}}
+	rest := rowsTable{Caption: "Kunci yang berlaku dan yang lalu", Empty: "belum ada.", Heads: []string{"Lembaga", "Edisi", "Sidik kunci", "Masa", "Status", "Tindakan"}, Numbers: []int{1}}
 	for _, v := range list {
 		at := recipientsPath + "/" + v.ID
 		if v.State == cardsecret.Offered {
