@@ -120,6 +120,9 @@ func TestAPrivateKeyGoesNoFurther(t *testing.T) {
 		require.Contains(t, d.text, "kunci PRIVAT")
 		require.Empty(t, d.value("recipient"))
 	}
+	d, _ := o.post(422, "produsen", "/kunci-penerima/"+o.recipients("produsen")[0].ID+"/akhiri", "reason", "kunci saya "+private)
+	require.Contains(t, d.text, "kunci PRIVAT")
+	require.Empty(t, d.value("reason"))
 	for _, table := range []string{"audit", "secret_recipient"} {
 		var found bool
 		require.NoError(t, o.db.Get(t.Context(), &found, `SELECT EXISTS (SELECT FROM `+table+` x WHERE upper(x::text) LIKE '%' || $1 || '%')`, part))

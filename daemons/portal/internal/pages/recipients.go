@@ -95,6 +95,17 @@ func (p *Pages) ownRecipients(w http.ResponseWriter, r *http.Request) error {
 
 var ownRecipientCrumbs = []crumb{{profileTitle, profilePath}, {recipientsName, ownRecipientsPath}}
 
+// takeOut returns what was typed into a field. A private key is taken out of the form, so
+// that no page shows it again.
+func takeOut(r *http.Request, name string) string {
+	text := r.PostForm.Get(name)
+	if cardsecret.Private(text) {
+		r.PostForm.Del(name)
+		r.Form.Del(name)
+	}
+	return text
+}
+
 // offerRecipient takes a public key. A private one that was pasted by mistake is not
 // shown again.
 func (p *Pages) offerRecipient() editor {
@@ -104,16 +115,12 @@ func (p *Pages) offerRecipient() editor {
 				Crumbs: ownRecipientCrumbs, Action: ownRecipientsPath + "/baru", Submit: "Daftarkan",
 				Lead: "Buat pasangan kunci di komputer Anda sendiri dengan age-keygen -o kunci-privat.txt, lalu tempel kunci publiknya. " +
 					"Kunci baru menggantikan yang lama setelah dipastikan; berkas yang sudah dibuat tetap dibuka dengan kunci lamanya, jadi simpan keduanya.",
-				Warning: "Jangan pernah menempel kunci privat (AGE-SECRET-KEY-…). Kantor tidak memerlukannya dan tidak dapat membuka berkas Anda.",
+				Warning: "Jangan pernah menempel kunci privat (AGE-SECRET-KEY-…). Kantor tidak memerlukannya. Bila kunci privat Anda kelak hilang, dua kustodian kantor bersama-sama dapat membuat ulang berkasnya untuk kunci baru Anda.",
 				Fields:  []field{{Name: "recipient", Label: "Kunci publik", Kind: "text", Hint: "Diawali age1, panjangnya 62 karakter."}},
 			}, masterdata.MayOffer(signin.Account(r))
 		},
 		func(r *http.Request) (string, error) {
-			text := r.PostForm.Get("recipient")
-			if cardsecret.Private(text) {
-				r.PostForm.Del("recipient")
-			}
-			_, err := p.desk.OfferRecipient(r.Context(), signin.Account(r), text)
+			_, err := p.desk.OfferRecipient(r.Context(), signin.Account(r), takeOut(r, "recipient"))
 			return ownRecipientsPath + "?" + justKept(), err
 		}}
 }
@@ -209,7 +216,7 @@ func (p *Pages) refuseRecipient() editor {
 		func(r *http.Request) (string, error) {
 			v, err := p.recipientOf(r)
 			if err == nil {
-				_, err = p.desk.RefuseRecipient(r.Context(), signin.Account(r), v.ID, r.PostForm.Get("reason"))
+				_, err = p.desk.RefuseRecipient(r.Context(), signin.Account(r), v.ID, takeOut(r, "reason"))
 			}
 			return recipientsPath + "?" + justKept(), err
 		}}
@@ -236,7 +243,7 @@ func (p *Pages) endRecipient(list string) editor {
 		func(r *http.Request) (string, error) {
 			v, err := p.recipientOf(r)
 			if err == nil {
-				_, err = p.desk.EndRecipient(r.Context(), signin.Account(r), v.ID, r.PostForm.Get("reason"))
+				_, err = p.desk.EndRecipient(r.Context(), signin.Account(r), v.ID, takeOut(r, "reason"))
 			}
 			return list + "?" + justKept(), err
 		}}
