@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
@@ -19,6 +20,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/cardsecret/cardsecrettest"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -52,6 +54,9 @@ type office struct {
 	machine *clock.Fake
 	cookies map[string]*http.Cookie // by user name, which is the role's
 	at      institution.Institution // the produsen
+
+	recipient *age.X25519Identity // of the produsen
+	escrow    *age.X25519Identity // of the office; of no use to anybody outside a test
 }
 
 func newOffice(t *testing.T) *office {
@@ -116,6 +121,7 @@ func (o *office) seed() {
 			Code: "uji", Name: "Mesin uji", UsesReader: true, SAMPattern: `SAM[0-9]{5}`, ReaderPattern: `.+`,
 		})
 	})
+	o.recipient, o.escrow = cardsecrettest.Register(o.t, o.db, o.at.ID, morning), cardsecrettest.Escrow(o.t, o.db, morning)
 	for _, role := range []machine.Role{request.Produsen, request.Persuratan, request.Dirjen, request.Direktur, request.Kasubdit, request.Operator} {
 		a := identity.Account{Username: string(role), Name: request.RoleLabels[role], Role: role}
 		if role == request.Produsen {

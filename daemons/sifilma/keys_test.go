@@ -37,8 +37,10 @@ func of(h harness.Token) []string {
 	return []string{"-module", h.Module, "-token", h.Label, "-pin-file", h.PINFile}
 }
 
-func (d keyDesk) command(args ...[]string) *exec.Cmd {
-	all := []string{"keys"}
+func (d keyDesk) command(args ...[]string) *exec.Cmd { return d.commandOf("keys", args...) }
+
+func (d keyDesk) commandOf(name string, args ...[]string) *exec.Cmd {
+	all := []string{name}
 	for _, a := range args {
 		all = append(all, a...)
 	}
@@ -69,6 +71,20 @@ func (d keyDesk) bad(says string, args ...[]string) {
 // seated runs the command on a terminal of its own and answers its prompts.
 func (d keyDesk) seated(answers []string, args ...[]string) (screen, says string) {
 	d.t.Helper()
+	return d.at("keys", answers, args...)
+}
+
+// at is seated for any command; the answer typedBack is what the screen has shown.
+func (d keyDesk) at(name string, answers []string, args ...[]string) (screen, says string) {
+	d.t.Helper()
+	screen, says, err := d.try(name, answers, args...)
+	require.NoError(d.t, err, "%s\n%s", screen, says)
+	return screen, says
+}
+
+// try is at for a command that may fail.
+func (d keyDesk) try(name string, answers []string, args ...[]string) (screen, says string, err error) {
+	d.t.Helper()
 	host, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	require.NoError(d.t, err)
 	defer func() { _ = host.Close() }()
@@ -83,7 +99,7 @@ func (d keyDesk) seated(answers []string, args ...[]string) (screen, says string
 	}))
 	seat, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
 	require.NoError(d.t, err)
-	cmd := d.command(args...)
+	cmd := d.commandOf(name, args...)
 	var out bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = seat, &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -98,7 +114,11 @@ func (d keyDesk) seated(answers []string, args ...[]string) (screen, says string
 		since.Write(buf[:n])
 		for len(answers) > 0 && strings.Contains(since.String(), answers[0]) {
 			since.Reset()
-			_, werr := host.WriteString(answers[1] + "\n")
+			answer := answers[1]
+			if answer == typedBack {
+				answer = lastPart(seen.String())
+			}
+			_, werr := host.WriteString(answer + "\n")
 			require.NoError(d.t, werr)
 			answers = answers[2:]
 		}
@@ -106,9 +126,9 @@ func (d keyDesk) seated(answers []string, args ...[]string) (screen, says string
 			break
 		}
 	}
-	require.NoError(d.t, cmd.Wait(), "%s\n%s", seen.String(), out.String())
+	err = cmd.Wait()
 	require.Empty(d.t, answers)
-	return seen.String(), out.String()
+	return seen.String(), out.String(), err
 }
 
 // occupied is a file that is there.

@@ -33,6 +33,7 @@ func dispatch(ctx context.Context, args []string) int {
 		{"migrate", "menyiapkan basis data: skema, data induk, hak masuk daemon", runMigrate},
 		{"keys", "mengurus kunci induk di dalam token HSM: upacara, rotasi, cadangan", runKeys},
 		{"verify", "memeriksa manifest, daftar pencabutan, dan bundel tanpa jaringan, dengan kunci publik saja", runVerify},
+		{"escrow", "mengurus kunci escrow rahasia kartu: upacara dua orang, pemulihan", runEscrow},
 		{"user", "membuat akun atau mengganti kata sandinya", runUser},
 		{"import", "memasukkan register lama (XLSX atau CSV) sebelum hari pertama", runImport},
 		{"correct", "mengoreksi atau menarik baris register lama yang salah", runCorrect},

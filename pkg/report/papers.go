@@ -97,6 +97,7 @@ type Handover struct {
 	Scanned         int                 `json:"scanned,omitzero"` // pieces that were scanned into the tray
 	Lines           []handover.Line     `json:"lines,omitzero"`
 	Shortages       []handover.Shortage `json:"shortages,omitzero"`
+	Secrets         *Secrets            `json:"secrets,omitzero"`
 	Cards           []handover.Card     `json:"-"`
 	BAST            *Document           `json:"-"`
 }
@@ -150,6 +151,9 @@ func LoadHandover(ctx context.Context, db *postgres.DB, id string, a identity.Ac
 			return err
 		}
 		if v.Shortages, err = handover.Shortages(ctx, rd, h.ID); err != nil {
+			return err
+		}
+		if v.Secrets, err = secrets(ctx, rd, h.ID); err != nil {
 			return err
 		}
 		v.Lines, v.Shortages = notNil(v.Lines), notNil(v.Shortages)

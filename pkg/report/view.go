@@ -86,6 +86,8 @@ type Request struct {
 	Cards     perso.Tally          `json:"cards"`
 	Documents []Document           `json:"documents"`
 	Handovers []Handover           `json:"handovers"`
+	// SecretKey is what the secrets of its cards are encrypted for.
+	SecretKey SecretKey `json:"secret_key"`
 	// Clock is how it stands in time.
 	Clock    stage.Clock `json:"clock"`
 	Timeline []Event     `json:"timeline"`
@@ -202,6 +204,9 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		return nil, err
 	}
 	if v.Timeline, err = timeline(ctx, rd, r.ID, v.Facts, outside); err != nil {
+		return nil, err
+	}
+	if v.SecretKey, err = secretKey(ctx, rd, r.InstitutionID); err != nil {
 		return nil, err
 	}
 	v.Reason = reason(v.State, v.Timeline)

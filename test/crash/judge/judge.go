@@ -90,7 +90,7 @@ func JudgeRestored(ctx context.Context, of *office.Office, w *load.World, emptie
 		func(ctx context.Context) error { return j.sent(ctx, w.Drops()) },
 		func(ctx context.Context) error { return j.answers(ctx, w.Answers()) },
 		func(ctx context.Context) error { return j.ends(ctx, w.Failing()) },
-		j.cards, j.numbers, j.journals, j.papers, j.texts, j.orders, j.books,
+		j.cards, j.secrets, j.numbers, j.journals, j.papers, j.texts, j.orders, j.books,
 	} {
 		if err := what(ctx); err != nil {
 			return nil, err

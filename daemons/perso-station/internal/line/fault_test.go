@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/daemons/perso-station/internal/line"
+	"dukcapil.go.id/sifilma/pkg/cardsecret"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/register"
@@ -143,6 +144,9 @@ func (b *bench) judge(chip *card.Chip, serial string) {
 	require.NoError(b.t, err)
 	require.Equal(b.t, marker(h.Attempt.ID), state.Marker)
 	require.Equal(b.t, "clear", h.Attempt.Outcome)
+	file, err := cardsecret.Open(b.file(serial), b.Recipient)
+	require.NoError(b.t, err, "what the produsen gets")
+	require.Equal(b.t, []string{serial, c.PCID, c.ManifestNo}, []string{file.Serial, file.PCID, file.ManifestNo})
 }
 
 // TestACardThatCannotBeConnectedAtOnceIsTriedAgain: a station that works alone has

@@ -77,6 +77,7 @@ func (a *API) Mount(root chi.Router) {
 			a.mountFeeds(r)
 			a.mountNumbers(r)
 			a.mountPrints(r)
+			a.mountSecrets(r)
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/late-requests", handle(a.lateRequests))
 			r.Get("/requests/{ticket}", handle(a.getRequest))

@@ -17,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/cardsecret"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -53,7 +54,7 @@ var answers = []struct {
 	answer func() error
 }{
 	{report.ErrNotFound, notFound}, {need.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
-	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {activation.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
+	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {activation.ErrNotFound, notFound}, {blob.ErrNotFound, notFound}, {cardsecret.ErrNotFound, notFound},
 	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound}, {stock.ErrNotFound, notFound},
 
 	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound}, {recipe.ErrNotFound, notFound},
@@ -288,6 +289,20 @@ var answers = []struct {
 		return web.Conflict("Masih ada kekurangan yang belum ditindaklanjuti; serah terima belum dapat ditutup.").WithCode("shortage-open")
 	}},
 	{handover.ErrSettled, already},
+	{cardsecret.ErrOver, already},
+	{cardsecret.ErrNoKey, func() error {
+		return web.Conflict("Pemohon belum punya kunci penerima rahasia kartu yang dipastikan, sehingga kartunya tidak akan dapat dipakai. " +
+			"Minta pemohon mendaftarkan kunci publiknya, lalu pastikan sidiknya pada Data induk.").WithCode("no-recipient-key")
+	}},
+	{cardsecret.ErrNoEscrow, func() error {
+		return web.Conflict("Kantor belum punya kunci escrow untuk rahasia kartu. Buat dengan upacara: sifilma escrow ceremony.").WithCode("no-escrow-key")
+	}},
+	{cardsecret.ErrSamePerson, func() error {
+		return web.Forbidden("Kunci dipastikan orang lain daripada yang mengusulkannya.")
+	}},
+	{masterdata.ErrNotRecipient, func() error {
+		return web.Forbidden("Kunci penerima rahasia kartu didaftarkan oleh orang produsen atau dinas yang menerima kartunya.")
+	}},
 	{counter.ErrBASTAtDelivery, func() error {
 		return web.Conflict("BAST terbit bersama penyerahan kartu; unggah pindaiannya pada serah terima.").WithCode("bast-at-delivery")
 	}},

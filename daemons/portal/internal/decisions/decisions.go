@@ -12,6 +12,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
+	"dukcapil.go.id/sifilma/pkg/cardsecret"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -90,7 +91,15 @@ func Note(ctx context.Context, tx *postgres.Tx, c request.Change, action, subjec
 // ends.
 var first = map[machine.Verb]func(ctx context.Context, tx *postgres.Tx, r request.Request, c request.Change) error{
 	request.Accept: func(ctx context.Context, tx *postgres.Tx, r request.Request, c request.Change) error {
-		if r.State != request.Approved || r.Kind == request.KindRekamCetak { // which has no readers and no PKS (features.md N11)
+		if r.State != request.Approved {
+			return nil
+		}
+		// Whoever is handed the cards has to be able to use them; a dinas that asks for
+		// itself, too (features.md N11).
+		if err := cardsecret.Hold(ctx, tx, r.InstitutionID); err != nil {
+			return err
+		}
+		if r.Kind == request.KindRekamCetak { // which has no readers and no PKS (features.md N11)
 			return nil
 		}
 		today := clock.DateOf(c.OfficeAt)
@@ -120,7 +129,8 @@ func freeSerials(ctx context.Context, tx *postgres.Tx, r request.Request, _ requ
 
 // Take moves the request with this ticket by a verb, as the account saw it in this
 // version. Errors: request.ErrNotFound, *machine.RoleError, *Refusal,
-// postgres.ErrStale, *institution.NotInForceError, and those of request.Take.
+// postgres.ErrStale, *institution.NotInForceError, cardsecret.ErrNoKey,
+// cardsecret.ErrNoEscrow, and those of request.Take.
 func (d *Desk) Take(ctx context.Context, who identity.Account, ticket string, verb machine.Verb, version int64, reason string) (next request.Request, err error) {
 	if err := request.Machine.MayEver(verb, who.Role); err != nil {
 		return next, err

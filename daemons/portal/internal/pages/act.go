@@ -11,6 +11,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/pkg/cardsecret"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -76,6 +77,8 @@ func (p *Pages) actForms(v *report.Request) []actForm {
 			}
 		case a.verb == request.Accept && len(missing) > 0:
 			f.Open, f.Barred = true, "Belum dapat diterima: disposisi Direktur FPDDK belum tercatat."
+		case a.verb == request.Accept && v.SecretKey.State != cardsecret.Confirmed:
+			f.Open, f.Barred = true, "Belum dapat diterima: "+v.Institution+" belum punya kunci penerima rahasia kartu yang dipastikan."
 		default:
 			f.Open = !f.Grave && !request.WantsReason(a.verb)
 		}

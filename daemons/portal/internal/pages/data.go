@@ -166,6 +166,7 @@ func (p *Pages) dataIndex(w http.ResponseWriter, r *http.Request) error {
 		{machinesPath, "Jenis mesin", "Jenis reader dan bentuk nomor serinya"},
 		{signatoriesPath, signatoriesName, "Siapa menandatangani surat dan berita acara, dan sejak kapan"},
 		{templatesPath, templatesName, "Berkas Word yang diisi menjadi surat dan berita acara"},
+		{recipientsPath, recipientsName, "Untuk kunci siapa rahasia kartu dienkripsi, dan sejak kapan"},
 		{recipesPath, recipesName, "Profil, Kode Kunci, jenis SAM, dan pola nomor: dengan apa kartu ditulis"},
 		{peoplePath, "Akun", "Orang yang dapat masuk, dan perannya"},
 		{keysPath, "Kunci API", "Kunci perangkat lunak tiap lembaga"},

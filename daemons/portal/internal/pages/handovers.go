@@ -96,6 +96,14 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 	if !report.Outside(who) {
 		body.Tables = append(body.Tables, trayTable(v))
 	}
+	secrets, taken := secretRows(v)
+	body.Summary = append(body.Summary, secrets...)
+	if !inOffice(v) {
+		body.Tables = append(body.Tables, taken)
+	}
+	if !inOffice(v) && v.Secrets.Files > 0 && counter.MaySecrets(who.Role) == nil {
+		body.Links = append(body.Links, crumb{"Unduh rahasia kartu", at + "/rahasia"})
+	}
 	for _, l := range []struct {
 		verb        machine.Verb
 		label, path string

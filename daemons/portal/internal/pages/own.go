@@ -102,10 +102,14 @@ func contactFields(in institution.Institution) []field {
 }
 
 func profileBody(in institution.Institution) formBody {
-	return formBody{
+	body := formBody{
 		Lead:   in.Name + " (" + institution.KindLabels[in.Kind] + "). Nama lembaga hanya dapat diubah oleh Ditjen Dukcapil.",
 		Action: profilePath, Submit: "Simpan", Version: in.Version, Fields: contactFields(in),
 	}
+	if in.Kind == institution.Produsen || in.Kind == institution.Dinas { // who is handed cards
+		body.Also = []crumb{{recipientsName, ownRecipientsPath}}
+	}
+	return body
 }
 
 func (p *Pages) profileForm(w http.ResponseWriter, r *http.Request) error {

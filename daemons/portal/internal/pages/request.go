@@ -9,6 +9,7 @@ import (
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/capacity"
+	"dukcapil.go.id/sifilma/pkg/cardsecret"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
@@ -149,7 +150,7 @@ func requestSummary(v *report.Request) []pair {
 	if v.Submission > 1 {
 		list = append(list, pair{"Pengajuan", "ke-" + number(v.Submission)})
 	}
-	list = append(list, pair{"Catatan", v.Notes})
+	list = append(list, pair{"Kunci penerima rahasia kartu", secretKeyText(v)}, pair{"Catatan", v.Notes})
 	var filled []pair
 	for _, p := range list {
 		if strings.TrimSpace(p.Text) != "" {
@@ -157,6 +158,18 @@ func requestSummary(v *report.Request) []pair {
 		}
 	}
 	return filled
+}
+
+// secretKeyText says whether the applicant can be handed the secrets of its cards; one
+// that cannot is not accepted.
+func secretKeyText(v *report.Request) string {
+	switch v.SecretKey.State {
+	case cardsecret.Confirmed:
+		return "berlaku, sidik " + v.SecretKey.Fingerprint
+	case cardsecret.Offered:
+		return "diusulkan dan belum dipastikan; sebelum itu permohonan tidak dapat diterima"
+	}
+	return "belum terdaftar; tanpa kunci ini permohonan tidak dapat diterima"
 }
 
 func samFunction(code string) string {

@@ -88,6 +88,10 @@ func (p Paper) Write(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	return writePaper(ctx, body, path)
+}
+
+func writePaper(ctx context.Context, body []byte, path string) (err error) {
 	if strings.HasSuffix(strings.ToLower(path), ".pdf") {
 		if body, err = printed(ctx, body); err != nil {
 			return err
