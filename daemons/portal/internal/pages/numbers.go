@@ -11,7 +11,6 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/counter"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/letter"
-	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
 
@@ -22,20 +21,27 @@ const (
 	numbersName = "Penomoran naskah"
 )
 
-// mountNumbers adds the pages of numbers, and of papers that are made anew; at is the
-// address of a paper.
-func (p *Pages) mountNumbers(inside chi.Router, at string) {
+// mountNumbers adds the pages of numbers.
+func (p *Pages) mountNumbers(inside chi.Router) {
 	inside.Get(numbersPath, p.handle(explained(p.numbers)))
-	for path, e := range map[string]editor{
-		numbersPath + "/{kind}": p.numbering(), at + "/nomor": p.typeNumber(), at + "/ganti": p.replacePaper(), at + "/susun-lagi": p.draftAgain(),
-	} {
+	p.mountEditors(inside, map[string]editor{numbersPath + "/{kind}": p.numbering()})
+}
+
+// mountPaperNumbers adds the forms of a paper's number and of its replacement, below the
+// address of the paper.
+func (p *Pages) mountPaperNumbers(inside chi.Router, at string) {
+	p.mountEditors(inside, map[string]editor{at + "/nomor": p.typeNumber(), at + "/ganti": p.replacePaper(), at + "/susun-lagi": p.draftAgain()})
+}
+
+func (p *Pages) mountEditors(inside chi.Router, editors map[string]editor) {
+	for path, e := range editors {
 		inside.Get(path, p.handle(explained(p.present(e))))
 		inside.Post(path, p.handle(explained(p.saveDay(e))))
 	}
 }
 
 // paperOnward adds to the page of a paper what becomes of it besides being signed or voided.
-func (p *Pages) paperOnward(r *http.Request, body *rowsBody, whole letter.Document, of *report.Request, at string) error {
+func (p *Pages) paperOnward(r *http.Request, body *rowsBody, whole letter.Document, of *owner, at string) error {
 	who := signin.Account(r)
 	if letter.MayType(whole, who.Role) == nil {
 		body.Lead = "Naskah ini menunggu nomor dari buku persuratan. PDF-nya dibuat sesudah bernomor."
@@ -48,9 +54,9 @@ func (p *Pages) paperOnward(r *http.Request, body *rowsBody, whole letter.Docume
 		switch {
 		case whole.Replaces != nil && d.ID == *whole.Replaces && whole.State != letter.Void:
 			body.Summary = append(body.Summary, pair{"Menggantikan", d.Number})
-			body.Links = append(body.Links, crumb{"Naskah yang digantikan", home + "/" + of.Ticket + papersEnd + "/" + d.ID})
+			body.Links = append(body.Links, crumb{"Naskah yang digantikan", of.Path + papersEnd + "/" + d.ID})
 		case d.Replaces != nil && *d.Replaces == whole.ID && d.State != letter.Void:
-			body.Links = append(body.Links, crumb{"Naskah penggantinya", home + "/" + of.Ticket + papersEnd + "/" + d.ID})
+			body.Links = append(body.Links, crumb{"Naskah penggantinya", of.Path + papersEnd + "/" + d.ID})
 		}
 	}
 	if whole.ReplacementAsked && whole.State == letter.Issued {
@@ -249,6 +255,6 @@ func (p *Pages) draftAgain() editor {
 			if err != nil {
 				return "", err
 			}
-			return home + "/" + of.Ticket + "?" + justKept(), p.counter().DraftAgain(r.Context(), signin.Account(r), d.ID)
+			return of.Path + "?" + justKept(), p.counter().DraftAgain(r.Context(), signin.Account(r), d.ID)
 		}}
 }

@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -22,32 +23,64 @@ const papersEnd = "/naskah"
 
 // mountPapers adds the pages of papers.
 func (p *Pages) mountPapers(inside chi.Router) {
-	at := home + "/{ticket}" + papersEnd + "/{id}"
-	inside.Get(at, p.handle(explained(p.paper)))
-	inside.Get(at+"/pindaian", p.handle(explained(p.present(p.signature().editor()))))
-	inside.With(web.BodyLimit(p.spool.MaxBody()), web.Slow(letterTime)).Post(at+"/pindaian", p.handle(explained(p.saveScan(p.signature()))))
-	inside.Get(at+"/batal", p.handle(explained(p.present(p.voidPaper()))))
-	inside.Post(at+"/batal", p.handle(explained(p.saveDay(p.voidPaper()))))
-	p.mountNumbers(inside, at)
+	for _, owner := range []string{home, readersPath} {
+		at := owner + "/{ticket}" + papersEnd + "/{id}"
+		inside.Get(at, p.handle(explained(p.paper)))
+		inside.Get(at+"/pindaian", p.handle(explained(p.present(p.signature().editor()))))
+		inside.With(web.BodyLimit(p.spool.MaxBody()), web.Slow(letterTime)).Post(at+"/pindaian", p.handle(explained(p.saveScan(p.signature()))))
+		inside.Get(at+"/batal", p.handle(explained(p.present(p.voidPaper()))))
+		inside.Post(at+"/batal", p.handle(explained(p.saveDay(p.voidPaper()))))
+		p.mountPaperNumbers(inside, at)
+	}
+	p.mountNumbers(inside)
 }
 
 func (p *Pages) counter() counter.Desk { return counter.Desk{DB: p.db, Office: p.office} }
 
-// paperOf is the paper of the address as whoever asks may see it, with its request.
-func (p *Pages) paperOf(r *http.Request) (d report.Document, of *report.Request, at string, err error) {
+// owner is the request, or the letter of readers, that papers belong to.
+type owner struct {
+	Way       []crumb
+	Path      string // the address of its page
+	Documents []report.Document
+}
+
+// paperOwner is the owner that the address names, as whoever asks may see it.
+func (p *Pages) paperOwner(r *http.Request) (*owner, error) {
+	ticket, who := chi.URLParam(r, "ticket"), signin.Account(r)
+	if strings.HasPrefix(r.URL.Path, readersPath+"/") {
+		of, err := report.LoadActivation(r.Context(), p.db, ticket, who)
+		if err != nil {
+			return nil, err
+		}
+		at := readersPath + "/" + of.Ticket
+		return &owner{append(slices.Clone(readersCrumbs), crumb{of.Ticket, at}), at, of.Documents}, nil
+	}
+	of, err := report.Load(r.Context(), p.db, ticket, who, p.office.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &owner{blankCrumbs(of.Ticket), home + "/" + of.Ticket, of.Documents}, nil
+}
+
+// paperOf is the paper of the address as whoever asks may see it, with its owner.
+func (p *Pages) paperOf(r *http.Request) (d report.Document, of *owner, at string, err error) {
 	id, err := rowOf(r)
 	if err != nil {
 		return d, nil, "", err
 	}
-	of, err = report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r), p.office.Now())
-	if err != nil {
+	if of, err = p.paperOwner(r); err != nil {
 		return d, nil, "", err
 	}
 	i := slices.IndexFunc(of.Documents, func(d report.Document) bool { return d.ID == id })
 	if i < 0 {
 		return d, nil, "", report.ErrNotFound
 	}
-	return of.Documents[i], of, home + "/" + of.Ticket + papersEnd + "/" + id, nil
+	return of.Documents[i], of, of.Path + papersEnd + "/" + id, nil
+}
+
+// paperCrumbs is the way to a form of a paper.
+func paperCrumbs(of *owner, d report.Document, at string) []crumb {
+	return append(slices.Clone(of.Way), crumb{d.KindLabel, at})
 }
 
 // paper shows a paper, its files and what can be done with it.
@@ -61,7 +94,7 @@ func (p *Pages) paper(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := rowsBody{Crumbs: blankCrumbs(of.Ticket), Summary: []pair{{"Naskah", d.KindLabel}}}
+	body := rowsBody{Crumbs: of.Way, Summary: []pair{{"Naskah", d.KindLabel}}}
 	if d.Number != "" {
 		body.Summary = append(body.Summary, pair{"Nomor", d.Number})
 	}
@@ -113,10 +146,6 @@ func lowerName(name string) string {
 		return name
 	}
 	return lowerFirst(name)
-}
-
-func paperCrumbs(of *report.Request, d report.Document, at string) []crumb {
-	return append(blankCrumbs(of.Ticket), crumb{d.KindLabel, at})
 }
 
 func paperFacts(d report.Document) []fact {
