@@ -9,6 +9,8 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
+	"dukcapil.go.id/sifilma/pkg/esign"
+	"dukcapil.go.id/sifilma/pkg/esign/bsre"
 	"dukcapil.go.id/sifilma/pkg/filetype"
 )
 
@@ -27,6 +29,17 @@ type Portal struct {
 	MaxScan   int64  `yaml:"max_scan"`   // bytes
 	// OneTime is how long a password for once can be used.
 	OneTime time.Duration `yaml:"one_time_password"`
+	// BSrE is the service that signs papers with certificates; without an address all is
+	// signed with a pen.
+	BSrE bsre.Config `yaml:"bsre"`
+}
+
+// signer is the service that signs papers, or nil.
+func (p Portal) signer() (esign.Driver, error) {
+	if p.BSrE.URL == "" {
+		return nil, nil //nolint:nilnil // none is configured, and nothing is wrong
+	}
+	return bsre.New(p.BSrE)
 }
 
 // mostOneTime bounds how long a password that somebody else knows can lie about.
@@ -65,5 +78,5 @@ func (p Portal) origins() []string {
 func (p Portal) secure() bool { return strings.HasPrefix(p.PublicURL, "https://") }
 
 func defaults() Config {
-	return Config{Portal: Portal{MaxScan: 10 << 20, OneTime: 72 * time.Hour}}
+	return Config{Portal: Portal{MaxScan: 10 << 20, OneTime: 72 * time.Hour, BSrE: bsre.Config{Timeout: time.Minute}}}
 }

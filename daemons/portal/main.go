@@ -76,7 +76,11 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	window := public.New(db, office, machine, days.Hours, cfg.PublicURL)
 	window.Mount(r)
 	asker := report.NewAsker(db, office)
-	api.New(db, office, door, spool, desk, decide, window, asker).Mount(site)
-	pages.New(db, office, door, spool, desk, decide, window, asker, strings.TrimRight(cfg.IntakeURL, "/")).Mount(site)
+	signer, err := cfg.signer()
+	if err != nil {
+		return err
+	}
+	api.New(db, office, door, spool, desk, decide, window, asker, signer).Mount(site)
+	pages.New(db, office, door, spool, desk, decide, window, asker, strings.TrimRight(cfg.IntakeURL, "/"), signer).Mount(site)
 	return nil
 }

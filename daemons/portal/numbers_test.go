@@ -191,6 +191,14 @@ func TestAPaperIsVoidedForGood(t *testing.T) {
 	_, err = letter.HeldBy(t.Context(), o.db, d.Kind, d.SubjectID)
 	require.ErrorIs(t, err, letter.ErrNotFound)
 	o.problem(404, "operator", http.MethodPost, "/api/v1/documents/"+d.ID+"/redraft", nil)
+	// A handover says why it waits.
+	var h report.Handover
+	o.want(201, &h, "operator", http.MethodPost, "/api/v1/requests/"+v.Ticket+"/handovers", nil)
+	bast := o.awaiting(letter.BAST, h.ID, v.ID)
+	at := "/permohonan/" + v.Ticket + "/serah-terima/" + h.ID
+	require.Contains(t, o.page(200, "operator", at).text, "BAST menunggu nomor dari persuratan")
+	o.want(200, nil, "operator", http.MethodPost, "/api/v1/documents/"+bast.ID+"/voiding", map[string]any{"reason": "salah", "again": false})
+	require.Contains(t, o.page(200, "operator", at).text, "BAST dibatalkan dan tidak disusun sampai diminta")
 	second := o.makeLetter(v.ID)
 	o.want(200, nil, "operator", http.MethodPost, "/api/v1/documents/"+second.ID+"/voiding", map[string]any{"reason": "salah", "again": false})
 	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+second.ID+"/redraft", nil)

@@ -1,6 +1,6 @@
 // Package letter keeps the office's papers: which exist, their numbers, who
 // signs them, their files and whether they are issued. It writes the tables
-// document, document_counter, document_numbering, document_hold and signatory.
+// document, document_counter, document_numbering, document_hold, signing and signatory.
 package letter
 
 import (
@@ -55,6 +55,8 @@ type Document struct {
 	Replaces *string `db:"replaces"`
 	// ReplacementAsked says that it is to be replaced; until then it is in force.
 	ReplacementAsked bool `db:"replacement_asked"`
+	// Electronic says that Scan is a PDF that was signed with certificates.
+	Electronic bool `db:"electronic"`
 	// TraceParent is that of the request.
 	TraceParent string `db:"traceparent"`
 }
@@ -95,7 +97,7 @@ func (d Document) Signatures() ([]Signature, error) {
 }
 
 const selectDocument = `SELECT id, kind, subject_id, coalesce(request_id::text, '') AS request_id, state, version, number, dated, signatory, docx_blob, pdf_blob,
-	xlsx_blob, scan_blob, signed_on, created_at, verification_token, signatures, awaits_number, replaces, replacement_asked,
+	xlsx_blob, scan_blob, signed_on, created_at, verification_token, signatures, awaits_number, replaces, replacement_asked, electronic,
 	coalesce((SELECT r.traceparent FROM request r WHERE r.id = document.request_id), '') AS traceparent FROM document `
 
 func one(ctx context.Context, rd postgres.Reader, query string, args ...any) (Document, error) {
@@ -231,7 +233,8 @@ func Attach(ctx context.Context, tx *postgres.Tx, d Document, f Files, c request
 }
 
 // Issue records the signed scan of a paper: it is in force from then on, and what it
-// replaces is not.
+// replaces is not. Errors: ErrSigningOpen, *machine.RoleError, *machine.IllegalError,
+// postgres.ErrStale.
 func Issue(ctx context.Context, tx *postgres.Tx, d Document, scanBlob string, signedOn clock.Date, c request.Change) (Document, error) {
 	if err := Machine.May(d.State, VerbIssue, c.Actor.Role); err != nil {
 		return d, err
@@ -239,11 +242,17 @@ func Issue(ctx context.Context, tx *postgres.Tx, d Document, scanBlob string, si
 	if err := takePlace(ctx, tx, d, c); err != nil {
 		return d, err
 	}
-	return move(ctx, tx, d, VerbIssue, c, `scan_blob = $5, signed_on = $6`, scanBlob, signedOn)
+	if d, err := move(ctx, tx, d, VerbIssue, c, `scan_blob = $5, signed_on = $6`, scanBlob, signedOn); err != nil {
+		return d, err
+	}
+	if err := byPen(ctx, tx, d, c); err != nil {
+		return d, err
+	}
+	return Get(ctx, tx, d.ID)
 }
 
 // Cancel voids a paper that is not issued. Its number stays used. Another one is drafted
-// in its place. Errors: ErrReasonMissing, *machine.RoleError, *machine.IllegalError,
+// in its place. Errors: ErrReasonMissing, ErrSigningOpen, *machine.RoleError, *machine.IllegalError,
 // postgres.ErrStale.
 func Cancel(ctx context.Context, tx *postgres.Tx, d Document, c request.Change) (Document, error) {
 	return cancel(ctx, tx, d, true, c)
@@ -263,6 +272,9 @@ func cancel(ctx context.Context, tx *postgres.Tx, d Document, again bool, c requ
 		return d, ErrReasonMissing
 	}
 	void, err := move(ctx, tx, d, VerbVoid, c, `signed_on = NULL`)
+	if err == nil {
+		err = noneOpen(ctx, tx, d.ID)
+	}
 	if err == nil && !again {
 		err = hold(ctx, tx, d, c)
 	}

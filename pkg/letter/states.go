@@ -24,6 +24,8 @@ const (
 	VerbVoid   machine.Verb = "void"
 	// VerbTypeNumber gives a paper a number from persuratan's own book.
 	VerbTypeNumber machine.Verb = "type_number"
+	// VerbCertify signs a paper with the certificate of whoever holds the post.
+	VerbCertify machine.Verb = "sign_electronically"
 	// VerbReplace asks for another paper in the place of one in force.
 	VerbReplace  machine.Verb = "ask_replacement"
 	verbKeep     machine.Verb = "keep"
@@ -33,6 +35,7 @@ const (
 var (
 	generator = []machine.Role{request.Generator}
 	clerks    = []machine.Role{request.Persuratan, request.Operator}
+	officials = []machine.Role{request.Dirjen, request.Direktur, request.Kasubdit}
 	registrar = []machine.Role{request.Persuratan}
 	issuers   = []machine.Role{request.Generator, request.Persuratan, request.Operator}
 )
@@ -49,6 +52,7 @@ var Machine = &machine.Table{
 		{From: Numbered, Verb: verbAwait, Roles: generator, Guard: "PDF sudah jadi", To: AwaitingSignature, System: true},
 		{From: Numbered, Verb: VerbVoid, Roles: clerks, Guard: "dengan alasan; nomor tetap terpakai", To: Void},
 		{From: AwaitingSignature, Verb: VerbIssue, Roles: clerks, Guard: "pindaian bertanda tangan diunggah", To: Issued},
+		{From: AwaitingSignature, Verb: VerbCertify, Roles: officials, Guard: "oleh pejabat yang menandatangani, bila tanda tangan elektronik dipakai", To: Issued},
 		{From: AwaitingSignature, Verb: VerbVoid, Roles: clerks, Guard: "dengan alasan; nomor tetap terpakai", To: Void},
 		{From: Issued, Verb: VerbReplace, Roles: clerks, Guard: "dengan alasan; tetap berlaku sampai penggantinya terbit", To: Issued},
 		{From: Issued, Verb: verbKeep, Roles: clerks, Guard: "penggantinya dibatalkan", To: Issued, System: true},
@@ -60,7 +64,7 @@ var Machine = &machine.Table{
 	},
 	Verbs: map[machine.Verb]string{
 		verbDraft: "Susun", verbNumber: "Beri nomor", verbAwait: "Siapkan untuk ditandatangani", VerbIssue: "Terbitkan",
-		VerbVoid: "Batalkan", VerbTypeNumber: "Isi nomor", VerbReplace: "Minta pengganti", verbKeep: "Tetap berlaku", verbReplaced: "Ganti",
+		VerbVoid: "Batalkan", VerbTypeNumber: "Isi nomor", VerbCertify: "Tanda tangani secara elektronik", VerbReplace: "Minta pengganti", verbKeep: "Tetap berlaku", verbReplaced: "Ganti",
 	},
 }
 

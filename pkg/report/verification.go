@@ -28,7 +28,9 @@ type Verification struct {
 	// Ended is the office's day from which a void or replaced paper does not count.
 	Ended *clock.Date `json:"ended_on"`
 	// Successor has taken the place of a void or replaced paper.
-	Successor  *Successor         `json:"successor"`
+	Successor *Successor `json:"successor"`
+	// Electronic says that the signed file is a PDF with certificates in it, and no scan.
+	Electronic bool               `json:"electronic"`
 	Signatures []letter.Signature `json:"signatures"`
 	Files      []VerifiedFile     `json:"files"`
 }
@@ -63,7 +65,7 @@ func Verify(ctx context.Context, db *postgres.DB, token string) (v Verification,
 		if err != nil {
 			return err
 		}
-		v = Verification{Kind: d.Kind, KindLabel: letter.KindLabels[d.Kind], Dated: d.Dated, State: d.State, SignedOn: d.SignedOn, Files: []VerifiedFile{}}
+		v = Verification{Kind: d.Kind, KindLabel: letter.KindLabels[d.Kind], Dated: d.Dated, State: d.State, SignedOn: d.SignedOn, Electronic: d.Electronic, Files: []VerifiedFile{}}
 		if d.Number != nil {
 			v.Number = *d.Number
 		}

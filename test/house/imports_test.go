@@ -17,7 +17,7 @@ const module = "dukcapil.go.id/sifilma/"
 
 // ground knows nothing of SAM cards.
 var ground = []string{
-	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "filetype", "form", "globalplatform", "ical", "idempotency", "journal", "machine", "manifest", "outbox",
+	"audit", "blob", "checkdigit", "clock", "config", "daemon", "docx", "esign", "filetype", "form", "globalplatform", "ical", "idempotency", "journal", "machine", "manifest", "outbox",
 	"pkcs11", "postgres", "rabbit", "sealed", "smartcard", "terbilang", "trace", "web", "workday", "xlsx",
 }
 

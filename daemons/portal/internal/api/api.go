@@ -19,6 +19,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/esign"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -42,13 +43,14 @@ type API struct {
 	decide *decisions.Desk
 	window *public.Window
 	asker  *report.Asker
+	signer esign.Driver
 }
 
-// New returns the API.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, asker *report.Asker) *API {
+// New returns the API; signer is the service that signs papers, or nil.
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, asker *report.Asker, signer esign.Driver) *API {
 	return &API{
 		db: db, office: office, door: door, spool: spool,
-		marker: validation.NewMarker(1), desk: desk, decide: decide, window: window, asker: asker,
+		marker: validation.NewMarker(1), desk: desk, decide: decide, window: window, asker: asker, signer: signer,
 	}
 }
 
@@ -78,6 +80,7 @@ func (a *API) Mount(root chi.Router) {
 			a.mountNumbers(r)
 			a.mountPrints(r)
 			a.mountSecrets(r)
+			a.mountCertified(r)
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/late-requests", handle(a.lateRequests))
 			r.Get("/requests/{ticket}", handle(a.getRequest))

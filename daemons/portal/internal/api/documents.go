@@ -133,4 +133,6 @@ func (a *API) void(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-func (a *API) counter() counter.Desk { return counter.Desk{DB: a.db, Office: a.office} }
+func (a *API) counter() counter.Desk {
+	return counter.Desk{DB: a.db, Office: a.office, Signer: a.signer}
+}

@@ -309,7 +309,19 @@ var answers = []struct {
 	{letter.ErrReplacementAsked, func() error {
 		return web.Conflict("Pengganti naskah ini sudah diminta; naskah ini berlaku sampai penggantinya terbit.").WithCode("replacement-asked")
 	}},
-	{letter.ErrNoNumbering, notFound},
+	{letter.ErrNoNumbering, notFound}, {letter.ErrNoSigning, notFound},
+	{letter.ErrSigningOpen, func() error {
+		return web.Conflict("Tanda tangan elektronik naskah ini sedang diminta atau hasilnya belum diketahui. Tanyakan dahulu hasilnya; tidak ada yang dikirim atau dibatalkan sebelum itu.").WithCode("signing-open")
+	}},
+	{letter.ErrSeveralSigners, func() error {
+		return web.Conflict("Naskah ini ditandatangani dengan pena, karena tidak semua penanda tangannya pegawai Ditjen Dukcapil.").WithCode("signed-by-pen")
+	}},
+	{counter.ErrByPen, func() error {
+		return web.Conflict("Tanda tangan elektronik tidak dipakai di sini; cetak naskahnya, lalu unggah pindaiannya.").WithCode("signed-by-pen")
+	}},
+	{counter.ErrStillInDoubt, func() error {
+		return web.Conflict("Hasil tanda tangan elektronik belum diketahui. Jangan kirim lagi: tanyakan hasilnya ke layanan, atau periksa catatan layanan itu.").WithCode("signing-in-doubt")
+	}},
 	{counter.ErrNotRegistrar, func() error { return web.Forbidden("Penomoran naskah diatur oleh Persuratan Dirjen.") }},
 	{counter.ErrInside, func() error {
 		return web.Forbidden("Daftar ini hanya untuk pegawai Ditjen Dukcapil.")

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/handover"
+	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -121,14 +123,38 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 		body.Links = append(body.Links, crumb{"Naskah BAST", home + "/" + v.Ticket + papersEnd + "/" + v.BAST.ID})
 	}
 	body.Links = append(body.Links, crumb{printsTitle, home + "/" + v.Ticket + handoverEnd})
-	if v.State == handover.Prepared {
-		body.Lead = "BAST sedang disusun; sesudah itu kartu dapat diserahkan."
+	if inOffice(v) {
+		if err := p.missingBAST(r, v, &body); err != nil {
+			return err
+		}
 	}
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
 	}
 	p.show(w, r, http.StatusOK, "rows", handoverTitle(v), body)
 	return nil
+}
+
+// missingBAST says on the page of a handover why its cards cannot be handed over yet.
+func (p *Pages) missingBAST(r *http.Request, v *report.Handover, body *rowsBody) error {
+	switch {
+	case v.BAST != nil && v.BAST.AwaitsNumber:
+		body.Lead = "BAST menunggu nomor dari persuratan; sesudah itu kartu dapat diserahkan."
+	case v.State == handover.Prepared:
+		body.Lead = "BAST sedang disusun; sesudah itu kartu dapat diserahkan."
+	}
+	if v.BAST != nil || report.Outside(signin.Account(r)) {
+		return nil
+	}
+	void, err := letter.HeldBy(r.Context(), p.db, letter.BAST, v.ID)
+	if errors.Is(err, letter.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		body.Lead = "BAST dibatalkan dan tidak disusun sampai diminta; sebelum itu kartu belum dapat diserahkan."
+		body.Links = append(body.Links, crumb{"BAST yang dibatalkan", home + "/" + v.Ticket + papersEnd + "/" + void})
+	}
+	return err
 }
 
 func handoverSummary(v *report.Handover) []pair {

@@ -31,11 +31,14 @@ func (p *Pages) mountPapers(inside chi.Router) {
 		inside.Get(at+"/batal", p.handle(explained(p.present(p.voidPaper()))))
 		inside.Post(at+"/batal", p.handle(explained(p.saveDay(p.voidPaper()))))
 		p.mountPaperNumbers(inside, at)
+		p.mountCertified(inside, at)
 	}
 	p.mountNumbers(inside)
 }
 
-func (p *Pages) counter() counter.Desk { return counter.Desk{DB: p.db, Office: p.office} }
+func (p *Pages) counter() counter.Desk {
+	return counter.Desk{DB: p.db, Office: p.office, Signer: p.signer}
+}
 
 // owner is the request, or the letter of readers, that papers belong to.
 type owner struct {
@@ -129,6 +132,9 @@ func (p *Pages) paper(w http.ResponseWriter, r *http.Request) error {
 	body.Links = append(body.Links, crumb{"Halaman verifikasi", letter.VerificationPath + whole.Token})
 	if counter.MayVoid(whole, who) == nil {
 		body.Links = append(body.Links, crumb{"Batalkan naskah ini", at + "/batal"})
+	}
+	if err := p.certified(r, &body, whole, at); err != nil {
+		return err
 	}
 	if err := p.paperOnward(r, &body, whole, of, at); err != nil {
 		return err

@@ -150,6 +150,9 @@ func paperOf(v report.Verification) *paperPart {
 		if f.Format == "pdf" && v.SignedOn == nil && v.State != letter.Issued {
 			name = "PDF yang disiapkan untuk ditandatangani"
 		}
+		if f.Format == "scan" && v.Electronic {
+			name = "PDF bertanda tangan elektronik"
+		}
 		match := "Berkas ini cocok dengan " + strings.Replace(name, "Pindaian", "pindaian", 1) + "." + caveat
 		part.Files = append(part.Files, checkedFile{Name: name, SHA256: f.SHA256, Match: match, InForce: v.State == letter.Issued})
 	}

@@ -61,3 +61,33 @@ GRANT SELECT ON document_numbering, document_hold TO sifilma_read;
 GRANT INSERT ON document_numbering TO sifilma_document_generator;
 GRANT UPDATE ON document_numbering TO sifilma_portal;
 GRANT INSERT, DELETE ON document_hold TO sifilma_portal;
+
+-- Each time that a paper was to be signed: with a pen (manual), or by a service. A row is
+-- there before anything is sent; what got no answer is in doubt, and stays so until the
+-- service or a person tells.
+CREATE TABLE signing (
+    id          uuid PRIMARY KEY,
+    document_id uuid        NOT NULL REFERENCES document,
+    driver      text        NOT NULL CHECK (driver <> ''),
+    state       text        NOT NULL CHECK (state IN ('sent', 'doubt', 'signed', 'refused')),
+    version     bigint      NOT NULL DEFAULT 1,
+    reference   text        NOT NULL DEFAULT '', -- what the service calls it
+    reason      text        NOT NULL DEFAULT '', -- of a refusal, or of a doubt's end: a code of ours
+    code        text        NOT NULL DEFAULT '', -- of the service's own protocol
+    finding     text        NOT NULL DEFAULT '', -- of whoever ended a doubt
+    asked_by    text        NOT NULL CHECK (asked_by <> ''),
+    asked_at    timestamptz NOT NULL,            -- by the office's clock
+    sent_at     timestamptz NOT NULL DEFAULT clock_timestamp(), -- by the machine's: how long an answer can still come
+    ended_by    text        NOT NULL DEFAULT '',
+    ended_at    timestamptz,
+    CHECK ((ended_at IS NULL) = (state IN ('sent', 'doubt')))
+);
+-- Never signed twice: what is on its way, in doubt or signed keeps another from being sent.
+CREATE UNIQUE INDEX signing_once ON signing (document_id) WHERE state <> 'refused';
+CREATE INDEX signing_document ON signing (document_id);
+
+-- The signed file is a PDF with certificates in it, and no scan.
+ALTER TABLE document ADD electronic boolean NOT NULL DEFAULT false;
+
+GRANT SELECT ON signing TO sifilma_read;
+GRANT INSERT, UPDATE ON signing TO sifilma_portal;
