@@ -331,6 +331,11 @@ func TestTheLifeOfAReader(t *testing.T) {
 	o.step(200, "operator", "lines/2/replacement", &v, place)
 	require.Equal(t, "accepted revoked accepted accepted accepted", lineStates(v))
 	require.Equal(t, []string{"R-BARU", "Reader diganti"}, []string{v.Lines[4].Reader, v.Lines[1].CauseLabel})
+	var passport report.ChipAnswer
+	o.want(200, &passport, "operator", http.MethodGet, "/api/v1/chips/"+cards[1].Serial, nil)
+	require.Len(t, passport.Chip.Activations, 2)
+	require.Equal(t, []string{v.Ticket, "R-BARU", "accepted"}, []string{passport.Chip.Activations[1].Ticket, passport.Chip.Activations[1].ReaderSerial, string(passport.Chip.Activations[1].State)})
+	require.Contains(t, o.want(200, nil, "operator", http.MethodGet, "/chip/"+cards[1].ID, nil).Body.String(), "R-BARU")
 	o.problem(404, "operator", http.MethodPost, at+"/lines/9/move", place, ifMatch(v.Version)...)
 	o.step(422, "operator", "theft", &v, map[string]any{"lines": []int{3}})
 	o.step(200, "operator", "theft", &v, map[string]any{"lines": []int{3}, "reason": "Laporan polisi."})
