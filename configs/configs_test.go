@@ -126,7 +126,7 @@ func TestBast(t *testing.T) {
 		"bertindak untuk dan atas nama Contoh produsen name, yang selanjutnya disebut sebagai Pihak Kedua.",
 		"Berdasarkan Surat Contoh letter sender post Contoh letter sender Nomor Contoh letter number tanggal Contoh letter date perihal Contoh letter subject,",
 		"kartu SAM fungsi Contoh sam function sebanyak 25 (dua puluh lima) keping",
-		"di Contoh lembaga names sesuai dengan ketentuan dan aturan yang berlaku.",
+		"di Contoh lembaga shares sesuai dengan ketentuan dan aturan yang berlaku.",
 		"Demikian Berita Acara ini dibuat dengan sebenarnya untuk dipergunakan sebagaimana mestinya.",
 		"No.\tNomor Asal (No. Seri)\tNo. PCID\tNo. Manifest\n1\tSE-00001\tPC-00001\tMA-00001\n",
 		"25\tSE-00025\tPC-00025\tMA-00025\n",
