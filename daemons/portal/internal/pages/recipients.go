@@ -115,7 +115,7 @@ func (p *Pages) offerRecipient() editor {
 				Crumbs: ownRecipientCrumbs, Action: ownRecipientsPath + "/baru", Submit: "Daftarkan",
 				Lead: "Buat pasangan kunci di komputer Anda sendiri dengan age-keygen -o kunci-privat.txt, lalu tempel kunci publiknya. " +
 					"Kunci baru menggantikan yang lama setelah dipastikan; berkas yang sudah dibuat tetap dibuka dengan kunci lamanya, jadi simpan keduanya.",
-				Warning: "Jangan pernah menempel kunci privat (AGE-SECRET-KEY-…). Kantor tidak memerlukannya. Bila kunci privat Anda kelak hilang, dua kustodian kantor bersama-sama dapat membuat ulang berkasnya untuk kunci baru Anda.",
+				Warning: "Jangan pernah menempel kunci privat (yang diawali AGE-SECRET). Kantor tidak memerlukannya. Bila kunci privat Anda kelak hilang, dua kustodian kantor bersama-sama dapat membuat ulang berkasnya untuk kunci baru Anda.",
 				Fields:  []field{{Name: "recipient", Label: "Kunci publik", Kind: "text", Hint: "Diawali age1, panjangnya 62 karakter."}},
 			}, masterdata.MayOffer(signin.Account(r))
 		},

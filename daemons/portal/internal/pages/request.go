@@ -150,7 +150,7 @@ func requestSummary(v *report.Request) []pair {
 	if v.Submission > 1 {
 		list = append(list, pair{"Pengajuan", "ke-" + number(v.Submission)})
 	}
-	list = append(list, pair{"Kunci penerima rahasia kartu", secretKeyText(v)}, pair{"Catatan", v.Notes})
+	list = append(list, pair{"Kunci penerima", secretKeyText(v)}, pair{"Catatan", v.Notes})
 	var filled []pair
 	for _, p := range list {
 		if strings.TrimSpace(p.Text) != "" {

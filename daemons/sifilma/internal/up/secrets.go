@@ -20,6 +20,9 @@ import (
 const (
 	produsenKeyFile = "produsen-age.txt"
 	escrowPartFile  = "escrow-bagian-%d.txt"
+	// escrowChecksFile has the check values of both parts; a part's file is the part only,
+	// so that a search for what leaked looks for just that.
+	escrowChecksFile = "escrow-nilai-uji.txt"
 )
 
 // secretKeys gives the sample's produsen a key for the secrets of its cards, and the
@@ -45,7 +48,7 @@ func secretKeys(ctx context.Context, db *postgres.DB, dir, institutionID string)
 	if err != nil {
 		return err
 	}
-	if err := keep(dir, produsenKeyFile, "# public key: "+id.Recipient().String()+"\n"+id.String()+"\n"); err != nil {
+	if err := keep(dir, produsenKeyFile, id.String()+"\n"); err != nil {
 		return err
 	}
 	return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
@@ -64,9 +67,12 @@ func escrowKey(ctx context.Context, db *postgres.DB, dir string, now time.Time) 
 		return err
 	}
 	for i, p := range []cardsecret.Part{first, second} {
-		if err := keep(dir, fmt.Sprintf(escrowPartFile, i+1), hex.EncodeToString(p[:])+" "+p.Check()+"\n"); err != nil {
+		if err := keep(dir, fmt.Sprintf(escrowPartFile, i+1), hex.EncodeToString(p[:])+"\n"); err != nil {
 			return err
 		}
+	}
+	if err := keep(dir, escrowChecksFile, first.Check()+" "+second.Check()+"\n"); err != nil {
+		return err
 	}
 	return db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := cardsecret.RecordEscrow(ctx, tx, cardsecret.Escrow{
