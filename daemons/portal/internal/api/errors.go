@@ -8,11 +8,13 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/blanks"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/counter"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/manifests"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/planning"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
@@ -38,7 +40,7 @@ import (
 // subjects are what the machines' rows are called.
 var subjects = map[string]string{
 	need.Machine.Name: "Permintaan", request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", recipe.Machine.Name: "Edisi", handover.Machine.Name: "Serah terima",
-	activation.LetterMachine.Name: "Surat permohonan aktivasi", activation.Machine.Name: "Aktivasi",
+	activation.LetterMachine.Name: "Surat permohonan aktivasi", activation.Machine.Name: "Aktivasi", release.Machine.Name: "Pelepasan manifest",
 }
 
 func notFound() error {
@@ -51,7 +53,7 @@ var answers = []struct {
 	answer func() error
 }{
 	{report.ErrNotFound, notFound}, {need.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
-	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {activation.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
+	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {activation.ErrNotFound, notFound}, {release.ErrNotFound, notFound}, {blob.ErrNotFound, notFound},
 	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound}, {stock.ErrNotFound, notFound},
 
 	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound}, {recipe.ErrNotFound, notFound},
@@ -256,6 +258,15 @@ var answers = []struct {
 	{activation.ErrNoLines, func() error {
 		return web.Conflict("Tidak ada reader pada surat ini yang dapat menerima langkah itu.").WithCode("illegal-step")
 	}},
+	{release.ErrSame, func() error {
+		return web.Conflict("Manifest yang sama sudah dilepas dan menunggu diambil produsen.").WithCode("already-so")
+	}},
+	{release.ErrChanged, func() error {
+		return web.Conflict("Ada manifest dalam pelepasan ini yang sedang tidak berlaku, sehingga bundelnya tidak diserahkan. Kasubdit KI melepas yang masih berlaku sebagai gantinya.").WithCode("illegal-step")
+	}},
+	{manifests.ErrNotTaken, func() error {
+		return web.Conflict("Catat dahulu siapa dari produsen yang menerima bundel ini, lalu unduh.").WithCode("illegal-step")
+	}},
 	{activation.ErrReaderTaken, func() error {
 		return invalid("/reader_serial", "used", "Reader ini sudah tercatat dengan kartu SAM lain, atau sudah aktif.")
 	}},
@@ -378,7 +389,7 @@ func notInForce(e *institution.NotInForceError) error {
 }
 
 func table(name string) *machine.Table {
-	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine, stock.Words, activation.LetterMachine, activation.Machine}, report.Machines...) {
+	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine, stock.Words, activation.LetterMachine, activation.Machine, release.Machine}, report.Machines...) {
 		if t.Name == name {
 			return t
 		}

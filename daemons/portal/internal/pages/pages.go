@@ -106,6 +106,7 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountLots(inside)
 	p.mountPapers(inside)
 	p.mountHandovers(inside)
+	p.mountManifests(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
 	inside.Post(shelfPath+"/{id}/ulangi", p.keeper(p.replayOne))
