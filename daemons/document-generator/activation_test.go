@@ -48,7 +48,7 @@ func TestReadersAreToldInAReply(t *testing.T) {
 	text := pdfText(t, pdf)
 	for _, part := range []string{
 		*paper.Number, "Yth. Direktur Utama", l.Lembaga, "Balasan Permohonan Aktivasi Perangkat Pembaca KTP-el", "Nomor 021/BCN/XI/2026 tanggal 23 November 2026",
-		"sebanyak 2 (dua) unit disetujui", "diserahkan kepada PT Produsen Contoh", lines[0].Reader, lines[1].Reader, lines[0].SAM, lines[1].PCID[:16], "Kantor Cabang 2, Jl. Contoh No. 3, Kota Contoh",
+		"sebanyak 2 (dua) unit disetujui", "diserahkan kepada PT Produsen Contoh", lines[0].Reader, lines[1].Reader, lines[0].SAM, lines[1].PCID[:16], "Kantor Cabang 2, Jl.", "Contoh No. 3, Kota Contoh",
 		"Jumlah: 2 (dua) unit.", "Kode Tiket " + l.Ticket, "Keaslian naskah ini dapat diperiksa pada", "Direktur Jenderal Kependudukan dan Pencatatan Sipil",
 	} {
 		require.Contains(t, text, part)

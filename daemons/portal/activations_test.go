@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"mime/multipart"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/xuri/excelize/v2"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/readersheet"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/letter"
@@ -67,6 +70,12 @@ func readerLetter(number string, lines []map[string]any, more ...any) map[string
 // activationForm makes the body of a letter; nil parts are not sent.
 func activationForm(t *testing.T, scan []byte, in map[string]any) *form {
 	t.Helper()
+	return activationSheet(t, scan, nil, in)
+}
+
+// activationSheet is activationForm with a workbook of readers.
+func activationSheet(t *testing.T, scan, list []byte, in map[string]any) *form {
+	t.Helper()
 	f := &form{}
 	w := multipart.NewWriter(&f.body)
 	if in != nil {
@@ -78,6 +87,12 @@ func activationForm(t *testing.T, scan []byte, in map[string]any) *form {
 		part, err := w.CreateFormFile("letter", "surat.pdf")
 		require.NoError(t, err)
 		_, err = part.Write(scan)
+		require.NoError(t, err)
+	}
+	if list != nil {
+		part, err := w.CreateFormFile("list", "daftar.xlsx")
+		require.NoError(t, err)
+		_, err = part.Write(list)
 		require.NoError(t, err)
 	}
 	require.NoError(t, w.Close())
@@ -362,4 +377,37 @@ func TestPairsThroughTheAPI(t *testing.T) {
 	require.Equal(t, map[string]string{"/pairs/0/sam_serial": "unknown_value"}, codes(o.problem(422, foreigner, http.MethodPost, path, pair(cards[0].Serial, "X"))))
 	require.Equal(t, map[string]string{"/pairs": "missing"}, codes(o.problem(422, "produsen", http.MethodPost, path, map[string]any{"pairs": []any{}})))
 	o.want(200, nil, "produsen", http.MethodPost, path, pair(strings.ToLower(cards[0].Serial), cards[0].ReaderSerial))
+}
+
+// Many readers come in a workbook made from the template; what is wrong is told at its
+// cells.
+func TestReadersInAWorkbook(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	cards := o.handedOver(2)
+	template := o.want(200, nil, "lembaga", http.MethodGet, activations+"/template.xlsx", nil).Body.Bytes()
+	fill := func(pcid string) []byte {
+		f, err := excelize.OpenReader(bytes.NewReader(template))
+		require.NoError(t, err)
+		for i, c := range cards {
+			row := i + 3
+			require.NoError(t, f.SetSheetRow(readersheet.Sheet, fmt.Sprintf("B%d", row), &[]any{c.ReaderSerial, c.Serial, "", c.ManifestNo, c.PCID, "Mesin uji", "Offline", "Jl. Contoh", "Kota Bandung"}))
+		}
+		if pcid != "" {
+			require.NoError(t, f.SetCellStr(readersheet.Sheet, "F4", pcid))
+		}
+		var b bytes.Buffer
+		require.NoError(t, f.Write(&b))
+		require.NoError(t, f.Close())
+		return b.Bytes()
+	}
+	head := readerLetter("1", nil)
+	delete(head, "lines")
+	p := o.problem(422, "lembaga", http.MethodPost, activations, activationSheet(t, pdf, fill("12"), head), keyed()...)
+	require.Equal(t, map[string]string{"list!Daftar Reader!F4": "wrong_form"}, codes(p))
+	p = o.problem(422, "lembaga", http.MethodPost, activations, activationSheet(t, pdf, fill(""), readerLetter("1", readerLines(cards))), keyed()...)
+	require.Equal(t, map[string]string{"/list": "twice"}, codes(p))
+	var v report.ActivationLetter
+	o.want(201, &v, "lembaga", http.MethodPost, activations, activationSheet(t, pdf, fill(""), head), keyed()...)
+	require.Equal(t, "validated validated", lineStates(o.judged(v)))
 }

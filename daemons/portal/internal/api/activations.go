@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/go-chi/chi/v5"
@@ -13,6 +14,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/readersheet"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/idempotency"
@@ -29,6 +31,7 @@ func (a *API) readerDesk() readers.Desk {
 // mountActivations adds the routes of the activation of readers.
 func (a *API) mountActivations(r chi.Router) {
 	r.Get("/activations", handle(a.listActivations))
+	r.Get("/activations/template.xlsx", handle(a.activationTemplate))
 	r.Get("/activations/{ticket}", handle(a.getActivation))
 	r.With(web.Slow(transfer)).Get("/activations/{ticket}/letter", handle(a.activationLetter))
 	r.Post("/activations/{ticket}/discarding", handle(a.discardActivation))
@@ -56,6 +59,16 @@ func (a *API) listActivations(w http.ResponseWriter, r *http.Request) error {
 	}
 	web.SetNext(w, r, page.Next)
 	web.WriteJSON(w, r, http.StatusOK, page)
+	return nil
+}
+
+// activationTemplate gives the empty workbook of readers.
+func (a *API) activationTemplate(w http.ResponseWriter, r *http.Request) error {
+	book, err := a.readerDesk().Template(r.Context())
+	if err != nil {
+		return err
+	}
+	web.Send(w, r, web.Download{Name: readersheet.FileName, MediaType: mediaXLSX, Size: int64(len(book)), Content: bytes.NewReader(book)})
 	return nil
 }
 
@@ -103,7 +116,7 @@ const activationPart = "activation"
 // readActivation takes in a letter: the part activation, its scan and, instead of lines in
 // the JSON, a workbook of readers. Without the part typed is nil.
 func (a *API) readActivation(r *http.Request, draft bool) (typed *readers.Typed, l *upload.Letter, wrong form.Faults, err error) {
-	l, wrong, err = a.spool.ReadListedLetter(r, nil, nil, "letter", activationPart, "")
+	l, wrong, err = a.spool.ReadListedLetter(r, nil, nil, "letter", activationPart, "list")
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -132,6 +145,14 @@ func (a *API) readActivation(r *http.Request, draft bool) (typed *readers.Typed,
 	typed = &readers.Typed{Lembaga: in.Lembaga, Lines: in.Lines, Draft: in.Draft && draft, Form: activation.Form{
 		Produsen: in.Produsen, Number: in.Number, Subject: in.Subject, Leader: in.Leader, LeaderPost: in.LeaderPost, Notes: in.Notes,
 	}}
+	if list := l.Files["list"]; list != nil && !slices.ContainsFunc(wrong, func(f form.Fault) bool { return f.Pointer == "/list" }) {
+		more, err := a.readerDesk().ReadSheet(r.Context(), typed, list)
+		if err != nil {
+			l.Close()
+			return nil, nil, nil, err
+		}
+		wrong = append(wrong, more...)
+	}
 	if in.Date != "" {
 		if typed.Date, err = clock.ParseDate(in.Date); err != nil {
 			wrong.Add("/date", "wrong_type", "Tanggal surat harus berbentuk TTTT-BB-HH, seperti 2026-11-23.")

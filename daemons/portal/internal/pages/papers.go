@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -22,36 +23,50 @@ const papersEnd = "/naskah"
 
 // mountPapers adds the pages of papers.
 func (p *Pages) mountPapers(inside chi.Router) {
-	at := home + "/{ticket}" + papersEnd + "/{id}"
-	inside.Get(at, p.handle(explained(p.paper)))
-	inside.Get(at+"/pindaian", p.handle(explained(p.present(p.signature().editor()))))
-	inside.With(web.BodyLimit(p.spool.MaxBody()), web.Slow(letterTime)).Post(at+"/pindaian", p.handle(explained(p.saveScan(p.signature()))))
-	inside.Get(at+"/batal", p.handle(explained(p.present(p.voidPaper()))))
-	inside.Post(at+"/batal", p.handle(explained(p.saveDay(p.voidPaper()))))
+	for _, owner := range []string{home, readersPath} {
+		at := owner + "/{ticket}" + papersEnd + "/{id}"
+		inside.Get(at, p.handle(explained(p.paper)))
+		inside.Get(at+"/pindaian", p.handle(explained(p.present(p.signature().editor()))))
+		inside.With(web.BodyLimit(p.spool.MaxBody()), web.Slow(letterTime)).Post(at+"/pindaian", p.handle(explained(p.saveScan(p.signature()))))
+		inside.Get(at+"/batal", p.handle(explained(p.present(p.voidPaper()))))
+		inside.Post(at+"/batal", p.handle(explained(p.saveDay(p.voidPaper()))))
+	}
 }
 
 func (p *Pages) counter() counter.Desk { return counter.Desk{DB: p.db, Office: p.office} }
 
-// paperOf is the paper of the address as whoever asks may see it, with its request.
-func (p *Pages) paperOf(r *http.Request) (d report.Document, of *report.Request, at string, err error) {
+// paperOf is the paper of the address as whoever asks may see it, with the way to the
+// request, or to the letter of readers, that it belongs to.
+func (p *Pages) paperOf(r *http.Request) (d report.Document, way []crumb, at string, err error) {
 	id, err := rowOf(r)
 	if err != nil {
 		return d, nil, "", err
 	}
-	of, err = report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r), p.office.Now())
-	if err != nil {
-		return d, nil, "", err
+	var list []report.Document
+	if strings.HasPrefix(r.URL.Path, readersPath+"/") {
+		of, err := report.LoadActivation(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r))
+		if err != nil {
+			return d, nil, "", err
+		}
+		list, at = of.Documents, readersPath+"/"+of.Ticket
+		way = append(slices.Clone(readersCrumbs), crumb{of.Ticket, at})
+	} else {
+		of, err := report.Load(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r), p.office.Now())
+		if err != nil {
+			return d, nil, "", err
+		}
+		list, at, way = of.Documents, home+"/"+of.Ticket, blankCrumbs(of.Ticket)
 	}
-	i := slices.IndexFunc(of.Documents, func(d report.Document) bool { return d.ID == id })
+	i := slices.IndexFunc(list, func(d report.Document) bool { return d.ID == id })
 	if i < 0 {
 		return d, nil, "", report.ErrNotFound
 	}
-	return of.Documents[i], of, home + "/" + of.Ticket + papersEnd + "/" + id, nil
+	return list[i], way, at + papersEnd + "/" + id, nil
 }
 
 // paper shows a paper, its files and what can be done with it.
 func (p *Pages) paper(w http.ResponseWriter, r *http.Request) error {
-	d, of, at, err := p.paperOf(r)
+	d, way, at, err := p.paperOf(r)
 	if err != nil {
 		return err
 	}
@@ -60,7 +75,7 @@ func (p *Pages) paper(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := rowsBody{Crumbs: blankCrumbs(of.Ticket), Summary: []pair{{"Naskah", d.KindLabel}}}
+	body := rowsBody{Crumbs: way, Summary: []pair{{"Naskah", d.KindLabel}}}
 	if d.Number != "" {
 		body.Summary = append(body.Summary, pair{"Nomor", d.Number})
 	}
@@ -102,10 +117,6 @@ func lowerName(name string) string {
 	return lowerFirst(name)
 }
 
-func paperCrumbs(of *report.Request, d report.Document, at string) []crumb {
-	return append(blankCrumbs(of.Ticket), crumb{d.KindLabel, at})
-}
-
 func paperFacts(d report.Document) []fact {
 	facts := []fact{{"Naskah", d.KindLabel}}
 	if d.Number != "" {
@@ -121,7 +132,7 @@ func paperFacts(d report.Document) []fact {
 func (p *Pages) signature() scanEditor {
 	return scanEditor{"Unggah pindaian bertanda tangan",
 		func(r *http.Request) (formBody, error) {
-			d, of, at, err := p.paperOf(r)
+			d, way, at, err := p.paperOf(r)
 			if err != nil {
 				return formBody{}, err
 			}
@@ -130,7 +141,7 @@ func (p *Pages) signature() scanEditor {
 				err = counter.MaySign(whole, signin.Account(r))
 			}
 			return formBody{
-				Crumbs: paperCrumbs(of, d, at), Facts: paperFacts(d), Upload: true, Action: at + "/pindaian", Submit: "Terbitkan naskah", Version: whole.Version,
+				Crumbs: append(way, crumb{d.KindLabel, at}), Facts: paperFacts(d), Upload: true, Action: at + "/pindaian", Submit: "Terbitkan naskah", Version: whole.Version,
 				Lead:   "Periksa pindaiannya: semua halaman ada, terbaca, dan bertanda tangan. Naskah yang sudah terbit tidak dapat dibatalkan di sini.",
 				Fields: []field{{Name: "signed_on", Label: "Tanggal ditandatangani", Kind: "date", Value: p.desk.Today().String()}, scanField("Pindaian bertanda tangan")},
 			}, err
@@ -148,7 +159,7 @@ func (p *Pages) signature() scanEditor {
 func (p *Pages) voidPaper() editor {
 	return editor{"Batalkan naskah",
 		func(r *http.Request) (formBody, error) {
-			d, of, at, err := p.paperOf(r)
+			d, way, at, err := p.paperOf(r)
 			if err != nil {
 				return formBody{}, err
 			}
@@ -157,7 +168,7 @@ func (p *Pages) voidPaper() editor {
 				err = counter.MayVoid(whole, signin.Account(r))
 			}
 			return formBody{
-				Crumbs: paperCrumbs(of, d, at), Facts: paperFacts(d), Action: at + "/batal", Submit: "Batalkan naskah ini", Version: whole.Version,
+				Crumbs: append(way, crumb{d.KindLabel, at}), Facts: paperFacts(d), Action: at + "/batal", Submit: "Batalkan naskah ini", Version: whole.Version,
 				Warning: "Nomornya tetap terpakai dan tidak diberikan lagi. Naskah baru dengan nomor baru disusun sebagai gantinya.",
 				Fields:  []field{{Name: "reason", Label: "Alasan", Kind: "textarea", Longest: 2000}},
 			}, err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
@@ -43,8 +44,13 @@ var tones = map[string]map[machine.State]string{
 		perso.Claimed: busy, perso.Writing: busy, perso.Written: busy, perso.Verified: busy, perso.Clear: good, perso.Failed: bad,
 		perso.Spoiled: bad, perso.InDoubt: wait,
 	},
-	letter.Machine.Name:   {letter.AwaitingSignature: wait, letter.Issued: good, letter.Void: bad},
-	handover.Machine.Name: {handover.BASTDrafted: wait, handover.Delivered: wait, handover.Received: good, handover.Closed: good},
+	letter.Machine.Name:           {letter.AwaitingSignature: wait, letter.Issued: good, letter.Void: bad},
+	handover.Machine.Name:         {handover.BASTDrafted: wait, handover.Delivered: wait, handover.Received: good, handover.Closed: good},
+	activation.LetterMachine.Name: {activation.LetterDrafted: wait},
+	activation.Machine.Name: {
+		activation.Submitted: busy, activation.Returned: bad, activation.Validated: wait, activation.Registered: wait, activation.Approved: wait, activation.Accepted: busy,
+		activation.ManifestReady: wait, activation.Delivered: wait, activation.Active: good, activation.Suspended: wait, activation.Revoked: bad, activation.Rejected: bad, activation.Cancelled: bad,
+	},
 }
 
 func tagOf(t *machine.Table) func(machine.State) tag {
@@ -57,6 +63,7 @@ var formatNames = map[string]string{"docx": "Word (konsep)", "pdf": "PDF", "xlsx
 func words() template.FuncMap {
 	return template.FuncMap{
 		"requestTag": tagOf(request.Machine), "needTag": tagOf(need.Machine), "documentTag": tagOf(letter.Machine), "handoverTag": tagOf(handover.Machine),
+		"readerTag": tagOf(activation.Machine), "readersLetterTag": tagOf(activation.LetterMachine),
 		"orderTag": orderTag,
 		"num":      number,
 		"date":     func(t time.Time) string { return terbilang.FormatDate(clock.DateOf(t)) },

@@ -4,16 +4,19 @@
 package readers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/readersheet"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -48,6 +51,9 @@ type Typed struct {
 	Lembaga string
 	Lines   []activation.Line
 	Draft   bool
+	// Sheet is the workbook that the lines were read from, if they were: faults are told at
+	// its cells.
+	Sheet *readersheet.Content
 }
 
 // entry is what is to be written of a letter, once nothing is wrong with it.
@@ -60,6 +66,9 @@ func (d Desk) entry(ctx context.Context, who identity.Account, t *Typed, scan *u
 		t.Produsen = own.Name // it installs the manifests itself (features.md N9)
 	}
 	said := activation.Tidy(&t.Form, t.Lines, t.Draft, clock.Today(d.Office))
+	if len(wrong) > 0 && t.Sheet != nil && len(t.Lines) == 0 {
+		said = slices.DeleteFunc(said, func(f form.Fault) bool { return f.Pointer == "/lines" }) // the workbook says why
+	}
 	wrong = append(said, wrong...)
 	n = activation.New{LembagaID: report.Scope(who), Form: t.Form, Lines: t.Lines, Draft: t.Draft}
 	if who.Role == request.Produsen {
@@ -96,7 +105,60 @@ func (d Desk) entry(ctx context.Context, who identity.Account, t *Typed, scan *u
 			wrong.Add(fmt.Sprintf("/lines/%d/machine_type", i), "unknown_value", "Jenis reader ini tidak ada dalam data induk.")
 		}
 	}
+	if t.Sheet != nil {
+		wrong = t.Sheet.Point(wrong)
+	}
 	return n, wrong.Err()
+}
+
+// ReadSheet reads the lines of a letter from a workbook; what is wrong with it is returned
+// as faults. The column Jenis Reader may have names or codes.
+func (d Desk) ReadSheet(ctx context.Context, t *Typed, list *upload.File) (form.Faults, error) {
+	if len(t.Lines) > 0 {
+		return form.Faults{{Pointer: "/list", Code: "twice", Detail: "Isi reader pada formulir atau pada daftar Excel, jangan keduanya."}}, nil
+	}
+	done, err := d.Spool.Turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	c, wrong, err := readersheet.Read(list.Content(), list.Content().Size())
+	if err != nil {
+		return nil, err
+	}
+	types, err := institution.MachineTypes(ctx, d.DB)
+	if err != nil {
+		return nil, err
+	}
+	for i := range c.Lines {
+		for _, m := range types {
+			if strings.EqualFold(c.Lines[i].MachineType, m.Name) {
+				c.Lines[i].MachineType = m.Code
+			}
+		}
+	}
+	t.Lines, t.Sheet = c.Lines, &c
+	if len(c.Lines) == 0 { // said already, and no line to say it of again
+		t.Lines = []activation.Line{}
+	}
+	return wrong, nil
+}
+
+// Template is the empty workbook of readers.
+func (d Desk) Template(ctx context.Context) ([]byte, error) {
+	types, err := institution.MachineTypes(ctx, d.DB)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, m := range types {
+		if m.Active && m.UsesReader {
+			names = append(names, m.Name)
+		}
+	}
+	var b bytes.Buffer
+	err = readersheet.Write(&b, nil, names)
+	return b.Bytes(), err
 }
 
 func has(faults form.Faults, pointer string) bool {

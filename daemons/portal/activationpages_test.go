@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/xuri/excelize/v2"
+
+	"dukcapil.go.id/sifilma/pkg/activation/readersheet"
+	"dukcapil.go.id/sifilma/pkg/report"
+)
+
+// letterForm is the page's form of a letter.
+func letterForm(t *testing.T, scan, list []byte, fields map[string]string) *form {
+	t.Helper()
+	f := &form{}
+	w := multipart.NewWriter(&f.body)
+	for name, value := range fields {
+		require.NoError(t, w.WriteField(name, value))
+	}
+	for name, body := range map[string][]byte{"letter": scan, "list": list} {
+		part, err := w.CreateFormFile(name, map[bool]string{true: "", false: name + ".bin"}[body == nil])
+		require.NoError(t, err)
+		_, err = part.Write(body)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	f.mediaType = w.FormDataContentType()
+	return f
+}
+
+// A lembaga's person and the office go the whole way by pages.
+func TestReadersByPages(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	cards := o.handedOver(2)
+	book := func(pcid string) []byte {
+		f, err := excelize.OpenReader(o.want(200, nil, "lembaga", http.MethodGet, activations+"/template.xlsx", nil).Body)
+		require.NoError(t, err)
+		for i, c := range cards {
+			require.NoError(t, f.SetSheetRow(readersheet.Sheet, fmt.Sprintf("B%d", i+3), &[]any{c.ReaderSerial, c.Serial, "", c.ManifestNo, c.PCID, "Mesin uji", "Online", "Jl. Contoh", "Kota Bandung"}))
+		}
+		if pcid != "" {
+			require.NoError(t, f.SetCellStr(readersheet.Sheet, "F4", pcid))
+		}
+		var b bytes.Buffer
+		require.NoError(t, f.Write(&b))
+		require.NoError(t, f.Close())
+		return b.Bytes()
+	}
+	page := o.want(200, nil, "lembaga", http.MethodGet, "/aktivasi", nil).Body.String()
+	require.Contains(t, page, "Ajukan permohonan aktivasi")
+	require.Equal(t, 403, o.ask("operator", http.MethodGet, "/aktivasi/baru", nil).Code)
+	require.Contains(t, o.want(200, nil, "lembaga", http.MethodGet, "/aktivasi/baru", nil).Body.String(), "PT Produsen Contoh")
+	fields := map[string]string{
+		"produsen": "PT Produsen Contoh", "number": "017/<BCN>", "date": "2026-11-20", "subject": "Permohonan aktivasi", "leader": "Pimpinan", "leader_post": "", "notes": "",
+	}
+	page = o.want(422, nil, "lembaga", http.MethodPost, "/aktivasi/baru", letterForm(t, pdf, book("12"), fields)).Body.String()
+	require.Contains(t, page, "Jabatan pimpinan wajib diisi.")
+	require.Contains(t, page, "Lembar Daftar Reader, sel F4: PCID terdiri atas 32")
+	require.Contains(t, page, "017/&lt;BCN&gt;", "what was typed stays")
+	fields["leader_post"] = "Direktur Utama"
+	w := o.want(303, nil, "lembaga", http.MethodPost, "/aktivasi/baru", letterForm(t, pdf, book(cards[0].PCID), fields))
+	at, err := url.Parse(w.Header().Get("Location"))
+	require.NoError(t, err)
+	path := at.Path
+	var v report.ActivationLetter
+	o.want(200, &v, "lembaga", http.MethodGet, activations+path[len("/aktivasi"):], nil)
+	v = o.judged(v)
+	require.Equal(t, "validated returned", lineStates(v))
+
+	page = o.want(200, nil, "lembaga", http.MethodGet, path, nil).Body.String()
+	require.Contains(t, page, "PCID tidak sesuai catatan.")
+	require.Contains(t, page, path+"/baris/2/perbaiki")
+	require.NotContains(t, page, "Daftarkan")
+	require.Contains(t, o.want(200, nil, "lembaga", http.MethodGet, path+"/baris/2/perbaiki", nil).Body.String(), "PCID tidak sesuai catatan.")
+	line := url.Values{
+		"versi": {fmt.Sprint(v.Version)}, "reader_serial": {cards[1].ReaderSerial}, "sam_serial": {cards[1].Serial}, "perso_no": {cards[1].ManifestNo}, "pcid": {"x"}, "machine_type": {"uji"},
+		"mode": {"offline"}, "address": {"Jl. Contoh"}, "region": {"Kota Bandung"},
+	}
+	require.Contains(t, o.want(422, nil, "lembaga", http.MethodPost, path+"/baris/2/perbaiki", line.Encode()).Body.String(), "PCID terdiri atas 32")
+	line.Set("pcid", cards[1].PCID)
+	o.want(303, nil, "lembaga", http.MethodPost, path+"/baris/2/perbaiki", line.Encode())
+	v = o.judged(v)
+
+	step := func(status int, who, verb string, more url.Values) string {
+		o.want(200, &v, "operator", http.MethodGet, activations+path[len("/aktivasi"):], nil)
+		body := url.Values{"versi": {fmt.Sprint(v.Version)}}
+		for name, values := range more {
+			body[name] = values
+		}
+		return o.want(status, nil, who, http.MethodPost, path+"/"+verb, body.Encode()).Body.String()
+	}
+	require.Equal(t, 403, o.ask("operator", http.MethodPost, path+"/daftarkan", "versi=1").Code)
+	require.Contains(t, step(422, "persuratan", "daftarkan", url.Values{"tanggal": {"2026-11-30"}}), "tidak boleh setelah hari ini")
+	require.Contains(t, o.want(412, nil, "persuratan", http.MethodPost, path+"/daftarkan", "versi=1&tanggal=2026-11-23").Body.String(), "Belum dilakukan")
+	step(303, "persuratan", "daftarkan", url.Values{"tanggal": {"2026-11-23"}})
+	step(303, "dirjen", "setujui", nil)
+	require.Contains(t, step(409, "kasubdit", "terima", nil), "Disposisi Direktur FPDDK belum tercatat")
+	step(303, "direktur", "disposisi", url.Values{"tanggal": {"2026-11-23"}})
+	step(303, "kasubdit", "terima", url.Values{"baris": {"1"}})
+	page = o.want(200, nil, "kasubdit", http.MethodGet, path+"?sudah=terima", nil).Body.String()
+	require.Contains(t, page, "MFR-2026-000001-5")
+	require.Contains(t, page, "Reader diterima; manifest")
+	require.Contains(t, page, "wajib mengirim data balikan")
+	for _, end := range []string{"pindahkan", "ganti"} {
+		o.want(200, nil, "operator", http.MethodGet, path+"/baris/1/"+end, nil)
+	}
+	place := url.Values{"versi": {"99"}, "address": {"Jl. Baru"}, "region": {"Kota Bogor"}, "reason": {"Pindah"}}
+	o.want(412, nil, "operator", http.MethodPost, path+"/baris/1/pindahkan", place.Encode())
+	o.want(200, &v, "operator", http.MethodGet, activations+path[len("/aktivasi"):], nil)
+	place.Set("versi", fmt.Sprint(v.Version))
+	o.want(303, nil, "operator", http.MethodPost, path+"/baris/1/pindahkan", place.Encode())
+	require.Contains(t, o.want(200, nil, "dirjen", http.MethodGet, "/aktivasi?cari="+cards[0].Serial+"&status=accepted", nil).Body.String(), v.Ticket)
+}
+
+// A produsen's draft is submitted by its lembaga, by pages.
+func TestADraftByPages(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	fields := map[string]string{"lembaga": "PT Bank Contoh Nusantara", "number": "7", "date": "2026-11-20", "subject": "Aktivasi", "leader": "P", "leader_post": "D", "notes": "", "draft": "1"}
+	w := o.want(303, nil, "produsen", http.MethodPost, "/aktivasi/baru", letterForm(t, nil, nil, fields))
+	at, err := url.Parse(w.Header().Get("Location"))
+	require.NoError(t, err)
+	require.NotContains(t, o.want(200, nil, "produsen", http.MethodGet, at.Path, nil).Body.String(), "/ajukan")
+	require.Contains(t, o.want(200, nil, "lembaga", http.MethodGet, at.Path, nil).Body.String(), at.Path+"/ajukan")
+	require.Equal(t, 404, o.ask("operator", http.MethodGet, at.Path, nil).Code)
+	require.Equal(t, 403, o.ask("produsen", http.MethodGet, at.Path+"/ajukan", nil).Code)
+	delete(fields, "lembaga")
+	delete(fields, "draft")
+	fields["produsen"], fields["versi"] = "PT Produsen Contoh", "1"
+	page := o.want(422, nil, "lembaga", http.MethodPost, at.Path+"/ajukan", letterForm(t, nil, nil, fields)).Body.String()
+	require.Contains(t, page, "Pilih daftar reader")
+	require.Contains(t, page, "Pindaian surat permohonan aktivasi wajib dilampirkan.")
+	o.want(303, nil, "produsen", http.MethodPost, at.Path+"/hapus", "versi=1")
+	require.Equal(t, 404, o.ask("lembaga", http.MethodGet, at.Path, nil).Code)
+}
