@@ -26,6 +26,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/request/evidence"
 	"dukcapil.go.id/sifilma/pkg/sealed"
 )
 
@@ -264,4 +265,39 @@ func TestManifestPages(t *testing.T) {
 	require.Contains(t, d.text, "Unduh bundel")
 	require.Contains(t, d.text, "oleh Wakil Contoh, PIC")
 	require.Contains(t, d.text, "sifilma verify")
+}
+
+// Evidence is the office's: ordered, made, and each download noted.
+func TestEvidenceThroughTheAPI(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(2))
+	at := "/api/v1/requests/" + v.Ticket + "/evidence"
+	o.problem(404, "operator", http.MethodGet, at, nil)
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		o.problem(403, "produsen", method, at, nil)
+		o.problem(404, foreigner, method, at, nil)
+	}
+	page := "/permohonan/" + v.Ticket + "/bukti"
+	require.Contains(t, o.page(200, "operator", "/permohonan/"+v.Ticket).text, "Bukti permohonan")
+	require.NotContains(t, o.page(200, "produsen", "/permohonan/"+v.Ticket).text, "Bukti permohonan")
+	o.page(403, "produsen", page)
+	require.Contains(t, o.page(200, "operator", page).text, "Susun bukti sekarang")
+	_, to := o.post(303, "operator", page)
+	require.Contains(t, o.page(200, "operator", to).text, "Sedang disusun")
+	require.Equal(t, 202, o.ask("dirjen", http.MethodPost, at, nil).Code)
+	require.Equal(t, "paper-not-made", problemCode(o.problem(409, "operator", http.MethodGet, at, nil).Type))
+	owed, err := evidence.Owed(t.Context(), o.db, 5)
+	require.NoError(t, err)
+	require.Len(t, owed, 1, "one bundle for both orders")
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		ref, err := blob.Put(ctx, tx, "bukti.zip", "application/zip", strings.NewReader("PK"))
+		if err != nil {
+			return err
+		}
+		return evidence.Attach(ctx, tx, owed[0], ref.ID)
+	})
+	require.Contains(t, o.page(200, "operator", page).text, "Unduh bukti")
+	w := o.want(200, nil, "operator", http.MethodGet, at, nil)
+	require.Contains(t, w.Header().Get("Content-Disposition"), "bukti-"+v.Ticket+".zip")
 }

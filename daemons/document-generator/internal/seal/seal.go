@@ -1,5 +1,5 @@
-// Package seal signs: manifests of accepted activations, the revocation list, and the
-// bundles that are handed to a produsen (features.md J09, J11).
+// Package seal signs: manifests of accepted activations, the revocation list, the
+// bundles that are handed to a produsen (features.md J09, J11), and evidence of requests.
 //
 // It stands in the document generator, which makes all papers of the office. That process
 // takes in no file from outside (what LibreOffice opens is made from templates that the
@@ -119,7 +119,7 @@ func (k *Desk) note(err error) {
 }
 
 // Once signs everything that is owed now: manifests, then the list, then bundles, which
-// carry the newest list.
+// carry the newest list, and evidence.
 func (k *Desk) Once(ctx context.Context) error {
 	s, err := k.signer(ctx)
 	if err != nil {
@@ -138,7 +138,7 @@ func (k *Desk) Once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return k.bundles(ctx, s, list)
+	return errors.Join(k.bundles(ctx, s, list), k.evidence(ctx, s))
 }
 
 // signer is the newest version of the key that the book has and that was not given up. The

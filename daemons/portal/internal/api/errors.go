@@ -32,6 +32,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/request/evidence"
 	"dukcapil.go.id/sifilma/pkg/stock"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -257,6 +258,15 @@ var answers = []struct {
 	{activation.ErrNoPaper, func() error { return missing("/on", "Tanggal surat fisik diterima wajib diisi.") }},
 	{activation.ErrNoLines, func() error {
 		return web.Conflict("Tidak ada reader pada surat ini yang dapat menerima langkah itu.").WithCode("illegal-step")
+	}},
+	{evidence.ErrNotFound, func() error {
+		return web.NotFound("Bukti permohonan ini belum pernah disusun. Mintalah lebih dahulu.")
+	}},
+	{manifests.ErrOfficeOnly, func() error {
+		return web.Forbidden("Bukti permohonan hanya untuk pegawai Ditjen Dukcapil.")
+	}},
+	{manifests.ErrNotMade, func() error {
+		return web.Conflict("Bukti permohonan ini sedang disusun. Coba lagi beberapa detik lagi.").WithCode("paper-not-made")
 	}},
 	{release.ErrSame, func() error {
 		return web.Conflict("Manifest yang sama sudah dilepas dan menunggu diambil produsen.").WithCode("already-so")

@@ -21,6 +21,8 @@ func (a *API) mountManifests(r chi.Router) {
 	r.Get("/manifest-releases/{number}", handle(a.getRelease))
 	r.Post("/manifest-releases/{number}/receipt", handle(a.takeManifests))
 	r.With(web.Slow(transfer)).Get("/manifest-releases/{number}/bundle", handle(a.manifestBundle))
+	r.Post("/requests/{ticket}/evidence", handle(a.orderEvidence))
+	r.With(web.Slow(transfer)).Get("/requests/{ticket}/evidence", handle(a.requestEvidence))
 }
 
 func (a *API) listReleases(w http.ResponseWriter, r *http.Request) error {
@@ -88,6 +90,24 @@ func (a *API) takeManifests(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) manifestBundle(w http.ResponseWriter, r *http.Request) error {
 	blobID, name, err := a.manifestDesk().Fetch(r.Context(), signin.Account(r), chi.URLParam(r, "number"))
+	if err != nil {
+		return err
+	}
+	return a.serve(w, r, blobID, name)
+}
+
+// orderEvidence has a bundle of evidence made of a request.
+func (a *API) orderEvidence(w http.ResponseWriter, r *http.Request) error {
+	if err := a.manifestDesk().OrderEvidence(r.Context(), signin.Account(r), chi.URLParam(r, "ticket")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// requestEvidence gives out the newest bundle of evidence of a request.
+func (a *API) requestEvidence(w http.ResponseWriter, r *http.Request) error {
+	blobID, name, err := a.manifestDesk().FetchEvidence(r.Context(), signin.Account(r), chi.URLParam(r, "ticket"))
 	if err != nil {
 		return err
 	}
