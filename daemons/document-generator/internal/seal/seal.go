@@ -59,6 +59,8 @@ type Desk struct {
 	mu      sync.Mutex
 	waiting string // why nothing is signed, empty when it is
 	pairs   map[string]*pkcs11.SigningKey
+
+	sign func(k *pkcs11.SigningKey, ctx context.Context, digest []byte) ([]byte, error)
 }
 
 // New makes a desk; the token is looked for when it is first used.
@@ -70,7 +72,7 @@ func New(cfg Config, db *postgres.DB, env *daemon.Env) (*Desk, error) {
 	env.OnStop(token.Close)
 	return &Desk{
 		cfg: cfg, db: db, token: token, driver: manifest.JSON{}, office: env.Office, clock: env.Machine, log: env.Log, status: env.Status,
-		pairs: map[string]*pkcs11.SigningKey{},
+		pairs: map[string]*pkcs11.SigningKey{}, sign: (*pkcs11.SigningKey).Sign,
 	}, nil
 }
 
@@ -168,7 +170,7 @@ func (k *Desk) signer(ctx context.Context) (*sealed.Signer, error) {
 			return nil, fmt.Errorf("seal: key %s: %w", e.Label, keybook.ErrOtherKey)
 		}
 		k.pairs[e.Label] = pair
-		return sealed.NewSigner(pair.Public(), pair.Sign)
+		return sealed.NewSigner(pair.Public(), func(ctx context.Context, digest []byte) ([]byte, error) { return k.sign(pair, ctx, digest) })
 	}
 	return nil, fmt.Errorf("seal: the key book has no key %s in use; sifilma keys generate makes it", k.cfg.Key)
 }
