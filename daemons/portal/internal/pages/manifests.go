@@ -21,6 +21,9 @@ const (
 	releasesPath  = manifestsPath + "/pelepasan"
 )
 
+// activationCrumb is the way back to what manifests are made for.
+var activationCrumb = crumb{"Aktivasi reader", readersPath}
+
 func (p *Pages) manifestDesk() manifests.Desk { return manifests.Desk{DB: p.db, Office: p.office} }
 
 // mountManifests adds the pages of what leaves the office as manifests.
@@ -46,8 +49,9 @@ func (p *Pages) manifests(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body := rowsBody{
-		Lead:  "Manifest dipasang pada pembaca KTP-el yang diaktifkan. Satu pelepasan berisi semua manifest yang siap untuk satu produsen; bundelnya bertanda tangan dan dapat diperiksa tanpa jaringan.",
-		Links: verifying(),
+		Crumbs: []crumb{activationCrumb},
+		Lead:   "Manifest dipasang pada pembaca KTP-el yang diaktifkan. Satu pelepasan berisi semua manifest yang siap untuk satu produsen; bundelnya bertanda tangan dan dapat diperiksa tanpa jaringan.",
+		Links:  verifying(),
 	}
 	if len(o.Waiting) > 0 {
 		t := rowsTable{Caption: "Siap dilepas", Heads: []string{"Produsen", "Manifest siap", "Belum dilepas", "Tindakan"}, Numbers: []int{1, 2}}
@@ -81,7 +85,7 @@ func releaseTag(v manifests.View) tag {
 }
 
 func manifestCrumbs(v manifests.View) []crumb {
-	return []crumb{{"Manifest", manifestsPath}, {v.Number, releasesPath + "/" + v.Number}}
+	return []crumb{activationCrumb, {"Manifest", manifestsPath}, {v.Number, releasesPath + "/" + v.Number}}
 }
 
 // release shows one release.
@@ -90,12 +94,15 @@ func (p *Pages) release(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := rowsBody{Crumbs: []crumb{{"Manifest", manifestsPath}}, Summary: []pair{
+	body := rowsBody{Crumbs: []crumb{activationCrumb, {"Manifest", manifestsPath}}, Summary: []pair{
 		{"Nomor", v.Number}, {"Produsen", v.Produsen}, {"Manifest", number(v.Manifests)}, {"Status", v.StateLabel},
 		{"Dilepas", terbilang.FormatDate(clock.DateOf(v.ReleasedAt))},
 	}}
 	if v.DeliveredOn != nil {
 		body.Summary = append(body.Summary, pair{"Diterima", terbilang.FormatDate(*v.DeliveredOn) + "\noleh " + v.Receiver + ", " + v.ReceiverPost})
+	}
+	if v.Bundle {
+		body.Summary = append(body.Summary, pair{"Cara memeriksa", "sifilma verify " + v.Number + ".zip -key kunci.json -revocations pencabutan.jws"})
 	}
 	switch {
 	case manifests.MayTake(v, signin.Account(r).Role):
@@ -110,9 +117,6 @@ func (p *Pages) release(w http.ResponseWriter, r *http.Request) error {
 		body.Links = append(body.Links, crumb{"Unduh bundel (zip)", "/api/v1/manifest-releases/" + v.Number + "/bundle"})
 	}
 	body.Links = append(body.Links, verifying()...)
-	if v.Bundle {
-		body.Raw = "sifilma verify " + v.Number + ".zip -key kunci.json -revocations pencabutan.jws"
-	}
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
 	}
@@ -157,7 +161,7 @@ func (p *Pages) makeRelease() editor {
 			}
 			x, err := p.manifestDesk().Ready(r.Context(), id.String())
 			return formBody{
-				Crumbs: []crumb{{"Manifest", manifestsPath}}, Facts: []fact{{"Produsen", x.Produsen}, {"Manifest siap", number(x.Ready)}},
+				Crumbs: []crumb{activationCrumb, {"Manifest", manifestsPath}}, Facts: []fact{{"Produsen", x.Produsen}, {"Manifest siap", number(x.Ready)}},
 				Lead:   "Semua manifest yang siap untuk produsen ini dilepas dalam satu bundel. Bila ada pelepasan sebelumnya yang belum diambil, pelepasan itu diganti.",
 				Action: manifestsPath + "/lepas/" + id.String(), Submit: "Lepas manifest",
 				Fields: []field{{Name: "manifests", Kind: "hidden", Value: strconv.Itoa(x.Ready)}},
