@@ -20,6 +20,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -63,7 +64,7 @@ func officeVia(t *testing.T, proxy func(target string) (address string), setting
 	o := &office{db: database.Open(t, ""), spool: t.TempDir(), keys: map[string]string{},
 		http: &http.Client{Transport: contract.Transport(t, "intake", &http.Transport{MaxIdleConnsPerHost: 32}), Timeout: time.Minute}}
 	t.Cleanup(o.http.CloseIdleConnections)
-	require.NoError(t, machine.Sync(t.Context(), o.db, need.Machine, request.Machine))
+	require.NoError(t, machine.Sync(t.Context(), o.db, need.Machine, request.Machine, activation.LetterMachine, activation.Machine))
 	o.seed(t)
 	cfg := database.Config(t, "sifilma_intake")
 	if address := proxy(database.Address()); address != "" {

@@ -149,10 +149,13 @@ func GetReply(ctx context.Context, rd postgres.Reader, id string) (r Reply, of [
 	return r, of, err
 }
 
-// manifestSerials gives the next n serials of manifests, which the sequence gives once.
+// manifestSerials gives the next n serials of manifests, which the sequence gives once. On
+// each timeline of the write-ahead log, so after a restore, they go on where none were
+// given before: what was signed after the moment of a backup is out there.
 func manifestSerials(ctx context.Context, tx *postgres.Tx, year, n int) ([]string, error) {
 	var numbers []int64
-	if err := tx.Select(ctx, &numbers, `SELECT nextval('activation_manifest_serial') FROM generate_series(1, $1::int)`, n); err != nil {
+	if err := tx.Select(ctx, &numbers, `
+		SELECT nextval('activation_manifest_serial') + (wal_timeline() - 1)::bigint * 10000000 FROM generate_series(1, $1::int)`, n); err != nil {
 		return nil, fmt.Errorf("activation: manifest serials: %w", err)
 	}
 	serials := make([]string, n)

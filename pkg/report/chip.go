@@ -69,8 +69,9 @@ type Chip struct {
 	Reduction    *perso.TakenOff   `json:"reduction"`
 	Destructions []ChipDestruction `json:"destructions"`
 	Handover     *Handover         `json:"handover"`
-	Documents    []Document        `json:"documents"` // that it stands in
-	History      []Event           `json:"history"`   // newest first
+	Activations  []ChipActivation  `json:"activations"` // oldest first
+	Documents    []Document        `json:"documents"`   // that it stands in
+	History      []Event           `json:"history"`     // newest first
 }
 
 // ChipRequest is the request of a card.
@@ -222,7 +223,7 @@ func loadChip(ctx context.Context, rd postgres.Reader, id string, a identity.Acc
 	life := &life{Chip: v, row: row, facts: facts}
 	for _, read := range []func(context.Context, postgres.Reader, bool) error{
 		life.readChain, life.readHandover, life.readDestructions, life.readDocuments, life.readHistory, // in this order: each needs those before it
-		life.readNumbers, life.readBlank, life.readLine,
+		life.readNumbers, life.readBlank, life.readLine, life.readActivations,
 	} {
 		if err := read(ctx, rd, outside); err != nil {
 			return nil, err

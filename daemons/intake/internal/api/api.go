@@ -167,6 +167,8 @@ func (a *API) Mount(r chi.Router) {
 		r.Get("/api/v1/needs/{number}", web.Handle(a.showNeed))
 		r.Get("/api/v1/needs/{number}/cards", web.Handle(a.needCards))
 		r.With(web.Slow(a.cfg.UploadTime)).Get("/api/v1/needs/{number}/files/{id}", web.Handle(a.needFile))
+		r.Get("/api/v1/activations", web.Handle(a.listActivations))
+		r.Get("/api/v1/activations/{ticket}", web.Handle(a.showActivation))
 		r.With(web.Slow(markTime)).Get("/api/v1/requests/{ticket}/card-list/marked", web.Handle(a.marked))
 	})
 	for path, verb := range needVerbs {
@@ -180,6 +182,7 @@ func (a *API) Mount(r chi.Router) {
 		drops.Post("/api/v1/requests", web.Handle(a.submit))
 		drops.Post("/api/v1/requests/{ticket}/resubmission", web.Handle(a.resubmit))
 		drops.Post("/api/v1/needs", web.Handle(a.submitNeed))
+		drops.Post("/api/v1/activations", web.Handle(a.submitActivation))
 		drops.Put("/api/v1/needs/{number}", web.Handle(a.correctNeed(need.Edit, "change of ")))
 		drops.Post("/api/v1/needs/{number}/resubmission", web.Handle(a.correctNeed(need.Resubmit, "resubmission of ")))
 	})

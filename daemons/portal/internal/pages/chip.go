@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
@@ -55,7 +56,7 @@ func (p *Pages) chipBody(r *http.Request, found *report.ChipAnswer) (chipBody, e
 	if slices.ContainsFunc(c.Looks, func(o perso.Observation) bool { return o.Contradicts }) {
 		body.Alarm = "Sebuah stasiun melaporkan hasil yang bertentangan dengan yang diputuskan. Lihat bagian Keraguan."
 	}
-	parts := []chipPart{originPart(c), numberPart(c), linePart(c), doubtPart(c), chainPart(c), handedPart(c, outside), destroyedPart(c)}
+	parts := []chipPart{originPart(c), numberPart(c), linePart(c), doubtPart(c), chainPart(c), handedPart(c, outside), readersPart(c), destroyedPart(c)}
 	old, err := p.oldTables(r, found)
 	if err != nil {
 		return chipBody{}, err
@@ -360,6 +361,20 @@ func handedPart(c *report.Chip, outside bool) chipPart {
 	p.Facts = filled(chipFact{"Serah terima", "Ke-" + number(h.Ordinal) + ", " + number(h.Quantity) + " kartu", home + "/" + c.Request.Ticket + "#serah-terima"},
 		chipFact{"Keadaan", handover.Machine.Label(h.State), ""}, chipFact{"Diserahkan", given, ""}, chipFact{"Diterima", got, ""})
 	return p
+}
+
+// readersPart is into which readers the card went.
+func readersPart(c *report.Chip) chipPart {
+	t := rowsTable{Caption: "Aktivasi reader", Heads: []string{"Kode Tiket", "Reader", "Lembaga", "Penempatan", "Keadaan", "Manifest", "Terpasang"}}
+	for _, a := range c.Activations {
+		installed := ""
+		if a.InstalledOn != nil {
+			installed = terbilang.FormatDate(*a.InstalledOn)
+		}
+		t.Rows = append(t.Rows, []cell{{Text: a.Ticket, Path: readersPath + "/" + a.Ticket}, {Text: a.ReaderSerial}, {Text: a.Lembaga}, {Text: a.Address + ", " + a.Region},
+			{Tag: tagOf(activation.Machine)(a.State)}, {Text: a.ManifestSerial}, {Text: installed}})
+	}
+	return part("aktivasi", "Aktivasi", t)
 }
 
 func destroyedPart(c *report.Chip) chipPart {

@@ -44,7 +44,7 @@ func (p *Pages) mountReaders(inside chi.Router) {
 	at := readersPath + "/{ticket}"
 	inside.Get(at, p.handle(explained(p.readersLetter)))
 	for _, s := range readerSteps {
-		inside.Post(at+"/"+s.path, p.handle(explained(p.stepReaders(s.verb, s.done))))
+		inside.Post(at+"/"+s.path, p.handle(explained(p.stepReaders(s.verb))))
 	}
 	inside.Post(at+"/hapus", p.handle(explained(p.discardReaders)))
 	inside.Get(at+"/ubah", p.handle(explained(p.present(p.editReaders(activation.VerbEdit).editor()))))
@@ -176,6 +176,9 @@ func (b letterBody) Can(l report.ActivationLine, verb string) bool {
 
 func (p *Pages) letterBody(r *http.Request) (letterBody, error) {
 	v, err := report.LoadActivation(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r))
+	if err == nil {
+		v.Stages, err = report.ActivationClock(r.Context(), p.db, v, p.office.Now())
+	}
 	if err != nil {
 		return letterBody{}, err
 	}
@@ -218,7 +221,7 @@ func (p *Pages) readersLetter(w http.ResponseWriter, r *http.Request) error {
 
 // stepReaders answers a button of the page: back to it, or the page once more with why it
 // was not done.
-func (p *Pages) stepReaders(verb machine.Verb, _ string) func(w http.ResponseWriter, r *http.Request) error {
+func (p *Pages) stepReaders(verb machine.Verb) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		who, ticket := signin.Account(r), chi.URLParam(r, "ticket")
 		l, err := p.readerDesk().Find(r.Context(), who, ticket)
@@ -241,7 +244,7 @@ func (p *Pages) stepReaders(verb machine.Verb, _ string) func(w http.ResponseWri
 		if err == nil {
 			for _, one := range readerSteps {
 				if one.verb == verb {
-					http.Redirect(w, r, readersPath+"/"+l.Ticket+"?sudah="+one.path, http.StatusSeeOther) //nolint:gosec // the ticket is the row's, not the address's
+					http.Redirect(w, r, readersPath+"/"+l.Ticket+"?sudah="+one.path, http.StatusSeeOther)
 				}
 			}
 			return nil

@@ -100,4 +100,20 @@ var stages = []stage{
 			FROM destruction v WHERE v.voided_at IS NULL
 			 AND NOT EXISTS (SELECT FROM document d WHERE d.subject_id = v.id AND d.kind = 'destruction_report' AND d.state NOT IN ('void','replaced'))`,
 	},
+	{
+		bell: rabbit.ActivationSubmitted, queue: rabbit.QueueValidator, why: "readers not checked",
+		late: `SELECT l.id AS subject, l.version, NULL::uuid AS request, min(h.at) AS since
+			FROM activation a JOIN activation_letter l ON l.id = a.letter_id
+			JOIN history h ON h.machine = 'activation' AND h.subject = a.id AND h.version = a.version
+			WHERE a.state = 'submitted' GROUP BY l.id`,
+	},
+	{
+		bell: rabbit.ActivationAccepted, queue: rabbit.QueueDocumentGenerator, why: "readers accepted and without their reply letter",
+		late: `SELECT l.id AS subject, l.version, NULL::uuid AS request, min(h.at) AS since
+			FROM activation a JOIN activation_letter l ON l.id = a.letter_id
+			JOIN history h ON h.machine = 'activation' AND h.subject = a.id AND h.to_state = 'accepted'
+			WHERE a.reply_id IS NOT NULL
+			 AND NOT EXISTS (SELECT FROM document d WHERE d.subject_id = a.reply_id AND d.kind = 'activation_reply' AND d.state NOT IN ('void','replaced'))
+			GROUP BY l.id`,
+	},
 }

@@ -197,7 +197,7 @@ func (s *Sweeper) lease(ctx context.Context, tx *postgres.Tx) (mine bool, err er
 type lost struct {
 	Subject string    `db:"subject"`
 	Version int64     `db:"version"`
-	Request string    `db:"request"`
+	Request string    `db:"request"` // empty where none is concerned
 	Since   time.Time `db:"since"`
 	Rings   int       `db:"rings"`
 	// TraceParent is that of the request.
@@ -212,7 +212,7 @@ type lost struct {
 func (s *Sweeper) ring(ctx context.Context, tx *postgres.Tx, st stage, deadline time.Duration) (int, error) {
 	var rows []lost
 	if err := tx.Select(ctx, &rows, `
-		SELECT l.subject, l.version, l.request, l.since, coalesce(s.rings, 0) + 1 AS rings,
+		SELECT l.subject, l.version, coalesce(l.request::text, '') AS request, l.since, coalesce(s.rings, 0) + 1 AS rings,
 		       coalesce((SELECT r.traceparent FROM request r WHERE r.id = l.request), '') AS traceparent
 		FROM (`+st.late+`) AS l
 		LEFT JOIN sweep s ON s.type = $1 AND s.subject = l.subject AND s.version = l.version

@@ -89,6 +89,16 @@ const (
 		SELECT gen_random_uuid(), 'handover', id, request_id, 1, '', 'prepare', 'prepared', 'uji', 'uji', now() FROM h`
 )
 
+// readers is a letter of one reader that came into a state just now.
+func readers(state string) string {
+	return `WITH l AS (INSERT INTO activation_letter (id, ticket, lembaga_id, produsen_id, number, dated, subject, leader, leader_post, state, created_by, created_at, submitted_by, submitted_at, scan_blob)
+		SELECT gen_random_uuid(), 'AKTV-1', gen_random_uuid(), institution_id, '1', '2026-03-02', 'x', 'x', 'x', 'submitted', 'uji', now(), 'uji', now(), gen_random_uuid() FROM request RETURNING id),
+		a AS (INSERT INTO activation (id, letter_id, line, reader_serial, sam_serial, origin_no, perso_no, pcid, machine_type, mode, address, region, card_id, accepted_on, reply_id, manifest_serial, state)
+		SELECT gen_random_uuid(), id, 1, 'R', 'S', 'S', 'M', 'P', 'uji', 'online', 'x', 'x', gen_random_uuid(), '2026-03-02', gen_random_uuid(), 'MFR-1', '` + state + `' FROM l RETURNING id)
+		INSERT INTO history (id, machine, subject, version, from_state, verb, to_state, actor, role, office_at)
+		SELECT gen_random_uuid(), 'activation', id, 1, '', 'uji', '` + state + `', 'uji', 'uji', now() FROM a`
+}
+
 func paper(kind, subject string) string {
 	return `INSERT INTO document (id, kind, subject_id, request_id, state, created_at)
 		SELECT gen_random_uuid(), '` + kind + `', (` + subject + `), id, 'drafted', now() FROM request`
@@ -171,6 +181,9 @@ func TestEachStage(t *testing.T) {
 			`INSERT INTO destruction (id, request_id, ordinal, destroyed, method, reason, first_name, first_post, second_name, second_post, drawn_by, office_at)
 			 SELECT gen_random_uuid(), id, 1, '2026-03-02', 'x', 'x', 'A', 'x', 'B', 'x', 'uji', now() FROM request`}, "cards.destroyed", "document-generator",
 			[]string{paper("destruction_report", "SELECT id FROM destruction")}},
+		"readers": {"in_progress", []string{readers("submitted")}, "activation.submitted", "validator", []string{`UPDATE activation SET state = 'returned', version = version + 1`}},
+		"accepted readers": {"in_progress", []string{readers("accepted")}, "activation.accepted", "document-generator",
+			[]string{paper("activation_reply", "SELECT reply_id FROM activation")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
