@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/seal"
 	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/activation/release"
+	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/manifest"
@@ -23,6 +26,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/request/evidence"
 	"dukcapil.go.id/sifilma/pkg/sealed"
 	"dukcapil.go.id/sifilma/test/harness"
 	"dukcapil.go.id/sifilma/test/paperoffice"
@@ -256,5 +260,76 @@ func TestTwoSignersDoNoHarm(t *testing.T) {
 	for _, m := range got.Manifests {
 		require.NoError(t, m.Err)
 		require.Equal(t, before.KeyID, m.Verified.Header.KeyID)
+	}
+}
+
+// Evidence holds the request's files and papers as they are, holds by itself, and holds no
+// secret; no byte of it can be changed.
+func TestEvidenceIsWholeAndHoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	o := newSigningOffice(t)
+	r := o.Done(t)
+	o.HandOver(t, r) // a BAST with its files
+	for {
+		n, err := audit.NewSealer(o.DB, 0).SealOnce(t.Context())
+		require.NoError(t, err)
+		if n == 0 {
+			break
+		}
+	}
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := evidence.Order(ctx, tx, r.ID, "operator", paperoffice.At)
+		return err
+	})
+	// LibreOffice is not what this is about: the papers are those of the handover.
+	run(t, o.Office, o.config()+"\nlibreoffice: {soffice: /bin/false}\npress: {retry: 1m}", "")
+	var e evidence.Evidence
+	require.Eventually(t, func() bool {
+		var err error
+		e, err = evidence.Latest(t.Context(), o.DB, r.ID)
+		return err == nil && e.Bundle != nil
+	}, patience, 50*time.Millisecond)
+	content, err := blob.ReadAll(t.Context(), o.DB, []uuid.UUID{uuid.MustParse(*e.Bundle)})
+	require.NoError(t, err)
+	zip := content[0]
+	keys := o.keys(t)
+	b, err := keys.OpenBundle(bytes.NewReader(zip), int64(len(zip)))
+	require.NoError(t, err)
+	require.Equal(t, evidence.Format, b.Header.Format)
+	for _, name := range []string{"permohonan.json", "kartu.json", evidence.AuditFile, "BACA-SAYA.txt"} {
+		require.True(t, b.Has(name), name)
+	}
+	papers, whole := 0, ""
+	for _, m := range b.Index.Members {
+		data, err := b.Read(m.Name)
+		require.NoError(t, err)
+		whole += string(data)
+		if strings.HasPrefix(m.Name, "naskah/") {
+			papers++
+		}
+	}
+	require.Positive(t, papers)
+	for _, serial := range r.Serials {
+		require.Contains(t, whole, serial)
+	}
+	for _, word := range []string{"password", "secret_", "sealed_keys", "\"conf\"", "argon2", "key_material"} {
+		require.NotContains(t, strings.ToLower(whole), word)
+	}
+	var wrapped [][]byte
+	require.NoError(t, o.DB.Select(t.Context(), &wrapped, `SELECT sealed FROM perso_attempt WHERE sealed IS NOT NULL`))
+	for _, secret := range wrapped {
+		require.NotContains(t, whole, string(secret))
+	}
+	text, err := b.Read(evidence.AuditFile)
+	require.NoError(t, err)
+	var proof audit.Proof
+	require.NoError(t, json.Unmarshal(text, &proof))
+	require.NoError(t, proof.Verify())
+	for i := range zip {
+		zip[i] ^= 1
+		if _, err := keys.OpenBundle(bytes.NewReader(zip), int64(len(zip))); err == nil {
+			t.Fatalf("byte %d can be changed", i)
+		}
+		zip[i] ^= 1
 	}
 }

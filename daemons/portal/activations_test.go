@@ -416,3 +416,28 @@ func TestReadersInAWorkbook(t *testing.T) {
 	o.want(201, &v, "lembaga", http.MethodPost, activations, activationSheet(t, pdf, fill(""), head), keyed()...)
 	require.Equal(t, "validated validated", lineStates(o.judged(v)))
 }
+
+// The clock of the four stages: 7 hari kerja at best, 13 at most (features.md N2).
+func TestTheClockOfAnActivation(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.activates("1", o.handedOver(1))
+	told := func() (all []string) {
+		o.want(200, &v, "operator", http.MethodGet, activations+"/"+v.Ticket, nil)
+		for _, s := range v.Stages {
+			all = append(all, fmt.Sprintf("%s %d-%d %d %s", s.Stage, s.Min, s.Max, s.Days, s.Status))
+		}
+		return all
+	}
+	require.Equal(t, []string{"letter 2-3 0 on_time", "decision 2-5 0 ahead", "reply 2-3 0 ahead", "manifest 1-2 0 ahead", "total 7-13 0 on_time"}, told())
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+			return err
+		}
+		return tx.ExecOne(ctx, `UPDATE activation_letter SET submitted_at = '2026-11-16T03:00:00Z'`)
+	})
+	require.Equal(t, "letter 2-3 5 late", told()[0])
+	require.Contains(t, o.want(200, nil, "kasubdit", http.MethodGet, "/aktivasi/"+v.Ticket, nil).Body.String(), "Terlambat")
+	o.acceptReaders(&v)
+	require.Equal(t, []string{"letter 2-3 5 late", "decision 2-5 0 on_time", "reply 2-3 0 on_time", "manifest 1-2 0 ahead", "total 7-13 5 on_time"}, told())
+}

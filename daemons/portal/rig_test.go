@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/cardsecret/cardsecrettest"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -66,7 +67,7 @@ func newOffice(t *testing.T) *office {
 		t: t, db: database.Open(t, ""), clock: clock.NewFixedOffice(morning), machine: clock.NewFake(morning),
 		cookies: map[string]*http.Cookie{}, router: web.NewRouter(web.Options{Log: zerolog.Nop(), MaxBody: 256 << 10}),
 	}
-	require.NoError(t, machine.Sync(t.Context(), o.db, append([]*machine.Table{need.Machine, activation.LetterMachine, activation.Machine}, report.Machines...)...))
+	require.NoError(t, machine.Sync(t.Context(), o.db, append([]*machine.Table{need.Machine, activation.LetterMachine, activation.Machine, release.Machine}, report.Machines...)...))
 	require.NoError(t, mount(o.router, Portal{MaxScan: 64 << 10, OneTime: 72 * time.Hour, Spool: t.TempDir()}, database.Open(t, "sifilma_portal"), o.clock, o.machine))
 	contract.Routes(t, "portal", o.router)
 	o.seed()

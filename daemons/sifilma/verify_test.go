@@ -17,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
+	"dukcapil.go.id/sifilma/pkg/request/evidence"
 	"dukcapil.go.id/sifilma/pkg/sealed"
 	"dukcapil.go.id/sifilma/test/harness"
 )
@@ -76,9 +77,9 @@ func TestVerifyCommand(t *testing.T) {
 	pair := []string{"-label", ceremony.ManifestSigning, "-kind", "p256"}
 
 	d.bad("tidak memegang kunci manifest-signing", []string{"public"}, of(h))
-	says := d.good([]string{"generate"}, pair, of(h), d.dbArgs)
-	require.Contains(t, says, "P-256")
-	require.Contains(t, says, "dibuat")
+	made := d.good([]string{"generate"}, pair, of(h), d.dbArgs)
+	require.Contains(t, made, "P-256")
+	require.Contains(t, made, "dibuat")
 	require.Contains(t, d.good([]string{"generate"}, pair, of(h), d.dbArgs), "sudah ada")
 	book, err := keybook.Signing(t.Context(), o.DB, ceremony.ManifestSigning)
 	require.NoError(t, err)
@@ -110,8 +111,22 @@ func TestVerifyCommand(t *testing.T) {
 	require.NoError(t, manifest.Delivery{Number: "SM-1", About: "untuk PT Pembaca", Issued: signedAt, Manifests: []manifest.Manifest{m}, List: list, Keys: der}.Write(t.Context(), &zip, s))
 	put(t, at("bundel.zip"), zip.Bytes())
 
+	proof := func(name, head string) string {
+		var out bytes.Buffer
+		h := sealed.Header{Number: "PSAM-2026-000001-5", Format: evidence.Format, IssuedAt: signedAt.Unix(), NotBefore: signedAt.Unix()}
+		text := `{"request":"019aa1f0-3c5b-7c41-9d0e-6a1f1f0c7a01","head":{"seq":0,"hash":"` + head + `"},"pending":0,"rows":[]}`
+		require.NoError(t, sealed.WriteBundle(t.Context(), &out, s, h, "Bukti permohonan", []sealed.File{{Name: evidence.AuditFile, Data: []byte(text)}}))
+		return put(t, at(name), out.Bytes())
+	}
+	code, says := verifies(t, proof("bukti.zip", strings.Repeat("0", 64)), "-key", at("kunci.json"), "-at", "2027-01-05")
+	require.Equal(t, 0, code, says)
+	require.Contains(t, says, evidence.AuditFile, "each file with its hash")
+	code, says = verifies(t, proof("bukti-rusak.zip", "00"), "-key", at("kunci.json"), "-at", "2027-01-05")
+	require.Equal(t, exitInvalid, code, says)
+	require.Contains(t, says, "baris audit")
+
 	good := []string{"-key", at("kunci.json"), "-at", "2027-01-05"}
-	code, says := verifies(t, append([]string{at("m.json"), at("m.jws"), at("bundel.zip"), at("daftar.jws")}, good...)...)
+	code, says = verifies(t, append([]string{at("m.json"), at("m.jws"), at("bundel.zip"), at("daftar.jws")}, good...)...)
 	require.Equal(t, 0, code, says)
 	require.Contains(t, says, "4 sah, 0 tidak sah", "a pair counts once, a delivery with its manifest")
 	require.Contains(t, says, "reader RDR-1")

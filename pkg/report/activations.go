@@ -72,6 +72,9 @@ type ActivationLetter struct {
 	Timeline    []Event               `json:"timeline"`
 	Offers      []machine.Verb        `json:"offers"`
 	Scan        string                `json:"-"`
+	// Stages are those of ActivationClock, where one letter is asked for by itself and is in
+	// the office's hands.
+	Stages []ActivationStage `json:"stages,omitempty"`
 }
 
 // ActivationPage is a part of a list of letters.

@@ -215,3 +215,13 @@ func (k Keys) IDs() []string {
 	slices.Sort(ids)
 	return ids
 }
+
+// JWKOf describes a public key as package crypto/x509 reads it. Error: ErrForm for any but
+// a P-256 key.
+func JWKOf(public any) (JWK, error) {
+	key, ok := public.(*ecdsa.PublicKey)
+	if !ok {
+		return JWK{}, fmt.Errorf("%w: not a P-256 key", ErrForm)
+	}
+	return NewJWK(key)
+}

@@ -67,3 +67,27 @@ GRANT INSERT ON revocation_list TO sifilma_document_generator;
 GRANT UPDATE ON manifest_release TO sifilma_document_generator, sifilma_portal;
 GRANT INSERT ON manifest_release, manifest_release_line TO sifilma_portal;
 GRANT USAGE ON SEQUENCE manifest_release_number TO sifilma_portal;
+
+-- Bundles of evidence of a request, as somebody of the office ordered them.
+CREATE TABLE evidence (
+    id          uuid PRIMARY KEY,
+    request_id  uuid        NOT NULL REFERENCES request,
+    ordered_by  text        NOT NULL CHECK (ordered_by <> ''),
+    ordered_at  timestamptz NOT NULL,
+    bundle_blob uuid REFERENCES blob
+);
+CREATE INDEX evidence_of ON evidence (request_id, id);
+CREATE UNIQUE INDEX evidence_owed ON evidence (request_id) WHERE bundle_blob IS NULL;
+CREATE FUNCTION evidence_fixed() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF OLD.bundle_blob IS NOT NULL OR (NEW.id, NEW.request_id, NEW.ordered_by, NEW.ordered_at) IS DISTINCT FROM (OLD.id, OLD.request_id, OLD.ordered_by, OLD.ordered_at) THEN
+        RAISE EXCEPTION 'evidence %: it is made once', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'evidence_fixed';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER evidence_fixed BEFORE UPDATE ON evidence FOR EACH ROW EXECUTE FUNCTION evidence_fixed();
+
+GRANT SELECT ON evidence TO sifilma_read;
+GRANT INSERT ON evidence TO sifilma_portal;
+GRANT UPDATE ON evidence TO sifilma_document_generator;
+GRANT SELECT (id, username, name, role, institution_id, active) ON account TO sifilma_document_generator; -- who decided

@@ -18,6 +18,7 @@ import (
 
 	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -199,7 +200,7 @@ func TestStatesAreThoseOfTheMachines(t *testing.T) {
 	d := document(t)
 	for name, table := range map[string]*machine.Table{
 		"NeedState": need.Machine, "RequestState": request.Machine, "CardState": perso.Machine, "DocumentState": letter.Machine, "HandoverState": handover.Machine,
-		"ActivationState": activation.Machine, "ActivationLetterState": activation.LetterMachine,
+		"ActivationState": activation.Machine, "ActivationLetterState": activation.LetterMachine, "ManifestReleaseState": release.Machine,
 		"RecipeState": recipe.Machine,
 	} {
 		s := d.Components.Schemas[name].Value

@@ -1,5 +1,5 @@
-// Package seal signs: manifests of accepted activations, the revocation list, and the
-// bundles that are handed to a produsen (features.md J09, J11).
+// Package seal signs: manifests of accepted activations, the revocation list, the
+// bundles that are handed to a produsen (features.md J09, J11), and evidence of requests.
 //
 // It stands in the document generator, which makes all papers of the office. That process
 // takes in no file from outside (what LibreOffice opens is made from templates that the
@@ -59,6 +59,8 @@ type Desk struct {
 	mu      sync.Mutex
 	waiting string // why nothing is signed, empty when it is
 	pairs   map[string]*pkcs11.SigningKey
+
+	sign func(k *pkcs11.SigningKey, ctx context.Context, digest []byte) ([]byte, error)
 }
 
 // New makes a desk; the token is looked for when it is first used.
@@ -70,7 +72,7 @@ func New(cfg Config, db *postgres.DB, env *daemon.Env) (*Desk, error) {
 	env.OnStop(token.Close)
 	return &Desk{
 		cfg: cfg, db: db, token: token, driver: manifest.JSON{}, office: env.Office, clock: env.Machine, log: env.Log, status: env.Status,
-		pairs: map[string]*pkcs11.SigningKey{},
+		pairs: map[string]*pkcs11.SigningKey{}, sign: (*pkcs11.SigningKey).Sign,
 	}, nil
 }
 
@@ -119,7 +121,7 @@ func (k *Desk) note(err error) {
 }
 
 // Once signs everything that is owed now: manifests, then the list, then bundles, which
-// carry the newest list.
+// carry the newest list, and evidence.
 func (k *Desk) Once(ctx context.Context) error {
 	s, err := k.signer(ctx)
 	if err != nil {
@@ -138,7 +140,7 @@ func (k *Desk) Once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return k.bundles(ctx, s, list)
+	return errors.Join(k.bundles(ctx, s, list), k.evidence(ctx, s))
 }
 
 // signer is the newest version of the key that the book has and that was not given up. The
@@ -168,7 +170,7 @@ func (k *Desk) signer(ctx context.Context) (*sealed.Signer, error) {
 			return nil, fmt.Errorf("seal: key %s: %w", e.Label, keybook.ErrOtherKey)
 		}
 		k.pairs[e.Label] = pair
-		return sealed.NewSigner(pair.Public(), pair.Sign)
+		return sealed.NewSigner(pair.Public(), func(ctx context.Context, digest []byte) ([]byte, error) { return k.sign(pair, ctx, digest) })
 	}
 	return nil, fmt.Errorf("seal: the key book has no key %s in use; sifilma keys generate makes it", k.cfg.Key)
 }

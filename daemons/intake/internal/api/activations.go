@@ -41,6 +41,9 @@ func (a *API) showActivation(w http.ResponseWriter, r *http.Request) error {
 	if errors.Is(err, report.ErrNotFound) {
 		return web.NotFound("Tidak ada permohonan aktivasi dengan Kode Tiket ini dari atau untuk lembaga Anda.")
 	}
+	if err == nil {
+		v.Stages, err = report.ActivationClock(r.Context(), a.db, v, a.office.Now())
+	}
 	if err != nil {
 		return err
 	}

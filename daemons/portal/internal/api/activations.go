@@ -78,6 +78,9 @@ func (a *API) getActivation(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) showActivation(w http.ResponseWriter, r *http.Request, ticket string) error {
 	v, err := report.LoadActivation(r.Context(), a.db, ticket, signin.Account(r))
+	if err == nil {
+		v.Stages, err = report.ActivationClock(r.Context(), a.db, v, a.office.Now())
+	}
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,7 @@ func (a *API) Mount(root chi.Router) {
 			r.Post("/handovers/{id}/closure", handle(a.closeHandover))
 			a.mountNeeds(r)
 			a.mountActivations(r)
+			a.mountManifests(r)
 			a.mountByHand(r)
 			r.Get("/shelf", keeper(a.listShelf))
 			r.Post("/shelf/replay", keeper(a.replayShelf))

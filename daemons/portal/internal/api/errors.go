@@ -8,12 +8,14 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/blanks"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/counter"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/manifests"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/planning"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/shelf"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/wording"
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
@@ -33,6 +35,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/request/evidence"
 	"dukcapil.go.id/sifilma/pkg/stock"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -41,7 +44,7 @@ import (
 // subjects are what the machines' rows are called.
 var subjects = map[string]string{
 	need.Machine.Name: "Permintaan", request.Machine.Name: "Permohonan", perso.Machine.Name: "Kartu", letter.Machine.Name: "Dokumen", recipe.Machine.Name: "Edisi", template.Machine.Name: "Edisi", handover.Machine.Name: "Serah terima",
-	activation.LetterMachine.Name: "Surat permohonan aktivasi", activation.Machine.Name: "Aktivasi",
+	activation.LetterMachine.Name: "Surat permohonan aktivasi", activation.Machine.Name: "Aktivasi", release.Machine.Name: "Pelepasan manifest",
 }
 
 func notFound() error {
@@ -54,7 +57,7 @@ var answers = []struct {
 	answer func() error
 }{
 	{report.ErrNotFound, notFound}, {need.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
-	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {activation.ErrNotFound, notFound}, {blob.ErrNotFound, notFound}, {cardsecret.ErrNotFound, notFound},
+	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {activation.ErrNotFound, notFound}, {release.ErrNotFound, notFound}, {blob.ErrNotFound, notFound}, {cardsecret.ErrNotFound, notFound},
 	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound}, {stock.ErrNotFound, notFound},
 
 	{institution.ErrNotFound, notFound}, {identity.ErrNotFound, notFound}, {recipe.ErrNotFound, notFound},
@@ -267,6 +270,24 @@ var answers = []struct {
 	{activation.ErrNoLines, func() error {
 		return web.Conflict("Tidak ada reader pada surat ini yang dapat menerima langkah itu.").WithCode("illegal-step")
 	}},
+	{evidence.ErrNotFound, func() error {
+		return web.NotFound("Bukti permohonan ini belum pernah disusun. Mintalah lebih dahulu.")
+	}},
+	{manifests.ErrOfficeOnly, func() error {
+		return web.Forbidden("Bukti permohonan hanya untuk pegawai Ditjen Dukcapil.")
+	}},
+	{manifests.ErrNotMade, func() error {
+		return web.Conflict("Bukti permohonan ini sedang disusun. Coba lagi beberapa detik lagi.").WithCode("paper-not-made")
+	}},
+	{release.ErrSame, func() error {
+		return web.Conflict("Manifest yang sama sudah dilepas dan menunggu diambil produsen.").WithCode("already-so")
+	}},
+	{release.ErrChanged, func() error {
+		return web.Conflict("Ada manifest dalam pelepasan ini yang sedang tidak berlaku, sehingga bundelnya tidak diserahkan. Kasubdit KI melepas yang masih berlaku sebagai gantinya.").WithCode("illegal-step")
+	}},
+	{manifests.ErrNotTaken, func() error {
+		return web.Conflict("Catat dahulu siapa dari produsen yang menerima bundel ini, lalu unduh.").WithCode("illegal-step")
+	}},
 	{activation.ErrReaderTaken, func() error {
 		return invalid("/reader_serial", "used", "Reader ini sudah tercatat dengan kartu SAM lain, atau sudah aktif.")
 	}},
@@ -423,7 +444,7 @@ func notInForce(e *institution.NotInForceError) error {
 }
 
 func table(name string) *machine.Table {
-	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine, template.Machine, stock.Words, activation.LetterMachine, activation.Machine}, report.Machines...) {
+	for _, t := range append([]*machine.Table{need.Machine, recipe.Machine, template.Machine, stock.Words, activation.LetterMachine, activation.Machine, release.Machine}, report.Machines...) {
 		if t.Name == name {
 			return t
 		}

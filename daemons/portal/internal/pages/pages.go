@@ -112,6 +112,8 @@ func (p *Pages) Mount(root chi.Router) {
 	p.mountTemplates(inside)
 	p.mountHandovers(inside)
 	p.mountRecipients(inside)
+	p.mountManifests(inside)
+	p.mountEvidence(inside)
 	inside.Get(shelfPath, p.keeper(p.shelf))
 	inside.Post(shelfPath+"/ulangi", p.keeper(p.replayType))
 	inside.Post(shelfPath+"/{id}/ulangi", p.keeper(p.replayOne))

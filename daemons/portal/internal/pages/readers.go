@@ -176,6 +176,9 @@ func (b letterBody) Can(l report.ActivationLine, verb string) bool {
 
 func (p *Pages) letterBody(r *http.Request) (letterBody, error) {
 	v, err := report.LoadActivation(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r))
+	if err == nil {
+		v.Stages, err = report.ActivationClock(r.Context(), p.db, v, p.office.Now())
+	}
 	if err != nil {
 		return letterBody{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/stage"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/validation"
 )
@@ -63,6 +64,9 @@ var formatNames = map[string]string{"docx": "Word (konsep)", "pdf": "PDF", "xlsx
 func words() template.FuncMap {
 	return template.FuncMap{
 		"requestTag": tagOf(request.Machine), "needTag": tagOf(need.Machine), "documentTag": tagOf(letter.Machine), "handoverTag": tagOf(handover.Machine),
+		"stageTag": func(s stage.Status, text string) tag {
+			return tag{map[stage.Status]string{stage.Late: bad, stage.Warning: wait, stage.OnTime: good}[s], text}
+		},
 		"readerTag": tagOf(activation.Machine), "readersLetterTag": tagOf(activation.LetterMachine),
 		"orderTag": orderTag,
 		"num":      number,

@@ -56,6 +56,7 @@ func (p *Window) Mount(root chi.Router) {
 	root.With(p.limited).Get(feedPath+"{token}.ics", web.Handle(p.dates))
 	root.With(p.limited).Get("/api/v1/outlook", web.Handle(p.outlook))
 	root.With(p.limited).Get("/api/v1/verifications/{token}", web.Handle(p.verification))
+	p.mountManifests(root)
 }
 
 // limited lets one network ask so often.

@@ -4,6 +4,7 @@ package verify
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/manifest"
+	"dukcapil.go.id/sifilma/pkg/request/evidence"
 	"dukcapil.go.id/sifilma/pkg/sealed"
 )
 
@@ -65,6 +68,7 @@ func Why(err error) string {
 		{manifest.ErrListStale, "daftar pencabutan sudah lewat masa pakainya; ambil daftar yang terbaru"},
 		{manifest.ErrListOld, "daftar pencabutan lebih tua daripada yang sudah dikenal"},
 		{sealed.ErrForm, "bentuknya bukan berkas bertanda tangan dari SI-FILMA, atau berkasnya rusak"},
+		{errAudit, "baris audit di dalamnya tidak membentuk rantai yang utuh"},
 		{fs.ErrNotExist, "berkas tidak ada"},
 		{fs.ErrPermission, "berkas tidak boleh dibaca"},
 	} {
@@ -229,6 +233,28 @@ func aboutList(l *manifest.List) string {
 	return fmt.Sprintf("daftar pencabutan nomor %d dari %s, %d manifest; diganti selambatnya %s", l.Number, when(l.IssuedAt), len(l.Entries), when(l.NextUpdate))
 }
 
+// errAudit says that the audit rows of a bundle of evidence do not hold together.
+var errAudit = errors.New("audit proof")
+
+// evidenceHolds checks what a bundle of evidence says of the audit chain.
+func evidenceHolds(b *sealed.Bundle) error {
+	if b.Header.Format != evidence.Format {
+		return nil
+	}
+	text, err := b.Read(evidence.AuditFile)
+	if err != nil {
+		return err
+	}
+	var p audit.Proof
+	if err := json.Unmarshal(text, &p); err != nil {
+		return fmt.Errorf("%w: %w", errAudit, err)
+	}
+	if err := p.Verify(); err != nil {
+		return fmt.Errorf("%w: %w", errAudit, err)
+	}
+	return nil
+}
+
 // bundle verifies a zip, and in a delivery each manifest.
 func (d *Desk) bundle(path string, f io.ReaderAt, size int64) {
 	b, err := d.Verifier.Keys.OpenBundle(f, size)
@@ -241,6 +267,10 @@ func (d *Desk) bundle(path string, f io.ReaderAt, size int64) {
 	}
 	said := fmt.Sprintf("bundel %s, %s, ditandatangani %s, %d berkas, semuanya utuh", b.Header.Number, b.Index.About, when(b.Header.Issued()), len(b.Index.Members))
 	if b.Header.Format != manifest.DeliveryFormat {
+		if err := evidenceHolds(b); err != nil {
+			d.bad(path, err)
+			return
+		}
 		d.good(path, said)
 		for _, m := range b.Index.Members {
 			_, _ = fmt.Fprintf(d.Out, "           %s  %s\n", m.SHA256, m.Name)

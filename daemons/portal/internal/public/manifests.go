@@ -1,0 +1,98 @@
+package public
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/go-chi/chi/v5"
+
+	"dukcapil.go.id/sifilma/pkg/activation/release"
+	"dukcapil.go.id/sifilma/pkg/manifest"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
+	"dukcapil.go.id/sifilma/pkg/sealed"
+	"dukcapil.go.id/sifilma/pkg/web"
+)
+
+// Addresses of what verifies manifests: makers of readers fetch it without a login.
+const (
+	RevocationsPath = "/manifest/" + manifest.ListFile
+	KeysPath        = "/manifest/" + manifest.KeysFile
+)
+
+// manifestKey is the name of the keys that sign manifests.
+const manifestKey = "manifest-signing"
+
+func (p *Window) mountManifests(root chi.Router) {
+	root.With(p.limited).Get(RevocationsPath, web.Handle(p.revocations))
+	root.With(p.limited).Get(KeysPath, web.Handle(p.manifestKeys))
+}
+
+// revocations gives out the revocation list in force, byte by byte as it was signed.
+func (p *Window) revocations(w http.ResponseWriter, r *http.Request) error {
+	l, err := release.Latest(r.Context(), p.db)
+	if errors.Is(err, release.ErrNotFound) {
+		return web.NotFound("Belum ada daftar pencabutan yang diterbitkan.")
+	}
+	if err != nil {
+		return err
+	}
+	give(w, r, "application/jose", []byte(l.Token))
+	return nil
+}
+
+// manifestKeys gives out the public keys of all versions, those too that sign no more.
+func (p *Window) manifestKeys(w http.ResponseWriter, r *http.Request) error {
+	entries, err := keybook.Signing(r.Context(), p.db, manifestKey)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		return web.NotFound("Belum ada kunci penanda tangan manifest.")
+	}
+	set := struct {
+		Keys []sealed.JWK `json:"keys"`
+	}{}
+	for _, e := range entries {
+		j, err := jwkOf(e.PublicKey)
+		if err != nil {
+			return err
+		}
+		set.Keys = append(set.Keys, j)
+	}
+	text, err := json.MarshalIndent(set, "", "  ")
+	if err != nil {
+		return err
+	}
+	give(w, r, "application/jwk-set+json", append(text, '\n'))
+	return nil
+}
+
+func jwkOf(der []byte) (sealed.JWK, error) {
+	key, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return sealed.JWK{}, err
+	}
+	return sealed.JWKOf(key)
+}
+
+// give sends a small file that may be kept for a while.
+func give(w http.ResponseWriter, r *http.Request, mediaType string, body []byte) {
+	sum := sha256.Sum256(body)
+	tag := `"` + hex.EncodeToString(sum[:16]) + `"`
+	h := w.Header()
+	h.Set("ETag", tag)
+	h.Set("Cache-Control", "public, max-age=300")
+	if r.Header.Get("If-None-Match") == tag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Content-Type", mediaType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // the client may be gone
+}
