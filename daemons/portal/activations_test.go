@@ -355,7 +355,8 @@ func TestTheLifeOfAReader(t *testing.T) {
 	require.Equal(t, "accepted revoked revoked suspended accepted", lineStates(v), "what was suspended for another reason stays")
 	o.step(200, "operator", "resumption", &v, map[string]any{"reason": "Selesai diperiksa."})
 	o.step(403, "operator", "revocation", &v, map[string]any{"reason": "x"})
-	o.step(200, "kasubdit", "revocation", &v, map[string]any{"reason": "Tidak dipakai lagi."})
+	require.Equal(t, map[string]string{"/lines": "missing"}, codes(o.problem(422, "kasubdit", http.MethodPost, at+"/revocation", map[string]any{"reason": "x"}, ifMatch(v.Version)...)))
+	o.step(200, "kasubdit", "revocation", &v, map[string]any{"lines": []int{1, 4, 5}, "reason": "Tidak dipakai lagi."})
 	require.Equal(t, "revoked revoked revoked revoked revoked", lineStates(v))
 }
 

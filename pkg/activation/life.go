@@ -32,6 +32,9 @@ var CauseLabels = map[string]string{
 // ending are the verbs that end an activation, with the cause of each.
 var ending = map[machine.Verb]string{VerbRevoke: CauseRevoked, VerbLost: CauseLost, VerbStolen: CauseStolen}
 
+// Ends says whether a verb ends activations for good.
+func Ends(verb machine.Verb) bool { return ending[verb] != "" }
+
 // Suspend takes lines out of force for a while, with a reason.
 func Suspend(ctx context.Context, tx *postgres.Tx, l Letter, numbers []int, c request.Change) error {
 	return simply(ctx, tx, l, numbers, VerbSuspend, c, "cause = $5", CauseSuspended)

@@ -152,18 +152,18 @@ type step struct {
 }
 
 type letterBody struct {
-	Letter         *report.ActivationLetter
-	States         []countText
-	Steps          []step
-	Picks          bool // lines can be picked
-	Reason, Day    bool // a field for it
-	DayLabel       string
-	Draft          bool
-	Edit, Submit   bool
-	Notice         string
-	Faults         []string
-	Typed          readers.Step
-	Correct, Place bool
+	Letter       *report.ActivationLetter
+	States       []countText
+	Steps        []step
+	Picks        bool // lines can be picked
+	Reason, Day  bool // a field for it
+	DayLabel     string
+	Draft        bool
+	Edit, Submit bool
+	Notice       string
+	Faults       []string
+	Typed        readers.Step
+	Duty         string // of readers that work online (features.md N33)
 }
 
 // Picked says whether a line was picked in the form that is shown again.
@@ -184,6 +184,11 @@ func (p *Pages) letterBody(r *http.Request) (letterBody, error) {
 	}
 	b := letterBody{Letter: v, States: inOrder(v.Counts), Draft: v.State == activation.LetterDrafted}
 	b.Edit, b.Submit = slices.Contains(v.Offers, activation.VerbEdit), b.Draft && slices.Contains(v.Offers, activation.VerbSubmit)
+	for _, l := range v.Lines {
+		if l.Duty != "" {
+			b.Duty = l.Duty
+		}
+	}
 	var days []string
 	for _, s := range readerSteps {
 		if b.Draft || !slices.Contains(v.Offers, s.verb) {

@@ -34,7 +34,7 @@ var Dated = map[machine.Verb]string{
 
 // Step is what somebody does to lines of a letter.
 type Step struct {
-	Lines  []int  `json:"lines"` // their numbers; none means all that the step can be done to
+	Lines  []int  `json:"lines"` // their numbers; none means all that the step can be done to, where it does not end them
 	Reason string `json:"reason"`
 	On     string `json:"on"` // of a verb of Dated
 }
@@ -51,6 +51,9 @@ func (d Desk) Take(ctx context.Context, who identity.Account, ticket string, ver
 		return err
 	}
 	var wrong form.Faults
+	if len(s.Lines) == 0 && activation.Ends(verb) { // for good: nobody is to end all of a letter by leaving a choice out
+		wrong.Add("/lines", "missing", "Pilih reader yang dimaksud.")
+	}
 	on := d.day(&wrong, verb, s.On, l)
 	if err := wrong.Err(); err != nil {
 		return err
