@@ -252,4 +252,4 @@ func leftovers(t *testing.T, dir string) []string {
 // logins are the accounts that the start tells.
 var logins = regexp.MustCompile(`(?m)^ +(\S+) +((?:[a-z2-7]{6}-){3}[a-z2-7]{6}) `)
 
-var lastLine = regexp.MustCompile(`(?m)^demo: ok request=(PSAM-\d{4}-\d{6}-\d) cards=(\d+)/(\d+) documents=(\d+) seconds=\d+$`)
+var lastLine = regexp.MustCompile(`(?m)^demo: ok request=(PSAM-\d{4}-\d{6}-\d) cards=(\d+)/(\d+) documents=(\d+) manifests=2 seconds=\d+$`)

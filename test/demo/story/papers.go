@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,17 +22,7 @@ const pdf = "application/pdf"
 // uploaded, cards and BAST go to the produsen, who confirms them.
 func (p *play) papers(ctx context.Context, v view) (bool, error) {
 	if ids := v.unsigned(); len(ids) > 0 {
-		scan, err := p.scan(ctx, ids[0], "Direktorat Jenderal Dukcapil")
-		if err != nil {
-			return false, err
-		}
-		p.later()
-		_, err = p.staff["persuratan"].Do(ctx, people.Call{Method: http.MethodPost, Path: "/api/v1/documents/" + ids[0] + "/signature",
-			Parts: []people.Part{
-				{Name: "signed_on", Body: []byte(clock.Today(p.office).String())},
-				{Name: "scan", File: "pindaian.pdf", MediaType: pdf, Body: scan},
-			}}, nil)
-		return err == nil, err
+		return p.sign(ctx, ids[0], "Direktorat Jenderal Dukcapil")
 	}
 	if len(v.Handovers) == 0 {
 		if v.papers() < papersOfRequest-1 {
@@ -73,6 +64,21 @@ func (p *play) papers(ctx context.Context, v view) (bool, error) {
 	return false, nil
 }
 
+// sign has a letter signed, and uploads its scan.
+func (p *play) sign(ctx context.Context, id, by string) (bool, error) {
+	scan, err := p.scan(ctx, id, by)
+	if err != nil {
+		return false, err
+	}
+	p.later()
+	_, err = p.staff["persuratan"].Do(ctx, people.Call{Method: http.MethodPost, Path: "/api/v1/documents/" + id + "/signature",
+		Parts: []people.Part{
+			{Name: "signed_on", Body: []byte(clock.Today(p.office).String())},
+			{Name: "scan", File: "pindaian.pdf", MediaType: pdf, Body: scan},
+		}}, nil)
+	return err == nil, err
+}
+
 // scan prints a paper and has it signed.
 func (p *play) scan(ctx context.Context, id, by string) ([]byte, error) {
 	var body []byte
@@ -84,13 +90,13 @@ func (p *play) scan(ctx context.Context, id, by string) ([]byte, error) {
 
 // summary saves the papers and tells where everything is. Its last line is for
 // programs.
-func (p *play) summary(ctx context.Context, v view) error {
+func (p *play) summary(ctx context.Context, v view, a *activation) error {
 	dir := filepath.Join(p.Dir, "papers", v.Ticket)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
 	var paths []string
-	for _, d := range v.Documents {
+	for _, d := range append(slices.Clone(v.Documents), a.Documents...) {
 		for _, f := range d.Formats {
 			var body []byte
 			if _, err := p.staff["operator"].Do(ctx, people.Call{Method: http.MethodGet, Path: "/api/v1/documents/" + d.ID + "/files/" + f}, &body); err != nil {
@@ -118,6 +124,7 @@ func (p *play) summary(ctx context.Context, v view) error {
 		p.out.Say("  Personalisasi  %s (janji pertama %s)", days(v.Estimate.Start, v.Estimate.Finish), days(v.Estimate.FirstStart, v.Estimate.FirstFinish))
 	}
 	p.out.Say("  Kartu          %d dari %d berhasil; %d gagal dan diganti", v.Cards.Clear, v.CardCount, v.Cards.Failed+v.Cards.Spoiled)
+	p.out.Say("  Aktivasi       %s, %d reader aktif; manifestnya diperiksa dengan kunci publik saja, tanpa jaringan: sah", a.Ticket, len(a.Lines))
 	p.out.Say("  Dokumen")
 	for _, path := range paths {
 		p.out.Say("    %s", path)
@@ -127,7 +134,7 @@ func (p *play) summary(ctx context.Context, v view) error {
 	p.out.Say("  Intake         %s  (petunjuk bagi produsen)", p.Intake)
 	p.out.Say("  Akun           kata sandi dan kunci API tertulis di atas, sebelum peragaan dimulai")
 	if p.Once {
-		p.out.Say("demo: ok request=%s cards=%d/%d documents=%d seconds=%.0f", v.Ticket, v.Cards.Clear, v.CardCount, v.papers(), time.Since(p.Began).Seconds())
+		p.out.Say("demo: ok request=%s cards=%d/%d documents=%d manifests=%d seconds=%.0f", v.Ticket, v.Cards.Clear, v.CardCount, v.papers()+inForce(a.Documents), len(a.Lines), time.Since(p.Began).Seconds())
 	} else {
 		p.out.Say("Siap: %s", fmt.Sprintf("permohonan %s selesai dalam %.0f detik.", v.Ticket, time.Since(p.Began).Seconds()))
 	}

@@ -1,5 +1,5 @@
 // Package story is the course of the demo: one request from its drop to its
-// handover. It is driven by the state that the office shows, not by a list of
+// handover, and the activation of some of its readers. It is driven by the state that the office shows, not by a list of
 // steps, so it goes on from wherever an interrupted run left a request.
 package story
 
@@ -78,7 +78,8 @@ type play struct {
 	turned refusals
 }
 
-// Play plays until a request is handed over and its papers are signed.
+// Play plays until a request is handed over, its papers are signed, and some of its
+// readers are active.
 func Play(ctx context.Context, s Script, w io.Writer) error {
 	p, err := newPlay(s, w)
 	if err != nil {
@@ -112,7 +113,11 @@ func Play(ctx context.Context, s Script, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("permohonan %s: %w", ticket, err)
 	}
-	return p.summary(ctx, view)
+	readers, err := p.activate(ctx, view)
+	if err != nil {
+		return fmt.Errorf("aktivasi atas permohonan %s: %w", ticket, err)
+	}
+	return p.summary(ctx, view, readers)
 }
 
 func newPlay(s Script, w io.Writer) (*play, error) {
@@ -200,6 +205,9 @@ func (p *play) unfinished(ctx context.Context) (string, error) {
 		}
 		if !full.over() {
 			return r.Ticket, nil
+		}
+		if a, err := p.activationOf(ctx, r.Ticket); err != nil || a == nil || !a.over() {
+			return r.Ticket, err
 		}
 	}
 	return "", nil

@@ -39,14 +39,7 @@ type view struct {
 		Open                int `json:"open"`
 		AwaitingReplacement int `json:"awaiting_replacement"`
 	} `json:"cards"`
-	Documents []struct {
-		ID      string   `json:"id"`
-		Kind    string   `json:"kind"`
-		Label   string   `json:"kind_label"`
-		State   string   `json:"state"`
-		Number  string   `json:"number"`
-		Formats []string `json:"formats"`
-	} `json:"documents"`
+	Documents []document `json:"documents"`
 	Handovers []struct {
 		ID       string `json:"id"`
 		State    string `json:"state"`
@@ -59,6 +52,16 @@ type view struct {
 		Label    string    `json:"label"`
 		Actor    string    `json:"actor"`
 	} `json:"timeline"`
+}
+
+// document is a paper as the portal shows it.
+type document struct {
+	ID      string   `json:"id"`
+	Kind    string   `json:"kind"`
+	Label   string   `json:"kind_label"`
+	State   string   `json:"state"`
+	Number  string   `json:"number"`
+	Formats []string `json:"formats"`
 }
 
 func (v view) fact(name string) bool {
@@ -82,8 +85,10 @@ func (v view) unsigned() (ids []string) {
 }
 
 // papers counts the papers that are in force.
-func (v view) papers() (n int) {
-	for _, d := range v.Documents {
+func (v view) papers() int { return inForce(v.Documents) }
+
+func inForce(list []document) (n int) {
+	for _, d := range list {
 		if d.State == "issued" {
 			n++
 		}
@@ -113,6 +118,9 @@ type card struct {
 	ID         string      `json:"id"`
 	Row        int         `json:"row"`
 	Serial     string      `json:"serial"`
+	Reader     string      `json:"reader_serial"`
+	PCID       string      `json:"pcid"`
+	ManifestNo string      `json:"manifest_no"`
 	State      string      `json:"state"`
 	Reason     string      `json:"reason"`
 	ReplacedBy string      `json:"replaced_by"`

@@ -52,6 +52,7 @@ var signatories = []letter.Signatory{
 func invite(ctx context.Context, owner postgres.Config, dir string) (Cast, error) {
 	cast := Cast{Produsen: produsenName, Lembaga: lembagaName, PKS: pksNumber, Logins: []Login{
 		{Username: "pic-produsen", Name: "PIC Produsen Contoh", Role: request.Produsen},
+		{Username: "lembaga", Name: "Petugas Lembaga Contoh", Role: request.Lembaga},
 		{Username: "persuratan", Name: "Petugas Persuratan", Role: request.Persuratan},
 		{Username: "operator", Name: "Operator KI", Role: request.Operator},
 		{Username: "kasubdit", Name: "Kasubdit KI", Role: request.Kasubdit},
@@ -64,7 +65,7 @@ func invite(ctx context.Context, owner postgres.Config, dir string) (Cast, error
 	}
 	defer func() { _ = db.Close() }()
 	db.Expect(schema.Version())
-	var produsen institution.Institution
+	var produsen, lembaga institution.Institution
 	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		produsen, err = institution.Ensure(ctx, tx, institution.Institution{
 			Kind: institution.Produsen, Name: produsenName, Representative: "PIC Produsen Contoh", Post: "PIC Produsen",
@@ -73,7 +74,7 @@ func invite(ctx context.Context, owner postgres.Config, dir string) (Cast, error
 		if err != nil {
 			return err
 		}
-		lembaga, err := institution.Ensure(ctx, tx, institution.Institution{
+		lembaga, err = institution.Ensure(ctx, tx, institution.Institution{
 			Kind: institution.Lembaga, Name: lembagaName, Representative: "Pimpinan Lembaga Contoh", Post: "Direktur Utama",
 			Address: "Jl. Contoh Perbankan No. 2, Jakarta Pusat",
 		})
@@ -111,8 +112,11 @@ func invite(ctx context.Context, owner postgres.Config, dir string) (Cast, error
 			return cast, err
 		}
 		a := identity.Account{Username: l.Username, Name: l.Name, Role: l.Role}
-		if l.Role == request.Produsen {
+		switch l.Role {
+		case request.Produsen:
 			a.InstitutionID = &produsen.ID
+		case request.Lembaga:
+			a.InstitutionID = &lembaga.ID
 		}
 		if err := identity.SetAccount(ctx, db, a, l.Password); err != nil {
 			return cast, err
