@@ -129,6 +129,8 @@ func (p *play) summary(ctx context.Context, v view, a *activation) error {
 	for _, path := range paths {
 		p.out.Say("    %s", path)
 	}
+	p.out.Say("    %s", a.bundle)
+	p.out.Say("  Periksa        bin/sifilma verify %s -key %s -at %s", a.bundle, a.keys, clock.Today(p.office))
 	p.out.Say("  Portal         %s/permohonan/%s", p.Portal, v.Ticket)
 	p.out.Say("  Stasiun        %s/layar  (layar operator; tanpa /layar: halaman teknisi)", p.Station)
 	p.out.Say("  Intake         %s  (petunjuk bagi produsen)", p.Intake)

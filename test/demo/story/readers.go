@@ -38,6 +38,8 @@ type activation struct {
 		} `json:"findings"`
 	} `json:"lines"`
 	Documents []document `json:"documents"`
+
+	bundle, keys string // files of its delivered manifests, and of the public keys
 }
 
 // all says whether every reader is in one of these states.
@@ -85,7 +87,7 @@ func (p *play) activate(ctx context.Context, v view) (*activation, error) {
 			return nil, err
 		}
 		if a != nil && a.over() {
-			return a, p.keepBundle(ctx, v.Ticket, len(a.Lines))
+			return a, p.keepBundle(ctx, v.Ticket, a)
 		}
 		acted, err := p.actReaders(ctx, v, a)
 		if err != nil && !people.Is(err, http.StatusConflict, http.StatusPreconditionFailed, http.StatusPreconditionRequired) {
@@ -142,7 +144,7 @@ func (p *play) actReaders(ctx context.Context, v view, a *activation) (bool, err
 		return verb("dirjen", "approval", map[string]any{})
 	case a.all("approved") && a.Lines[0].Disposed == "":
 		p.later()
-		return verb("direktur", "disposition", map[string]any{})
+		return verb("direktur", "disposition", map[string]any{"on": clock.Today(p.office)})
 	case a.all("approved"):
 		p.nextDay(9, 30)
 		return verb("kasubdit", "acceptance", map[string]any{})
@@ -192,9 +194,10 @@ func (p *play) askReaders(ctx context.Context, v view) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.staff["lembaga"].Do(ctx, people.Call{Method: http.MethodPost, Path: "/api/v1/activations", Parts: []people.Part{
-		{Name: "activation", MediaType: "application/json", Body: body}, {Name: "letter", File: "surat-permohonan-aktivasi.pdf", MediaType: pdf, Body: scan},
-	}}, nil)
+	_, err = p.staff["lembaga"].Do(ctx, people.Call{Method: http.MethodPost, Path: "/api/v1/activations",
+		Header: map[string]string{"Idempotency-Key": "aktivasi-" + v.Ticket}, Parts: []people.Part{
+			{Name: "activation", MediaType: "application/json", Body: body}, {Name: "letter", File: "surat-permohonan-aktivasi.pdf", MediaType: pdf, Body: scan},
+		}}, nil)
 	if err == nil {
 		p.out.Say("\n%s mengajukan aktivasi %d reader.", p.Cast.Lembaga, len(lines))
 	}
@@ -251,7 +254,7 @@ func (p *play) deliver(ctx context.Context) (bool, error) {
 
 // keepBundle downloads what the produsen got last, and verifies it with the public key
 // alone.
-func (p *play) keepBundle(ctx context.Context, ticket string, readers int) error {
+func (p *play) keepBundle(ctx context.Context, ticket string, a *activation) error {
 	_, list, err := p.releases(ctx)
 	if err != nil {
 		return err
@@ -271,10 +274,9 @@ func (p *play) keepBundle(ctx context.Context, ticket string, readers int) error
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	for name, body := range map[string][]byte{"manifest-" + list[at].Number + ".zip": bundle, manifest.KeysFile: keys} {
-		if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
-			return err
-		}
+	a.bundle, a.keys = filepath.Join(dir, "manifest-"+list[at].Number+".zip"), filepath.Join(dir, manifest.KeysFile)
+	if err := errors.Join(os.WriteFile(a.bundle, bundle, 0o600), os.WriteFile(a.keys, keys, 0o600)); err != nil {
+		return err
 	}
 	known, err := sealed.ParseKeys(keys)
 	if err != nil {
@@ -289,8 +291,8 @@ func (p *play) keepBundle(ctx context.Context, ticket string, readers int) error
 			return fmt.Errorf("manifest %s: %w", m.Name, m.Err)
 		}
 	}
-	if len(d.Manifests) < readers {
-		return fmt.Errorf("bundel berisi %d manifest untuk %d reader", len(d.Manifests), readers)
+	if len(d.Manifests) < len(a.Lines) {
+		return fmt.Errorf("bundel berisi %d manifest untuk %d reader", len(d.Manifests), len(a.Lines))
 	}
 	return nil
 }
