@@ -197,9 +197,9 @@ func GetLine(ctx context.Context, rd postgres.Reader, id string) (Activation, er
 	return one[Activation](ctx, rd, selectLines+`WHERE a.id = $1`, id)
 }
 
-// OfCard returns the activations of a card, oldest first.
-func OfCard(ctx context.Context, rd postgres.Reader, cardID string) ([]Activation, error) {
-	return lines(ctx, rd, `WHERE a.card_id = $1 ORDER BY a.id`, cardID)
+// OfCard returns the activations of a card, oldest first, each with whose letter it is of.
+func OfCard(ctx context.Context, rd postgres.Reader, cardID string) ([]Due, error) {
+	return due(ctx, rd, `a.card_id = $1 ORDER BY a.id`, cardID)
 }
 
 func lines(ctx context.Context, rd postgres.Reader, where string, args ...any) ([]Activation, error) {

@@ -134,6 +134,7 @@ type listed struct {
 	FinishedAt   *time.Time    `db:"finished_at"`
 	HandoverID   *string       `db:"handover_id"`
 	Failures     int           `db:"failures"`
+	Activated    bool          `db:"activated"` // it is, or was, in an activation
 
 	ReductionID *string       `db:"reduction_id"`
 	LetterNo    *string       `db:"letter_number"`
@@ -194,7 +195,7 @@ func seeChips(ctx context.Context, rd postgres.Reader, keys []string, a identity
 func loadChip(ctx context.Context, rd postgres.Reader, id string, a identity.Account, today clock.Date) (*Chip, error) {
 	var row listed
 	if err := rd.Get(ctx, &row, `
-		SELECT l.id, l.request_id, l.row, l.line, l.serial, l.reader_serial, l.uid, l.remarks, l.replaces, coalesce(c.state, '') AS state,
+		SELECT l.id, l.request_id, l.row, l.line, l.serial, l.reader_serial, l.uid, l.remarks, l.replaces, EXISTS (SELECT FROM activation a WHERE a.card_id = l.id) AS activated, coalesce(c.state, '') AS state,
 		       coalesce(c.chip_id, '') AS chip_id, coalesce(c.pcid, '') AS pcid, coalesce(c.manifest_no, '') AS manifest_no,
 		       coalesce(c.reason, '') AS reason, coalesce(c.by_hand, false) AS by_hand, c.finished_at, h.handover_id, coalesce(n.failures, 0) AS failures,
 		       x.reduction_id, d.letter_number, d.letter_date, coalesce(x.was, '') AS was

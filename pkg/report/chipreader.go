@@ -30,17 +30,16 @@ type ChipActivation struct {
 // readActivations reads them, oldest first.
 func (l *life) readActivations(ctx context.Context, rd postgres.Reader, _ bool) error {
 	l.Activations = []ChipActivation{}
+	if !l.row.Activated {
+		return nil
+	}
 	all, err := activation.OfCard(ctx, rd, l.ID)
 	if err != nil {
 		return err
 	}
 	for _, a := range all {
-		of, err := activation.Get(ctx, rd, a.LetterID)
-		if err != nil {
-			return err
-		}
 		one := ChipActivation{
-			Ticket: a.Ticket, Number: a.Number, Lembaga: of.Lembaga, ReaderSerial: a.Reader, Address: a.Address, Region: a.Region, Mode: a.Mode, State: a.State,
+			Ticket: a.Ticket, Number: a.Number, Lembaga: a.Lembaga, ReaderSerial: a.Reader, Address: a.Address, Region: a.Region, Mode: a.Mode, State: a.State,
 			StateLabel: activation.Machine.Label(a.State), CauseLabel: activation.CauseLabels[a.Cause], AcceptedOn: a.AcceptedOn, InstalledOn: a.InstalledOn,
 		}
 		if a.ManifestSerial != nil {
