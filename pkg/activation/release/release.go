@@ -315,3 +315,17 @@ func Receive(ctx context.Context, tx *postgres.Tx, number, produsenID string, re
 	}
 	return Get(ctx, tx, number, produsenID)
 }
+
+// SkipNumbers leaves out the next n numbers of releases: after a restore they may have been
+// given already. It returns the first and last one left out, and wants the owner of the
+// schema.
+func SkipNumbers(ctx context.Context, tx *postgres.Tx, n int64) (from, to int64, err error) {
+	if err := tx.Get(ctx, &from, `SELECT nextval('manifest_release_number')`); err != nil {
+		return 0, 0, fmt.Errorf("release: numbers: %w", err)
+	}
+	to = from + n - 1
+	if _, err := tx.Exec(ctx, `SELECT setval('manifest_release_number', $1)`, to); err != nil {
+		return 0, 0, fmt.Errorf("release: numbers: %w", err)
+	}
+	return from, to, nil
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/feed"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -74,6 +75,10 @@ func Raise(ctx context.Context, db *postgres.DB, o Order) error {
 		if err != nil {
 			return err
 		}
+		releasesFrom, releasesTo, err := release.SkipNumbers(ctx, tx, o.Tickets)
+		if err != nil {
+			return err
+		}
 		papers, err := letter.SkipNumbers(ctx, tx, o.Papers)
 		if err != nil {
 			return err
@@ -104,7 +109,7 @@ func Raise(ctx context.Context, db *postgres.DB, o Order) error {
 		}
 		return audit.Record(ctx, tx, audit.Entry{Actor: o.By, Action: "database.restored", Subject: id.String(), Detail: map[string]any{
 			"restored_to": o.At.UTC(), "reason": o.Reason, "epoch": epoch, "tickets": []int64{from, to}, "needs": []int64{needsFrom, needsTo},
-			"activation_tickets": []int64{readers.TicketsFrom, readers.TicketsTo}, "manifests": []int64{readers.ManifestsFrom, readers.ManifestsTo}, "papers": papers,
+			"activation_tickets": []int64{readers.TicketsFrom, readers.TicketsTo}, "manifests": []int64{readers.ManifestsFrom, readers.ManifestsTo}, "releases": []int64{releasesFrom, releasesTo}, "papers": papers,
 		}})
 	})
 }
