@@ -264,7 +264,9 @@ func lastName(f facts) string {
 	return words[len(words)-1]
 }
 
-func units(n int) string { return terbilang.FormatInt(int64(n)) + " (" + terbilang.Number(int64(n)) + ") unit" }
+func units(n int) string {
+	return terbilang.FormatInt(int64(n)) + " (" + terbilang.Number(int64(n)) + ") unit"
+}
 
 // fieldsOf are the texts that a paper must have.
 func fieldsOf(f facts, cfg Config) []string {
