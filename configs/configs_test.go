@@ -125,7 +125,8 @@ func TestBast(t *testing.T) {
 		"bertindak untuk dan atas nama Contoh produsen name, yang selanjutnya disebut sebagai Pihak Kedua.",
 		"Berdasarkan Surat Contoh letter sender post Contoh letter sender Nomor Contoh letter number tanggal Contoh letter date perihal Contoh letter subject,",
 		"kartu SAM fungsi Contoh sam function sebanyak 25 (dua puluh lima) keping",
-		"di Contoh lembaga names sesuai dengan ketentuan dan aturan yang berlaku.",
+		"sebanyak 25 (dua puluh lima) kepingContoh handover note dengan nomor asal kartu SAM sebagaimana tercantum dalam Lampiran",
+		"di Contoh lembaga shares sesuai dengan ketentuan dan aturan yang berlaku.", "(Contoh lembaga names)",
 		"Demikian Berita Acara ini dibuat dengan sebenarnya untuk dipergunakan sebagaimana mestinya.",
 		"No.\tNomor Asal (No. Seri)\tNo. PCID\tNo. Manifest\n1\tSE-00001\tPC-00001\tMA-00001\n",
 		"25\tSE-00025\tPC-00025\tMA-00025\n",
@@ -150,7 +151,7 @@ func TestTemplatesPrint(t *testing.T) {
 		name        string
 		rows, pages int
 	}{
-		{"bast", 1, 2}, {"bast", 25, 2}, {"bast", 250, 7},
+		{"bast", 1, 2}, {"bast", 25, 2}, {"bast", 250, 6},
 		{"berita-acara-kartu-rusak", 1, 2}, {"berita-acara-kartu-rusak", 20, 2},
 		{"surat-balasan", 2, 1}, {"surat-keterangan-selesai", 1, 1}, {"surat-balasan-aktivasi", 2, 2},
 	}

@@ -194,7 +194,7 @@ func TestFromDoneToHandover(t *testing.T) {
 		"Pada hari ini Senin Tanggal Dua Puluh Tiga Bulan November Tahun Dua Ribu Dua Puluh Enam",
 		"Jl. Raya Pasar Minggu Km. 19, Jakarta Selatan 12072", "Jl. Contoh Industri No. 1, Jakarta Selatan", "Wakil Produsen Contoh",
 		"Berdasarkan Surat Direktur Utama PT Produsen Contoh Nomor 017/PCN/XI/2026 tanggal 9 November 2026",
-		"sebanyak 10 (sepuluh) keping", "PT Bank Contoh Nusantara dan PT Asuransi Contoh Sejahtera", "Jumlah: 10 (sepuluh) keping.",
+		"sebanyak 10 (sepuluh) keping, sebagai penyerahan ke-1 dari jumlah seluruhnya 25 (dua puluh lima) keping dengan sisa 15 (lima belas) keping, dengan nomor asal", "PT Bank Contoh Nusantara dan PT Asuransi Contoh Sejahtera", "Jumlah: 10 (sepuluh) keping.",
 	} {
 		require.Contains(t, text, part)
 	}
@@ -212,7 +212,7 @@ func TestFromDoneToHandover(t *testing.T) {
 	pdf, name = file(t, o, bast, "pdf")
 	require.Equal(t, "bast-"+r.Ticket+"-2.pdf", name)
 	text = pdfText(t, pdf)
-	require.Contains(t, text, "sebanyak 15 (lima belas) keping")
+	require.Contains(t, text, "sebanyak 15 (lima belas) keping, sebagai penyerahan ke-2 dari jumlah seluruhnya 25 (dua puluh lima) keping tanpa sisa, dengan nomor asal")
 	for i, serial := range r.Serials {
 		require.Equal(t, i >= 10, strings.Contains(text, serial), serial)
 	}
@@ -260,7 +260,7 @@ func TestSizesAndNames(t *testing.T) {
 		"one card": {paperoffice.Plan{Cards: 1, Kind: request.KindRekamCetak, Function: "Cetak"}, 2,
 			"sebanyak 1 (satu) keping", "PT Bank Contoh Nusantara", "fungsi Cetak", "perekaman dan pencetakan KTP-el"},
 		"a day, long names": {paperoffice.Plan{Cards: 250, Failed: 12, Produsen: long, Signer: "Prof. Dr. Ir. " + long[:66],
-			Lembaga: []string{"Lembaga Pertama " + long[:64], "Lembaga Kedua " + long[:66]}}, 8,
+			Lembaga: []string{"Lembaga Pertama " + long[:64], "Lembaga Kedua " + long[:66]}}, 7,
 			"sebanyak 250 (dua ratus lima puluh) keping", "Lembaga Kedua", "fungsi R (Read)", "Card Reader Terintegrasi"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/lib/pq"
@@ -17,6 +16,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
 
 // Kinds of request (features.md N11).
@@ -255,14 +255,10 @@ func (r *Request) LembagaNames() string {
 	for _, l := range r.Lines {
 		names = append(names, l.Lembaga)
 	}
-	switch n := len(names); n {
-	case 0:
+	if len(names) == 0 {
 		return r.Institution
-	case 1:
-		return names[0]
-	default:
-		return strings.Join(names[:n-1], ", ") + " dan " + names[n-1]
 	}
+	return terbilang.List(names)
 }
 
 // Files returns the files of the newest submission.

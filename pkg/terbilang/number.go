@@ -83,6 +83,15 @@ func FormatInt(n int64) string {
 // grouped is a number with dots between its thousands, as FormatInt writes it.
 var grouped = regexp.MustCompile(`^[1-9][0-9]{0,2}(\.[0-9]{3})+$`)
 
+// List puts names into a sentence: "A", "A dan B", "A, B dan C".
+func List(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " dan " + names[last]
+}
+
 // ParseInt reads a whole number as people write it, 1000 or 1.000; ok is false for
 // anything else, such as 1.5.
 func ParseInt(text string) (n int, ok bool) {

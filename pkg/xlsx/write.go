@@ -1,9 +1,11 @@
 package xlsx
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -241,7 +243,7 @@ func (t *tableWriter) titles() error {
 	for i, title := range t.table.Titles {
 		cells := make([]any, last)
 		cells[from-1] = excelize.Cell{StyleID: t.title, Value: title}
-		if err := t.row(i+1, cells); err != nil {
+		if err := t.row(i+1, cells, excelize.RowOpts{Height: t.titleHeight(title, from)}); err != nil {
 			return err
 		}
 		if from < last {
@@ -251,6 +253,21 @@ func (t *tableWriter) titles() error {
 		}
 	}
 	return nil
+}
+
+// titleHeight is the height, in points, of a title that needs several lines: programs
+// do not fit the height of a row to merged cells. 0 leaves the usual height.
+func (t *tableWriter) titleHeight(title string, from int) float64 {
+	const line, capital, usual = 13.5, 1.3, 8.43 // capital is the width of a bold one, in digits
+	width := 0.0
+	for _, column := range t.table.Columns[from-1:] {
+		width += cmp.Or(column.Width, usual)
+	}
+	lines := math.Ceil(float64(utf8.RuneCountInString(title)) * capital / width)
+	if lines < 2 {
+		return 0
+	}
+	return lines * line
 }
 
 func (t *tableWriter) body(row int) error {
@@ -300,7 +317,7 @@ func (t *tableWriter) value(column int, text string) any {
 }
 
 // row writes a row after checking what excelize would cut or drop in silence.
-func (t *tableWriter) row(number int, cells []any) error {
+func (t *tableWriter) row(number int, cells []any, opts ...excelize.RowOpts) error {
 	for i, value := range cells {
 		cell, ok := value.(excelize.Cell)
 		if !ok {
@@ -317,5 +334,5 @@ func (t *tableWriter) row(number int, cells []any) error {
 			return fmt.Errorf("the text of %s%d is not UTF-8", ColumnName(i+1), number)
 		}
 	}
-	return t.stream.SetRow(fmt.Sprintf("A%d", number), cells)
+	return t.stream.SetRow(fmt.Sprintf("A%d", number), cells, opts...)
 }

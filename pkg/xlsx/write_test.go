@@ -50,6 +50,22 @@ func part(t *testing.T, workbook []byte, name string) string {
 	return string(body)
 }
 
+// TestLongTitlesAreSeenWhole: programs do not fit rows to merged cells by themselves.
+func TestLongTitlesAreSeenWhole(t *testing.T) {
+	t.Parallel()
+	table := report()
+	table.Titles[1] = "(" + strings.Repeat("LEMBAGA CONTOH ", 11) + ")"
+	f, err := excelize.OpenReader(bytes.NewReader(written(t, table)))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, f.Close()) })
+	short, err := f.GetRowHeight("Data Receive", 1)
+	require.NoError(t, err)
+	tall, err := f.GetRowHeight("Data Receive", 2)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, tall, 2*12.75)
+	require.Less(t, short, 20.0)
+}
+
 func TestWriteTable(t *testing.T) {
 	t.Parallel()
 	file := written(t, report([]string{"1", "0000893500001", "M-2026-000001", "33000000000000000001", "Berhasil"}, []string{"2", "=1+1", "", "+62", ""}))

@@ -25,7 +25,11 @@ type facts struct {
 
 	handed handover.Handover // of a BAST
 	cards  []handover.Card   // of a BAST
-	rows   []perso.CardRow   // of a result list
+	// whole is how many cards all handovers of the request come to, earlier how many
+	// those before this one had; of a BAST.
+	whole, earlier int
+
+	rows []perso.CardRow // of a result list
 
 	reductions []perso.Reduction // of a letter
 
@@ -50,16 +54,7 @@ func gather(ctx context.Context, rd postgres.Reader, d letter.Document) (facts, 
 	}
 	switch d.Kind {
 	case letter.BAST:
-		if f.handed, err = handover.Get(ctx, rd, d.SubjectID); err != nil {
-			return f, err
-		}
-		if f.cards, err = handover.Cards(ctx, rd, d.SubjectID); err != nil {
-			return f, err
-		}
-		if len(f.cards) != f.handed.Quantity {
-			return f, fmt.Errorf("content: handover %s counts %d cards and lists %d", d.SubjectID, f.handed.Quantity, len(f.cards))
-		}
-		return f, nil
+		return f, f.gatherHanded(ctx, rd)
 	case letter.DestructionReport:
 		f.destroyed, err = stock.GetDestruction(ctx, rd, d.SubjectID)
 		return f, err

@@ -72,6 +72,7 @@ func (w *Writer) bast(f facts, values map[string]string, tables map[string][]map
 	number(values, "quantity", f.handed.Quantity)
 	values["date_in_words"] = terbilang.DateInWords(*f.doc.Dated)
 	values["first_party_name"], values["first_party_post"] = f.signer.Name, f.signer.Printed()
+	values["first_party_title"], values["handover_note"], values["lembaga_shares"] = title(f.signer), f.handoverNote(), f.lembagaShares()
 	values["first_party_address"] = or(f.signer.Address, w.cfg.OfficeAddress)
 	values["first_party_nip_line"] = nip(f.signer)
 	values["second_party_name"] = or(f.produsen.Representative, dots)
@@ -123,7 +124,7 @@ func (w *Writer) letter(f facts, values map[string]string, tables map[string][]m
 	number(values, "quantity_failed", failed)
 	values["failed_note"] = note
 	values["perso_period"] = terbilang.FormatPeriod(f.from, f.to)
-	values["signatory_name"], values["signatory_post"] = f.signer.Name, f.signer.Printed()
+	values["signatory_name"], values["signatory_post"], values["signatory_title"] = f.signer.Name, f.signer.Printed(), title(f.signer)
 	idLines, details := []string{}, []map[string]string{}
 	if f.signer.NIP != "" {
 		idLines, details = append(idLines, nip(f.signer)), append(details, map[string]string{"label": "NIP", "value": f.signer.NIP})
