@@ -44,6 +44,8 @@ var benches = []struct {
 	{"validate", benchValidate},
 	{"plan", benchPlan},
 	{"perso", benchPerso},
+	{"fill", benchFill},
+	{"papers", benchPapers},
 	{"start", benchStart},
 }
 
