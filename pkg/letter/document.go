@@ -34,8 +34,8 @@ var (
 type Document struct {
 	ID        string          `db:"id"`
 	Kind      string          `db:"kind"`
-	SubjectID string          `db:"subject_id"` // the request, the handover of a BAST, or the destruction of a berita acara kartu rusak
-	RequestID string          `db:"request_id"`
+	SubjectID string          `db:"subject_id"` // the request, the handover of a BAST, the destruction of a berita acara kartu rusak, or the Asked
+	RequestID string          `db:"request_id"` // empty for a DaySheet
 	State     machine.State   `db:"state"`
 	Version   int64           `db:"version"`
 	Number    *string         `db:"number"`
@@ -90,8 +90,8 @@ func (d Document) Signatures() ([]Signature, error) {
 	return list, err
 }
 
-const selectDocument = `SELECT id, kind, subject_id, request_id, state, version, number, dated, signatory, docx_blob, pdf_blob,
-	xlsx_blob, scan_blob, signed_on, created_at, verification_token, signatures, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM document `
+const selectDocument = `SELECT id, kind, subject_id, coalesce(request_id::text, '') AS request_id, state, version, number, dated, signatory, docx_blob, pdf_blob,
+	xlsx_blob, scan_blob, signed_on, created_at, verification_token, signatures, coalesce((SELECT r.traceparent FROM request r WHERE r.id = document.request_id), '') AS traceparent FROM document `
 
 func one(ctx context.Context, rd postgres.Reader, query string, args ...any) (Document, error) {
 	var d Document
@@ -172,7 +172,7 @@ func Make(ctx context.Context, tx *postgres.Tx, n Draft, c request.Change) (d Do
 	}
 	rows, err := tx.Exec(ctx, `
 		INSERT INTO document (id, kind, subject_id, request_id, state, dated, signatory, created_at, verification_token)
-		VALUES ($1,$2,$3,$4,'drafted',$5,$6,$7,$8)
+		VALUES ($1,$2,$3,nullif($4,'')::uuid,'drafted',$5,$6,$7,$8)
 		ON CONFLICT (kind, subject_id) WHERE state NOT IN ('void','replaced') DO NOTHING`,
 		id.String(), n.Kind, n.SubjectID, n.RequestID, n.Dated, string(signatory), c.OfficeAt.UTC(), token)
 	if err != nil {
@@ -220,11 +220,11 @@ type Files struct {
 }
 
 // Attach adds the files of a numbered paper, which then waits for its
-// signature; a result list is issued at once. postgres.ErrStale says that the
+// signature; a result list or a day sheet is issued at once. postgres.ErrStale says that the
 // paper has moved meanwhile: its files are not needed any more.
 func Attach(ctx context.Context, tx *postgres.Tx, d Document, f Files, c request.Change) (Document, error) {
 	verb := verbAwait
-	if d.Kind == ResultList {
+	if d.Kind == ResultList || d.Kind == DaySheet {
 		verb = VerbIssue
 	}
 	signatures, err := json.Marshal(append([]Signature{}, f.Signatures...))

@@ -62,7 +62,7 @@ func (c Config) Validate() error {
 // templateNames are the files of the templates, by kind of paper.
 var templateNames = map[string]string{
 	letter.BAST: "bast", letter.ReplyLetter: "surat-balasan", letter.CompletionLetter: "surat-keterangan-selesai",
-	letter.DestructionReport: "berita-acara-kartu-rusak",
+	letter.DestructionReport: "berita-acara-kartu-rusak", letter.BlankReceipt: "tanda-terima-blangko", letter.DaySheet: "lembar-harian",
 }
 
 // template is a Word template and the hash that a paper remembers it by.

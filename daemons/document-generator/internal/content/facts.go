@@ -34,6 +34,10 @@ type facts struct {
 	reductions []perso.Reduction // of a letter
 
 	destroyed stock.Destruction // of a berita acara kartu rusak
+
+	asked   letter.Asked      // of the papers that somebody asks for
+	counted letter.BlankCount // of a tanda terima blangko
+	sheet   letter.DayFacts   // of a lembar harian
 }
 
 // gather reads them.
@@ -42,6 +46,10 @@ func gather(ctx context.Context, rd postgres.Reader, d letter.Document) (facts, 
 	var err error
 	if f.signer, err = d.Signer(); err != nil {
 		return f, fmt.Errorf("content: signatory of the paper: %w", err)
+	}
+	if d.Kind == letter.DaySheet {
+		f.asked, err = letter.AskedFor(ctx, rd, d.SubjectID, &f.sheet)
+		return f, err
 	}
 	if f.request, err = request.Get(ctx, rd, d.RequestID); err != nil {
 		return f, err
@@ -55,6 +63,9 @@ func gather(ctx context.Context, rd postgres.Reader, d letter.Document) (facts, 
 	switch d.Kind {
 	case letter.BAST:
 		return f, f.gatherHanded(ctx, rd)
+	case letter.BlankReceipt:
+		f.asked, err = letter.AskedFor(ctx, rd, d.SubjectID, &f.counted)
+		return f, err
 	case letter.DestructionReport:
 		f.destroyed, err = stock.GetDestruction(ctx, rd, d.SubjectID)
 		return f, err

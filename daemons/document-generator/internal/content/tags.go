@@ -1,6 +1,7 @@
 package content
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,9 @@ var functions = map[string]string{"R": "R (Read)", "Rekam": "Rekam", "Cetak": "C
 // printed as PDF.
 func (w *Writer) fill(f facts, draft bool) ([]byte, error) {
 	values := w.common(f)
+	if f.doc.Kind == letter.DaySheet {
+		values = w.plain(f)
+	}
 	if draft {
 		values["draft_note"] = draftNote
 	}
@@ -38,6 +42,10 @@ func (w *Writer) fill(f facts, draft bool) ([]byte, error) {
 		w.bast(f, values, tables)
 	case letter.DestructionReport:
 		destruction(f, values, tables)
+	case letter.BlankReceipt:
+		blankReceipt(f, values)
+	case letter.DaySheet:
+		daySheet(f, values, tables)
 	default:
 		w.letter(f, values, tables)
 	}
@@ -55,11 +63,22 @@ func (w *Writer) common(f facts) map[string]string {
 		function = r.SAMFunction
 	}
 	values := map[string]string{
-		"document_date": terbilang.FormatDate(*f.doc.Dated), "document_number": *f.doc.Number, "draft_note": "",
 		"lembaga_names": r.LembagaNames(), "letter_date": terbilang.FormatDate(r.Letter.Date), "letter_number": r.Letter.Number,
 		"letter_sender": r.Letter.Sender, "letter_sender_post": r.Letter.Post, "letter_subject": r.Letter.Subject,
 		"produsen_address": or(f.produsen.Address, dots), "produsen_name": f.produsen.Name,
-		"sam_function": function, "ticket": r.Ticket, "verification_address": w.address(f.doc),
+		"sam_function": function, "ticket": r.Ticket,
+	}
+	maps.Copy(values, w.plain(f))
+	return values
+}
+
+// plain are the values of every paper.
+func (w *Writer) plain(f facts) map[string]string {
+	values := map[string]string{
+		"document_date": terbilang.FormatDate(*f.doc.Dated), "draft_note": "", "office_address": w.cfg.OfficeAddress, "verification_address": w.address(f.doc),
+	}
+	if f.doc.Number != nil {
+		values["document_number"] = *f.doc.Number
 	}
 	return values
 }
@@ -206,6 +225,8 @@ func sample(kind string) facts {
 		request:  request.Request{Form: request.Form{Letter: request.Letter{Date: day}, Lines: []request.Line{{Lembaga: text}}}},
 		tally:    perso.Tally{Clear: 1},
 		handed:   handover.Handover{Quantity: 1}, cards: []handover.Card{{Serial: text, PCID: text, ManifestNo: text}},
+		asked: letter.Asked{OfficeAt: day.At(17, 0)}, counted: letter.BlankCount{BroughtOn: day, Quantity: 1, Listed: 1},
+		sheet:     letter.DayFacts{Day: day, At: day.At(17, 0), Written: []letter.WrittenCards{{Ticket: text}}, Blanks: []letter.BlankFlow{{Ticket: text}}},
 		destroyed: stock.Destruction{Cards: []stock.Lost{{Serial: text, Was: string(perso.Failed), Day: &day}}},
 	}
 }

@@ -51,7 +51,7 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 		body, err := resultList(f)
 		return Paper{Name: listName(*d.Dated), XLSX: body}, err
 	}
-	if d.Number == nil {
+	if d.Number == nil && d.Kind != letter.DaySheet {
 		return Paper{}, fmt.Errorf("content: paper %s has no number", d.ID)
 	}
 	t := w.templates[d.Kind]
@@ -66,6 +66,9 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 // fileName is the template's name and the ticket, for a berita acara with its ordinal.
 func fileName(f facts) string {
 	name := templateNames[f.doc.Kind] + "-" + f.request.Ticket
+	if f.doc.Kind == letter.DaySheet {
+		return templateNames[f.doc.Kind] + "-" + f.sheet.Day.String()
+	}
 	switch f.doc.Kind {
 	case letter.BAST:
 		name += "-" + strconv.Itoa(f.handed.Ordinal)

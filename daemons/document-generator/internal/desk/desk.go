@@ -3,7 +3,7 @@
 //
 // What is owed follows from the data, not from the messages: a request that is
 // done owes a reply letter, a completion letter and a result list, a handover
-// that is not delivered owes a BAST, and cards that were destroyed owe their berita acara. A message only says where to look at once;
+// that is not delivered owes a BAST, cards that were destroyed owe their berita acara, and who asked for a paper is owed it. A message only says where to look at once;
 // the desk looks at everything now and then.
 package desk
 
@@ -45,19 +45,21 @@ type Numbering struct {
 	BAST             string `yaml:"bast"`
 	// DestructionReport is of a berita acara kartu rusak.
 	DestructionReport string `yaml:"destruction_report"`
+	// BlankReceipt is of a tanda terima blangko.
+	BlankReceipt string `yaml:"blank_receipt"`
 }
 
 // Defaults are numbers as the Directorate General writes them (users.md C.1).
 func Defaults() Config {
 	const number = "400.8.2.15/{urut}/Dukcapil"
-	return Config{Numbering: Numbering{ReplyLetter: number, CompletionLetter: number, BAST: number, DestructionReport: number}, Look: 15 * time.Second}
+	return Config{Numbering: Numbering{ReplyLetter: number, CompletionLetter: number, BAST: number, DestructionReport: number, BlankReceipt: number}, Look: 15 * time.Second}
 }
 
 // Validate checks the section.
 func (c Config) Validate() error {
 	for key, template := range map[string]string{
 		"reply_letter": c.Numbering.ReplyLetter, "completion_letter": c.Numbering.CompletionLetter, "bast": c.Numbering.BAST,
-		"destruction_report": c.Numbering.DestructionReport,
+		"destruction_report": c.Numbering.DestructionReport, "blank_receipt": c.Numbering.BlankReceipt,
 	} {
 		if strings.Count(template, "{urut}") != 1 {
 			return fmt.Errorf("numbering.%s must hold {urut} once", key)
@@ -100,7 +102,7 @@ func New(cfg Config, db *postgres.DB, office clock.Office, m clock.Machine, log 
 type Owed struct {
 	Kind      string `db:"kind"`
 	SubjectID string `db:"subject_id"`
-	RequestID string `db:"request_id"`
+	RequestID string `db:"request_id"` // empty for none
 	// Dated is the day that the paper is of; nil is the day on which it is drafted.
 	Dated *clock.Date `db:"dated"`
 }
@@ -113,13 +115,16 @@ const owedMost = 100
 func owed(ctx context.Context, rd postgres.Reader, subjects []string) ([]Owed, error) {
 	var list []Owed
 	err := rd.Select(ctx, &list, `
-		SELECT o.kind, o.subject_id, o.request_id, o.dated FROM (
+		SELECT o.kind, o.subject_id, coalesce(o.request_id::text, '') AS request_id, o.dated FROM (
 			SELECT k.kind, r.id AS subject_id, r.id AS request_id, k.place, NULL::date AS dated
 			FROM request r CROSS JOIN unnest($1::text[]) WITH ORDINALITY AS k (kind, place) WHERE r.state = $2
 			UNION ALL
 			SELECT $3, h.id, h.request_id, 0, NULL FROM handover h WHERE h.state IN ($4, $5)
 			UNION ALL
 			SELECT $8, d.id, d.request_id, 0, d.destroyed FROM destruction d WHERE d.voided_at IS NULL
+			UNION ALL -- a void one is asked for anew
+			SELECT a.kind, a.id, a.request_id, 0, a.dated FROM asked_paper a
+			WHERE NOT EXISTS (SELECT FROM document d WHERE d.kind = a.kind AND d.subject_id = a.id)
 		) AS o
 		WHERE (coalesce(cardinality($6::uuid[]), 0) = 0 OR o.subject_id = ANY ($6))
 		  AND NOT EXISTS (SELECT FROM document d
@@ -223,6 +228,7 @@ func (k *Desk) template(kind string) string {
 	return map[string]string{
 		letter.ReplyLetter: k.cfg.Numbering.ReplyLetter, letter.CompletionLetter: k.cfg.Numbering.CompletionLetter,
 		letter.BAST: k.cfg.Numbering.BAST, letter.DestructionReport: k.cfg.Numbering.DestructionReport,
+		letter.BlankReceipt: k.cfg.Numbering.BlankReceipt,
 	}[kind]
 }
 

@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/report"
+	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -26,9 +27,13 @@ func (a *API) documentFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	of, err := within(r.Context(), a.db, r, d.RequestID)
-	if err != nil {
-		return err
+	var of request.Request
+	if d.RequestID != "" {
+		if of, err = within(r.Context(), a.db, r, d.RequestID); err != nil {
+			return err
+		}
+	} else if report.Outside(signin.Account(r)) { // of no request: the office's own
+		return report.ErrNotFound
 	}
 	format := chi.URLParam(r, "format")
 	blobID, ok := d.File(format)
@@ -36,10 +41,12 @@ func (a *API) documentFile(w http.ResponseWriter, r *http.Request) error {
 		return report.ErrNotFound
 	}
 	name := d.Kind + "-" + of.Ticket
-	switch format {
-	case "scan":
+	switch {
+	case of.ID == "":
+		name = "" // its own says the day
+	case format == "scan":
 		name += "-bertanda-tangan.pdf"
-	case "xlsx":
+	case format == "xlsx":
 		name = "" // its own name says the date (features.md G22)
 	default:
 		name += "." + format
