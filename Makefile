@@ -32,7 +32,7 @@ crash: install build ## Ganggu seluruh kantor secara acak, lalu periksa bahwa ti
 	@go build $(vcs) -o bin/ ./test/crash
 	@exec bin/crash
 
-bench: install build ## Ukur kecepatan di samping pembandingnya; pilih dengan SIFILMA_BENCH=hop,pipeline,intake,crowd,validate,plan,perso,start
+bench: install build ## Ukur kecepatan di samping pembandingnya; pilih dengan SIFILMA_BENCH=hop,pipeline,intake,crowd,validate,plan,perso,manifest,fill,papers,start
 	@go build $(vcs) -o bin/ ./test/bench
 	@cd test/bench/peers && go build $(vcs) -o ../../../bin/bench-peers .
 	@exec bin/bench -dir "$(SIFILMA_RUN_DIR)/bench"

@@ -20,7 +20,7 @@ import (
 )
 
 // columns are the templates in the order of the columns of templates/README.md.
-var columns = []string{"bast", "surat-balasan", "surat-keterangan-selesai", "surat-balasan-aktivasi", "berita-acara-kartu-rusak"}
+var columns = []string{"bast", "surat-balasan", "surat-keterangan-selesai", "surat-balasan-aktivasi", "berita-acara-kartu-rusak", "tanda-terima-blangko", "lembar-harian"}
 
 func template(t *testing.T, name string) []byte {
 	b, err := configs.Template(name)
@@ -35,7 +35,7 @@ func documented(t *testing.T) (required, optional map[string][]string) {
 	required, optional = map[string][]string{}, map[string][]string{}
 	for line := range strings.Lines(string(b)) {
 		cells := strings.Split(line, "|")
-		if len(cells) != 9 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "`") {
+		if len(cells) != len(columns)+4 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "`") {
 			continue
 		}
 		tag := strings.Trim(strings.TrimSpace(cells[1]), "`")
@@ -126,7 +126,8 @@ func TestBast(t *testing.T) {
 		"bertindak untuk dan atas nama Contoh produsen name, yang selanjutnya disebut sebagai Pihak Kedua.",
 		"Berdasarkan Surat Contoh letter sender post Contoh letter sender Nomor Contoh letter number tanggal Contoh letter date perihal Contoh letter subject,",
 		"kartu SAM fungsi Contoh sam function sebanyak 25 (dua puluh lima) keping",
-		"di Contoh lembaga shares sesuai dengan ketentuan dan aturan yang berlaku.",
+		"sebanyak 25 (dua puluh lima) kepingContoh handover note dengan nomor asal kartu SAM sebagaimana tercantum dalam Lampiran",
+		"di Contoh lembaga shares sesuai dengan ketentuan dan aturan yang berlaku.", "(Contoh lembaga names)",
 		"Demikian Berita Acara ini dibuat dengan sebenarnya untuk dipergunakan sebagaimana mestinya.",
 		"No.\tNomor Asal (No. Seri)\tNo. PCID\tNo. Manifest\n1\tSE-00001\tPC-00001\tMA-00001\n",
 		"25\tSE-00025\tPC-00025\tMA-00025\n",

@@ -188,7 +188,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	require.Equal(t, 9, count(o.DB, `SELECT count(*) FROM audit WHERE action = 'document.made'`))
 	homes, err := filepath.Glob(filepath.Join(work, "sifilma-soffice-*"))
 	require.NoError(t, err)
-	require.Len(t, homes, 2, "the folders of the killed are gone: the living one has one for papers and one for samples")
+	require.Len(t, homes, 3, "the folders of the killed are gone: the living one has two for papers and one for samples")
 }
 
 // start runs the daemon as a process of its own.

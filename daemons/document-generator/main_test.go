@@ -45,7 +45,7 @@ func TestConfigurationFaultsAreFound(t *testing.T) {
 		"no portal":              {"portal_url: https://sifilma.dukcapil.kemendagri.go.id", "portal_url: ''", "portal_url"},
 		"number without counter": {`bast: "400.8.2.15/{urut}/Dukcapil"`, `bast: "400.8.2.15/Dukcapil"`, "numbering.bast"},
 		"unknown part":           {`bast: "400.8.2.15/{urut}/Dukcapil"`, `bast: "{kode}/{urut}"`, "numbering.bast"},
-		"no workers":             {"workers: 1", "workers: 0", "workers"},
+		"no workers":             {"workers: 2", "workers: 0", "workers"},
 		"no office program":      {"soffice: soffice", `soffice: ""`, "libreoffice.soffice"},
 		"no broker":              {"url: amqp://sifilma@127.0.0.1:5672/sifilma", "url: ''", "rabbit: url is missing"},
 		"unknown key":            {"poll: 10s", "pol: 10s", "pol"},

@@ -66,7 +66,7 @@ func TestBlanksAreBooked(t *testing.T) {
 	o, _, at := vault(t)
 	now, version := o.blanks(at)
 	require.Equal(t, []int{5, 0, 2, 2, 1, 0, 0, 0, 0}, places(now.Balance))
-	require.Equal(t, []machine.Verb{stock.ReceiveVerb, stock.DestroyVerb}, now.Offers)
+	require.Equal(t, []machine.Verb{stock.ReceiveVerb, stock.DestroyVerb, stock.AttestVerb}, now.Offers)
 	for _, who := range []string{"produsen", "dirjen", "direktur"} {
 		o.problem(403, who, http.MethodPost, at+"/blanks/receipts", line(), version...)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -202,4 +203,32 @@ func TestAPaperIsVoidedForGood(t *testing.T) {
 	second := o.makeLetter(v.ID)
 	o.want(200, nil, "operator", http.MethodPost, "/api/v1/documents/"+second.ID+"/voiding", map[string]any{"reason": "salah", "again": false})
 	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+second.ID+"/redraft", nil)
+}
+
+// A reply to readers belongs to no request; persuratan numbers it all the same.
+func TestPersuratanNumbersTheReplyOfReaders(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.activates("1", o.handedOver(1))
+	o.acceptReaders(&v)
+	var replyID string
+	require.NoError(t, o.db.Get(t.Context(), &replyID, `SELECT id FROM activation_reply`))
+	d := o.awaiting(letter.ActivationReply, replyID, "")
+	var list struct{ Documents []counter.Waiting }
+	o.want(200, &list, "kasubdit", http.MethodGet, "/api/v1/numbering/waiting", nil)
+	require.Len(t, list.Documents, 1)
+	require.Equal(t, v.Ticket, list.Documents[0].Ticket)
+	var form string
+	for _, path := range o.page(200, "persuratan", "/penomoran").hrefs() {
+		if strings.HasSuffix(path, d.ID+"/nomor") {
+			form = path
+		}
+	}
+	require.NotEmpty(t, form)
+	require.Contains(t, form, v.Ticket)
+	o.page(200, "persuratan", form)
+	o.post(303, "persuratan", form, "versi", "1", "number", "400/12/UJI", "dated", "2026-11-23")
+	numbered, err := letter.Get(t.Context(), o.db, d.ID)
+	require.NoError(t, err)
+	require.Equal(t, "400/12/UJI", *numbered.Number)
 }

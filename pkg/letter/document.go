@@ -32,8 +32,8 @@ var (
 type Document struct {
 	ID        string          `db:"id"`
 	Kind      string          `db:"kind"`
-	SubjectID string          `db:"subject_id"` // the request, the handover of a BAST, the destruction of a berita acara kartu rusak, or the acceptance of an activation_reply
-	RequestID string          `db:"request_id"` // empty for a paper of readers
+	SubjectID string          `db:"subject_id"` // the request, the handover of a BAST, the destruction of a berita acara kartu rusak, the acceptance of an activation_reply, or the Asked
+	RequestID string          `db:"request_id"` // empty for a paper of readers and for a DaySheet
 	State     machine.State   `db:"state"`
 	Version   int64           `db:"version"`
 	Number    *string         `db:"number"`
@@ -214,11 +214,11 @@ type Files struct {
 }
 
 // Attach adds the files of a numbered paper, which then waits for its
-// signature; a result list is issued at once. postgres.ErrStale says that the
+// signature; a result list or a day sheet is issued at once. postgres.ErrStale says that the
 // paper has moved meanwhile: its files are not needed any more.
 func Attach(ctx context.Context, tx *postgres.Tx, d Document, f Files, c request.Change) (Document, error) {
 	verb := verbAwait
-	if d.Kind == ResultList {
+	if d.Kind == ResultList || d.Kind == DaySheet {
 		verb = VerbIssue
 		if err := takePlace(ctx, tx, d, c); err != nil {
 			return d, err
@@ -265,7 +265,7 @@ func CancelForGood(ctx context.Context, tx *postgres.Tx, d Document, c request.C
 }
 
 func cancel(ctx context.Context, tx *postgres.Tx, d Document, again bool, c request.Change) (Document, error) {
-	if err := Machine.May(d.State, VerbVoid, c.Actor.Role); err != nil {
+	if err := May(d, VerbVoid, c.Actor.Role); err != nil {
 		return d, err
 	}
 	if c.Reason == "" {

@@ -48,7 +48,7 @@ func Successor(ctx context.Context, rd postgres.Reader, d Document) (Document, e
 // one is. Errors: ErrReasonMissing, ErrReplacementAsked, *machine.RoleError,
 // *machine.IllegalError, postgres.ErrStale.
 func AskReplacement(ctx context.Context, tx *postgres.Tx, d Document, c request.Change) (Document, error) {
-	if err := Machine.May(d.State, VerbReplace, c.Actor.Role); err != nil {
+	if err := May(d, VerbReplace, c.Actor.Role); err != nil {
 		return d, err
 	}
 	switch {

@@ -47,7 +47,7 @@ var Machine = &machine.Table{
 		{From: "", Verb: verbDraft, Roles: generator, To: Drafted, System: true},
 		{From: Drafted, Verb: verbNumber, Roles: generator, To: Numbered, System: true},
 		{From: Drafted, Verb: VerbTypeNumber, Roles: registrar, Guard: "bila jenis naskahnya bernomor dari buku persuratan", To: Numbered},
-		{From: Drafted, Verb: VerbIssue, Roles: generator, Guard: "hanya laporan hasil, tanpa tanda tangan", To: Issued, System: true},
+		{From: Drafted, Verb: VerbIssue, Roles: generator, Guard: "hanya laporan hasil dan lembar harian", To: Issued, System: true},
 		{From: Drafted, Verb: VerbVoid, Roles: clerks, Guard: "dengan alasan", To: Void},
 		{From: Numbered, Verb: verbAwait, Roles: generator, Guard: "PDF sudah jadi", To: AwaitingSignature, System: true},
 		{From: Numbered, Verb: VerbVoid, Roles: clerks, Guard: "dengan alasan; nomor tetap terpakai", To: Void},
@@ -87,6 +87,7 @@ var KindLabels = map[string]string{
 	BAST: "Berita Acara Serah Terima", ReplyLetter: "Surat balasan permohonan",
 	CompletionLetter: "Surat keterangan selesai personalisasi", ResultList: "Laporan hasil personalisasi",
 	DestructionReport: "Berita Acara Kartu Rusak", ActivationReply: "Surat balasan permohonan aktivasi",
+	BlankReceipt: "Tanda terima blangko", DaySheet: "Lembar harian",
 }
 
 // Signers says whose signature a paper wants, by post (features.md N27).

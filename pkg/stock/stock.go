@@ -38,18 +38,22 @@ const (
 	ReverseVerb machine.Verb = "reverse"
 	DestroyVerb machine.Verb = "destroy"
 	VoidVerb    machine.Verb = "void"
+	AttestVerb  machine.Verb = "attest"
+	SheetVerb   machine.Verb = "sheet"
 )
 
 // Words are the verbs as people read them. The book has no states.
 var Words = &machine.Table{Name: "blank", Verbs: map[machine.Verb]string{
 	ReceiveVerb: "Catat penerimaan blangko", TestVerb: "Catat kartu uji", ReturnVerb: "Catat pengembalian blangko",
 	ReverseVerb: "Batalkan pencatatan blangko", DestroyVerb: "Susun berita acara kartu rusak", VoidVerb: "Batalkan berita acara kartu rusak",
+	AttestVerb: "Susun tanda terima blangko", SheetVerb: "Susun lembar harian",
 }}
 
 var roles = map[machine.Verb][]machine.Role{
 	ReceiveVerb: {request.Persuratan, request.Operator, request.Kasubdit}, TestVerb: {request.Operator, request.Kasubdit},
 	ReturnVerb: {request.Persuratan, request.Operator, request.Kasubdit}, ReverseVerb: {request.Operator, request.Kasubdit},
 	DestroyVerb: {request.Operator, request.Kasubdit}, VoidVerb: {request.Operator},
+	AttestVerb: {request.Persuratan, request.Operator, request.Kasubdit}, SheetVerb: {request.Persuratan, request.Operator, request.Kasubdit},
 }
 
 // May says whether a role does a verb: nil or a *machine.RoleError.

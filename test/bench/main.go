@@ -45,6 +45,8 @@ var benches = []struct {
 	{"plan", benchPlan},
 	{"perso", benchPerso},
 	{"manifest", benchManifest},
+	{"fill", benchFill},
+	{"papers", benchPapers},
 	{"start", benchStart},
 }
 

@@ -35,7 +35,9 @@ type facts struct {
 
 	destroyed stock.Destruction // of a berita acara kartu rusak
 
-	activated activated // of a surat balasan aktivasi
+	activated activated         // of a surat balasan aktivasi
+	counted   letter.BlankCount // of a tanda terima blangko
+	sheet     letter.DayFacts   // of a lembar harian
 }
 
 // gather reads them.
@@ -45,8 +47,12 @@ func gather(ctx context.Context, rd postgres.Reader, d letter.Document) (facts, 
 	if f.signer, err = d.Signer(); err != nil {
 		return f, fmt.Errorf("content: signatory of the paper: %w", err)
 	}
-	if d.Kind == letter.ActivationReply {
+	switch d.Kind {
+	case letter.ActivationReply:
 		f.activated, err = gatherReaders(ctx, rd, d.SubjectID)
+		return f, err
+	case letter.DaySheet:
+		_, err = letter.AskedFor(ctx, rd, d.SubjectID, &f.sheet)
 		return f, err
 	}
 	if f.request, err = request.Get(ctx, rd, d.RequestID); err != nil {
@@ -61,6 +67,9 @@ func gather(ctx context.Context, rd postgres.Reader, d letter.Document) (facts, 
 	switch d.Kind {
 	case letter.BAST:
 		return f, f.gatherHanded(ctx, rd)
+	case letter.BlankReceipt:
+		_, err = letter.AskedFor(ctx, rd, d.SubjectID, &f.counted)
+		return f, err
 	case letter.DestructionReport:
 		f.destroyed, err = stock.GetDestruction(ctx, rd, d.SubjectID)
 		return f, err

@@ -69,6 +69,13 @@ func made80(kind string, rows int, signer letter.Signatory) facts {
 		destroyed: stock.Destruction{Destroyed: day, Method: "dipotong melalui chip", Reason: eighty("Seluruh kartu dipotong di hadapan saksi"),
 			First: stock.Signer{Name: eighty("Pelaksana Pemusnahan"), Post: "Operator KI"}, Second: stock.Signer{Name: eighty("Saksi Pemusnahan"), Post: "Kasubdit KI"}},
 	}
+	f.counted = letter.BlankCount{BroughtOn: day, Quantity: rows, Listed: rows + 1,
+		BroughtBy: letter.Signature{Name: eighty("Wakil Produsen"), Post: "Kepala Divisi Rantai Pasok dan Layanan Purnajual"}, ReceivedBy: letter.Signature{Name: eighty("Petugas Penerima"), Post: "Persuratan Dirjen"}}
+	f.sheet = letter.DayFacts{Day: day, At: day.At(17, 5), HeadSeq: 1234567, HeadHash: strings.Repeat("0123456789abcdef", 4), Unsealed: 2,
+		MadeBy: letter.Signature{Name: eighty("Petugas Penyusun"), Post: "Operator KI"}, KnownBy: letter.Signature{Name: eighty("Kepala Subdirektorat"), Post: "Kepala Subdirektorat Keamanan Informasi"}}
+	if kind == letter.DaySheet {
+		f.doc.Number = nil
+	}
 	f.activated = activated{reply: activation.Reply{Ordinal: 1}, letter: activation.Letter{
 		Ticket: "AKTV-2026-000000-0", Lembaga: eighty("PT Bank Contoh Nusantara"),
 		Form: activation.Form{Produsen: eighty("PT Produsen Contoh"), Number: "118/DIR/BCN/XI/2026", Date: day, LeaderPost: "Direktur Utama",
@@ -81,6 +88,9 @@ func made80(kind string, rows int, signer letter.Signatory) facts {
 			Reader: fmt.Sprintf("READERCONTOH%06d", i+1), SAM: serial, PCID: fmt.Sprintf("367100%026d", i+1),
 			Address: "Jl. " + eighty("Contoh Raya") + " No. 128", Region: "Kabupaten Administrasi Kepulauan Seribu, DKI Jakarta",
 		}})
+		ticket := fmt.Sprintf("PSAM-2026-%06d-0", i)
+		f.sheet.Written = append(f.sheet.Written, letter.WrittenCards{Ticket: ticket, Institution: eighty("PT Produsen Contoh"), Station: "perso-1", Clear: 247, Failed: 1, InDoubt: 1, Spoiled: 1})
+		f.sheet.Blanks = append(f.sheet.Blanks, letter.BlankFlow{Ticket: ticket, Opening: 1000, Received: 5, Used: 250, Closing: 755})
 		was := perso.Failed
 		if i%2 == 1 {
 			was = perso.Spoiled

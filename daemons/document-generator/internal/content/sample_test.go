@@ -62,7 +62,15 @@ func TestSamplesAreHard(t *testing.T) {
 		if kind == letter.BAST || kind == letter.DestructionReport {
 			require.Contains(t, first, "SAMCONTOH000250")
 		}
-		if kind != letter.DestructionReport {
+		switch kind {
+		case letter.DestructionReport:
+		case letter.DaySheet:
+			require.Contains(t, first, "PSAM-2026-000249-0")
+			require.Contains(t, first, eighty("Kepala Subdirektorat"))
+		case letter.BlankReceipt:
+			require.Contains(t, first, eighty("Petugas Penerima"))
+			require.Contains(t, first, eighty("PT Bank Contoh Nusantara")+" dan "+eighty("PT Asuransi Contoh Sejahtera"))
+		default:
 			if kind == letter.ActivationReply { // of one lembaga
 				require.Contains(t, first, "READERCONTOH000250")
 			} else {

@@ -1,6 +1,7 @@
 package content
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,8 +38,11 @@ func (w *Writer) fill(template []byte, f facts, note string) ([]byte, error) {
 // values are what stands in place of the tags; letter/template lists them for people.
 func (w *Writer) values(f facts) (map[string]string, map[string][]map[string]string) {
 	common := w.common
-	if f.doc.Kind == letter.ActivationReply {
+	switch f.doc.Kind {
+	case letter.ActivationReply:
 		common = w.commonReaders
+	case letter.DaySheet:
+		common = w.plain
 	}
 	values := common(f)
 	tables := map[string][]map[string]string{}
@@ -49,6 +53,10 @@ func (w *Writer) values(f facts) (map[string]string, map[string][]map[string]str
 		destruction(f, values, tables)
 	case letter.ActivationReply:
 		w.readers(f, values, tables)
+	case letter.BlankReceipt:
+		blankReceipt(f, values)
+	case letter.DaySheet:
+		daySheet(f, values, tables)
 	default:
 		w.letter(f, values, tables)
 	}
@@ -62,11 +70,22 @@ func (w *Writer) common(f facts) map[string]string {
 		function = r.SAMFunction
 	}
 	values := map[string]string{
-		"document_date": terbilang.FormatDate(*f.doc.Dated), "document_number": *f.doc.Number, "draft_note": "",
 		"lembaga_names": r.LembagaNames(), "letter_date": terbilang.FormatDate(r.Letter.Date), "letter_number": r.Letter.Number,
 		"letter_sender": r.Letter.Sender, "letter_sender_post": r.Letter.Post, "letter_subject": r.Letter.Subject,
 		"produsen_address": or(f.produsen.Address, dots), "produsen_name": f.produsen.Name,
-		"sam_function": function, "ticket": r.Ticket, "verification_address": w.address(f.doc),
+		"sam_function": function, "ticket": r.Ticket,
+	}
+	maps.Copy(values, w.plain(f))
+	return values
+}
+
+// plain are the values of every paper; one of a day has no number.
+func (w *Writer) plain(f facts) map[string]string {
+	values := map[string]string{
+		"document_date": terbilang.FormatDate(*f.doc.Dated), "draft_note": "", "verification_address": w.address(f.doc),
+	}
+	if f.doc.Number != nil {
+		values["document_number"] = *f.doc.Number
 	}
 	return values
 }

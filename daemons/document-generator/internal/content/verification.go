@@ -71,6 +71,10 @@ func (w *Writer) signatures(f facts) []letter.Signature {
 	switch f.doc.Kind {
 	case letter.BAST:
 		return []letter.Signature{official, {Name: strings.TrimSpace(f.produsen.Representative), Post: secondPost(f)}}
+	case letter.BlankReceipt:
+		return []letter.Signature{f.counted.BroughtBy, f.counted.ReceivedBy}
+	case letter.DaySheet:
+		return []letter.Signature{f.sheet.MadeBy, f.sheet.KnownBy}
 	case letter.DestructionReport:
 		d := f.destroyed
 		return []letter.Signature{{Name: d.First.Name, Post: d.First.Post}, {Name: d.Second.Name, Post: d.Second.Post}}

@@ -51,7 +51,7 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 		body, err := resultList(f)
 		return Paper{Name: report.ResultSheetName(*d.Dated), XLSX: body}, err
 	}
-	if d.Number == nil {
+	if d.Number == nil && d.Kind != letter.DaySheet {
 		return Paper{}, fmt.Errorf("content: paper %s has no number", d.ID)
 	}
 	p := Paper{Name: fileName(f), TemplateSHA256: t.sum, Signatures: w.signatures(f)}
@@ -64,8 +64,11 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 
 // fileName is the kind's name and the ticket, for a berita acara with its ordinal.
 func fileName(f facts) string {
-	if f.doc.Kind == letter.ActivationReply {
+	switch f.doc.Kind {
+	case letter.ActivationReply:
 		return template.Name(f.doc.Kind) + "-" + f.activated.letter.Ticket + "-" + strconv.Itoa(f.activated.reply.Ordinal)
+	case letter.DaySheet:
+		return template.Name(f.doc.Kind) + "-" + f.sheet.Day.String()
 	}
 	name := template.Name(f.doc.Kind) + "-" + f.request.Ticket
 	switch f.doc.Kind {

@@ -3,10 +3,10 @@
 //
 // What is owed follows from the data, not from the messages: a request that is
 // done owes a reply letter, a completion letter and a result list, a handover
-// that is not delivered owes a BAST, cards that were destroyed owe their berita acara, and
-// readers that were accepted owe their reply letter; a paper in force that is to be replaced
-// owes its replacement. A paper that was voided for good owes nothing. A message only says
-// where to look at once;
+// that is not delivered owes a BAST, cards that were destroyed owe their berita acara,
+// readers that were accepted owe their reply letter, and who asked for a paper is owed it;
+// a paper in force that is to be replaced owes its replacement. A paper that was voided for
+// good owes nothing. A message only says where to look at once;
 // the desk looks at everything now and then.
 package desk
 
@@ -51,19 +51,23 @@ type Numbering struct {
 	DestructionReport string `yaml:"destruction_report"`
 	// ActivationReply is of a surat balasan permohonan aktivasi.
 	ActivationReply string `yaml:"activation_reply"`
+	// BlankReceipt is of a tanda terima blangko.
+	BlankReceipt string `yaml:"blank_receipt"`
 }
 
 // Defaults are numbers as the Directorate General writes them (users.md C.1).
 func Defaults() Config {
 	const number = "400.8.2.15/{urut}/Dukcapil"
-	return Config{Numbering: Numbering{ReplyLetter: number, CompletionLetter: number, BAST: number, DestructionReport: number, ActivationReply: number}, Look: 15 * time.Second}
+	return Config{Numbering: Numbering{
+		ReplyLetter: number, CompletionLetter: number, BAST: number, DestructionReport: number, ActivationReply: number, BlankReceipt: number,
+	}, Look: 15 * time.Second}
 }
 
 // Validate checks the section.
 func (c Config) Validate() error {
 	for key, template := range map[string]string{
 		"reply_letter": c.Numbering.ReplyLetter, "completion_letter": c.Numbering.CompletionLetter, "bast": c.Numbering.BAST,
-		"destruction_report": c.Numbering.DestructionReport, "activation_reply": c.Numbering.ActivationReply,
+		"destruction_report": c.Numbering.DestructionReport, "activation_reply": c.Numbering.ActivationReply, "blank_receipt": c.Numbering.BlankReceipt,
 	} {
 		if err := letter.CheckTemplate(template); err != nil {
 			return fmt.Errorf("numbering.%s: %w", key, err)
@@ -104,7 +108,7 @@ func New(cfg Config, db *postgres.DB, office clock.Office, m clock.Machine, log 
 type Owed struct {
 	Kind      string `db:"kind"`
 	SubjectID string `db:"subject_id"`
-	RequestID string `db:"request_id"` // empty for a paper of readers
+	RequestID string `db:"request_id"` // empty for a paper of readers or of a day
 	// Dated is the day that the paper is of; nil is the day on which it is drafted.
 	Dated *clock.Date `db:"dated"`
 	// Replaces is the paper in force that is to be replaced, or empty.
@@ -130,6 +134,8 @@ func owed(ctx context.Context, rd postgres.Reader, subjects []string) ([]Owed, e
 			SELECT d.kind, d.subject_id, d.request_id, 0, NULL, d.id, NULL FROM document d WHERE d.replacement_asked AND d.state = $9
 			UNION ALL
 			SELECT $10, y.id, NULL, 0, NULL, NULL, y.letter_id FROM activation_reply y
+			UNION ALL
+			SELECT a.kind, a.id, a.request_id, 0, a.dated, NULL, NULL FROM asked_paper a
 		) AS o
 		WHERE (coalesce(cardinality($6::uuid[]), 0) = 0 OR o.subject_id = ANY ($6) OR o.rung = ANY ($6))
 		  AND CASE WHEN o.replaces IS NULL
@@ -253,7 +259,7 @@ func (k *Desk) template(kind string) string {
 	return map[string]string{
 		letter.ReplyLetter: k.cfg.Numbering.ReplyLetter, letter.CompletionLetter: k.cfg.Numbering.CompletionLetter,
 		letter.BAST: k.cfg.Numbering.BAST, letter.DestructionReport: k.cfg.Numbering.DestructionReport,
-		letter.ActivationReply: k.cfg.Numbering.ActivationReply,
+		letter.ActivationReply: k.cfg.Numbering.ActivationReply, letter.BlankReceipt: k.cfg.Numbering.BlankReceipt,
 	}[kind]
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // numbered are the kinds of paper that have numbers.
-var numbered = []string{letter.BAST, letter.CompletionLetter, letter.DestructionReport, letter.ReplyLetter}
+var numbered = []string{letter.ActivationReply, letter.BAST, letter.BlankReceipt, letter.CompletionLetter, letter.DestructionReport, letter.ReplyLetter}
 
 // ensureNumberings writes down, once, with what each kind begins, so that persuratan
 // finds them before the first paper is made.

@@ -18,9 +18,9 @@ type Config struct {
 	RetryMost time.Duration `yaml:"retry_most"`
 }
 
-// Defaults suit one office.
+// Defaults suit one office on two processors.
 func Defaults() Config {
-	return Config{Workers: 1, Poll: 10 * time.Second, Retry: 2 * time.Second, RetryMost: 5 * time.Minute}
+	return Config{Workers: 2, Poll: 10 * time.Second, Retry: 2 * time.Second, RetryMost: 5 * time.Minute}
 }
 
 // Validate checks the section.

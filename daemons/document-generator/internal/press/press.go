@@ -9,11 +9,13 @@ package press
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -136,6 +138,8 @@ func (p *Press) Once(ctx context.Context) error {
 	if err := p.disk.Refuse(); err != nil {
 		return err
 	}
+	// Lists need no LibreOffice: they go first, and runs of it are full.
+	slices.SortStableFunc(due, func(a, b letter.Document) int { return cmp.Compare(printed(a), printed(b)) })
 	p.status.Doing("making %d papers", len(due))
 	defer p.status.Doing("")
 	batches := make(chan []letter.Document)
@@ -158,6 +162,14 @@ func (p *Press) Once(ctx context.Context) error {
 	close(batches)
 	workers.Wait()
 	return errors.Join(failed...)
+}
+
+// printed is 1 for a paper that LibreOffice prints, 0 for another.
+func printed(d letter.Document) int {
+	if d.Kind == letter.ResultList {
+		return 0
+	}
+	return 1
 }
 
 // due leaves out the papers on hold, and forgets the holds of papers that do

@@ -25,6 +25,8 @@ func (a *API) mountBlanks(r chi.Router) {
 		r.Post(at+"/blanks/"+path, handle(a.bookBlanks(kind)))
 	}
 	r.Post(at+"/blanks/{id}/reversal", handle(a.reverseBlanks))
+	r.Post(at+"/blanks/attestations", handle(a.attestBlanks))
+	r.Post("/blanks/sheets", handle(a.printSheet))
 	r.Post(at+"/destructions", handle(a.destroyCards))
 	r.Post(at+"/destructions/{id}/voiding", handle(a.voidDestruction))
 }

@@ -36,10 +36,12 @@ func (a *API) documentFile(w http.ResponseWriter, r *http.Request) error {
 		return report.ErrNotFound
 	}
 	name := d.Kind + "-" + ticket
-	switch format {
-	case "scan":
+	switch {
+	case d.Kind == letter.DaySheet:
+		name = "" // its own name says the day
+	case format == "scan":
 		name += "-bertanda-tangan.pdf"
-	case "xlsx":
+	case format == "xlsx":
 		name = "" // its own name says the date (features.md G22)
 	default:
 		name += "." + format
@@ -47,11 +49,17 @@ func (a *API) documentFile(w http.ResponseWriter, r *http.Request) error {
 	return a.serve(w, r, blobID, name)
 }
 
-// paperTicket is the Kode Tiket that a paper belongs to, as far as the asker may know of it.
+// paperTicket is the Kode Tiket that a paper belongs to, empty for one of a day, as far as the asker may know of it.
 func (a *API) paperTicket(r *http.Request, d letter.Document) (string, error) {
 	if d.Kind == letter.ActivationReply {
 		of, err := report.ActivationOfReply(r.Context(), a.db, d.SubjectID, signin.Account(r))
 		return of.Ticket, err
+	}
+	if d.RequestID == "" { // a day sheet is the office's own
+		if report.Outside(signin.Account(r)) {
+			return "", report.ErrNotFound
+		}
+		return "", nil
 	}
 	of, err := within(r.Context(), a.db, r, d.RequestID)
 	return of.Ticket, err

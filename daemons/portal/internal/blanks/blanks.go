@@ -48,7 +48,7 @@ type Desk struct {
 // Today is the office's day.
 func (d Desk) Today() clock.Date { return clock.Today(d.Office) }
 
-// Paper is the document of a berita acara.
+// Paper is the document of a berita acara, a receipt or a day sheet.
 type Paper struct {
 	ID         string        `json:"id"`
 	Number     string        `json:"number"`
@@ -74,6 +74,7 @@ type View struct {
 	Movements    []stock.Movement `json:"movements"`
 	Lost         []stock.Lost     `json:"lost"`
 	Destructions []Destruction    `json:"destructions"`
+	Receipts     []Paper          `json:"receipts"` // tanda terima blangko
 	// Offers are the verbs that whoever asks can do now.
 	Offers []machine.Verb `json:"offers"`
 
@@ -134,6 +135,7 @@ func read(ctx context.Context, rd postgres.Reader, who identity.Account, r reque
 	for _, one := range destructions {
 		v.Destructions = append(v.Destructions, Destruction{one, paperOf(papers, one.ID)})
 	}
+	v.Receipts = receipts(papers)
 	v.offer(who)
 	return v, nil
 }
@@ -142,10 +144,8 @@ func read(ctx context.Context, rd postgres.Reader, who identity.Account, r reque
 func paperOf(papers []letter.Document, id string) (p *Paper) {
 	for _, d := range papers {
 		if d.Kind == letter.DestructionReport && d.SubjectID == id {
-			p = &Paper{ID: d.ID, State: d.State, StateLabel: letter.Machine.Label(d.State), Formats: report.DocumentFormats(d, false)}
-			if d.Number != nil {
-				p.Number = *d.Number
-			}
+			one := shownPaper(d)
+			p = &one
 		}
 	}
 	return p
@@ -164,7 +164,7 @@ func (v *View) offer(who identity.Account) {
 	}{
 		{stock.ReceiveVerb, stock.Open(v.request.State)}, {stock.TestVerb, b.Spare > 0 && stock.Open(v.request.State)}, {stock.ReturnVerb, b.Spare+b.Reduced > 0},
 		{stock.ReverseVerb, len(v.Movements) > 0}, {stock.DestroyVerb, undestroyed},
-		{stock.VoidVerb, len(v.Destructions) > 0},
+		{stock.VoidVerb, len(v.Destructions) > 0}, {stock.AttestVerb, b.Received > 0},
 	} {
 		if o.now && stock.May(o.verb, who.Role) == nil {
 			v.Offers = append(v.Offers, o.verb)
@@ -405,6 +405,7 @@ type Sheet struct {
 	Day      clock.Date  `json:"day"`
 	Requests []stock.Day `json:"requests"`
 	Sum      stock.Day   `json:"-"`
+	Papers   []Paper     `json:"papers"` // printed day sheets
 }
 
 // Day reads the day sheet. Error: ErrInside.
@@ -414,7 +415,10 @@ func (d Desk) Day(ctx context.Context, who identity.Account, day clock.Date) (s 
 	}
 	s.Day = day
 	err = d.DB.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
-		s.Requests, err = stock.OnDay(ctx, rd, day)
+		if s.Requests, err = stock.OnDay(ctx, rd, day); err != nil {
+			return err
+		}
+		s.Papers, err = sheets(ctx, rd, day)
 		return err
 	})
 	s.Sum = stock.Sum(s.Requests)

@@ -21,6 +21,7 @@ const (
 	vaultPath = "/blangko"      // the day sheet
 	blanksEnd = "/buku-blangko" // of a request's address
 	drawnEnd  = "/kartu-rusak"  // of that
+	attestEnd = "/tanda-terima" // of that
 	imbalance = "Jumlah blangko tidak sama dengan yang diterima. Hentikan pengerjaan permohonan itu, hitung kartunya, dan beri tahu Kasubdit KI."
 )
 
@@ -31,6 +32,7 @@ func (p *Pages) mountBlanks(inside chi.Router) {
 	inside.Get(at, p.handle(explained(p.blanksOf)))
 	for path, e := range map[string]editor{
 		at + "/penerimaan": p.bookForm(stock.Receipt), at + "/kartu-uji": p.bookForm(stock.Test), at + "/pengembalian": p.bookForm(stock.Return),
+		vaultPath + "/cetak": p.printing(), at + attestEnd: p.attesting(),
 		at + "/{id}/batal": p.reversal(), at + drawnEnd: p.destruction(), at + drawnEnd + "/{id}/batal": p.voiding(),
 	} {
 		inside.Get(path, p.handle(explained(p.present(e))))
@@ -78,10 +80,16 @@ func (p *Pages) daySheet(w http.ResponseWriter, r *http.Request) error {
 	if len(s.Requests) > 0 {
 		t.Rows = append(t.Rows, append([]cell{{Text: "Jumlah"}, {}}, flowCells(s.Sum)...))
 	}
-	body := rowsBody{Crumbs: []crumb{{"Papan kapasitas", boardPath}}, Tables: []rowsTable{t},
+	body := rowsBody{Crumbs: []crumb{{"Papan kapasitas", boardPath}}, Tables: []rowsTable{t, papersTable("Lembar harian yang sudah disusun", s.Papers)},
 		Lead: terbilang.FormatDayDate(day) + ". Awal ditambah diterima sama dengan semua kolom sesudahnya. Yang diputuskan dari keadaan meragukan atau selesai di stasiun mengurangi kolom asalnya.",
 		Links: []crumb{{"Unduh Excel", "/api/v1/blanks.xlsx?day=" + day.String()}, {"← Hari sebelumnya", vaultPath + "?hari=" + day.AddDays(-1).String()},
 			{"Hari berikutnya →", vaultPath + "?hari=" + day.AddDays(1).String()}, {"Papan hari itu", boardPath + "/" + day.String()}}}
+	if !day.After(p.desk.Today()) && stock.May(stock.SheetVerb, signin.Account(r).Role) == nil {
+		body.Links = append(body.Links, crumb{"Susun lembar harian untuk dicetak", vaultPath + "/cetak?hari=" + day.String()})
+	}
+	if keptNow(r) {
+		body.Notice = "Lembar harian sedang disusun; muat ulang halaman ini beberapa detik lagi."
+	}
 	if slices.ContainsFunc(s.Requests, func(d stock.Day) bool { return d.Difference != 0 }) {
 		body.Alarm = imbalance
 	}
@@ -103,7 +111,7 @@ var blankLinks = []struct {
 	label, path string
 }{
 	{stock.ReceiveVerb, "Catat penerimaan", "/penerimaan"}, {stock.TestVerb, "Catat kartu uji", "/kartu-uji"},
-	{stock.ReturnVerb, "Catat pengembalian", "/pengembalian"}, {stock.DestroyVerb, "Susun berita acara kartu rusak", drawnEnd},
+	{stock.ReturnVerb, "Catat pengembalian", "/pengembalian"}, {stock.DestroyVerb, "Susun berita acara kartu rusak", drawnEnd}, {stock.AttestVerb, "Susun tanda terima blangko", attestEnd},
 }
 
 // blanksOf shows where the blanks of a request are.
@@ -121,7 +129,7 @@ func (p *Pages) blanksOf(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body := rowsBody{Crumbs: blankCrumbs(v.Ticket), Lead: v.Balance.Institution + ". Diterima " + number(v.Balance.Received) + " keping.",
-		Tables: []rowsTable{balanceTable(v.Balance), daysTable(v.Days), bookTable(at, v), lostTable(v), drawnTable(at, v)}}
+		Tables: []rowsTable{balanceTable(v.Balance), daysTable(v.Days), bookTable(at, v), papersTable("Tanda terima blangko", v.Receipts), lostTable(v), drawnTable(at, v)}}
 	for _, l := range blankLinks {
 		if slices.Contains(v.Offers, l.verb) {
 			body.Links = append(body.Links, crumb{l.label, at + l.path})

@@ -84,6 +84,14 @@ func afterVoid(d letter.Document) string {
 	return "Jangan susun lagi sampai diminta"
 }
 
+// rightFirst says what to put right before another paper is drafted.
+func rightFirst(d letter.Document) string {
+	if d.Kind == letter.BlankReceipt {
+		return "Naskah baru menyebut jumlah dan nama yang sama seperti saat dimintakan. Bila itu yang salah, jangan susun lagi; susun tanda terima baru pada buku blangko."
+	}
+	return "Perbaiki dahulu datanya bila naskah ini salah karena datanya; naskah baru disusun dari data yang ada dalam beberapa detik."
+}
+
 // numbers shows what waits for a number, and how each kind of paper gets one.
 func (p *Pages) numbers(w http.ResponseWriter, r *http.Request) error {
 	who := signin.Account(r)
@@ -97,12 +105,16 @@ func (p *Pages) numbers(w http.ResponseWriter, r *http.Request) error {
 	}
 	t := rowsTable{Caption: "Menunggu nomor", Empty: "tidak ada naskah yang menunggu nomor.", Heads: []string{"Naskah", "Permohonan", "Disusun", "Bentuk nomor yang biasa", "Tindakan"}}
 	for _, one := range waiting {
-		at := home + "/" + one.Ticket + papersEnd + "/" + one.ID
+		owner := home + "/" + one.Ticket
+		if one.Kind == letter.ActivationReply {
+			owner = readersPath + "/" + one.Ticket
+		}
+		at := owner + papersEnd + "/" + one.ID
 		act := cell{}
 		if counter.MayNumber(who.Role) {
 			act = cell{Text: "Isi nomor", Path: at + "/nomor"}
 		}
-		t.Rows = append(t.Rows, []cell{{Text: one.KindLabel, Path: at}, {Text: one.Ticket, Path: home + "/" + one.Ticket}, {Text: terbilang.FormatDateTime(one.Since)}, {Text: one.Template}, act})
+		t.Rows = append(t.Rows, []cell{{Text: one.KindLabel, Path: at}, {Text: one.Ticket, Path: owner}, {Text: terbilang.FormatDateTime(one.Since)}, {Text: one.Template}, act})
 	}
 	how := rowsTable{Caption: "Cara penomoran", Empty: "belum tercatat; muncul sesudah pembuat naskah berjalan.", Heads: []string{"Naskah", "Cara", "Pola", "Nomor urut terakhir tahun ini", "Tindakan"}}
 	for _, n := range ways {
@@ -224,7 +236,7 @@ func (p *Pages) replacePaper() editor {
 				err = counter.MayReplace(whole, signin.Account(r))
 			}
 			body.Action, body.Submit = at+"/ganti", "Ganti naskah ini"
-			body.Lead = "Perbaiki dahulu data yang salah. Naskah baru disusun dari data yang ada, dengan nomor sendiri, dalam beberapa detik."
+			body.Lead = rightFirst(whole) + " Naskah baru bernomor sendiri."
 			body.Warning = "Naskah ini tetap berlaku sampai penggantinya ditandatangani dan terbit; sejak itu halaman verifikasinya mengatakan “diganti” dan menyebut penggantinya."
 			body.Fields = []field{{Name: "reason", Label: "Alasan", Kind: "textarea", Longest: 2000}}
 			return body, err

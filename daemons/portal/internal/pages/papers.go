@@ -210,7 +210,7 @@ func (p *Pages) voidPaper() editor {
 				Fields: []field{
 					{Name: "reason", Label: "Alasan", Kind: "textarea", Longest: 2000},
 					{Name: "again", Label: "Sesudah dibatalkan", Kind: "select", Options: []option{{"ya", "Susun naskah baru dengan nomor baru", false}, {"tidak", afterVoid(whole), false}},
-						Hint: "Perbaiki dahulu datanya bila naskah ini salah karena datanya; naskah baru disusun dari data yang ada dalam beberapa detik."},
+						Hint: rightFirst(whole)},
 				},
 			}, err
 		},
