@@ -30,14 +30,14 @@ func TestACauseNamesNobodyInTheOffice(t *testing.T) {
 			o.want(200, nil, "produsen", http.MethodGet, path, nil).Body.String(), o.page(200, "produsen", "/permohonan/"+v.Ticket).text, dates,
 		} {
 			require.NotContains(t, text, "Ruang Bawah")
-			require.NotContains(t, text, "rahasia")
+			require.NotContains(t, text, "perselisihan")
 		}
 		require.Contains(t, o.page(200, "produsen", "/permohonan/"+v.Ticket).text, want)
 	}
-	form := map[string]any{"station": "Ruang Bawah berhenti 2", "from": "2026-11-24", "to": "2026-11-25", "cards": 240, "reason": "alasan rahasia"}
+	form := map[string]any{"station": "Ruang Bawah berhenti 2", "from": "2026-11-24", "to": "2026-11-25", "cards": 240, "reason": "perselisihan pegawai"}
 	o.want(201, &down, "operator", http.MethodPost, "/api/v1/downtimes", form)
 	moved("satu stasiun berhenti 24 November 2026 sampai 25 November 2026, 240 kartu per hari berkurang")
-	o.want(204, nil, "operator", http.MethodPost, "/api/v1/downtimes/"+down.ID+"/removal", map[string]any{"reason": "alasan rahasia"}, ifMatch(1)...)
+	o.want(204, nil, "operator", http.MethodPost, "/api/v1/downtimes/"+down.ID+"/removal", map[string]any{"reason": "perselisihan pegawai"}, ifMatch(1)...)
 	moved("satu stasiun berhenti 24 November 2026 sampai 25 November 2026, 240 kartu per hari berkurang: dibatalkan")
 	require.Equal(t, "stasiun Ruang Bawah berhenti 2 berhenti 24 November 2026 sampai 25 November 2026, 240 kartu per hari berkurang: dibatalkan", o.calendar("operator", "2026").Changes[0].Text)
 	require.Empty(t, o.calendar("produsen", "2026").Changes)
