@@ -9,11 +9,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/letter"
 )
 
-// activationReply is the kind of the reply to an activation. Its template is shipped;
-// it is listed with the others from the day on which the office has such papers
-// (letter.KindLabels).
-const activationReply = "activation_reply"
-
 // sheet is a kind of paper that is made from a template: the letter of its column in the
 // guide, the name of its files, and its title.
 type sheet struct{ kind, letter, name, title string }
@@ -23,7 +18,7 @@ var sheets = []sheet{
 	{letter.BAST, "B", "bast", "Berita Acara Serah Terima"},
 	{letter.ReplyLetter, "S", "surat-balasan", "Surat balasan permohonan"},
 	{letter.CompletionLetter, "K", "surat-keterangan-selesai", "Surat keterangan selesai personalisasi"},
-	{activationReply, "A", "surat-balasan-aktivasi", "Surat balasan aktivasi"},
+	{letter.ActivationReply, "A", "surat-balasan-aktivasi", "Surat balasan aktivasi"},
 	{letter.DestructionReport, "R", "berita-acara-kartu-rusak", "Berita Acara Kartu Rusak"},
 	{letter.BlankReceipt, "T", "tanda-terima-blangko", "Tanda terima blangko"},
 	{letter.DaySheet, "H", "lembar-harian", "Lembar harian"},
@@ -189,9 +184,7 @@ func (t Tag) Within() string {
 func Kinds() []string {
 	var kinds []string
 	for _, s := range sheets {
-		if letter.KindLabels[s.kind] != "" {
-			kinds = append(kinds, s.kind)
-		}
+		kinds = append(kinds, s.kind)
 	}
 	return kinds
 }
