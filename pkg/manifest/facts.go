@@ -37,8 +37,9 @@ type Facts struct {
 // jakarta is UTC+7 all year (WIB).
 var jakarta = time.FixedZone("WIB", 7*60*60)
 
-// textMost bounds each text of the facts in bytes.
-const textMost = 500
+// textMost bounds each text of the facts in bytes: forms take 200 characters, of up to four
+// bytes each.
+const textMost = 800
 
 // Validity is the time in which the manifest may be used: from the first moment of the
 // first day to the first moment after the last day, in Jakarta. Error: ErrFacts.

@@ -222,7 +222,7 @@ func TestFactsAreChecked(t *testing.T) {
 		"no number": func(f *manifest.Facts) { f.Number = "" }, "no reader": func(f *manifest.Facts) { f.Reader = "" },
 		"line break": func(f *manifest.Facts) { f.Place = "a\nb" }, "mode": func(f *manifest.Facts) { f.Mode = "keduanya" },
 		"date": func(f *manifest.Facts) { f.ValidFrom = "2026-2-1" }, "no such day": func(f *manifest.Facts) { f.ValidUntil = "2027-02-29" },
-		"backwards": func(f *manifest.Facts) { f.ValidUntil = "2026-11-30" }, "long": func(f *manifest.Facts) { f.Producer = strings.Repeat("a", 501) },
+		"backwards": func(f *manifest.Facts) { f.ValidUntil = "2026-11-30" }, "long": func(f *manifest.Facts) { f.Producer = strings.Repeat("a", 801) },
 	} {
 		f := facts(1)
 		damage(&f)

@@ -19,6 +19,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -127,10 +128,12 @@ func (k *Desk) Once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failed error // what cannot be signed holds up no revocation and no bundle
 	for {
 		more, err := k.manifests(ctx, s)
 		if err != nil {
-			return err
+			failed = err
+			break
 		}
 		if !more {
 			break
@@ -138,9 +141,9 @@ func (k *Desk) Once(ctx context.Context) error {
 	}
 	list, err := k.list(ctx, s)
 	if err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
-	return errors.Join(k.bundles(ctx, s, list), k.evidence(ctx, s))
+	return errors.Join(failed, k.bundles(ctx, s, list), k.evidence(ctx, s))
 }
 
 // signer is the newest version of the key that the book has and that was not given up. The
@@ -205,9 +208,20 @@ func (k *Desk) manifests(ctx context.Context, s *sealed.Signer) (more bool, err 
 	c := k.change()
 	from := clock.DateOf(c.OfficeAt)
 	to := clock.NewDate(from.Year+k.cfg.ValidYears, from.Month, from.Day).AddDays(-1)
-	facts := make([]manifest.Facts, len(due))
-	for i, d := range due {
-		facts[i] = factsOf(d, from, to)
+	all := len(due)
+	facts := make([]manifest.Facts, 0, len(due))
+	var unfit error
+	due = slices.DeleteFunc(due, func(d activation.Due) bool { // one that cannot be a manifest harms no other
+		f := factsOf(d, from, to)
+		if err := f.Check(); err != nil {
+			unfit = errors.Join(unfit, fmt.Errorf("seal: manifest %s: %w", f.Number, err))
+			return true
+		}
+		facts = append(facts, f)
+		return false
+	})
+	if len(due) == 0 {
+		return false, unfit
 	}
 	signed, err := manifest.IssueAll(ctx, s, k.driver, facts, c.OfficeAt, k.cfg.sessions())
 	if err != nil {
@@ -231,7 +245,10 @@ func (k *Desk) manifests(ctx context.Context, s *sealed.Signer) (more bool, err 
 			}
 		}
 	}
-	return done > 0 && len(due) == k.cfg.Batch, nil
+	if done == 0 || all < k.cfg.Batch {
+		return false, unfit
+	}
+	return true, nil // unfit is said when nothing else is left
 }
 
 func factsOf(d activation.Due, from, to clock.Date) manifest.Facts {
