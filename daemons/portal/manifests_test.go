@@ -223,6 +223,9 @@ func TestAReleaseThatChangedIsMadeAnew(t *testing.T) {
 	o.step(200, "operator", "theft", &v, map[string]any{"lines": []int{1}, "reason": "Laporan polisi."})
 	receipt := map[string]any{"receiver": "A", "receiver_post": "B"}
 	require.Equal(t, "illegal-step", problemCode(o.problem(409, "produsen", http.MethodPost, releases+"/"+first.Number+"/receipt", receipt).Type))
+	o.want(200, &all, "kasubdit", http.MethodGet, releases, nil)
+	require.Equal(t, []int{1, 1}, []int{all.Waiting[0].Ready, all.Waiting[0].Fresh}, "the one left waits for a new release")
+	require.Contains(t, o.page(200, "kasubdit", "/manifest").text, "Lepas manifest")
 	order["manifests"] = 1
 	o.want(201, &second, "kasubdit", http.MethodPost, releases, order)
 	s.bundles()

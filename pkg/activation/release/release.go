@@ -134,13 +134,13 @@ func List(ctx context.Context, rd postgres.Reader, produsenID string, limit int)
 	return list, nil
 }
 
-// Waiting is how many manifests of a produsen are ready and in no release that waits to be
-// taken.
+// Waiting is how many manifests of a produsen are ready, and how many of them wait to be
+// released: a release that lost a manifest since is not taken, see ErrChanged.
 type Waiting struct {
 	ProdusenID string `db:"produsen_id" json:"produsen_id"`
 	Produsen   string `db:"produsen" json:"produsen"`
 	Ready      int    `db:"ready" json:"ready"` // all that a new release would hold
-	Fresh      int    `db:"fresh" json:"fresh"` // of them, those in no open release
+	Fresh      int    `db:"fresh" json:"fresh"` // of them, those in no open release that can be taken as it is
 }
 
 // WaitingFor returns the produsen with manifests that are ready.
@@ -149,7 +149,9 @@ func WaitingFor(ctx context.Context, rd postgres.Reader) ([]Waiting, error) {
 	if err := rd.Select(ctx, &list, `
 		SELECT t.produsen_id, p.name AS produsen, count(*) AS ready,
 		       count(*) FILTER (WHERE NOT EXISTS (SELECT FROM manifest_release_line l JOIN manifest_release r ON r.id = l.release_id
-		                                          WHERE l.activation_id = a.id AND r.state IN ('released', 'bundled'))) AS fresh
+		                                          WHERE l.activation_id = a.id AND r.state IN ('released', 'bundled')
+		                                            AND NOT EXISTS (SELECT FROM manifest_release_line x JOIN activation y ON y.id = x.activation_id
+		                                                            WHERE x.release_id = r.id AND y.state <> 'manifest_ready'))) AS fresh
 		FROM activation a JOIN activation_letter t ON t.id = a.letter_id JOIN institution p ON p.id = t.produsen_id
 		WHERE a.state = 'manifest_ready' GROUP BY 1, 2 ORDER BY 2`); err != nil {
 		return nil, fmt.Errorf("release: waiting: %w", err)
