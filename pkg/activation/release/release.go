@@ -170,6 +170,11 @@ func Make(ctx context.Context, tx *postgres.Tx, produsenID string, seen int, c r
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('manifest_release ' || $1, 0))`, produsenID); err != nil {
 		return r, fmt.Errorf("release: lock: %w", err)
 	}
+	// And who is just taking the open one is waited for: what was taken is not ready.
+	open, err := one(ctx, tx, selectRelease+`WHERE r.produsen_id::text = $1 AND r.state IN ('released', 'bundled') FOR UPDATE OF r`, produsenID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return r, err
+	}
 	ready, err := activation.Ready(ctx, tx, produsenID)
 	if err != nil {
 		return r, err
@@ -184,8 +189,10 @@ func Make(ctx context.Context, tx *postgres.Tx, produsenID string, seen int, c r
 	case len(ids) != seen:
 		return r, fmt.Errorf("release: %d manifests are ready: %w", len(ids), postgres.ErrStale)
 	}
-	if err := replace(ctx, tx, produsenID, ids, c); err != nil {
-		return r, err
+	if open.ID != "" {
+		if err := replace(ctx, tx, open, ids, c); err != nil {
+			return r, err
+		}
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -213,14 +220,7 @@ func Make(ctx context.Context, tx *postgres.Tx, produsenID string, seen int, c r
 }
 
 // replace voids the release of a produsen that waits to be taken.
-func replace(ctx context.Context, tx *postgres.Tx, produsenID string, ids []string, c request.Change) error {
-	open, err := one(ctx, tx, selectRelease+`WHERE r.produsen_id::text = $1 AND r.state IN ('released', 'bundled') FOR UPDATE OF r`, produsenID)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+func replace(ctx context.Context, tx *postgres.Tx, open Release, ids []string, c request.Change) error {
 	had, err := lineIDs(ctx, tx, open.ID)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package release_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,8 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/activation/release"
+	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/test/paperoffice"
@@ -59,6 +62,51 @@ func TestAListFollowsOneOther(t *testing.T) {
 		return err
 	})
 	require.Error(t, err, "what was published stays")
+}
+
+// Who releases while the open release is being taken waits, and finds nothing left: no
+// second release is made of what was taken.
+func TestWhatIsBeingTakenIsNotReleasedAgain(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	l, lines := o.Readers(t)
+	var r release.Release
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		ref, err := blob.Put(ctx, tx, "b.zip", "application/zip", strings.NewReader("zip"))
+		if err != nil {
+			return err
+		}
+		on := clock.DateOf(paperoffice.At)
+		generator := paperoffice.As(request.Generator, "")
+		if err := activation.AttachManifest(ctx, tx, lines[0], activation.ManifestFile{
+			KeyID: "k", PayloadBlob: ref.ID.String(), JWS: "j", SHA256: ref.SHA256[:], ValidFrom: on, ValidTo: on,
+		}, generator); err != nil {
+			return err
+		}
+		if r, err = release.Make(ctx, tx, l.ProdusenID, 1, paperoffice.As(request.Kasubdit, "")); err != nil {
+			return err
+		}
+		return release.Attach(ctx, tx, r, ref.ID, generator)
+	})
+	second := make(chan error, 1)
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := release.Receive(ctx, tx, r.Number, l.ProdusenID, "A", "B", paperoffice.As(request.Produsen, "")); err != nil {
+			return err
+		}
+		go func() {
+			second <- o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+				_, err := release.Make(ctx, tx, l.ProdusenID, 1, paperoffice.As(request.Kasubdit, ""))
+				return err
+			})
+		}()
+		require.Eventually(t, func() bool {
+			var waiting int
+			err := o.DB.Get(t.Context(), &waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+			return err == nil && waiting == 1
+		}, 30*time.Second, 10*time.Millisecond)
+		return nil
+	})
+	require.ErrorIs(t, <-second, activation.ErrNoLines)
 }
 
 func TestNothingReadyIsNotReleased(t *testing.T) {
