@@ -50,13 +50,14 @@ func (k *Desk) evidence(ctx context.Context, s *sealed.Signer) error {
 	if err != nil {
 		return err
 	}
+	var failed error // one that cannot be made harms no other
 	for _, e := range owed {
 		err := k.prove(ctx, s, e)
 		if err != nil && !errors.Is(err, postgres.ErrStale) {
-			return fmt.Errorf("seal: evidence of %s: %w", e.Ticket, err)
+			failed = errors.Join(failed, fmt.Errorf("seal: evidence of %s: %w", e.Ticket, err))
 		}
 	}
-	return nil
+	return failed
 }
 
 func (k *Desk) prove(ctx context.Context, s *sealed.Signer, e evidence.Evidence) error {
@@ -131,6 +132,16 @@ type kept struct {
 	blob string
 }
 
+// sentName is a file of the applicant in the bundle; its ending is the applicant's where a
+// bundle takes it.
+func sentName(place int, f request.File) string {
+	name := fmt.Sprintf("berkas/%02d-%s", place, manifest.FileName(f.Kind))
+	if whole := name + strings.ToLower(path.Ext(f.Name)); sealed.ValidName(whole) {
+		return whole
+	}
+	return name
+}
+
 // stored are the files of the applicant and the papers of the office.
 func (k *Desk) stored(ctx context.Context, e evidence.Evidence) (files []sealed.File, err error) {
 	row, err := request.Get(ctx, k.db, e.RequestID)
@@ -143,11 +154,7 @@ func (k *Desk) stored(ctx context.Context, e evidence.Evidence) (files []sealed.
 	}
 	var all []kept
 	for i, f := range sent {
-		extension := strings.ToLower(path.Ext(f.Name))
-		if !sealed.ValidName("a" + extension) {
-			extension = ""
-		}
-		all = append(all, kept{fmt.Sprintf("berkas/%02d-%s%s", i+1, manifest.FileName(f.Kind), extension), f.BlobID})
+		all = append(all, kept{sentName(i+1, f), f.BlobID})
 	}
 	papers, err := letter.List(ctx, k.db, e.RequestID)
 	if err != nil {

@@ -352,13 +352,14 @@ func (k *Desk) bundles(ctx context.Context, s *sealed.Signer, list release.Publi
 	if err != nil {
 		return err
 	}
+	var failed error // one that cannot be made harms no other
 	for _, r := range releases {
 		err := k.bundle(ctx, s, r, list, keys)
 		if err != nil && !errors.Is(err, postgres.ErrStale) { // stale: it was replaced or bundled by another
-			return fmt.Errorf("seal: bundle %s: %w", r.Number, err)
+			failed = errors.Join(failed, fmt.Errorf("seal: bundle %s: %w", r.Number, err))
 		}
 	}
-	return nil
+	return failed
 }
 
 func (k *Desk) bundle(ctx context.Context, s *sealed.Signer, r release.Release, list release.PublishedList, keys sealed.Keys) error {
