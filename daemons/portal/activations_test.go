@@ -336,6 +336,11 @@ func TestTheLifeOfAReader(t *testing.T) {
 	require.Len(t, passport.Chip.Activations, 2)
 	require.Equal(t, []string{v.Ticket, "R-BARU", "accepted"}, []string{passport.Chip.Activations[1].Ticket, passport.Chip.Activations[1].ReaderSerial, string(passport.Chip.Activations[1].State)})
 	require.Contains(t, o.want(200, nil, "operator", http.MethodGet, "/chip/"+cards[1].ID, nil).Body.String(), "R-BARU")
+	for _, number := range []string{"r-baru", cards[1].ReaderSerial, v.Lines[4].ManifestSerial, v.Lines[1].ManifestSerial} { // also those of before
+		o.want(200, &passport, "operator", http.MethodGet, "/api/v1/chips/"+number, nil)
+		require.Equal(t, cards[1].ID, passport.Chip.ID, number)
+		o.problem(404, foreigner, http.MethodGet, "/api/v1/chips/"+number, nil)
+	}
 	o.problem(404, "operator", http.MethodPost, at+"/lines/9/move", place, ifMatch(v.Version)...)
 	o.step(422, "operator", "theft", &v, map[string]any{"lines": []int{3}})
 	o.step(200, "operator", "theft", &v, map[string]any{"lines": []int{3}, "reason": "Laporan polisi."})

@@ -120,6 +120,9 @@ func findChips(ctx context.Context, rd postgres.Reader, keys []string, scope str
 		    UNION ALL SELECT id, '`+ByChip+`' FROM listed_card WHERE uid = ANY ($1) AND uid <> ''
 		    UNION ALL SELECT id, '`+ByChip+`' FROM card WHERE chip_id = ANY ($1)
 		    UNION ALL SELECT card_id, kind FROM card_number WHERE kind IN ('`+ByPCID+`','`+ByManifest+`') AND upper(value) = ANY ($1)
+		    UNION ALL SELECT card_id, '`+ByReader+`' FROM reader_pairing WHERE reader_serial = ANY ($1)
+		    UNION ALL SELECT card_id, '`+ByReader+`' FROM activation WHERE reader_serial = ANY ($1) AND card_id IS NOT NULL
+		    UNION ALL SELECT card_id, '`+ByManifest+`' FROM activation WHERE manifest_serial = ANY ($1)
 		    UNION ALL SELECT id, '`+ByID+`' FROM listed_card WHERE id = $2)
 		SELECT l.id, l.serial, l.reader_serial, r.ticket, i.name AS institution, r.state AS request_state, coalesce(c.state, '') AS state,
 		       coalesce(c.by_hand, false) AS by_hand, f.found_by, count(*) OVER () AS total
