@@ -2,7 +2,9 @@ package institution_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -97,4 +99,54 @@ func TestAWithdrawnPKSStaysWithdrawn(t *testing.T) {
 	var lapsed *institution.NotInForceError
 	require.ErrorAs(t, err, &lapsed)
 	require.NotNil(t, lapsed.PKS)
+}
+
+// Of two who withdraw the last two agreements of a lembaga at once, the second knows that
+// none is left: what hangs on it, as the readers do, is stopped by one of them.
+func TestTheLastOfTwoWithdrawalsIsKnown(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), harness.DB(t)
+	day, last := clock.MustParseDate("2026-11-23"), clock.MustParseDate("2026-12-31")
+	var made [2]institution.PKS
+	require.NoError(t, db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		in, err := institution.Ensure(ctx, tx, institution.Institution{Kind: institution.Lembaga, Name: "PT Bank Contoh"})
+		for i := range made {
+			if err == nil {
+				err = institution.EnsurePKS(ctx, tx, institution.PKS{Number: fmt.Sprintf("PKS/%d", i), InstitutionID: in.ID, State: institution.PKSInForce,
+					ValidFrom: clock.MustParseDate("2026-01-01"), ValidTo: last})
+			}
+			if err == nil {
+				made[i], err = institution.PKSByNumber(ctx, tx, fmt.Sprintf("PKS/%d", i))
+			}
+		}
+		return err
+	}))
+	covered := func(i int, then func()) (left bool, err error) {
+		err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			p, err := institution.WithdrawPKS(ctx, tx, made[i].ID, made[i].Version, day, day, "diakhiri", "operator")
+			if err != nil {
+				return err
+			}
+			then()
+			all, err := institution.Covered(ctx, tx, []string{p.InstitutionID}, day)
+			left = all[p.InstitutionID]
+			return err
+		})
+		return left, err
+	}
+	second := make(chan bool, 1)
+	first, err := covered(0, func() {
+		go func() {
+			left, err := covered(1, func() {})
+			second <- left || err != nil
+		}()
+		require.Eventually(t, func() bool {
+			var waiting int
+			err := db.Get(ctx, &waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+			return err == nil && (waiting == 1 || len(second) == 1)
+		}, 30*time.Second, 10*time.Millisecond)
+	})
+	require.NoError(t, err)
+	require.True(t, first, "the other one is in force still")
+	require.False(t, <-second, "none is left")
 }

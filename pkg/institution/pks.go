@@ -309,7 +309,9 @@ func ReinstatePKS(ctx context.Context, tx *postgres.Tx, id string, version int64
 }
 
 func lockedPKS(ctx context.Context, tx *postgres.Tx, id string, version int64) (PKS, error) {
-	p, err := one[PKS](ctx, tx, selectPKS+`WHERE p.id = $1 FOR UPDATE OF p`, id)
+	// With its lembaga: of two who end its last two agreements at once, the second sees that
+	// none is left.
+	p, err := one[PKS](ctx, tx, selectPKS+`WHERE p.id = $1 FOR UPDATE OF p FOR NO KEY UPDATE OF i`, id)
 	if err == nil && p.Version != version {
 		err = postgres.ErrStale
 	}
