@@ -244,6 +244,7 @@ var typeLabels = map[string]string{
 	rabbit.WorkorderClosed: "Perintah kerja ditutup", rabbit.WorkorderFinished: "Perintah kerja selesai",
 	rabbit.CardResolved: "Kartu meragukan diputuskan", rabbit.HandoverOpened: "Serah terima disiapkan",
 	rabbit.ActivationSubmitted: "Aktivasi reader diajukan", rabbit.ActivationAccepted: "Aktivasi reader diterima", rabbit.ActivationRevoked: "Daftar pencabutan manifest berubah",
+	rabbit.ManifestsReleased: "Manifest dilepas kepada produsen",
 }
 
 // TypeLabel is what people call a message type.
