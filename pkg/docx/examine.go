@@ -4,6 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"image"
+	_ "image/gif" // the pictures that Word keeps
+	_ "image/jpeg"
+	_ "image/png"
 	"path"
 	"slices"
 	"strings"
@@ -15,6 +19,16 @@ import (
 // which takes a hundred times its own bytes while it is looked at. A letter has some
 // thousands.
 const maxMarks = 300_000
+
+// Limits on what the filler makes of a file that somebody sends in: it writes each
+// repeated row hundreds of times, and looks at the whole paragraph for each tag.
+const (
+	maxTags      = 2_000
+	maxRowMarks  = 5_000    // elements and attributes in repeated rows
+	maxRowBytes  = 64 << 10 // of text and attributes in them
+	maxPixels    = 64_000_000
+	maxFieldCode = 1 << 10 // what tells a field's kind stands in its first letters
+)
 
 // Rules are what a template of one kind of paper must and may ask for. Names are
 // written as Tags writes them; Known need not repeat Required.
@@ -45,6 +59,7 @@ func Examine(file []byte, rules Rules) []Fault {
 		layouts = append(layouts, study(p, &found))
 		p.examine(doc.outside[p.name], &found)
 	}
+	bounded(layouts, &found)
 	tagsOf(layouts, rules, &found)
 	return found.Faults
 }
@@ -88,14 +103,21 @@ func unpack(file []byte) (*examined, error) {
 	if d.contents, err = readAll(archive.File); err != nil {
 		return nil, err
 	}
-	marks := 0
+	marks, tags := 0, 0
 	for name, b := range d.contents {
 		if lower := strings.ToLower(name); strings.HasSuffix(lower, ".xml") || strings.HasSuffix(lower, ".rels") {
 			marks += bytes.Count(b, []byte("<")) + bytes.Count(b, []byte("="))
+			tags += bytes.Count(b, []byte("{{"))
+		}
+		if config, _, err := image.DecodeConfig(bytes.NewReader(b)); err == nil && config.Width > maxPixels/max(1, config.Height) {
+			return nil, fault(TooLarge, name, fmt.Sprintf("a picture of more than %d dots", maxPixels))
 		}
 	}
-	if marks > maxMarks {
+	switch {
+	case marks > maxMarks:
 		return nil, fault(TooLarge, "", fmt.Sprintf("more than %d elements and attributes", maxMarks))
+	case tags > maxTags:
+		return nil, fault(TooLarge, "", fmt.Sprintf("more than %d tags", maxTags))
 	}
 	if kind := strings.TrimSpace(string(d.contents["mimetype"])); strings.Contains(kind, "opendocument") {
 		return nil, fault(WrongKind, "", "odt")
@@ -120,6 +142,27 @@ func unpack(file []byte) (*examined, error) {
 		return nil, fault(WrongKind, "", "xlsx")
 	}
 	return nil, fault(WrongKind, "", "zip")
+}
+
+// bounded refuses repeated rows that would fill a machine's memory once they are
+// repeated.
+func bounded(layouts []*layout, found *Error) {
+	marks, size := 0, 0
+	for _, l := range layouts {
+		for _, lp := range l.loops {
+			for _, row := range lp.rows {
+				l.part.walk(row, func(el *etree.Element) {
+					marks, size = marks+1+len(el.Attr), size+len(content(el))
+					for _, a := range el.Attr {
+						size += len(a.Value)
+					}
+				})
+			}
+		}
+	}
+	if marks > maxRowMarks || size > maxRowBytes {
+		found.add(TooLarge, "", "repeated rows of more than %d elements and attributes or %d bytes", maxRowMarks, maxRowBytes)
+	}
 }
 
 // otherFile names the kind of a file that is no zip archive.
@@ -271,7 +314,9 @@ func (p *part) fields(paragraph *etree.Element, found *Error) {
 				if len(open) == 0 {
 					open = append(open, "")
 				}
-				open[len(open)-1] += content(child)
+				if len(open[len(open)-1]) < maxFieldCode { // not the square of a long one
+					open[len(open)-1] += content(child)
+				}
 			default:
 				visit(child)
 			}
