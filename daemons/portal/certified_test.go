@@ -177,6 +177,7 @@ func TestAPortalThatDiedWhileItAsked(t *testing.T) {
 		_, err := tx.Exec(ctx, `INSERT INTO signing (id, document_id, driver, state, asked_by, asked_at) VALUES (gen_random_uuid(), $1, 'bsre', 'sent', 'Dirjen', now())`, d.ID)
 		return err
 	})
+	o.problem(404, "produsen", http.MethodGet, at, nil) // it knows of papers in force
 	in := map[string]any{"nik": "3171012345678901", "passphrase": passphrase}
 	for _, path := range []string{"", "/inquiry"} {
 		require.Equal(t, "urn:sifilma:problem:signing-open", o.problem(409, "dirjen", http.MethodPost, at+path, map[string]map[string]any{"": in}[path]).Type)

@@ -17,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
@@ -161,10 +162,13 @@ func faultAt(reason string) string {
 	return ""
 }
 
-// LastSigning is the newest signing of a paper that whoever asks may know of. Errors:
-// letter.ErrNoSigning and those of Paper.
+// LastSigning is the newest signing of a paper, for the office: others know of a paper once
+// it is in force. Errors: letter.ErrNoSigning and those of Paper.
 func (d Desk) LastSigning(ctx context.Context, who identity.Account, id string) (letter.Signing, error) {
 	p, err := d.Paper(ctx, who, id)
+	if err == nil && report.Outside(who) {
+		err = letter.ErrNotFound
+	}
 	if err != nil {
 		return letter.Signing{}, err
 	}
