@@ -137,12 +137,16 @@ func TestASignatureInDoubt(t *testing.T) {
 	require.Contains(t, o.page(200, "dirjen", paper).text, "hasilnya belum diketahui. Jangan kirim lagi.")
 	require.Contains(t, o.page(200, "persuratan", paper).hrefs(), paper+"/tte/belum")
 
-	// The service named it before it broke off, so it can be asked.
+	// The service named it before it broke off, so it can be asked: on the next day.
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.ExecOne(ctx, `UPDATE signing SET asked_at = asked_at - interval '1 day' WHERE document_id = $1`, d.ID)
+	})
 	o.post(303, "persuratan", paper+"/tte/tanya")
 	signed, err := letter.Get(t.Context(), o.db, d.ID)
 	require.NoError(t, err)
 	require.Equal(t, letter.Issued, signed.State)
 	require.True(t, signed.Electronic)
+	require.Equal(t, "2026-11-22", signed.SignedOn.String(), "the day of the signature")
 	require.Equal(t, 1, service.Signatures())
 
 	// One that it did not name: somebody looks there.

@@ -124,7 +124,8 @@ func (d Desk) printed(ctx context.Context, p letter.Document) ([]byte, error) {
 	return io.ReadAll(content)
 }
 
-// ended keeps what became of a signing, and says it.
+// ended keeps what became of a signing, and says it. A paper is signed on the day on which
+// it was asked for, also when that is found out later.
 func (d Desk) ended(ctx context.Context, p letter.Document, s letter.Signing, a esign.Answer, c request.Change) error {
 	err := d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		detail := map[string]any{"kind": p.Kind, "signing": s.ID, "driver": s.Driver, "outcome": a.Outcome, "reason": a.Reason, "code": a.Code}
@@ -136,7 +137,7 @@ func (d Desk) ended(ctx context.Context, p letter.Document, s letter.Signing, a 
 			}
 			file, detail["sha256"] = kept.ID.String(), kept.Hash()
 		}
-		if err := letter.EndSigning(ctx, tx, s, a, file, clock.DateOf(c.OfficeAt), c); err != nil {
+		if err := letter.EndSigning(ctx, tx, s, a, file, clock.DateOf(s.AskedAt), c); err != nil {
 			return err
 		}
 		return decisions.Note(ctx, tx, c, "document.signature", p.ID, p.RequestID, detail)
