@@ -105,7 +105,7 @@ func unpack(file []byte) (*examined, error) {
 	}
 	marks, tags := 0, 0
 	for name, b := range d.contents {
-		if lower := strings.ToLower(name); strings.HasSuffix(lower, ".xml") || strings.HasSuffix(lower, ".rels") {
+		if lower := strings.ToLower(name); strings.HasSuffix(lower, ".xml") || strings.HasSuffix(lower, ".rels") || bytes.HasPrefix(bytes.TrimLeft(b, "\ufeff \t\r\n"), []byte("<")) {
 			marks += bytes.Count(b, []byte("<")) + bytes.Count(b, []byte("="))
 			tags += bytes.Count(b, []byte("{{"))
 		}
@@ -125,15 +125,19 @@ func unpack(file []byte) (*examined, error) {
 	if d.types, err = contentTypes(d.contents[contentTypesName]); err != nil {
 		return nil, fault(WrongKind, "", "zip")
 	}
-	main := ""
+	main, texts := "", 0
 	for _, f := range archive.File {
 		if t := d.types[f.Name]; t == wordMain {
-			return d, nil
+			texts++
 		} else if strings.HasSuffix(t, ".main+xml") {
 			main = t
 		}
 	}
 	switch {
+	case texts > 1: // of which Word and LibreOffice show one
+		return nil, fault(Damaged, "", "more than one text")
+	case texts == 1:
+		return d, nil
 	case strings.Contains(main, "macroEnabled"):
 		return nil, fault(WrongKind, "", "docm")
 	case strings.Contains(main, "wordprocessingml.template"):
@@ -200,7 +204,7 @@ func (d *examined) examineEntry(name string, found *Error) {
 	case strings.Contains(lower, "/embeddings/") || strings.Contains(lower, "/activex/"):
 		found.add(Embedded, name, "%s", path.Base(name))
 		return
-	case !strings.HasSuffix(lower, ".xml") && !strings.HasSuffix(lower, ".rels"), strings.HasPrefix(lower, "customxml/item"):
+	case !strings.HasSuffix(lower, ".xml") && !strings.HasSuffix(lower, ".rels") && !filledTypes[contentType], strings.HasPrefix(lower, "customxml/item") && !filledTypes[contentType]:
 		return // the latter is data of other programs, in any encoding, that nobody shows
 	}
 	tree, err := parseXML(name, d.contents[name])
@@ -229,6 +233,9 @@ func (d *examined) links(name string, root *etree.Element, found *Error) {
 	of := path.Join(path.Dir(path.Dir(name)), strings.TrimSuffix(path.Base(name), ".rels"))
 	for _, r := range root.ChildElements() {
 		if !strings.EqualFold(r.SelectAttrValue("TargetMode", ""), "External") {
+			if shown := strings.TrimPrefix(r.SelectAttrValue("Target", ""), "/"); name == "_rels/.rels" && path.Base(r.SelectAttrValue("Type", "")) == "officeDocument" && d.types[shown] != wordMain {
+				found.add(Damaged, name, "it shows another text than the one that is looked at")
+			}
 			continue
 		}
 		kind, target := path.Base(r.SelectAttrValue("Type", "")), strings.ToLower(r.SelectAttrValue("Target", ""))
@@ -297,25 +304,34 @@ func (p *part) examine(outside map[string]string, found *Error) {
 
 // fetching are the fields that bring in something from elsewhere, or do something.
 var fetching = []string{
-	"INCLUDETEXT", "INCLUDEPICTURE", "INCLUDE", "IMPORT", "DDE", "DDEAUTO", "LINK", "EMBED", "DATABASE", "RD", "MERGEFIELD", "MACROBUTTON", "CONTROL", "HTMLCONTROL",
+	"INCLUDETEXT", "INCLUDEPICTURE", "INCLUDE", "IMPORT", "DDE", "DDEAUTO", "LINK", "EMBED", "DATABASE", "RD", "MERGEFIELD", "MACROBUTTON", "CONTROL", "HTMLCONTROL", "?",
 }
 
 // fields reads the codes of a paragraph's fields, which Word may cut over several runs.
 func (p *part) fields(paragraph *etree.Element, found *Error) {
-	var open []string
+	var all, open []*string
+	begin := func() {
+		code := new(string)
+		all, open = append(all, code), append(open, code)
+	}
 	var visit func(*etree.Element)
 	visit = func(el *etree.Element) {
 		for _, child := range el.ChildElements() {
-			switch {
+			switch kind := child.SelectAttrValue(p.qualified("fldCharType"), ""); {
 			case p.is(child, "p"):
-			case p.is(child, "fldChar") && child.SelectAttrValue(p.qualified("fldCharType"), "") == "begin":
-				open = append(open, "")
+			case p.is(child, "fldChar") && kind == "begin":
+				if len(open) > 0 && len(strings.Fields(*open[len(open)-1]+"|")) < 2 {
+					*open[len(open)-1] = nameless // made by the field in it
+				}
+				begin()
+			case p.is(child, "fldChar") && kind == "end" && len(open) > 0:
+				open = open[:len(open)-1]
 			case p.is(child, "instrText"):
 				if len(open) == 0 {
-					open = append(open, "")
+					begin()
 				}
-				if len(open[len(open)-1]) < maxFieldCode { // not the square of a long one
-					open[len(open)-1] += content(child)
+				if code := open[len(open)-1]; len(*code) < maxFieldCode { // not the square of a long one
+					*code += content(child)
 				}
 			default:
 				visit(child)
@@ -323,10 +339,13 @@ func (p *part) fields(paragraph *etree.Element, found *Error) {
 		}
 	}
 	visit(paragraph)
-	for _, code := range open {
-		p.field(paragraph, code, found)
+	for _, code := range all {
+		p.field(paragraph, *code, found)
 	}
 }
+
+// nameless is the kind of a field that another field within it tells.
+const nameless = "? "
 
 func (p *part) field(el *etree.Element, code string, found *Error) {
 	if words := strings.Fields(code); len(words) > 0 && slices.Contains(fetching, strings.ToUpper(words[0])) {

@@ -46,3 +46,33 @@ func TestExamineRefusesWhatGrows(t *testing.T) {
 	}
 	require.Empty(t, docx.Examine(word(t, whole+par(`<w:r><w:fldChar w:fldCharType="begin"/>`+codes+`<w:fldChar w:fldCharType="end"/></w:r>`)), letterRules), "a long field code")
 }
+
+// TestExamineLooksWhereWordLooks: at the fields within fields, and at the text that is
+// shown.
+func TestExamineLooksWhereWordLooks(t *testing.T) {
+	t.Parallel()
+	whole := par(run(rightLetter)) + rightTable()
+	code := func(text string) string { return `<w:r><w:instrText>` + text + `</w:instrText></w:r>` }
+	mark := func(kind string) string { return `<w:r><w:fldChar w:fldCharType="` + kind + `"/></w:r>` }
+	codes := func(file []byte) (found []docx.FaultCode) {
+		for _, f := range docx.Examine(file, letterRules) {
+			found = append(found, f.Code)
+		}
+		return found
+	}
+	require.Empty(t, codes(word(t, whole+par(mark("begin"), code(" IF "), mark("begin"), code(" PAGE "), mark("end"), code(" = 1 a b "), mark("end")))))
+	for name, fields := range map[string]string{
+		"after one within": par(mark("begin"), code(" IF "), mark("begin"), code(" PAGE "), mark("end"), mark("end"), mark("begin"), code("DDEAUTO x"), mark("end")),
+		"named by another": par(mark("begin"), mark("begin"), code(" QUOTE "), mark("end"), code("DDEAUTO x"), mark("end")),
+		"half so":          par(mark("begin"), code("DDE"), mark("begin"), code(" QUOTE AUTO "), mark("end"), code(" x"), mark("end")),
+		"within another":   par(mark("begin"), code(" IF 1 "), mark("begin"), code("INCLUDETEXT x"), mark("end"), mark("end")),
+	} {
+		require.Equal(t, []docx.FaultCode{docx.LinkedField}, codes(word(t, whole+fields)), name)
+	}
+	file := word(t, whole)
+	types, text := part(t, file, "[Content_Types].xml"), part(t, file, "word/document.xml")
+	second := strings.Replace(types, "</Types>", `<Override PartName="/word/second.bin" ContentType="`+wordType+`document.main+xml"/></Types>`, 1)
+	require.Equal(t, []docx.FaultCode{docx.Damaged}, codes(pack(t, entry{"[Content_Types].xml", second}, entry{"word/document.xml", text}, entry{"word/second.bin", text})))
+	shown := entry{"_rels/.rels", `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="word/second.bin"/></Relationships>`}
+	require.Equal(t, []docx.FaultCode{docx.Damaged}, codes(pack(t, entry{"[Content_Types].xml", types}, shown, entry{"word/document.xml", text}, entry{"word/second.bin", text})))
+}
