@@ -163,6 +163,28 @@ func TestKilledWhileItPrintsASample(t *testing.T) {
 	require.Equal(t, 1, count(o.DB, `SELECT count(*) FROM audit WHERE action = 'template.sample'`))
 }
 
+// TestATemplateThatEndsItsPrinter is given up after a few times: the next ones, and the
+// papers that the same process makes, go on.
+func TestATemplateThatEndsItsPrinter(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	e := offer(t, o, letter.ReplyLetter, paperoffice.Template(t, letter.ReplyLetter, "Lampiran", "Berkas"))
+	for range 5 { // processes that died of it
+		o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := template.SampleBegins(ctx, tx, e)
+			return err
+		})
+	}
+	run(t, o, "sampler: {poll: 100ms}", "127.0.0.1:0")
+	e = settled(t, o, e.ID, in(template.Unprintable))
+	require.Contains(t, e.SampleProblem, "5 kali tidak selesai dicetak")
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		e, err = template.OfferAgain(ctx, tx, template.Seen{ID: e.ID, Version: e.Version}, paperoffice.As(request.Operator, "dicoba lagi"))
+		return err
+	})
+	settled(t, o, e.ID, in(template.Proposed))
+}
+
 // TestPapersThatWaitTakeTheTemplateInForce: numbered under one edition, made under the
 // next, with the number that they have.
 func TestPapersThatWaitTakeTheTemplateInForce(t *testing.T) {

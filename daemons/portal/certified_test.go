@@ -137,12 +137,16 @@ func TestASignatureInDoubt(t *testing.T) {
 	require.Contains(t, o.page(200, "dirjen", paper).text, "hasilnya belum diketahui. Jangan kirim lagi.")
 	require.Contains(t, o.page(200, "persuratan", paper).hrefs(), paper+"/tte/belum")
 
-	// The service named it before it broke off, so it can be asked.
+	// The service named it before it broke off, so it can be asked: on the next day.
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.ExecOne(ctx, `UPDATE signing SET asked_at = asked_at - interval '1 day' WHERE document_id = $1`, d.ID)
+	})
 	o.post(303, "persuratan", paper+"/tte/tanya")
 	signed, err := letter.Get(t.Context(), o.db, d.ID)
 	require.NoError(t, err)
 	require.Equal(t, letter.Issued, signed.State)
 	require.True(t, signed.Electronic)
+	require.Equal(t, "2026-11-22", signed.SignedOn.String(), "the day of the signature")
 	require.Equal(t, 1, service.Signatures())
 
 	// One that it did not name: somebody looks there.
@@ -177,6 +181,7 @@ func TestAPortalThatDiedWhileItAsked(t *testing.T) {
 		_, err := tx.Exec(ctx, `INSERT INTO signing (id, document_id, driver, state, asked_by, asked_at) VALUES (gen_random_uuid(), $1, 'bsre', 'sent', 'Dirjen', now())`, d.ID)
 		return err
 	})
+	o.problem(404, "produsen", http.MethodGet, at, nil) // it knows of papers in force
 	in := map[string]any{"nik": "3171012345678901", "passphrase": passphrase}
 	for _, path := range []string{"", "/inquiry"} {
 		require.Equal(t, "urn:sifilma:problem:signing-open", o.problem(409, "dirjen", http.MethodPost, at+path, map[string]map[string]any{"": in}[path]).Type)

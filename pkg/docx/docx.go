@@ -67,6 +67,11 @@ type part struct {
 	strict bool // of Strict Open XML
 	// gallery has the pictures of this part, once it is filled.
 	gallery *gallery
+	// placed is the place that was asked for last.
+	placed struct {
+		el *etree.Element
+		at Fault
+	}
 }
 
 // open reads and checks a .docx: limits, checksums of every entry, no macros,

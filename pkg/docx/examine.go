@@ -4,6 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"image"
+	_ "image/gif" // the pictures that Word keeps
+	_ "image/jpeg"
+	_ "image/png"
 	"path"
 	"slices"
 	"strings"
@@ -15,6 +19,16 @@ import (
 // which takes a hundred times its own bytes while it is looked at. A letter has some
 // thousands.
 const maxMarks = 300_000
+
+// Limits on what the filler makes of a file that somebody sends in: it writes each
+// repeated row hundreds of times, and looks at the whole paragraph for each tag.
+const (
+	maxTags      = 2_000
+	maxRowMarks  = 5_000    // elements and attributes in repeated rows
+	maxRowBytes  = 64 << 10 // of text and attributes in them
+	maxPixels    = 64_000_000
+	maxFieldCode = 1 << 10 // what tells a field's kind stands in its first letters
+)
 
 // Rules are what a template of one kind of paper must and may ask for. Names are
 // written as Tags writes them; Known need not repeat Required.
@@ -45,6 +59,7 @@ func Examine(file []byte, rules Rules) []Fault {
 		layouts = append(layouts, study(p, &found))
 		p.examine(doc.outside[p.name], &found)
 	}
+	bounded(layouts, &found)
 	tagsOf(layouts, rules, &found)
 	return found.Faults
 }
@@ -88,14 +103,21 @@ func unpack(file []byte) (*examined, error) {
 	if d.contents, err = readAll(archive.File); err != nil {
 		return nil, err
 	}
-	marks := 0
+	marks, tags := 0, 0
 	for name, b := range d.contents {
-		if lower := strings.ToLower(name); strings.HasSuffix(lower, ".xml") || strings.HasSuffix(lower, ".rels") {
+		if lower := strings.ToLower(name); strings.HasSuffix(lower, ".xml") || strings.HasSuffix(lower, ".rels") || bytes.HasPrefix(bytes.TrimLeft(b, "\ufeff \t\r\n"), []byte("<")) {
 			marks += bytes.Count(b, []byte("<")) + bytes.Count(b, []byte("="))
+			tags += bytes.Count(b, []byte("{{"))
+		}
+		if config, _, err := image.DecodeConfig(bytes.NewReader(b)); err == nil && config.Width > maxPixels/max(1, config.Height) {
+			return nil, fault(TooLarge, name, fmt.Sprintf("a picture of more than %d dots", maxPixels))
 		}
 	}
-	if marks > maxMarks {
+	switch {
+	case marks > maxMarks:
 		return nil, fault(TooLarge, "", fmt.Sprintf("more than %d elements and attributes", maxMarks))
+	case tags > maxTags:
+		return nil, fault(TooLarge, "", fmt.Sprintf("more than %d tags", maxTags))
 	}
 	if kind := strings.TrimSpace(string(d.contents["mimetype"])); strings.Contains(kind, "opendocument") {
 		return nil, fault(WrongKind, "", "odt")
@@ -103,15 +125,19 @@ func unpack(file []byte) (*examined, error) {
 	if d.types, err = contentTypes(d.contents[contentTypesName]); err != nil {
 		return nil, fault(WrongKind, "", "zip")
 	}
-	main := ""
+	main, texts := "", 0
 	for _, f := range archive.File {
 		if t := d.types[f.Name]; t == wordMain {
-			return d, nil
+			texts++
 		} else if strings.HasSuffix(t, ".main+xml") {
 			main = t
 		}
 	}
 	switch {
+	case texts > 1: // of which Word and LibreOffice show one
+		return nil, fault(Damaged, "", "more than one text")
+	case texts == 1:
+		return d, nil
 	case strings.Contains(main, "macroEnabled"):
 		return nil, fault(WrongKind, "", "docm")
 	case strings.Contains(main, "wordprocessingml.template"):
@@ -120,6 +146,27 @@ func unpack(file []byte) (*examined, error) {
 		return nil, fault(WrongKind, "", "xlsx")
 	}
 	return nil, fault(WrongKind, "", "zip")
+}
+
+// bounded refuses repeated rows that would fill a machine's memory once they are
+// repeated.
+func bounded(layouts []*layout, found *Error) {
+	marks, size := 0, 0
+	for _, l := range layouts {
+		for _, lp := range l.loops {
+			for _, row := range lp.rows {
+				l.part.walk(row, func(el *etree.Element) {
+					marks, size = marks+1+len(el.Attr), size+len(content(el))
+					for _, a := range el.Attr {
+						size += len(a.Value)
+					}
+				})
+			}
+		}
+	}
+	if marks > maxRowMarks || size > maxRowBytes {
+		found.add(TooLarge, "", "repeated rows of more than %d elements and attributes or %d bytes", maxRowMarks, maxRowBytes)
+	}
 }
 
 // otherFile names the kind of a file that is no zip archive.
@@ -157,7 +204,7 @@ func (d *examined) examineEntry(name string, found *Error) {
 	case strings.Contains(lower, "/embeddings/") || strings.Contains(lower, "/activex/"):
 		found.add(Embedded, name, "%s", path.Base(name))
 		return
-	case !strings.HasSuffix(lower, ".xml") && !strings.HasSuffix(lower, ".rels"), strings.HasPrefix(lower, "customxml/item"):
+	case !strings.HasSuffix(lower, ".xml") && !strings.HasSuffix(lower, ".rels") && !filledTypes[contentType], strings.HasPrefix(lower, "customxml/item") && !filledTypes[contentType]:
 		return // the latter is data of other programs, in any encoding, that nobody shows
 	}
 	tree, err := parseXML(name, d.contents[name])
@@ -186,6 +233,9 @@ func (d *examined) links(name string, root *etree.Element, found *Error) {
 	of := path.Join(path.Dir(path.Dir(name)), strings.TrimSuffix(path.Base(name), ".rels"))
 	for _, r := range root.ChildElements() {
 		if !strings.EqualFold(r.SelectAttrValue("TargetMode", ""), "External") {
+			if shown := strings.TrimPrefix(r.SelectAttrValue("Target", ""), "/"); name == "_rels/.rels" && path.Base(r.SelectAttrValue("Type", "")) == "officeDocument" && d.types[shown] != wordMain {
+				found.add(Damaged, name, "it shows another text than the one that is looked at")
+			}
 			continue
 		}
 		kind, target := path.Base(r.SelectAttrValue("Type", "")), strings.ToLower(r.SelectAttrValue("Target", ""))
@@ -254,34 +304,48 @@ func (p *part) examine(outside map[string]string, found *Error) {
 
 // fetching are the fields that bring in something from elsewhere, or do something.
 var fetching = []string{
-	"INCLUDETEXT", "INCLUDEPICTURE", "INCLUDE", "IMPORT", "DDE", "DDEAUTO", "LINK", "EMBED", "DATABASE", "RD", "MERGEFIELD", "MACROBUTTON", "CONTROL", "HTMLCONTROL",
+	"INCLUDETEXT", "INCLUDEPICTURE", "INCLUDE", "IMPORT", "DDE", "DDEAUTO", "LINK", "EMBED", "DATABASE", "RD", "MERGEFIELD", "MACROBUTTON", "CONTROL", "HTMLCONTROL", "?",
 }
 
 // fields reads the codes of a paragraph's fields, which Word may cut over several runs.
 func (p *part) fields(paragraph *etree.Element, found *Error) {
-	var open []string
+	var all, open []*string
+	begin := func() {
+		code := new(string)
+		all, open = append(all, code), append(open, code)
+	}
 	var visit func(*etree.Element)
 	visit = func(el *etree.Element) {
 		for _, child := range el.ChildElements() {
-			switch {
+			switch kind := child.SelectAttrValue(p.qualified("fldCharType"), ""); {
 			case p.is(child, "p"):
-			case p.is(child, "fldChar") && child.SelectAttrValue(p.qualified("fldCharType"), "") == "begin":
-				open = append(open, "")
+			case p.is(child, "fldChar") && kind == "begin":
+				if len(open) > 0 && len(strings.Fields(*open[len(open)-1]+"|")) < 2 {
+					*open[len(open)-1] = nameless // made by the field in it
+				}
+				begin()
+			case p.is(child, "fldChar") && kind == "end" && len(open) > 0:
+				open = open[:len(open)-1]
 			case p.is(child, "instrText"):
 				if len(open) == 0 {
-					open = append(open, "")
+					begin()
 				}
-				open[len(open)-1] += content(child)
+				if code := open[len(open)-1]; len(*code) < maxFieldCode { // not the square of a long one
+					*code += content(child)
+				}
 			default:
 				visit(child)
 			}
 		}
 	}
 	visit(paragraph)
-	for _, code := range open {
-		p.field(paragraph, code, found)
+	for _, code := range all {
+		p.field(paragraph, *code, found)
 	}
 }
+
+// nameless is the kind of a field that another field within it tells.
+const nameless = "? "
 
 func (p *part) field(el *etree.Element, code string, found *Error) {
 	if words := strings.Fields(code); len(words) > 0 && slices.Contains(fetching, strings.ToUpper(words[0])) {

@@ -13,7 +13,15 @@ var placeNames = map[string]string{
 }
 
 // place is where el stands, for whoever has to find it in Word: a fault without its code.
+// What stands in one paragraph is looked for once, however many faults are in it.
 func (p *part) place(el *etree.Element) Fault {
+	if p.placed.el != el {
+		p.placed.el, p.placed.at = el, p.find(el)
+	}
+	return p.placed.at
+}
+
+func (p *part) find(el *etree.Element) Fault {
 	f := Fault{Part: p.name, In: placeNames[p.contentType]}
 	var paragraph *etree.Element
 	for up := el; up != nil; up = up.Parent() {

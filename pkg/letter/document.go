@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -132,10 +133,12 @@ func List(ctx context.Context, rd postgres.Reader, requestID string) ([]Document
 	return list, nil
 }
 
-// Waiting returns the papers whose files are still to be made, oldest first.
-func Waiting(ctx context.Context, rd postgres.Reader, limit int) ([]Document, error) {
+// Waiting returns the papers whose files are still to be made, oldest first, without
+// some, by id.
+func Waiting(ctx context.Context, rd postgres.Reader, without []string, limit int) ([]Document, error) {
 	var list []Document
-	if err := rd.Select(ctx, &list, selectDocument+`WHERE state IN ('drafted','numbered') AND NOT awaits_number ORDER BY id LIMIT $1`, limit); err != nil {
+	if err := rd.Select(ctx, &list, selectDocument+`WHERE state IN ('drafted','numbered') AND NOT awaits_number AND id <> ALL ($2::uuid[]) ORDER BY id LIMIT $1`,
+		limit, pq.Array(append([]string{}, without...))); err != nil {
 		return nil, fmt.Errorf("letter: waiting: %w", err)
 	}
 	return list, nil

@@ -193,7 +193,7 @@ func TestLifeOfALetter(t *testing.T) {
 	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
 	r := o.Done(t)
 	d, _ := makePaper(t, o, draft(letter.ReplyLetter, r.ID, r.ID))
-	waiting, err := letter.Waiting(t.Context(), o.DB, 10)
+	waiting, err := letter.Waiting(t.Context(), o.DB, nil, 10)
 	require.NoError(t, err)
 	require.Len(t, waiting, 1)
 	signer, err := d.Signer()
@@ -219,7 +219,7 @@ func TestLifeOfALetter(t *testing.T) {
 	d = attach(t, o, d)
 	require.Equal(t, letter.AwaitingSignature, d.State)
 	require.Equal(t, []string{"pdf"}, d.Formats())
-	waiting, err = letter.Waiting(t.Context(), o.DB, 10)
+	waiting, err = letter.Waiting(t.Context(), o.DB, nil, 10)
 	require.NoError(t, err)
 	require.Empty(t, waiting)
 

@@ -3,7 +3,10 @@ package report
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/lib/pq"
 
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
@@ -167,4 +170,25 @@ func LoadHandover(ctx context.Context, db *postgres.DB, id string, a identity.Ac
 		return err
 	})
 	return &v, err
+}
+
+// PaperTickets are the Kode Tiket that papers belong to, by paper: that of the request, or
+// of the letter of readers. A paper of neither has none.
+func PaperTickets(ctx context.Context, rd postgres.Reader, ids []string) (map[string]string, error) {
+	var rows []struct {
+		ID     string `db:"id"`
+		Ticket string `db:"ticket"`
+	}
+	if err := rd.Select(ctx, &rows, `
+		SELECT d.id, coalesce(r.ticket, l.ticket) AS ticket FROM document d
+		LEFT JOIN request r ON r.id = d.request_id
+		LEFT JOIN activation_reply y ON d.kind = $2 AND y.id = d.subject_id LEFT JOIN activation_letter l ON l.id = y.letter_id
+		WHERE d.id = ANY ($1::uuid[]) AND coalesce(r.ticket, l.ticket) IS NOT NULL`, pq.Array(ids), letter.ActivationReply); err != nil {
+		return nil, fmt.Errorf("report: tickets of papers: %w", err)
+	}
+	tickets := make(map[string]string, len(rows))
+	for _, r := range rows {
+		tickets[r.ID] = r.Ticket
+	}
+	return tickets, nil
 }

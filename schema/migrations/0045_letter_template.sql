@@ -20,6 +20,7 @@ CREATE TABLE letter_template (
     sample_pages   int    CHECK (sample_pages > 0),
     sample_problem text   NOT NULL DEFAULT '', -- why there is none yet
     sample_tries   int    NOT NULL DEFAULT 0,
+    sample_begun   int    NOT NULL DEFAULT 0, -- times in a row that it was begun and nobody came back
     offered_at     timestamptz NOT NULL,
     UNIQUE (kind, edition),
     UNIQUE (kind, sha256),
@@ -52,6 +53,6 @@ CREATE TRIGGER letter_template_kept BEFORE UPDATE OR DELETE ON letter_template F
 
 GRANT SELECT ON letter_template TO sifilma_read;
 GRANT INSERT (id, kind, edition, file_blob, sha256, state, version, offered_by, note, offered_at),
-    UPDATE (state, version, offered_by, note, approved_by, sample_blob, sample_pages, sample_problem, sample_tries, offered_at)
+    UPDATE (state, version, offered_by, note, approved_by, sample_blob, sample_pages, sample_problem, sample_tries, sample_begun, offered_at)
     ON letter_template TO sifilma_portal;
-GRANT UPDATE (state, version, sample_blob, sample_pages, sample_problem, sample_tries) ON letter_template TO sifilma_document_generator;
+GRANT UPDATE (state, version, sample_blob, sample_pages, sample_problem, sample_tries, sample_begun) ON letter_template TO sifilma_document_generator;

@@ -14,12 +14,13 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
-	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"dukcapil.go.id/sifilma/pkg/config"
@@ -110,6 +111,8 @@ func (d *Driver) Request(ctx context.Context, j esign.Job) esign.Answer {
 	}
 	content := body.Bytes()
 	// A reader that net/http does not know cannot be rewound, so nothing is sent again.
+	var connected atomic.Bool // with TLS, where that is spoken
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.base+"/api/sign/pdf", struct{ io.Reader }{bytes.NewReader(content)})
 	if err != nil {
 		return esign.Answer{Outcome: esign.Refused, Reason: esign.Other, Code: "address"}
@@ -119,16 +122,15 @@ func (d *Driver) Request(ctx context.Context, j esign.Job) esign.Answer {
 	r.SetBasicAuth(d.username, d.password)
 	w, err := d.client.Do(r)
 	if err != nil {
-		return unanswered(err)
+		return unanswered(connected.Load())
 	}
 	defer func() { _ = w.Body.Close() }()
 	return read(w)
 }
 
-// unanswered is the answer when there was none.
-func unanswered(err error) esign.Answer {
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
+// unanswered is the answer when there was none. Without a connection nothing was sent.
+func unanswered(connected bool) esign.Answer {
+	if !connected {
 		return esign.Answer{Outcome: esign.Refused, Reason: esign.Away}
 	}
 	return esign.Answer{Outcome: esign.Doubt, Code: "no-answer"}

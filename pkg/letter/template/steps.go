@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -164,7 +165,7 @@ func OfferAgain(ctx context.Context, tx *postgres.Tx, s Seen, ch Change) (Editio
 	if err := Check(e.Kind, file); err != nil { // tags may have come since
 		return e, err
 	}
-	return take(ctx, tx, e, OfferVerb, ch, `, offered_by=$4, note=$5, offered_at=$6, approved_by=NULL, sample_blob=NULL, sample_pages=NULL, sample_problem='', sample_tries=0`,
+	return take(ctx, tx, e, OfferVerb, ch, `, offered_by=$4, note=$5, offered_at=$6, approved_by=NULL, sample_blob=NULL, sample_pages=NULL, sample_problem='', sample_tries=0, sample_begun=0`,
 		ch.Actor.Name, ch.Reason, ch.OfficeAt.UTC())
 }
 
@@ -240,9 +241,31 @@ func NotPrintable(ctx context.Context, tx *postgres.Tx, e Edition, ch Change) (E
 // SampleWaits notes why the sample of an edition is not there yet, for those who wait
 // for it. It is no step: nothing has become of the edition.
 func SampleWaits(ctx context.Context, tx *postgres.Tx, e Edition, why string) error {
-	_, err := tx.Exec(ctx, `UPDATE letter_template SET sample_problem=$3, sample_tries=sample_tries+1 WHERE id=$1 AND version=$2 AND state='offered'`, e.ID, e.Version, why)
+	_, err := tx.Exec(ctx, `UPDATE letter_template SET sample_problem=$3, sample_tries=sample_tries+1, sample_begun=0 WHERE id=$1 AND version=$2 AND state='offered'`, e.ID, e.Version, why)
 	if err != nil {
 		return fmt.Errorf("template: noting a wait: %w", err)
+	}
+	return nil
+}
+
+// SampleBegins notes that the sample of an edition is about to be printed, and says how
+// often that has begun without an end. postgres.ErrStale says that it has moved meanwhile.
+func SampleBegins(ctx context.Context, tx *postgres.Tx, e Edition) (begun int, err error) {
+	err = tx.Get(ctx, &begun, `UPDATE letter_template SET sample_begun=sample_begun+1 WHERE id=$1 AND version=$2 AND state='offered' RETURNING sample_begun`, e.ID, e.Version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, postgres.ErrStale
+	}
+	if err != nil {
+		return 0, fmt.Errorf("template: noting a beginning: %w", err)
+	}
+	return begun, nil
+}
+
+// SampleLeft takes back a SampleBegins that was given up in good order.
+func SampleLeft(ctx context.Context, tx *postgres.Tx, e Edition) error {
+	_, err := tx.Exec(ctx, `UPDATE letter_template SET sample_begun=sample_begun-1 WHERE id=$1 AND version=$2 AND state='offered' AND sample_begun > 0`, e.ID, e.Version)
+	if err != nil {
+		return fmt.Errorf("template: noting an end: %w", err)
 	}
 	return nil
 }

@@ -115,12 +115,16 @@ type Owed struct {
 	Replaces string `db:"replaces"`
 }
 
-// owedMost bounds one look; the next one goes on.
+// owedMost bounds one reading of what is owed.
 const owedMost = 100
 
+// key tells what is owed apart.
+func (o Owed) key() string { return o.Kind + " " + o.SubjectID }
+
 // owed returns the papers that are owed, of the given subjects or, without any,
-// of all. The order is that of the papers' kinds: letters before lists.
-func owed(ctx context.Context, rd postgres.Reader, subjects []string) ([]Owed, error) {
+// of all, but none of the tried ones, by their keys. The order is that of the papers'
+// kinds: letters before lists.
+func owed(ctx context.Context, rd postgres.Reader, subjects, tried []string) ([]Owed, error) {
 	var list []Owed
 	err := rd.Select(ctx, &list, `
 		SELECT o.kind, o.subject_id, coalesce(o.request_id::text, '') AS request_id, o.dated, coalesce(o.replaces::text, '') AS replaces FROM (
@@ -138,6 +142,7 @@ func owed(ctx context.Context, rd postgres.Reader, subjects []string) ([]Owed, e
 			SELECT a.kind, a.id, a.request_id, 0, a.dated, NULL, NULL FROM asked_paper a
 		) AS o
 		WHERE (coalesce(cardinality($6::uuid[]), 0) = 0 OR o.subject_id = ANY ($6) OR o.rung = ANY ($6))
+		  AND o.kind || ' ' || o.subject_id <> ALL ($11::text[])
 		  AND CASE WHEN o.replaces IS NULL
 		      THEN NOT EXISTS (SELECT FROM document d
 		                       WHERE d.kind = o.kind AND d.subject_id = o.subject_id AND d.state NOT IN ('void', 'replaced'))
@@ -146,7 +151,7 @@ func owed(ctx context.Context, rd postgres.Reader, subjects []string) ([]Owed, e
 		ORDER BY o.subject_id, o.place LIMIT $7`,
 		pq.Array([]string{letter.ReplyLetter, letter.CompletionLetter, letter.ResultList}), string(request.Done),
 		letter.BAST, string(handover.Prepared), string(handover.BASTDrafted), pq.Array(subjects), owedMost, letter.DestructionReport,
-		string(letter.Issued), letter.ActivationReply)
+		string(letter.Issued), letter.ActivationReply, pq.Array(append([]string{}, tried...)))
 	if err != nil {
 		return nil, fmt.Errorf("desk: looking for papers that are owed: %w", err)
 	}
@@ -160,7 +165,7 @@ func (k *Desk) Hear(ctx context.Context, tx *postgres.Tx, events []rabbit.Event)
 	for i, e := range events {
 		subjects[i] = e.Subject
 	}
-	list, err := owed(ctx, tx, subjects)
+	list, err := owed(ctx, tx, subjects, nil)
 	if err != nil {
 		return err
 	}
@@ -201,24 +206,30 @@ func (k *Desk) Look(ctx context.Context) error {
 	if err := k.ensureNumberings(ctx); err != nil {
 		return err
 	}
-	if err := k.numberWaiting(ctx); err != nil {
-		return err
-	}
-	list, err := owed(ctx, k.db, []string{})
-	if err != nil {
-		return err
-	}
 	blocked := make(map[string]string)
-	for _, o := range list {
-		err := k.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			tx.OnCommit(k.db.Bell(BellName).Ring)
-			return k.draft(ctx, tx, o)
-		})
-		if postgres.Foreign(err) {
+	if err := k.numberWaiting(ctx, blocked); err != nil {
+		return err
+	}
+	for tried := []string{}; ; { // papers that cannot be drafted must not stand before others for ever
+		list, err := owed(ctx, k.db, []string{}, tried)
+		if err != nil {
 			return err
 		}
-		if err != nil {
-			blocked[o.Kind+" "+o.SubjectID] = err.Error()
+		for _, o := range list {
+			err := k.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+				tx.OnCommit(k.db.Bell(BellName).Ring)
+				return k.draft(ctx, tx, o)
+			})
+			if postgres.Foreign(err) {
+				return err
+			}
+			if err != nil {
+				blocked[o.key()] = err.Error()
+			}
+			tried = append(tried, o.key())
+		}
+		if len(list) < owedMost {
+			break
 		}
 	}
 	k.note(blocked)

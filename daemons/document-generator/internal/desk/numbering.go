@@ -34,8 +34,8 @@ func (k *Desk) ensureNumberings(ctx context.Context) error {
 const waitingMost = 100
 
 // numberWaiting numbers the papers that waited for a number when the way of their kind
-// was changed to the counter.
-func (k *Desk) numberWaiting(ctx context.Context) error {
+// was changed to the counter. One that cannot be numbered harms no other.
+func (k *Desk) numberWaiting(ctx context.Context, blocked map[string]string) error {
 	list, err := letter.TurnedToCounter(ctx, k.db, waitingMost)
 	if err != nil {
 		return err
@@ -50,8 +50,11 @@ func (k *Desk) numberWaiting(ctx context.Context) error {
 			return audit.Record(ctx, tx, audit.Entry{Actor: Self.Name, Action: "document.numbered", Subject: d.ID, Request: d.RequestID,
 				Detail: map[string]any{"kind": d.Kind, "number": *d.Number}})
 		})
-		if err != nil {
+		if postgres.Foreign(err) {
 			return err
+		}
+		if err != nil {
+			blocked[d.Kind+" "+d.SubjectID] = err.Error()
 		}
 	}
 	return nil

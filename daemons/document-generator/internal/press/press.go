@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
 	"slices"
 	"sync"
@@ -127,11 +128,11 @@ func (p *Press) pause() time.Duration {
 // Once makes all papers that wait and are due. Its error is of the database or
 // of the disk: a paper's own failure only holds that paper.
 func (p *Press) Once(ctx context.Context) error {
-	waiting, err := letter.Waiting(ctx, p.db, waitingMost)
+	due, err := letter.Waiting(ctx, p.db, p.holding(), waitingMost)
 	if err != nil {
 		return err
 	}
-	due := p.due(waiting)
+	p.free(due)
 	if len(due) == 0 {
 		return nil
 	}
@@ -172,25 +173,27 @@ func printed(d letter.Document) int {
 	return 1
 }
 
-// due leaves out the papers on hold, and forgets the holds of papers that do
-// not wait any more.
-func (p *Press) due(waiting []letter.Document) []letter.Document {
+// holding are the papers on hold. They must not stand before others for ever.
+func (p *Press) holding() (ids []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock.Now()
-	held := make(map[string]*hold, len(p.held))
-	var due []letter.Document
-	for _, d := range waiting {
-		h := p.held[d.ID]
-		if h != nil {
-			held[d.ID] = h
-		}
-		if h == nil || !h.until.After(now) {
-			due = append(due, d)
+	for id, h := range p.held {
+		if h.until.After(now) {
+			ids = append(ids, id)
 		}
 	}
-	p.held = held
-	return due
+	return ids
+}
+
+// free forgets the holds that are over, of papers that do not wait any more.
+func (p *Press) free(waiting []letter.Document) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.clock.Now()
+	maps.DeleteFunc(p.held, func(id string, h *hold) bool {
+		return len(waiting) < waitingMost && !h.until.After(now) && !slices.ContainsFunc(waiting, func(d letter.Document) bool { return d.ID == id })
+	})
 }
 
 // job is a paper on its way through LibreOffice.
@@ -399,7 +402,7 @@ type Waiting struct {
 
 // Queue is what waits, oldest first, for the status page.
 func (p *Press) Queue(ctx context.Context) (any, error) {
-	list, err := letter.Waiting(ctx, p.db, waitingMost)
+	list, err := letter.Waiting(ctx, p.db, nil, waitingMost)
 	if err != nil {
 		return nil, err
 	}

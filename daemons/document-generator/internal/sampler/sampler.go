@@ -131,16 +131,37 @@ func (s *Sampler) Once(ctx context.Context) error {
 // awayWords are what the people who wait for a sample read meanwhile.
 const awayWords = "LibreOffice, yang mencetak contoh, sedang tidak dapat dipakai. Contoh dicoba lagi dengan sendirinya."
 
-// one prints the sample of one edition.
+// mostBegun is how often a template may have been begun without an end: whoever prints
+// it dies of it then.
+const mostBegun = 5
+
+// one prints the sample of one edition. That it is begun is written down before, so that
+// a template that ends this process ends its own way too.
 func (s *Sampler) one(ctx context.Context, e template.Edition) error {
 	body, err := template.Content(ctx, s.db, e)
 	if err != nil {
 		return err
 	}
+	var begun int
+	if err := s.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		begun, err = template.SampleBegins(ctx, tx, e)
+		return err
+	}); errors.Is(err, postgres.ErrStale) {
+		return nil // refused meanwhile, or another sampler was first
+	} else if err != nil {
+		return err
+	}
+	if begun > mostBegun {
+		return s.end(ctx, e, func(ctx context.Context, tx *postgres.Tx, ch request.Change) (template.Edition, error) {
+			ch.Reason = fmt.Sprintf("Contohnya %d kali tidak selesai dicetak. Perkecil gambar dan tabelnya, lalu unggah kembali; atau usulkan lagi bila menurut Anda berkasnya baik.", mostBegun)
+			return template.NotPrintable(ctx, tx, e, ch)
+		})
+	}
 	pdf, pages, err := s.print(ctx, e, body)
 	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
+	case ctx.Err() != nil: // stopped, and no fault of the template
+		left := context.WithoutCancel(ctx)
+		return errors.Join(ctx.Err(), s.db.InTx(left, func(ctx context.Context, tx *postgres.Tx) error { return template.SampleLeft(ctx, tx, e) }))
 	case errors.Is(err, docx.ErrUnavailable):
 		s.failures++
 		if noted := s.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error { return template.SampleWaits(ctx, tx, e, awayWords) }); noted != nil {

@@ -17,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
@@ -123,7 +124,8 @@ func (d Desk) printed(ctx context.Context, p letter.Document) ([]byte, error) {
 	return io.ReadAll(content)
 }
 
-// ended keeps what became of a signing, and says it.
+// ended keeps what became of a signing, and says it. A paper is signed on the day on which
+// it was asked for, also when that is found out later.
 func (d Desk) ended(ctx context.Context, p letter.Document, s letter.Signing, a esign.Answer, c request.Change) error {
 	err := d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		detail := map[string]any{"kind": p.Kind, "signing": s.ID, "driver": s.Driver, "outcome": a.Outcome, "reason": a.Reason, "code": a.Code}
@@ -135,7 +137,7 @@ func (d Desk) ended(ctx context.Context, p letter.Document, s letter.Signing, a 
 			}
 			file, detail["sha256"] = kept.ID.String(), kept.Hash()
 		}
-		if err := letter.EndSigning(ctx, tx, s, a, file, clock.DateOf(c.OfficeAt), c); err != nil {
+		if err := letter.EndSigning(ctx, tx, s, a, file, clock.DateOf(s.AskedAt), c); err != nil {
 			return err
 		}
 		return decisions.Note(ctx, tx, c, "document.signature", p.ID, p.RequestID, detail)
@@ -161,10 +163,13 @@ func faultAt(reason string) string {
 	return ""
 }
 
-// LastSigning is the newest signing of a paper that whoever asks may know of. Errors:
-// letter.ErrNoSigning and those of Paper.
+// LastSigning is the newest signing of a paper, for the office: others know of a paper once
+// it is in force. Errors: letter.ErrNoSigning and those of Paper.
 func (d Desk) LastSigning(ctx context.Context, who identity.Account, id string) (letter.Signing, error) {
 	p, err := d.Paper(ctx, who, id)
+	if err == nil && report.Outside(who) {
+		err = letter.ErrNotFound
+	}
 	if err != nil {
 		return letter.Signing{}, err
 	}

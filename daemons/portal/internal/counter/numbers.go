@@ -70,29 +70,22 @@ func (d Desk) AwaitingNumber(ctx context.Context, who identity.Account) ([]Waiti
 		for _, n := range all {
 			templates[n.Kind] = n.Template
 		}
+		ids := make([]string, len(papers))
+		for i, p := range papers {
+			ids[i] = p.ID
+		}
+		tickets, err := report.PaperTickets(ctx, rd, ids)
+		if err != nil {
+			return err
+		}
 		for _, p := range papers {
-			ticket, err := ticketOf(ctx, rd, who, p)
-			if err != nil {
-				return err
-			}
 			list = append(list, Waiting{
-				ID: p.ID, Version: p.Version, Ticket: ticket, Kind: p.Kind, KindLabel: letter.KindLabels[p.Kind], Dated: *p.Dated, Since: p.CreatedAt, Template: templates[p.Kind],
+				ID: p.ID, Version: p.Version, Ticket: tickets[p.ID], Kind: p.Kind, KindLabel: letter.KindLabels[p.Kind], Dated: *p.Dated, Since: p.CreatedAt, Template: templates[p.Kind],
 			})
 		}
 		return nil
 	})
 	return list, err
-}
-
-// ticketOf is the Kode Tiket of the request, or of the letter of readers, that a paper
-// belongs to.
-func ticketOf(ctx context.Context, rd postgres.Reader, who identity.Account, p letter.Document) (string, error) {
-	if p.Kind == letter.ActivationReply {
-		of, err := report.ActivationOfReply(ctx, rd, p.SubjectID, who)
-		return of.Ticket, err
-	}
-	of, err := request.Get(ctx, rd, p.RequestID)
-	return of.Ticket, err
 }
 
 // Typed is the number that persuratan gives a paper.
@@ -143,12 +136,12 @@ func (d Desk) Number(ctx context.Context, who identity.Account, id string, seen 
 	var taken *letter.TakenError
 	switch {
 	case errors.As(err, &taken):
-		of, lost := ticketOf(ctx, d.DB, who, taken.By)
+		of, lost := report.PaperTickets(ctx, d.DB, []string{taken.By.ID})
 		if lost != nil {
 			return lost
 		}
 		return form.One("/number", "number_taken", fmt.Sprintf("Nomor ini sudah dipakai %s tertanggal %s pada permohonan %s, keadaan %q. Periksa buku nomor.",
-			letter.KindLabels[taken.By.Kind], terbilang.FormatDate(*taken.By.Dated), of, letter.Machine.Label(taken.By.State)))
+			letter.KindLabels[taken.By.Kind], terbilang.FormatDate(*taken.By.Dated), of[taken.By.ID], letter.Machine.Label(taken.By.State)))
 	case errors.Is(err, letter.ErrNoSignatory):
 		return form.One("/dated", "no_signatory", "Pada tanggal itu tidak ada pejabat yang menandatangani naskah ini. Periksa tanggalnya, atau daftarkan pejabatnya pada Data induk.")
 	}
