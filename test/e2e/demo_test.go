@@ -36,7 +36,7 @@ func TestDemoTwiceAndWhatItLeaves(t *testing.T) {
 	m := lastLine.FindStringSubmatch(second.text.String())
 	require.NotNil(t, m, second.text.String())
 	require.NotEqual(t, ticket, m[1])
-	require.Equal(t, []string{"25", "25", "4"}, m[2:])
+	require.Equal(t, []string{"25", "25", "5"}, m[2:])
 	judge(t, dir, 50)
 	require.Contains(t, second.text.String(), "Kasubdit KI menguncinya")
 	office, err := clock.OpenOffice("file:" + filepath.Join(dir, "office-clock"))
@@ -81,7 +81,7 @@ func TestKillEachDaemonOnce(t *testing.T) {
 	require.NoError(t, o.wait())
 	m := lastLine.FindStringSubmatch(o.text.String())
 	require.NotNil(t, m, o.text.String())
-	require.Equal(t, []string{"25", "25", "4"}, m[2:])
+	require.Equal(t, []string{"25", "25", "5"}, m[2:])
 	judge(t, dir, 25)
 	require.Empty(t, leftovers(t, dir), "processes left behind")
 }

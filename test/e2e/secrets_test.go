@@ -69,7 +69,7 @@ func (o *office) secrets(ticket string) *leak.Secrets {
 	for _, m := range logins.FindAllStringSubmatch(o.text.String(), -1) {
 		require.NoError(o.t, known.AddText("password of "+m[1], m[2]))
 	}
-	require.Equal(o.t, 7, known.Len(), "API key and six accounts")
+	require.Equal(o.t, 8, known.Len(), "API key and seven accounts")
 
 	services := o.services()
 	for _, dir := range []string{filepath.Join(o.dir, "secrets"), filepath.Dir(services.Postgres.PasswordFile)} {
