@@ -196,7 +196,7 @@ func (o *office) queue(cards ...int) time.Time {
 		role := cmp.Or(roles[m[1]], m[1])
 		script.Cast.Logins = append(script.Cast.Logins, story.Login{Username: m[1], Role: role, Password: m[2]})
 	}
-	require.Len(o.t, script.Cast.Logins, 6)
+	require.Len(o.t, script.Cast.Logins, 7)
 	ctx, cancel := context.WithTimeout(o.t.Context(), patience)
 	defer cancel()
 	for _, n := range cards {
