@@ -20,6 +20,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -224,6 +225,34 @@ func Once(ctx context.Context, tx *postgres.Tx, c Call, also string, do func() (
 		return Answer{}, err
 	}
 	return done[0], nil
+}
+
+// A call that comes twice at once waits for its first time so long, looking so often, to
+// be answered as that was; then its client is asked to come again.
+const (
+	patience = 5 * time.Second
+	again    = 50 * time.Millisecond
+	retry    = time.Second
+)
+
+// InTx is Once in a transaction of its own, that waits a while for another one that is at
+// the same call. Errors: StillRunning, and those of Once.
+func InTx(ctx context.Context, db *postgres.DB, machine clock.Machine, c Call, do func(context.Context, *postgres.Tx) (Answer, error)) (done Answer, err error) {
+	for give := machine.Now().Add(patience); ; {
+		err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			done, err = Once(ctx, tx, c, "", func() (Answer, error) { return do(ctx, tx) })
+			return err
+		})
+		if !errors.Is(err, ErrRunning) {
+			return done, err
+		}
+		if !machine.Now().Before(give) {
+			return Answer{}, StillRunning(retry)
+		}
+		if err := clock.Sleep(ctx, machine, again); err != nil {
+			return Answer{}, err
+		}
+	}
 }
 
 // StillRunning is the answer to a call that another transaction is at, and has been

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/audit"
@@ -92,39 +91,17 @@ func (d Desk) Submit(ctx context.Context, a identity.Account, p *upload.Parcel, 
 	if call.Print, err = idempotency.Print("POST /api/v1/needs", f, prints(p)...); err != nil {
 		return idempotency.Answer{}, err
 	}
-	var done idempotency.Answer
-	for give := time.Now().Add(patience); ; {
-		err = d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-			done, err = idempotency.Once(ctx, tx, call, "", func() (idempotency.Answer, error) {
-				made, err := d.write(ctx, tx, a, p, cards, need.Submit, func(files []need.File, c need.Change) (need.Need, error) {
-					return need.Create(ctx, tx, report.Scope(a), f, files, c)
-				})
-				if err != nil {
-					return idempotency.Answer{}, err
-				}
-				return answer(ctx, tx, a, made)
-			})
-			return err
+	done, err := idempotency.InTx(ctx, d.DB, clock.Real(), call, func(ctx context.Context, tx *postgres.Tx) (idempotency.Answer, error) {
+		made, err := d.write(ctx, tx, a, p, cards, need.Submit, func(files []need.File, c need.Change) (need.Need, error) {
+			return need.Create(ctx, tx, report.Scope(a), f, files, c)
 		})
-		if !errors.Is(err, idempotency.ErrRunning) {
-			return done, worded(err)
+		if err != nil {
+			return idempotency.Answer{}, err
 		}
-		if !time.Now().Before(give) {
-			return done, idempotency.StillRunning(retry)
-		}
-		if err := clock.Sleep(ctx, clock.Real(), again); err != nil {
-			return done, err
-		}
-	}
+		return answer(ctx, tx, a, made)
+	})
+	return done, worded(err)
 }
-
-// A form that is sent twice waits for its first time so long, looking so often, to be
-// answered as that was; then its client is asked to come again.
-const (
-	patience = 5 * time.Second
-	again    = 50 * time.Millisecond
-	retry    = time.Second
-)
 
 // answer is a new need as its maker sees it.
 func answer(ctx context.Context, tx *postgres.Tx, a identity.Account, made need.Need) (idempotency.Answer, error) {

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/activation"
@@ -195,38 +194,16 @@ func (d Desk) Create(ctx context.Context, who identity.Account, t Typed, scan *u
 	if call.Print, err = idempotency.Print("POST /api/v1/activations", n, files...); err != nil {
 		return done, err
 	}
-	for give := time.Now().Add(patience); ; {
-		err = d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-			done, err = idempotency.Once(ctx, tx, call, "", func() (idempotency.Answer, error) {
-				made, err := d.write(ctx, tx, who, verb, n, scan, func(n activation.New, c request.Change) (activation.Letter, error) {
-					return activation.Create(ctx, tx, n, c)
-				})
-				if err != nil {
-					return idempotency.Answer{}, err
-				}
-				return answer(ctx, tx, who, made)
-			})
-			return err
+	return idempotency.InTx(ctx, d.DB, clock.Real(), call, func(ctx context.Context, tx *postgres.Tx) (idempotency.Answer, error) {
+		made, err := d.write(ctx, tx, who, verb, n, scan, func(n activation.New, c request.Change) (activation.Letter, error) {
+			return activation.Create(ctx, tx, n, c)
 		})
-		if !errors.Is(err, idempotency.ErrRunning) {
-			return done, err
+		if err != nil {
+			return idempotency.Answer{}, err
 		}
-		if !time.Now().Before(give) {
-			return done, idempotency.StillRunning(retry)
-		}
-		if err := clock.Sleep(ctx, clock.Real(), again); err != nil {
-			return done, err
-		}
-	}
+		return answer(ctx, tx, who, made)
+	})
 }
-
-// A form that is sent twice waits for its first time so long, looking so often, to be
-// answered as that was; then its client is asked to come again.
-const (
-	patience = 5 * time.Second
-	again    = 50 * time.Millisecond
-	retry    = time.Second
-)
 
 func answer(ctx context.Context, tx *postgres.Tx, who identity.Account, made activation.Letter) (idempotency.Answer, error) {
 	v, err := report.SeeActivation(ctx, tx, made.Ticket, who)
