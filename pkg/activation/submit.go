@@ -36,10 +36,7 @@ func Create(ctx context.Context, tx *postgres.Tx, n New, c request.Change) (Lett
 	if n.Draft {
 		verb = VerbDraft
 	}
-	if err := LetterMachine.May("", verb, c.Actor.Role); err != nil {
-		return Letter{}, err
-	}
-	step, err := LetterMachine.Find("", verb)
+	step, err := LetterMachine.Step("", verb, c.Actor.Role)
 	if err != nil {
 		return Letter{}, err
 	}
@@ -93,10 +90,7 @@ func Submit(ctx context.Context, tx *postgres.Tx, l Letter, n New, c request.Cha
 }
 
 func (l Letter) write(ctx context.Context, tx *postgres.Tx, verb machine.Verb, n New, c request.Change) (Letter, error) {
-	if err := LetterMachine.May(l.State, verb, c.Actor.Role); err != nil {
-		return l, err
-	}
-	step, err := LetterMachine.Find(l.State, verb)
+	step, err := LetterMachine.Step(l.State, verb, c.Actor.Role)
 	if err != nil {
 		return l, err
 	}
@@ -129,10 +123,7 @@ func (l Letter) write(ctx context.Context, tx *postgres.Tx, verb machine.Verb, n
 // Discard throws a draft away. Errors: *machine.RoleError, *machine.IllegalError,
 // postgres.ErrStale.
 func Discard(ctx context.Context, tx *postgres.Tx, l Letter, c request.Change) error {
-	if err := LetterMachine.May(l.State, VerbDiscard, c.Actor.Role); err != nil {
-		return err
-	}
-	step, err := LetterMachine.Find(l.State, VerbDiscard)
+	step, err := LetterMachine.Step(l.State, VerbDiscard, c.Actor.Role)
 	if err != nil {
 		return err
 	}

@@ -273,10 +273,7 @@ func Close(ctx context.Context, tx *postgres.Tx, h Handover, c request.Change) (
 }
 
 func move(ctx context.Context, tx *postgres.Tx, h Handover, verb machine.Verb, c request.Change, set string, args ...any) (Handover, error) {
-	if err := Machine.May(h.State, verb, c.Actor.Role); err != nil {
-		return h, err
-	}
-	step, err := Machine.Find(h.State, verb)
+	step, err := Machine.Step(h.State, verb, c.Actor.Role)
 	if err != nil {
 		return h, err
 	}

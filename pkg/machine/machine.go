@@ -96,17 +96,23 @@ func (t *Table) FindTo(from State, verb Verb, to State) (Step, error) {
 	return Step{}, &IllegalError{Machine: t.Name, From: from, Verb: verb}
 }
 
-// May says whether role may do verb in state from: nil, an *IllegalError or a
-// *RoleError.
-func (t *Table) May(from State, verb Verb, role Role) error {
+// Step returns the step that role takes from a state by verb. Its error is an
+// *IllegalError or a *RoleError.
+func (t *Table) Step(from State, verb Verb, role Role) (Step, error) {
 	s, err := t.Find(from, verb)
 	if err != nil {
-		return err
+		return Step{}, err
 	}
 	if !slices.Contains(s.Roles, role) {
-		return &RoleError{Machine: t.Name, Verb: verb, Role: role}
+		return Step{}, &RoleError{Machine: t.Name, Verb: verb, Role: role}
 	}
-	return nil
+	return s, nil
+}
+
+// May says whether role may do verb in state from: nil, or an error as of Step.
+func (t *Table) May(from State, verb Verb, role Role) error {
+	_, err := t.Step(from, verb, role)
+	return err
 }
 
 // MayEver says whether role may do verb in any state at all: nil or a *RoleError.

@@ -128,14 +128,22 @@ func (t *Table) log(ctx context.Context, r Record) {
 		Str("actor", r.Actor.Name).Msg("step taken")
 }
 
+const selectTaken = `SELECT id, machine, subject, request_id, version, from_state, verb, to_state, actor, role, reason, detail, office_at, at FROM history `
+
 // Timeline returns the steps of a request, of every machine, oldest first.
 func Timeline(ctx context.Context, r postgres.Reader, requestID string) ([]Taken, error) {
 	var taken []Taken
-	err := r.Select(ctx, &taken, `
-		SELECT id, machine, subject, request_id, version, from_state, verb, to_state, actor, role, reason, detail,
-		       office_at, at
-		FROM history WHERE request_id = $1 ORDER BY id`, requestID)
+	err := r.Select(ctx, &taken, selectTaken+`WHERE request_id = $1 ORDER BY id`, requestID)
 	return taken, err
+}
+
+// TimelineOf returns the steps of one row in this machine, oldest first.
+func (t *Table) TimelineOf(ctx context.Context, r postgres.Reader, subject string) ([]Taken, error) {
+	taken := []Taken{}
+	if err := r.Select(ctx, &taken, selectTaken+`WHERE machine = $1 AND subject = $2 ORDER BY version`, t.Name, subject); err != nil {
+		return nil, fmt.Errorf("machine: timeline of %s %s: %w", t.Name, subject, err)
+	}
+	return taken, nil
 }
 
 // Sync writes the tables into the database, where the triggers check_transition

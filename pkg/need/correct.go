@@ -24,10 +24,7 @@ type Correction struct {
 // since it is not to read what the first one said. Errors: those of Take, and
 // ErrUnknownMachineType, ErrInactiveMachineType, ErrListDiffers.
 func Correct(ctx context.Context, tx *postgres.Tx, n Need, verb machine.Verb, to Correction, c Change) (Need, error) {
-	if err := Machine.May(n.State, verb, c.Actor.Role); err != nil {
-		return Need{}, err
-	}
-	step, err := Machine.Find(n.State, verb)
+	step, err := Machine.Step(n.State, verb, c.Actor.Role)
 	if err != nil {
 		return Need{}, err
 	}

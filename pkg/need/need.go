@@ -115,10 +115,7 @@ type Change struct {
 // ErrUnknownMachineType, ErrInactiveMachineType, ErrUnknownProdusen,
 // ErrInactiveProdusen; they leave the transaction aborted.
 func Create(ctx context.Context, tx *postgres.Tx, lembagaID string, f Form, files []File, c Change) (Need, error) {
-	if err := Machine.May("", Submit, c.Actor.Role); err != nil {
-		return Need{}, err
-	}
-	step, err := Machine.Find("", Submit)
+	step, err := Machine.Step("", Submit, c.Actor.Role)
 	if err != nil {
 		return Need{}, err
 	}
@@ -197,10 +194,7 @@ func known(err error, doing string) error {
 // and version and a row in the timeline, in the caller's transaction. Errors:
 // *machine.IllegalError, *machine.RoleError, ErrReasonMissing, postgres.ErrStale.
 func Take(ctx context.Context, tx *postgres.Tx, n Need, verb machine.Verb, c Change) (Need, error) {
-	if err := Machine.May(n.State, verb, c.Actor.Role); err != nil {
-		return Need{}, err
-	}
-	step, err := Machine.Find(n.State, verb)
+	step, err := Machine.Step(n.State, verb, c.Actor.Role)
 	if err != nil {
 		return Need{}, err
 	}

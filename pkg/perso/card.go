@@ -141,10 +141,7 @@ type walk struct {
 // take does one verb. set adds assignments to the UPDATE, with parameters from
 // $6 on.
 func (w *walk) take(ctx context.Context, verb machine.Verb, detail map[string]any, set string, args ...any) error {
-	if err := Machine.May(w.card.State, verb, w.change.Actor.Role); err != nil {
-		return err
-	}
-	step, err := Machine.Find(w.card.State, verb)
+	step, err := Machine.Step(w.card.State, verb, w.change.Actor.Role)
 	if err != nil {
 		return err
 	}

@@ -279,11 +279,9 @@ func changes(detail json.RawMessage) string {
 // which side took a step, not which of its people; and of the request that took it
 // up or let it go the lembaga does not see who.
 func needTimeline(ctx context.Context, rd postgres.Reader, n need.Need, a identity.Account) ([]Event, error) {
-	var rows []machine.Taken
-	if err := rd.Select(ctx, &rows, `
-		SELECT id, machine, subject, request_id, version, from_state, verb, to_state, actor, role, reason, detail, office_at, at
-		FROM history WHERE machine = $1 AND subject = $2 ORDER BY version`, need.Machine.Name, n.ID); err != nil {
-		return nil, fmt.Errorf("report: timeline of a need: %w", err)
+	rows, err := need.Machine.TimelineOf(ctx, rd, n.ID)
+	if err != nil {
+		return nil, err
 	}
 	events := make([]Event, len(rows))
 	for i, t := range rows {

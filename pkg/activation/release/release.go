@@ -241,10 +241,7 @@ func lineIDs(ctx context.Context, rd postgres.Reader, id string) ([]string, erro
 
 // step moves a release by compare-and-set; set adds columns, whose arguments count from $5.
 func step(ctx context.Context, tx *postgres.Tx, r Release, verb machine.Verb, c request.Change, set string, args ...any) error {
-	if err := Machine.May(r.State, verb, c.Actor.Role); err != nil {
-		return err
-	}
-	s, err := Machine.Find(r.State, verb)
+	s, err := Machine.Step(r.State, verb, c.Actor.Role)
 	if err != nil {
 		return err
 	}

@@ -117,10 +117,7 @@ func record(ctx context.Context, tx *postgres.Tx, e Edition, step machine.Step, 
 // take takes a step with an edition that was seen, and sets what set says, with
 // parameters from $4 on.
 func take(ctx context.Context, tx *postgres.Tx, e Edition, verb machine.Verb, ch Change, set string, args ...any) (Edition, error) {
-	if err := Machine.May(e.State, verb, ch.Actor.Role); err != nil {
-		return e, err
-	}
-	step, err := Machine.Find(e.State, verb)
+	step, err := Machine.Step(e.State, verb, ch.Actor.Role)
 	if err != nil {
 		return e, err
 	}

@@ -218,7 +218,7 @@ func TestTwoPeopleAndASample(t *testing.T) {
 	first, err = o.try(o.sampled(first), template.Approve, budi)
 	require.NoError(t, err)
 	require.Equal(t, first.ID, o.inForce(letter.ReplyLetter).ID)
-	steps, err := template.Timeline(t.Context(), o, first.ID)
+	steps, err := template.Machine.TimelineOf(t.Context(), o, first.ID)
 	require.NoError(t, err)
 	require.Len(t, steps, 6)
 

@@ -203,18 +203,6 @@ func list(ctx context.Context, rd postgres.Reader, where string, args ...any) ([
 	return all, nil
 }
 
-// Timeline returns the steps of an edition, oldest first.
-func Timeline(ctx context.Context, rd postgres.Reader, id string) ([]machine.Taken, error) {
-	steps := []machine.Taken{}
-	err := rd.Select(ctx, &steps, `
-		SELECT id, machine, subject, request_id, version, from_state, verb, to_state, actor, role, reason, detail, office_at, at
-		FROM history WHERE machine = $1 AND subject = $2 ORDER BY version`, Machine.Name, id)
-	if err != nil {
-		return nil, fmt.Errorf("recipe: timeline: %w", err)
-	}
-	return steps, nil
-}
-
 // parsed is what a content says of itself.
 type parsed struct {
 	code    string

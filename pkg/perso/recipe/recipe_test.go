@@ -124,7 +124,7 @@ func TestShippedIsApprovedByTheSetUp(t *testing.T) {
 	p, err := plan.Compile()
 	require.NoError(t, err)
 	require.Equal(t, "sam-transport-master", p.Keys.Transport.Master)
-	steps, err := recipe.Timeline(t.Context(), o, plan.Profile.ID)
+	steps, err := recipe.Machine.TimelineOf(t.Context(), o, plan.Profile.ID)
 	require.NoError(t, err)
 	require.Len(t, steps, 3)
 	require.Equal(t, recipe.SetUp, steps[2].Actor)

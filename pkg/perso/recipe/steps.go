@@ -94,10 +94,7 @@ func record(ctx context.Context, tx *postgres.Tx, r Recipe, step machine.Step, c
 // take takes a step with an edition that was seen, and sets what set says, with
 // parameters from $4 on.
 func take(ctx context.Context, tx *postgres.Tx, r Recipe, verb machine.Verb, ch Change, set string, args ...any) (Recipe, error) {
-	if err := Machine.May(r.State, verb, ch.Actor.Role); err != nil {
-		return r, err
-	}
-	step, err := Machine.Find(r.State, verb)
+	step, err := Machine.Step(r.State, verb, ch.Actor.Role)
 	if err != nil {
 		return r, err
 	}

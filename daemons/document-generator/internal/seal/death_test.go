@@ -3,10 +3,7 @@ package seal
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -23,7 +20,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/request/evidence"
-	"dukcapil.go.id/sifilma/test/harness"
 	"dukcapil.go.id/sifilma/test/paperoffice"
 )
 
@@ -54,23 +50,8 @@ func mortal(t *testing.T, o *paperoffice.Office, token *pkcs11.Token, n int) (*D
 func TestADeathAtEachSignatureLosesNothing(t *testing.T) {
 	t.Parallel()
 	o := paperoffice.New(t, paperoffice.Plan{Cards: 3})
-	h := harness.HSM(t)
-	token, err := pkcs11.Open(pkcs11.Config{Module: h.Module, TokenLabel: h.Label, PINFile: h.PINFile})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, token.Close()) })
-	pair, err := token.GenerateSigning(t.Context(), "manifest-signing")
-	require.NoError(t, err)
-	der, err := x509.MarshalPKIXPublicKey(pair.Public())
-	require.NoError(t, err)
-	sum := sha256.Sum256(der)
+	token := keyed(t, o)
 	l, lines := o.Readers(t)
-	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := keybook.Record(ctx, tx, keybook.Entry{
-			Label: "manifest-signing", Algorithm: "EC", Bits: 256, KCV: fmt.Sprintf("%X", sum[:3]), PublicKey: der, Origin: keybook.Generated,
-			TokenLabel: h.Label, TokenSerial: "1", Place: "Jakarta", RecordedBy: "uji", OfficeAt: paperoffice.At,
-		})
-		return err
-	})
 
 	deaths, released := 0, false
 	for n := 0; ; n++ {

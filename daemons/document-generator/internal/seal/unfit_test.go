@@ -2,9 +2,6 @@ package seal
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -13,11 +10,8 @@ import (
 	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/manifest"
-	"dukcapil.go.id/sifilma/pkg/perso/keybook"
-	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
-	"dukcapil.go.id/sifilma/test/harness"
 	"dukcapil.go.id/sifilma/test/paperoffice"
 )
 
@@ -26,23 +20,9 @@ import (
 func TestAnUnfitLineHarmsNoOther(t *testing.T) {
 	t.Parallel()
 	o := paperoffice.New(t, paperoffice.Plan{Cards: 3})
-	h := harness.HSM(t)
-	token, err := pkcs11.Open(pkcs11.Config{Module: h.Module, TokenLabel: h.Label, PINFile: h.PINFile})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, token.Close()) })
-	pair, err := token.GenerateSigning(t.Context(), "manifest-signing")
-	require.NoError(t, err)
-	der, err := x509.MarshalPKIXPublicKey(pair.Public())
-	require.NoError(t, err)
-	sum := sha256.Sum256(der)
+	token := keyed(t, o)
 	l, _ := o.Readers(t)
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		if _, err := keybook.Record(ctx, tx, keybook.Entry{
-			Label: "manifest-signing", Algorithm: "EC", Bits: 256, KCV: fmt.Sprintf("%X", sum[:3]), PublicKey: der, Origin: keybook.Generated,
-			TokenLabel: h.Label, TokenSerial: "1", Place: "Jakarta", RecordedBy: "uji", OfficeAt: paperoffice.At,
-		}); err != nil {
-			return err
-		}
 		moved := paperoffice.As(request.Operator, "pindah kantor")
 		if err := activation.Move(ctx, tx, l, 1, strings.Repeat("𐤀", 200), "Jawa Barat", moved); err != nil { // 4 bytes each
 			return err

@@ -49,7 +49,7 @@ func (d *Desk) Recipe(ctx context.Context, who identity.Account, id string) (v R
 	if v.Editions, err = recipe.Editions(ctx, d.db, v.Kind, v.Code); err != nil {
 		return v, err
 	}
-	if v.Timeline, err = recipe.Timeline(ctx, d.db, id); err != nil {
+	if v.Timeline, err = recipe.Machine.TimelineOf(ctx, d.db, id); err != nil {
 		return v, err
 	}
 	slices.Reverse(v.Timeline)

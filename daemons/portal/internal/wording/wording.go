@@ -59,7 +59,7 @@ func (d Desk) Get(ctx context.Context, who identity.Account, id string) (v Templ
 		return v, err
 	}
 	v.Editions = slices.DeleteFunc(all, func(e template.Edition) bool { return e.Kind != v.Kind })
-	if v.Timeline, err = template.Timeline(ctx, d.DB, id); err != nil {
+	if v.Timeline, err = template.Machine.TimelineOf(ctx, d.DB, id); err != nil {
 		return v, err
 	}
 	slices.Reverse(v.Timeline)
