@@ -29,7 +29,7 @@ func certifying(t *testing.T) (*office, *esigntest.BSrE, *bytes.Buffer) {
 	file := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(file, []byte(service.Password), 0o600))
 	log := &bytes.Buffer{}
-	o.router = web.NewRouter(web.Options{Log: zerolog.New(log).Level(zerolog.TraceLevel), MaxBody: 256 << 10})
+	o.router = web.NewRouter(web.Options{Log: zerolog.New(zerolog.SyncWriter(log)).Level(zerolog.TraceLevel), MaxBody: 256 << 10})
 	cfg := defaults().Portal
 	cfg.Spool, cfg.BSrE = t.TempDir(), bsre.Config{URL: service.URL, Username: service.Username, PasswordFile: file, Timeout: esigntest.Patience}
 	require.NoError(t, mount(o.router, cfg, o.db, o.clock, o.machine))

@@ -34,10 +34,14 @@ type Portal struct {
 	BSrE bsre.Config `yaml:"bsre"`
 }
 
-// signer is the service that signs papers, or nil.
+// signer is the service that signs papers, or nil. With one, passphrases pass through this
+// process, which therefore leaves no core dump.
 func (p Portal) signer() (esign.Driver, error) {
 	if p.BSrE.URL == "" {
 		return nil, nil //nolint:nilnil // none is configured, and nothing is wrong
+	}
+	if err := daemon.Harden(); err != nil {
+		return nil, err
 	}
 	return bsre.New(p.BSrE)
 }

@@ -227,13 +227,28 @@ func (d *examined) examineEntry(name string, found *Error) {
 	}
 }
 
+// shownTypes are the content types of what relations of these kinds show. Word and
+// LibreOffice go by the relation, whatever the list of contents says of the part.
+var shownTypes = map[string]string{
+	"officeDocument": wordMain, "header": wordPrefix + "header+xml", "footer": wordPrefix + "footer+xml", "footnotes": wordPrefix + "footnotes+xml",
+	"endnotes": wordPrefix + "endnotes+xml", "comments": wordPrefix + "comments+xml",
+}
+
+// within is the entry that a relation of a part leads to.
+func within(of, target string) string {
+	if strings.HasPrefix(target, "/") {
+		return strings.TrimPrefix(path.Clean(target), "/")
+	}
+	return path.Join(path.Dir(of), target)
+}
+
 // links notes the relations that lead out of the file. A web or mail address in the
 // letterhead is followed only by whoever clicks on it.
 func (d *examined) links(name string, root *etree.Element, found *Error) {
 	of := path.Join(path.Dir(path.Dir(name)), strings.TrimSuffix(path.Base(name), ".rels"))
 	for _, r := range root.ChildElements() {
 		if !strings.EqualFold(r.SelectAttrValue("TargetMode", ""), "External") {
-			if shown := strings.TrimPrefix(r.SelectAttrValue("Target", ""), "/"); name == "_rels/.rels" && path.Base(r.SelectAttrValue("Type", "")) == "officeDocument" && d.types[shown] != wordMain {
+			if kind := path.Base(r.SelectAttrValue("Type", "")); shownTypes[kind] != "" && d.types[within(of, r.SelectAttrValue("Target", ""))] != shownTypes[kind] {
 				found.add(Damaged, name, "it shows another text than the one that is looked at")
 			}
 			continue

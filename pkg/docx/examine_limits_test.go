@@ -75,4 +75,14 @@ func TestExamineLooksWhereWordLooks(t *testing.T) {
 	require.Equal(t, []docx.FaultCode{docx.Damaged}, codes(pack(t, entry{"[Content_Types].xml", second}, entry{"word/document.xml", text}, entry{"word/second.bin", text})))
 	shown := entry{"_rels/.rels", `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="word/second.bin"/></Relationships>`}
 	require.Equal(t, []docx.FaultCode{docx.Damaged}, codes(pack(t, entry{"[Content_Types].xml", types}, shown, entry{"word/document.xml", text}, entry{"word/second.bin", text})))
+
+	// A relation leads to a text, whatever the list of contents says of it.
+	hidden := `<w:hdr ` + wordNS + `>` + par(code(" INCLUDETEXT x ")) + `</w:hdr>`
+	for _, target := range []string{"top.xml", "/word/top.xml", "../word/top.xml", "Top.xml", "top%2Exml"} {
+		relation := relations("document.xml", `<Relationship Id="rId7" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/header" Target="`+target+`"/>`)
+		require.Equal(t, []docx.FaultCode{docx.Damaged}, codes(word(t, whole, relation, entry{"word/top.xml", hidden})), target)
+		require.NotEmpty(t, codes(word(t, whole, relation, entry{"word/header1.xml", hidden})), target)
+	}
+	usual := relations("document.xml", `<Relationship Id="rId7" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/header" Target="header1.xml"/>`)
+	require.Empty(t, codes(word(t, whole, usual, entry{"word/header1.xml", `<w:hdr ` + wordNS + `>` + par(run("Kepala")) + `</w:hdr>`})))
 }

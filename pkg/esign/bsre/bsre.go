@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -33,6 +34,9 @@ type Config struct {
 	Username     string        `yaml:"username"`
 	PasswordFile string        `yaml:"password_file"`
 	Timeout      time.Duration `yaml:"timeout"` // of a call
+	// PlainHTTP allows an address without TLS on another machine: passphrases and the
+	// signers' NIK can be read on the way then.
+	PlainHTTP bool `yaml:"plain_http"`
 }
 
 // Validate checks the section.
@@ -44,6 +48,9 @@ func (c Config) Validate() error {
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("url %q is not an address such as https://esign.example", c.URL)
 	}
+	if u.Scheme == "http" && !c.PlainHTTP && !local(u.Hostname()) {
+		return fmt.Errorf("url %q has no TLS: passphrases could be read on the way; use https, or set plain_http: true where the network itself is closed", c.URL)
+	}
 	if c.Username == "" || c.PasswordFile == "" {
 		return errors.New("username and password_file are needed")
 	}
@@ -51,6 +58,12 @@ func (c Config) Validate() error {
 		return errors.New("timeout must be 1s to 5m")
 	}
 	return nil
+}
+
+// local says whether a host is this machine.
+func local(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Driver is the service.

@@ -52,8 +52,13 @@ func TestConfiguration(t *testing.T) {
 	require.NoError(t, bsre.Config{}.Validate())
 	for name, c := range map[string]bsre.Config{
 		"no address": {URL: "esign", Username: "x", PasswordFile: "x", Timeout: esigntest.Patience}, "password in it": {URL: "https://a:b@esign", Username: "x", PasswordFile: "x", Timeout: esigntest.Patience},
+		"no TLS": {URL: "http://10.0.0.7", Username: "x", PasswordFile: "x", Timeout: esigntest.Patience}, "nor by a name": {URL: "http://localhost.example", Username: "x", PasswordFile: "x", Timeout: esigntest.Patience},
 		"nobody": {URL: "https://esign", PasswordFile: "x", Timeout: esigntest.Patience}, "no patience": {URL: "https://esign", Username: "x", PasswordFile: "x"},
 	} {
 		require.Error(t, c.Validate(), name)
+	}
+	for _, c := range []bsre.Config{{URL: "http://[::1]:8080"}, {URL: "http://127.0.0.1"}, {URL: "http://localhost:80"}, {URL: "http://10.0.0.7", PlainHTTP: true}, {URL: "https://esign"}} {
+		c.Username, c.PasswordFile, c.Timeout = "x", "x", esigntest.Patience
+		require.NoError(t, c.Validate(), c.URL)
 	}
 }

@@ -149,14 +149,8 @@ func (d Desk) Take(ctx context.Context, who identity.Account, number, receiver, 
 	}
 	receiver, post = strings.Join(strings.Fields(receiver), " "), strings.Join(strings.Fields(post), " ")
 	var wrong form.Faults
-	for _, f := range []struct{ pointer, label, text string }{{"/receiver", "Nama penerima", receiver}, {"/receiver_post", "Jabatan penerima", post}} {
-		switch {
-		case f.text == "":
-			wrong.Add(f.pointer, "missing", "%s wajib diisi.", f.label)
-		case len([]rune(f.text)) > nameMost:
-			wrong.Add(f.pointer, "too_long", "%s paling panjang %d karakter.", f.label, nameMost)
-		}
-	}
+	wrong.Need("/receiver", "Nama penerima", &receiver, nameMost)
+	wrong.Need("/receiver_post", "Jabatan penerima", &post, nameMost)
 	if err := wrong.Err(); err != nil {
 		return v, err
 	}
