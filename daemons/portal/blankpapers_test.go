@@ -176,3 +176,41 @@ func TestBlankPapersAreAskedForOnPages(t *testing.T) {
 	require.NoError(t, o.db.Get(t.Context(), &n, `SELECT count(*) FROM asked_paper`))
 	require.Equal(t, 2, n)
 }
+
+// TestOneReceiptForTheSameBlanks: a double click, or two at once, make one paper; another
+// name for the same blanks is told of the paper that is there, until that one is voided.
+func TestOneReceiptForTheSameBlanks(t *testing.T) {
+	t.Parallel()
+	o, v, at := vault(t)
+	who := map[string]any{"brought_by": "Dedi Kurir", "post": "PIC Produsen"}
+	const clicks = 4
+	require.Equal(t, map[int]int{200: clicks}, atOnce(clicks, func(int) int {
+		return o.ask("persuratan", http.MethodPost, at+"/blanks/attestations", who).Code
+	}))
+	require.Equal(t, 1, o.count("asked_paper"))
+	p := o.problem(422, "operator", http.MethodPost, at+"/blanks/attestations", map[string]any{"brought_by": "Orang Lain", "post": "PIC Produsen"})
+	require.Equal(t, map[string]string{"/brought_by": "paper_exists"}, codes(p))
+	require.Contains(t, p.Errors[0].Detail, "Dedi Kurir (PIC Produsen)")
+
+	_, version := o.blanks(at) // what comes later is something else
+	var later blanks.View
+	o.want(200, &later, "persuratan", http.MethodPost, at+"/blanks/receipts", line(), version...)
+	who["movement"] = later.Movements[0].ID
+	require.Equal(t, map[int]int{200: clicks}, atOnce(clicks, func(int) int {
+		return o.ask("operator", http.MethodPost, at+"/blanks/attestations", who).Code
+	}))
+	require.Equal(t, 2, o.count("asked_paper"))
+
+	// The first is voided for good: then another name can stand on a new one.
+	var first string
+	require.NoError(t, o.db.Get(t.Context(), &first, `SELECT id FROM asked_paper ORDER BY id LIMIT 1`))
+	c := request.Change{Actor: machine.Actor{Name: "document-generator", Role: request.Generator}, OfficeAt: o.clock.Now()}
+	var made letter.Document
+	o.tx(func(ctx context.Context, tx *postgres.Tx) (err error) {
+		made, _, err = letter.Make(ctx, tx, letter.Draft{Kind: letter.BlankReceipt, SubjectID: first, RequestID: v.ID, Dated: clock.DateOf(morning), Numbering: "{urut}"}, c)
+		return err
+	})
+	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+made.ID+"/voiding", map[string]any{"reason": "nama keliru", "again": false}, ifMatch(made.Version)...)
+	o.want(200, nil, "operator", http.MethodPost, at+"/blanks/attestations", map[string]any{"brought_by": "Orang Lain", "post": "PIC Produsen"})
+	require.Equal(t, 3, o.count("asked_paper"))
+}

@@ -129,6 +129,16 @@ func TestPersuratanSaysHowPapersAreNumbered(t *testing.T) {
 	require.Contains(t, d.text, "sudah lebih jauh")
 	v := o.accept(o.drop(1))
 	require.Equal(t, "400/2351/UJI", *o.make(letter.BAST, v.ID, v.ID).Number)
+
+	// Too high by a slip: it goes back with a reason, and not behind what was given.
+	o.post(303, "persuratan", "/penomoran/bast", "versi", "3", "way", "counter", "template", uji, "last", "9999")
+	d, _ = o.post(422, "persuratan", "/penomoran/bast", "versi", "4", "way", "counter", "template", uji, "last", "100", "reason", "salah ketik")
+	require.Contains(t, d.text, "tidak dapat mundur melewati 2351: nomor 400/2351/UJI sudah diberikan")
+	require.Equal(t, "counter_back", o.problem(422, "persuratan", http.MethodPut, at+"/bast", map[string]any{"way": "counter", "template": uji, "last": 2351}, ifMatch(4)...).Errors[0].Code)
+	o.want(200, &one, "persuratan", http.MethodPut, at+"/bast", map[string]any{"way": "counter", "template": uji, "last": 2351, "reason": "salah ketik"}, ifMatch(4)...)
+	require.Equal(t, 2351, one.Last)
+	o.want(200, &one, "persuratan", http.MethodPut, at+"/bast", map[string]any{"way": "counter", "template": uji, "last": 0}, ifMatch(5)...)
+	require.Equal(t, 2351, one.Last, "nothing said, nothing set")
 }
 
 // A paper in force that is wrong is replaced, by page and API; it counts until then.

@@ -148,3 +148,14 @@ func May(d Document, verb machine.Verb, role machine.Role) error {
 func Newest(ctx context.Context, rd postgres.Reader, kind, subjectID string) (Document, error) {
 	return one(ctx, rd, selectDocument+`WHERE kind = $1 AND subject_id = $2 ORDER BY id DESC LIMIT 1`, kind, subjectID)
 }
+
+// AskedStanding returns the papers of a kind that were asked for on a request's behalf and
+// were not taken back, oldest first: what was voided until somebody says otherwise is left
+// out. Two who ask at once see each other's only under a lock of the request.
+func AskedStanding(ctx context.Context, rd postgres.Reader, kind, requestID string) (list []Asked, err error) {
+	if err := rd.Select(ctx, &list, selectAsked+`a
+		WHERE kind = $1 AND request_id = $2 AND NOT EXISTS (SELECT FROM document_hold h WHERE h.kind = a.kind AND h.subject_id = a.id) ORDER BY id`, kind, requestID); err != nil {
+		return nil, fmt.Errorf("letter: asked papers that stand: %w", err)
+	}
+	return list, nil
+}

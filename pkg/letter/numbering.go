@@ -32,9 +32,20 @@ var (
 	ErrNoNumbering = errors.New("letter: no numbering")
 	// ErrTemplate says that a template of numbers is none.
 	ErrTemplate = errors.New("letter: template of numbers")
-	// ErrCounterBack says that a counter cannot go back: its numbers may be on papers.
+	// ErrCounterBack says that a counter goes back for a reason only.
 	ErrCounterBack = errors.New("letter: the counter is further")
 )
+
+// GivenError says that a counter cannot go back behind a number that it gave, or that was
+// left out after a restore because it may be on a paper.
+type GivenError struct {
+	Last   int    // the highest of these
+	Number string // as it stands on the paper; empty for one that was left out
+}
+
+func (e *GivenError) Error() string {
+	return fmt.Sprintf("letter: number %d is given (%s)", e.Last, e.Number)
+}
 
 // TakenError says that a number is on another paper of the same year already.
 type TakenError struct{ By Document }
@@ -129,8 +140,9 @@ func LastNumber(ctx context.Context, rd postgres.Reader, template string, year i
 // ChangeNumbering says from now on how a kind of paper gets its number, as of its
 // version. Papers that have a number keep it; those that wait for one are numbered by
 // the counter if that is the new way. last, unless 0, is the last number that is used
-// already in the year, in whatever book: the counter of the template goes on after it.
-// Errors: ErrTemplate, ErrCounterBack, postgres.ErrStale.
+// already in the year, in whatever book: the counter of the template goes on after it. With
+// a reason it may go back, also to 0, so far as no number was given. Errors: ErrTemplate,
+// ErrCounterBack, *GivenError, postgres.ErrStale.
 func ChangeNumbering(ctx context.Context, tx *postgres.Tx, n Numbering, last, year int, c request.Change) (Numbering, error) {
 	if n.Way != Typed || n.Template != "" {
 		if err := CheckTemplate(n.Template); err != nil {
@@ -140,13 +152,15 @@ func ChangeNumbering(ctx context.Context, tx *postgres.Tx, n Numbering, last, ye
 	if err := lockNumbers(ctx, tx, year); err != nil {
 		return n, err
 	}
-	if last > 0 && n.Template != "" {
+	if (last > 0 || c.Reason != "") && n.Template != "" {
 		now, err := LastNumber(ctx, tx, n.Template, year)
 		if err != nil {
 			return n, err
 		}
 		if last < now {
-			return n, fmt.Errorf("%w: %d", ErrCounterBack, now)
+			if err := mayGoBack(ctx, tx, n.Template, last, now, year, c.Reason); err != nil {
+				return n, err
+			}
 		}
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO document_counter (kind, year, last) VALUES ($1,$2,$3) ON CONFLICT (kind, year) DO UPDATE SET last = excluded.last`,
@@ -175,11 +189,10 @@ func lockNumbers(ctx context.Context, tx *postgres.Tx, year int) error {
 	return nil
 }
 
-// ByNumber returns the paper that has a number in a year, void ones too; capitals and
-// spaces do not matter. Error: ErrNotFound.
+// ByNumber returns the paper that has a number in a year, void ones too; capitals, spaces
+// and leading zeros of the running number do not matter. Error: ErrNotFound.
 func ByNumber(ctx context.Context, rd postgres.Reader, number string, year int) (Document, error) {
-	return one(ctx, rd, selectDocument+`WHERE upper(regexp_replace(number, '\s', '', 'g')) = upper(regexp_replace($1, '\s', '', 'g')) AND extract(year FROM dated) = $2`,
-		number, year)
+	return one(ctx, rd, selectDocument+`WHERE number_key(number) = number_key($1) AND extract(year FROM dated) = $2 AND NOT number_twin`, number, year)
 }
 
 // number gives the next number of the template: the counter's row stays locked until

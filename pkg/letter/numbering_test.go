@@ -2,6 +2,7 @@ package letter_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -193,6 +194,68 @@ func TestTheWayChangesInTheYear(t *testing.T) {
 	require.NoError(t, change(letter.ByCounter, numbering, 2350))
 	require.Equal(t, "400.8.2.15/2351/Dukcapil", *bast().Number)
 	require.ErrorIs(t, change(letter.ByCounter, numbering, 12), letter.ErrCounterBack)
+
+	// 9351 was typed for 2351: with a reason it goes back, but not behind what was given.
+	require.NoError(t, change(letter.ByCounter, numbering, 9351))
+	persuratan.Reason = "salah ketik"
+	var given *letter.GivenError
+	require.ErrorAs(t, change(letter.ByCounter, numbering, 2350), &given)
+	require.Equal(t, letter.GivenError{Last: 2351, Number: "400.8.2.15/2351/Dukcapil"}, *given)
+	require.NoError(t, change(letter.ByCounter, numbering, 2351))
+	require.Equal(t, "400.8.2.15/2352/Dukcapil", *bast().Number)
+	// Another template, of which nothing was given, goes back to its beginning.
+	require.NoError(t, change(letter.ByCounter, "X/{urut}", 40))
+	require.NoError(t, change(letter.ByCounter, "X/{urut}", 0))
+	require.Equal(t, "X/1", *bast().Number)
+	// What was left out after a restore may be on papers.
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		skipped, err := letter.SkipNumbers(ctx, tx, 50)
+		require.NoError(t, err)
+		papers, err := json.Marshal(skipped)
+		require.NoError(t, err)
+		_, err = tx.Exec(ctx, `INSERT INTO restoration (id, restored_to, raised_at, raised_by, reason, epoch, tickets_from, tickets_to, papers_gap, papers)
+			VALUES (gen_random_uuid(), '2026-11-23', '2026-11-23', 'uji', 'uji', 2, 1, 2, 50, $1)`, string(papers))
+		return err
+	})
+	require.ErrorAs(t, change(letter.ByCounter, "X/{urut}", 20), &given)
+	require.Equal(t, letter.GivenError{Last: 51}, *given)
+}
+
+// TestNumbersAsPeopleReadThem: what differs in leading zeros of the running number, in
+// capitals or in spaces is one number, whichever was there first; what was typed is kept.
+func TestNumbersAsPeopleReadThem(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	r := o.Done(t)
+	persuratan := paperoffice.As(request.Persuratan, "")
+	paper := func() letter.Document {
+		d, _ := makePaper(t, o, waiting(letter.BAST, uuid.NewString(), r.ID))
+		return d
+	}
+	for _, pair := range []struct {
+		first, second string
+		same          bool
+	}{
+		{"470/012/SJ", "470/12/SJ", true}, {"471/12/SJ", "471/ 0012/sj", true}, {"007", "7", true}, {"A-01", "a-1", true}, {"472/012a/SJ", "472/12A/SJ", true},
+		{"400.08/5/X", "400.8/5/X", false}, {"473/102/SJ", "473/12/SJ", false}, {"474/120/SJ", "474/12/SJ", false}, {"475/0/SJ", "475/SJ", false},
+	} {
+		kept, err := typed(o, paper(), pair.first, "2026-11-23", persuratan)
+		require.NoError(t, err, pair.first)
+		require.Equal(t, pair.first, *kept.Number)
+		_, err = typed(o, paper(), pair.second, "2026-11-23", persuratan)
+		var taken *letter.TakenError
+		require.Equal(t, pair.same, errors.As(err, &taken), "%s and %s: %v", pair.first, pair.second, err)
+		if pair.same {
+			other := paper()
+			err = o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error { // past the question, as a fault of ours
+				if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+					return err
+				}
+				return tx.ExecOne(ctx, `UPDATE document SET number = $2, awaits_number = false WHERE id = $1`, other.ID, pair.second)
+			})
+			require.Equal(t, "document_number", postgres.Constraint(err), pair.second)
+		}
+	}
 }
 
 func TestUsualNumbers(t *testing.T) {

@@ -166,7 +166,7 @@ func Compute(c Course, calendar *workday.Calendar, rules Rules, today clock.Date
 	k.judge(phases[len(phases)-1], to, calendar, rules)
 	if k.PromisedOn != nil && c.Planned != nil && c.Planned.After(*k.PromisedOn) {
 		k.PlannedOn = c.Planned
-		k.Status = worse(k.Status, Warning)
+		k.Status = Worse(k.Status, Warning)
 		k.StatusLabel = StatusLabels[k.Status]
 	}
 	return k
@@ -202,7 +202,7 @@ func (k *Clock) judge(now phase, to clock.Date, calendar *workday.Calendar, rule
 		case s.EnteredOn == nil:
 		case s == present && k.EndedOn == nil:
 			s.LeftOn = nil
-			s.Status = status(s.Office, s.Max, rules.Warn)
+			s.Status = Judge(s.Office, s.Max, rules.Warn)
 		case s.Office > s.Max:
 			s.Status = Late
 		default:
@@ -211,7 +211,7 @@ func (k *Clock) judge(now phase, to clock.Date, calendar *workday.Calendar, rule
 		s.StatusLabel = StatusLabels[s.Status]
 	}
 	k.Over = k.Office - k.Max
-	k.total = status(k.Office, k.Max, rules.WarnTotal)
+	k.total = Judge(k.Office, k.Max, rules.WarnTotal)
 	if k.EndedOn != nil {
 		if k.total != Late { // nothing is left to warn of
 			k.total = OnTime
@@ -219,7 +219,7 @@ func (k *Clock) judge(now phase, to clock.Date, calendar *workday.Calendar, rule
 		k.Status = k.total
 	} else {
 		k.Over = max(k.Over, present.Office-present.Max)
-		k.Status = worse(present.Status, k.total)
+		k.Status = Worse(present.Status, k.total)
 		k.Standing, k.StandingLabel = now.standing, StandingLabels[now.standing]
 		if now.standing == Running {
 			passed := max(0, calendar.Between(now.from, to))

@@ -131,9 +131,9 @@ func (r Rules) Validate() error {
 	return errors.Join(errs...)
 }
 
-// status judges days on the office's clock against the most that there are, with a
+// Judge judges days on the office's clock against the most that there are, with a
 // warning so many hari kerja before. A clock that stands at 0 warns of nothing.
-func status(days, most, warn int) Status {
+func Judge(days, most, warn int) Status {
 	switch {
 	case days > most:
 		return Late
@@ -143,12 +143,16 @@ func status(days, most, warn int) Status {
 	return OnTime
 }
 
-func worse(a, b Status) Status {
+// Worse is the worse of two statuses.
+func Worse(a, b Status) Status {
 	if a == Late || b == Late {
 		return Late
 	}
 	if a == Warning || b == Warning {
 		return Warning
+	}
+	if a == Ahead && b == Ahead {
+		return Ahead
 	}
 	return OnTime
 }

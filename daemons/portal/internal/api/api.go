@@ -83,6 +83,7 @@ func (a *API) Mount(root chi.Router) {
 			a.mountCertified(r)
 			r.Get("/requests", handle(a.listRequests))
 			r.Get("/late-requests", handle(a.lateRequests))
+			r.Get("/late-activations", handle(a.lateActivations))
 			r.Get("/requests/{ticket}", handle(a.getRequest))
 			for path, verb := range requestVerbs {
 				r.Post("/requests/{ticket}/"+path, handle(a.take(verb)))

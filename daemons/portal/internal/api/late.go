@@ -22,3 +22,17 @@ func (a *API) lateRequests(w http.ResponseWriter, r *http.Request) error {
 	web.WriteJSON(w, r, http.StatusOK, list)
 	return nil
 }
+
+// lateActivations answers with the letters for activation that are late or soon will be.
+func (a *API) lateActivations(w http.ResponseWriter, r *http.Request) error {
+	statuses, bad := report.ParseLateActivationQuery(r.URL.Query())
+	if len(bad) > 0 {
+		return badParameters(bad)
+	}
+	list, err := report.LateActivationsOf(r.Context(), a.db, signin.Account(r), statuses, a.office.Now())
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, r, http.StatusOK, list)
+	return nil
+}

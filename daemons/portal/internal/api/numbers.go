@@ -55,12 +55,13 @@ func (a *API) changeNumbering(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Way      string `json:"way"`
 		Template string `json:"template"`
-		Last     int    `json:"last"`
+		Last     *int   `json:"last"`
+		Reason   string `json:"reason"`
 	}
 	if err := web.DecodeJSON(r, &in); err != nil {
 		return err
 	}
-	n, err := a.counter().ChangeNumbering(r.Context(), who, chi.URLParam(r, "kind"), seen, in.Way, in.Template, in.Last)
+	n, err := a.counter().ChangeNumbering(r.Context(), who, chi.URLParam(r, "kind"), seen, in.Way, in.Template, in.Last, in.Reason)
 	if err != nil {
 		return err
 	}

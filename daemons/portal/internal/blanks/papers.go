@@ -24,8 +24,9 @@ type Brought struct {
 	By         letter.Signature
 }
 
-// Attest asks for a tanda terima blangko; its paper follows. Errors:
-// request.ErrNotFound, ErrInside, *machine.RoleError, form.Faults.
+// Attest asks for a tanda terima blangko; its paper follows. What came in is attested
+// once: whoever asks for the same again is answered by the paper that is there, until it
+// is voided. Errors: request.ErrNotFound, ErrInside, *machine.RoleError, form.Faults.
 func (d Desk) Attest(ctx context.Context, who identity.Account, ticket string, n Brought) error {
 	r, err := d.on(ctx, who, ticket, stock.AttestVerb)
 	if err != nil {
@@ -39,8 +40,14 @@ func (d Desk) Attest(ctx context.Context, who identity.Account, ticket string, n
 	}
 	c := d.change(who, "")
 	return d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := request.Lock(ctx, tx, r.ID); err != nil { // one at a time, so that the second sees the first
+			return err
+		}
 		count, err := arrival(ctx, tx, r, n.MovementID)
 		if err != nil {
+			return err
+		}
+		if there, err := attested(ctx, tx, r.ID, count, n.By); there || err != nil {
 			return err
 		}
 		count.BroughtBy, count.ReceivedBy = n.By, letter.Signature{Name: who.Name, Post: request.RoleLabels[who.Role]}
@@ -50,6 +57,30 @@ func (d Desk) Attest(ctx context.Context, who identity.Account, ticket string, n
 		}
 		return decisions.Note(ctx, tx, c, "document.ask", asked.ID, r.ID, map[string]any{"kind": asked.Kind, "quantity": count.Quantity})
 	})
+}
+
+// attested says whether a receipt stands already of what came in, by the same person; of
+// another person it is a fault.
+func attested(ctx context.Context, rd postgres.Reader, requestID string, count letter.BlankCount, by letter.Signature) (bool, error) {
+	list, err := letter.AskedStanding(ctx, rd, letter.BlankReceipt, requestID)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range list {
+		var had letter.BlankCount
+		if err := json.Unmarshal(a.Facts, &had); err != nil {
+			return false, fmt.Errorf("blanks: facts of a receipt: %w", err)
+		}
+		if had.MovementID != count.MovementID || had.MovementID == "" && (had.Quantity != count.Quantity || had.BroughtOn != count.BroughtOn) {
+			continue // other blanks, or a count that was made anew
+		}
+		if had.BroughtBy != by {
+			return false, form.One("/brought_by", "paper_exists", fmt.Sprintf(
+				"Tanda terima atas blangko ini sudah disusun untuk %s (%s). Batalkan dahulu bila keliru, lalu susun lagi.", had.BroughtBy.Name, had.BroughtBy.Post))
+		}
+		return true, nil
+	}
+	return false, nil
 }
 
 // arrival is what came in: a line of the book, or what was counted at registration.

@@ -31,6 +31,9 @@ var (
 // maxNumber is the longest number of a paper, in characters.
 const maxNumber = 100
 
+// maxReason is the longest reason, in characters.
+const maxReason = 2000
+
 // MayNumber says whether a role decides how papers are numbered: the one that keeps the
 // office's book of numbers.
 func MayNumber(role machine.Role) bool { return role == request.Persuratan }
@@ -264,10 +267,10 @@ func (d Desk) showNumbering(ctx context.Context, rd postgres.Reader, n letter.Nu
 	return shown, err
 }
 
-// ChangeNumbering says from now on how a kind of paper gets its number; last, unless 0,
-// is the last number that is used already this year. Errors: ErrNotRegistrar,
-// form.Faults, letter.ErrNoNumbering, postgres.ErrStale.
-func (d Desk) ChangeNumbering(ctx context.Context, who identity.Account, kind string, seen int64, way, template string, last int) (changed Numbering, err error) {
+// ChangeNumbering says from now on how a kind of paper gets its number; last, where it is
+// said and not 0, is the last number that is used already this year; with a reason the
+// counter goes back to it, also to 0. Errors: ErrNotRegistrar, form.Faults, letter.ErrNoNumbering, postgres.ErrStale.
+func (d Desk) ChangeNumbering(ctx context.Context, who identity.Account, kind string, seen int64, way, template string, last *int, reason string) (changed Numbering, err error) {
 	if !MayNumber(who.Role) {
 		return changed, ErrNotRegistrar
 	}
@@ -280,22 +283,33 @@ func (d Desk) ChangeNumbering(ctx context.Context, who identity.Account, kind st
 	}
 	var wrong form.Faults
 	wrong.May("/template", "Pola nomor", &template, maxNumber)
+	wrong.May("/reason", "Alasan", &reason, maxReason)
+	used := 0
+	if last != nil {
+		used = *last
+	} else {
+		reason = "" // of nothing that is set
+	}
 	if way != letter.ByCounter && way != letter.Typed {
 		wrong.Add("/way", "unknown_value", "Pilih cara penomoran.")
 	}
 	if (way == letter.ByCounter || template != "") && letter.CheckTemplate(template) != nil {
 		wrong.Add("/template", "wrong_form", "Pola memuat {urut} satu kali dan boleh memuat {tahun}, misalnya 400.8.2.15/{urut}/Dukcapil.")
 	}
-	if last < 0 || last > 9999999 || last > 0 && template == "" {
+	if used < 0 || used > 9999999 || used > 0 && template == "" {
 		wrong.Add("/last", "out_of_range", "Nomor urut terakhir berupa angka, dan hanya untuk yang berpola.")
 	}
 	if err := wrong.Err(); err != nil {
 		return changed, err
 	}
-	c, year := d.change(who, ""), clock.Today(d.Office).Year
+	c, year := d.change(who, reason), clock.Today(d.Office).Year
 	n.Way, n.Template = way, template
 	err = d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		n, err := letter.ChangeNumbering(ctx, tx, n, last, year, c)
+		was, err := letter.LastNumber(ctx, tx, template, year)
+		if err != nil {
+			return err
+		}
+		n, err := letter.ChangeNumbering(ctx, tx, n, used, year, c)
 		if err != nil {
 			return err
 		}
@@ -303,10 +317,16 @@ func (d Desk) ChangeNumbering(ctx context.Context, who identity.Account, kind st
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{Actor: c.Actor.Name, Action: "numbering.change", Subject: kind,
-			Detail: map[string]any{"kind": kind, "way": way, "template": template, "last": last}})
+			Detail: map[string]any{"kind": kind, "way": way, "template": template, "last": used, "was": was, "counter": changed.Last, "reason": c.Reason}})
 	})
-	if errors.Is(err, letter.ErrCounterBack) {
-		return changed, form.One("/last", "counter_back", "Pencacah pola ini sudah lebih jauh; nomor yang sudah terpakai tidak diberikan lagi.")
+	var given *letter.GivenError
+	switch {
+	case errors.Is(err, letter.ErrCounterBack):
+		return changed, form.One("/last", "counter_back", "Pencacah pola ini sudah lebih jauh. Bila isian sebelumnya keliru, isi juga alasannya untuk menyetelnya mundur.")
+	case errors.As(err, &given) && given.Number != "":
+		return changed, form.One("/last", "counter_back", fmt.Sprintf("Pencacah tidak dapat mundur melewati %d: nomor %s sudah diberikan.", given.Last, given.Number))
+	case errors.As(err, &given):
+		return changed, form.One("/last", "counter_back", fmt.Sprintf("Pencacah tidak dapat mundur melewati %d: nomor sampai itu dilewati sesudah pemulihan cadangan, karena mungkin sudah ada pada naskah.", given.Last))
 	}
 	return changed, err
 }

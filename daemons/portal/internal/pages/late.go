@@ -56,6 +56,7 @@ type lateBody struct {
 	Late, Warned     int // of all open requests
 	Narrowed         bool
 	Next, Workbook   string
+	Readers          lateReaders
 }
 
 // lateQuery reads what the address asks for; what is not known does not narrow.
@@ -85,6 +86,9 @@ func (p *Pages) late(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body := lateBody{Narrowed: len(q.Stages)+len(q.Statuses) > 0, Workbook: lateAddress("/unduh", q, "")}
+	if body.Readers, err = p.lateReaders(r, q.Statuses); err != nil {
+		return err
+	}
 	if list.Next != nil {
 		body.Next = lateAddress("", q, *list.Next)
 	}

@@ -165,19 +165,22 @@ func (p *Pages) numbering() editor {
 					{Name: "template", Label: "Pola nomor", Kind: "text", Value: n.Template, Longest: 100, Optional: true,
 						Hint: "{urut} diganti nomor urut, {tahun} tahunnya. Jenis naskah dengan pola yang sama memakai satu urutan. Untuk nomor dari buku persuratan: bentuk yang biasa, boleh kosong."},
 					{Name: "last", Label: "Nomor urut terakhir yang sudah terpakai", Kind: "text", Mode: "numeric", Optional: true,
-						Hint: "Isi bila tahun ini sudah ada nomor di luar sistem ini; urutan pola itu berlanjut sesudahnya dan tidak pernah mundur."},
+						Hint: "Isi bila tahun ini sudah ada nomor di luar sistem ini; urutan pola itu berlanjut sesudahnya."},
+					{Name: "reason", Label: "Alasan menyetel urutan mundur", Kind: "text", Longest: 2000, Optional: true,
+						Hint: "Hanya bila nomor urut terakhir tadinya keliru diisi terlalu besar. Urutan tidak mundur melewati nomor yang sudah ada pada naskah; isi 0 bila belum ada satu pun."},
 				},
 			}, nil
 		},
 		func(r *http.Request) (string, error) {
-			last := 0
+			var last *int
 			if text := typedText(r, "last"); text != "" {
-				var err error
-				if last, err = strconv.Atoi(text); err != nil || last == 0 {
-					last = -1
+				n, err := strconv.Atoi(text)
+				if err != nil || n == 0 && typedText(r, "reason") == "" {
+					n = -1
 				}
+				last = &n
 			}
-			_, err := p.counter().ChangeNumbering(r.Context(), signin.Account(r), chi.URLParam(r, "kind"), seenVersion(r), r.PostForm.Get("way"), r.PostForm.Get("template"), last)
+			_, err := p.counter().ChangeNumbering(r.Context(), signin.Account(r), chi.URLParam(r, "kind"), seenVersion(r), r.PostForm.Get("way"), r.PostForm.Get("template"), last, r.PostForm.Get("reason"))
 			return numbersPath + "?" + justKept(), err
 		}}
 }

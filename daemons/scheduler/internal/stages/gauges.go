@@ -14,6 +14,7 @@ type gauges struct {
 	requests *prometheus.GaugeVec
 	days     *prometheus.GaugeVec
 	late     prometheus.Gauge
+	readers  *prometheus.GaugeVec
 	swept    prometheus.Gauge
 }
 
@@ -28,17 +29,23 @@ func newGauges(reg prometheus.Registerer) *gauges {
 		late: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sifilma_sla_late_requests", Help: "Open requests over the limit of their stage or of all stages.",
 		}),
+		readers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sifilma_activation_letters", Help: "Letters for activation of readers that the office works on, by how the slowest reader stands against the limits of the procedure.",
+		}, []string{"status"}),
 		swept: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sifilma_stage_swept_timestamp_seconds", Help: "When the stage clocks were last reckoned, on the machine clock.",
 		}),
 	}
-	reg.MustRegister(g.requests, g.days, g.late, g.swept)
+	reg.MustRegister(g.requests, g.days, g.late, g.readers, g.swept)
 	return g
 }
 
 // set measures the clocks as they were swept at a moment. Every stage and status has
 // a value, also 0: an alarm on a missing one would be silent.
-func (g *gauges) set(tallies []stage.Tally, at time.Time) {
+func (g *gauges) set(tallies []stage.Tally, readers map[stage.Status]int, at time.Time) {
+	for _, status := range []stage.Status{stage.OnTime, stage.Warning, stage.Late} {
+		g.readers.WithLabelValues(string(status)).Set(float64(readers[status]))
+	}
 	requests, days, late := map[[2]string]int{}, map[stage.Stage]int{}, 0
 	for _, t := range tallies {
 		requests[[2]string{string(t.Stage), string(t.Status)}] = t.Requests

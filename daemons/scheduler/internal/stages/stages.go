@@ -1,6 +1,6 @@
 // Package stages keeps the stage clock of all requests for the scheduler: a daily
 // sweep in a window of its own, a look every minute between, and what is measured
-// of it.
+// of it and of the clock of activations.
 package stages
 
 import (
@@ -15,6 +15,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/stage"
 	"dukcapil.go.id/sifilma/pkg/workday"
 )
@@ -133,6 +134,10 @@ func (w *Watch) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.gauges.set(tallies, w.machine.Now())
+	readers, err := report.CountActivations(ctx, w.db, officeAt)
+	if err != nil {
+		return err
+	}
+	w.gauges.set(tallies, readers, w.machine.Now())
 	return nil
 }

@@ -67,6 +67,7 @@ func TestClocksAreMeasured(t *testing.T) {
 			got["sifilma_stage_requests personalisation late"], got["sifilma_stage_working_days personalisation"], got["sifilma_sla_late_requests"],
 		}, "day %d", v.day)
 		require.Contains(t, got, "sifilma_stage_requests handover late")
+		require.Contains(t, got, "sifilma_activation_letters late")
 		require.Equal(t, float64(machine.Now().Unix()), got["sifilma_stage_swept_timestamp_seconds"])
 	}
 }
