@@ -140,3 +140,76 @@ func TestADraftByPages(t *testing.T) {
 	o.want(303, nil, "produsen", http.MethodPost, at.Path+"/hapus", "versi=1")
 	require.Equal(t, 404, o.ask("lembaga", http.MethodGet, at.Path, nil).Code)
 }
+
+// typedReaders adds rows to a form as a browser sends them: also those that were left empty.
+func typedReaders(fields map[string]string, n int, rows map[int]map[string]any) map[string]string {
+	all := map[string]string{"baris": fmt.Sprint(n)}
+	for name, value := range fields {
+		all[name] = value
+	}
+	for i := range n {
+		for _, name := range []string{"reader_serial", "sam_serial", "origin_no", "perso_no", "pcid", "machine_type", "mode", "address", "region"} {
+			text, _ := rows[i][name].(string)
+			all[fmt.Sprintf("lines/%d/%s", i, name)] = text
+		}
+	}
+	return all
+}
+
+// A lembaga types its readers row by row, without a script and without losing what it typed.
+func TestReadersTypedRowByRow(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	cards := o.handedOver(2)
+	lines := readerLines(cards)
+	for _, l := range lines {
+		l["origin_no"] = ""
+	}
+	page := o.want(200, nil, "lembaga", http.MethodGet, "/aktivasi/baru", nil).Body.String()
+	require.Contains(t, page, `name="lines/2/pcid"`)
+	require.NotContains(t, page, `name="lines/3/pcid"`)
+	require.NotContains(t, page, "<script")
+	fields := map[string]string{"produsen": "PT Produsen Contoh", "number": "018/BCN", "date": "2026-11-20", "subject": "Permohonan aktivasi", "leader": "Pimpinan", "leader_post": "Direktur", "notes": ""}
+	wrong := map[int]map[string]any{0: lines[0], 2: {}}
+	for name, value := range lines[1] {
+		wrong[2][name] = value
+	}
+	wrong[2]["pcid"], wrong[2]["address"] = "12 <x>", ""
+
+	more := typedReaders(fields, 3, wrong)
+	more["tambah"] = "1"
+	page = o.want(200, nil, "lembaga", http.MethodPost, "/aktivasi/baru", letterForm(t, nil, nil, more)).Body.String()
+	require.Contains(t, page, `name="lines/6/pcid"`, "two that were typed and five more")
+	require.Contains(t, page, "018/BCN")
+	require.Contains(t, page, "12 &lt;x&gt;", "what was typed stays, wrong or not")
+	require.NotContains(t, page, "Belum tersimpan")
+
+	page = o.want(422, nil, "lembaga", http.MethodPost, "/aktivasi/baru", letterForm(t, nil, nil, typedReaders(fields, 3, wrong))).Body.String()
+	require.Contains(t, page, `<a href="#lines-1-pcid">Reader 2: PCID terdiri atas 32`, "the empty row between is left out, so it is the second")
+	require.Contains(t, page, `<a href="#lines-1-address">Reader 2: Alamat penempatan wajib diisi.`)
+	require.Contains(t, page, "Pindaian surat permohonan aktivasi wajib dilampirkan.")
+	require.Contains(t, page, `name="lines/1/pcid" type="text" value="12 &lt;x&gt;"`)
+	require.Contains(t, page, `name="lines/0/reader_serial" type="text" value="`+cards[0].ReaderSerial+`"`)
+	require.Contains(t, page, `name="lines/0/origin_no" type="text" value=""`, "it follows the serial still")
+	page = o.want(422, nil, "lembaga", http.MethodPost, "/aktivasi/baru", letterForm(t, pdf, nil, typedReaders(fields, 3, nil))).Body.String()
+	require.Contains(t, page, "Pilih daftar reader")
+
+	right := map[int]map[string]any{0: lines[0], 1: lines[1]}
+	fields["draft"] = "1"
+	w := o.want(303, nil, "lembaga", http.MethodPost, "/aktivasi/baru", letterForm(t, nil, nil, typedReaders(fields, 2, map[int]map[string]any{1: lines[0]})))
+	at, err := url.Parse(w.Header().Get("Location"))
+	require.NoError(t, err)
+	page = o.want(200, nil, "lembaga", http.MethodGet, at.Path+"/ajukan", nil).Body.String()
+	require.Contains(t, page, `name="lines/0/sam_serial" type="text" value="`+cards[0].Serial+`"`)
+	delete(fields, "draft")
+	fields["versi"] = "1"
+	page = o.want(412, nil, "lembaga", http.MethodPost, at.Path+"/ajukan", letterForm(t, pdf, nil, typedReaders(map[string]string{
+		"produsen": fields["produsen"], "number": "1", "date": "2026-11-20", "subject": "S", "leader": "P", "leader_post": "D", "notes": "", "versi": "7",
+	}, 2, right))).Body.String()
+	require.Contains(t, page, `value="`+cards[1].ReaderSerial+`"`, "also when somebody was faster")
+	o.want(303, nil, "lembaga", http.MethodPost, at.Path+"/ajukan", letterForm(t, pdf, nil, typedReaders(fields, 2, right)))
+	var v report.ActivationLetter
+	o.want(200, &v, "lembaga", http.MethodGet, activations+at.Path[len("/aktivasi"):], nil)
+	v = o.judged(v)
+	require.Equal(t, "validated validated", lineStates(v))
+}

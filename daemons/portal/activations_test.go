@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -346,6 +347,25 @@ func TestTheLifeOfAReader(t *testing.T) {
 	o.step(200, "operator", "theft", &v, map[string]any{"lines": []int{3}, "reason": "Laporan polisi."})
 	o.step(200, "operator", "suspension", &v, map[string]any{"lines": []int{4}, "reason": "Diperiksa."})
 	require.Equal(t, "accepted revoked revoked suspended accepted", lineStates(v))
+	require.NotContains(t, v.Lines[2].Offers, activation.VerbFound, "the operator reports it, Kasubdit KI lifts it")
+	o.step(403, "operator", "recovery", &v, map[string]any{"lines": []int{3}, "reason": "Kembali."})
+	again := readerLines(cards[2:3])
+	var second report.ActivationLetter
+	o.want(201, &second, "lembaga", http.MethodPost, activations, activationForm(t, pdf, readerLetter("2", again)), keyed()...)
+	second = o.judged(second)
+	require.Equal(t, "returned", lineStates(second))
+	require.Contains(t, second.Lines[0].Findings[0].Office, "Laporan polisi.")
+	var told report.ActivationLetter
+	o.want(200, &told, "lembaga", http.MethodGet, activations+"/"+second.Ticket, nil)
+	require.Equal(t, []string{"reported_missing", ""}, []string{told.Lines[0].Findings[0].Code, told.Lines[0].Findings[0].Office})
+	require.NotContains(t, o.want(200, nil, "lembaga", http.MethodGet, "/aktivasi/"+second.Ticket, nil).Body.String(), "Laporan polisi.")
+	require.Equal(t, map[string]string{"/lines": "missing"}, codes(o.problem(422, "kasubdit", http.MethodPost, at+"/recovery", map[string]any{"reason": "x"}, ifMatch(v.Version)...)))
+	require.Equal(t, "illegal-step", problemCode(o.problem(409, "kasubdit", http.MethodPost, at+"/recovery", map[string]any{"lines": []int{2}, "reason": "x"}, ifMatch(v.Version)...).Type))
+	require.Contains(t, o.want(200, nil, "kasubdit", http.MethodGet, "/aktivasi/"+v.Ticket, nil).Body.String(), "Catat ditemukan kembali")
+	o.want(303, nil, "kasubdit", http.MethodPost, "/aktivasi/"+v.Ticket+"/ditemukan", url.Values{"versi": {fmt.Sprint(v.Version)}, "baris": {"3"}, "alasan": {"Dikembalikan polisi."}}.Encode())
+	o.want(200, &v, "kasubdit", http.MethodGet, at, nil)
+	require.Equal(t, []string{"Dicuri", "2026-11-23"}, []string{v.Lines[2].CauseLabel, v.Lines[2].FoundOn.String()})
+	require.Contains(t, v.Timeline[0].Label, "Reader ditemukan kembali (baris 3)")
 
 	var agreements struct{ PKS []masterdata.PKS }
 	o.want(200, &agreements, "operator", http.MethodGet, "/api/v1/pks?search=119/1/2026", nil)

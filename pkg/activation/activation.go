@@ -52,6 +52,11 @@ var (
 	ErrNoLines = errors.New("activation: no lines")
 	// ErrReaderTaken says that the reader is in another living activation.
 	ErrReaderTaken = errors.New("activation: reader is active elsewhere")
+	// ErrReaderMissing says that the reader or its card was reported lost or stolen and not
+	// found since.
+	ErrReaderMissing = errors.New("activation: reader is reported missing")
+	// ErrNotMissing says that a line was not reported lost or stolen, or was found already.
+	ErrNotMissing = errors.New("activation: reader is not reported missing")
 	// ErrCardNotReady says that the card is not clear and handed over.
 	ErrCardNotReady = errors.New("activation: card is not clear and handed over")
 )
@@ -139,6 +144,7 @@ type Activation struct {
 	ManifestSerial *string        `db:"manifest_serial"`
 	DeliveryID     *string        `db:"delivery_id"`
 	InstalledOn    *clock.Date    `db:"installed_on"`
+	FoundOn        *clock.Date    `db:"found_on"` // of one that was reported lost or stolen
 	Replaces       *string        `db:"replaces"` // the activation in whose reader the card was
 	TraceParent    string         `db:"traceparent"`
 }
@@ -151,7 +157,7 @@ const selectLetter = `
 const selectLines = `
 	SELECT a.id, a.letter_id, t.ticket, a.line, a.submission, a.reader_serial, a.sam_serial, a.origin_no, a.perso_no, a.pcid, a.machine_type, a.mode,
 	       a.address, a.region, a.card_id, a.state, a.version, a.suspended_from, a.cause, a.disposed_on, a.accepted_on, a.reply_id, a.manifest_serial,
-	       a.delivery_id, a.installed_on, a.replaces, t.traceparent
+	       a.delivery_id, a.installed_on, a.found_on, a.replaces, t.traceparent
 	FROM activation a JOIN activation_letter t ON t.id = a.letter_id `
 
 // within narrows letters to what an institution may know of: its own, those that name it,

@@ -20,6 +20,8 @@ type Finding struct {
 	Field  string `json:"field" db:"field"` // as in the API, or "pks"
 	Code   string `json:"code" db:"code"`
 	Detail string `json:"detail" db:"detail"`
+	// Office is what the office's own people are told besides; empty for others.
+	Office string `json:"office,omitempty" db:"office"`
 }
 
 // record is what the office knows of what a line names.
@@ -38,6 +40,10 @@ type record struct {
 	HandedOver   bool    `db:"handed_over"`
 	CardActive   *string `db:"card_active"`
 	ReaderActive *string `db:"reader_active"`
+	// CardMissing and ReaderMissing are the activations in which they were reported lost or
+	// stolen, if they were not found since.
+	CardMissing   *string `db:"card_missing"`
+	ReaderMissing *string `db:"reader_missing"`
 }
 
 const living = `('validated', 'registered', 'approved', 'accepted', 'manifest_ready', 'delivered', 'active', 'suspended')`
@@ -51,7 +57,9 @@ func records(ctx context.Context, rd postgres.Reader, of []Activation) ([]record
 	if err := rd.Select(ctx, &list, `
 		SELECT c.id AS card_id, c.state AS card_state, c.pcid, c.manifest_no, l.reader_serial AS listed_reader, p.reader_serial AS paired_reader,
 		       coalesce(x.card_id, lr.card_id) AS reader_card, r.institution_id AS produsen_id, q.lembaga, r.kind, r.machine_type,
-		       coalesce(h.state IN ('delivered', 'received', 'closed'), false) AS handed_over, ac.id AS card_active, ar.id AS reader_active
+		       coalesce(h.state IN ('delivered', 'received', 'closed'), false) AS handed_over, ac.id AS card_active, ar.id AS reader_active,
+		       (SELECT m.id FROM activation m WHERE m.card_id = c.id AND `+missing+` ORDER BY m.id DESC LIMIT 1) AS card_missing,
+		       (SELECT m.id FROM activation m WHERE m.reader_serial = k.reader AND `+missing+` ORDER BY m.id DESC LIMIT 1) AS reader_missing
 		FROM unnest($1::text[], $2::text[], $3::uuid[]) WITH ORDINALITY AS k (sam, reader, id, n)
 		LEFT JOIN card c ON c.serial = k.sam AND c.state <> 'reduced'
 		LEFT JOIN listed_card l ON l.id = c.id LEFT JOIN request r ON r.id = c.request_id
@@ -95,10 +103,14 @@ func check(ctx context.Context, rd postgres.Reader, l Letter, of []Activation, d
 	if err != nil {
 		return nil, nil, err
 	}
+	missing, err := reports(ctx, rd, known)
+	if err != nil {
+		return nil, nil, err
+	}
 	seen := map[string]int{}
 	for i, a := range of {
 		add := func(field, code, detail string, args ...any) {
-			found = append(found, Finding{a.Number, field, code, fmt.Sprintf(detail, args...)})
+			found = append(found, Finding{Number: a.Number, Field: field, Code: code, Detail: fmt.Sprintf(detail, args...)})
 		}
 		if !covered[l.LembagaID] {
 			add("pks", "not_in_force", "Tidak ada PKS lembaga Anda dengan Ditjen Dukcapil yang berlaku. Perbarui PKS, lalu ajukan kembali.")
@@ -110,7 +122,11 @@ func check(ctx context.Context, rd postgres.Reader, l Letter, of []Activation, d
 			}
 			seen[key] = a.Number
 		}
-		judgeLine(l, a, known[i], ids, types, add)
+		judgeLine(l, a, known[i], ids, types, add, func(report *string, field, what, serial string) {
+			if report != nil {
+				found = append(found, missing[*report].finding(l, a.Number, field, what, serial))
+			}
+		})
 		cards = append(cards, known[i].CardID)
 	}
 	return found, cards, nil
@@ -129,8 +145,10 @@ func machineTypes(ctx context.Context, rd postgres.Reader) (map[string]instituti
 	return types, nil
 }
 
-// judgeLine are the rules for one line (features.md J03 to J06, J15).
-func judgeLine(l Letter, a Activation, k record, lembagaIDs map[string]string, types map[string]institution.MachineType, add func(field, code, detail string, args ...any)) {
+// judgeLine are the rules for one line (features.md J03 to J06, J15). gone takes the report by
+// which something is missing, if it is.
+func judgeLine(l Letter, a Activation, k record, lembagaIDs map[string]string, types map[string]institution.MachineType,
+	add func(field, code, detail string, args ...any), gone func(report *string, field, what, serial string)) {
 	if m, ok := types[a.MachineType]; ok {
 		if pattern, err := institution.WholeMatch(m.ReaderPattern); err != nil || !pattern.MatchString(a.Reader) {
 			add("reader_serial", "wrong_form", "Nomor seri reader %s tidak sesuai bentuk nomor seri %s.", a.Reader, m.Name)
@@ -139,6 +157,7 @@ func judgeLine(l Letter, a Activation, k record, lembagaIDs map[string]string, t
 	if k.ReaderActive != nil {
 		add("reader_serial", "active_elsewhere", "Reader %s sudah aktif atau sedang diproses pada permohonan aktivasi lain.", a.Reader)
 	}
+	gone(k.ReaderMissing, "reader_serial", "Reader", a.Reader)
 	if k.CardID == nil {
 		add("sam_serial", "unknown_value", "Kartu SAM %s tidak tercatat. Periksa nomor serinya pada BAST.", a.SAM)
 		return
@@ -160,6 +179,7 @@ func judgeLine(l Letter, a Activation, k record, lembagaIDs map[string]string, t
 	if k.CardActive != nil {
 		add("sam_serial", "active_elsewhere", "Kartu SAM %s sudah aktif atau sedang diproses pada permohonan aktivasi lain.", a.SAM)
 	}
+	gone(k.CardMissing, "sam_serial", "Kartu SAM", a.SAM)
 	if a.Origin != a.SAM {
 		add("origin_no", "differs", "Nomor asal SAM tidak sesuai catatan. Salin dari BAST.")
 	}
@@ -195,18 +215,29 @@ func pairing(a Activation, k record, add func(field, code, detail string, args .
 	}
 }
 
-// readerElsewhere says whether a reader belongs to another card: in a living activation,
-// in a list or by a recorded pairing.
-func readerElsewhere(ctx context.Context, rd postgres.Reader, reader, cardID string) (elsewhere bool, err error) {
-	err = rd.Get(ctx, &elsewhere, `
+// readerFree returns ErrReaderTaken for a reader that belongs to another card, in a living
+// activation, in a list or by a recorded pairing, and ErrReaderMissing for one that was
+// reported lost or stolen.
+func readerFree(ctx context.Context, rd postgres.Reader, reader, cardID string) error {
+	var is struct {
+		Taken   bool `db:"taken"`
+		Missing bool `db:"missing"`
+	}
+	err := rd.Get(ctx, &is, `
 		SELECT EXISTS (SELECT FROM activation WHERE reader_serial = $1 AND state IN `+living+`)
 		    OR EXISTS (SELECT FROM reader_pairing WHERE reader_serial = $1 AND card_id <> $2)
 		    OR EXISTS (SELECT FROM live_reader WHERE reader_serial = $1 AND card_id <> $2)
-		    OR EXISTS (SELECT FROM register_standing WHERE reader_serial = $1)`, reader, cardID)
-	if err != nil {
-		return false, fmt.Errorf("activation: where a reader is: %w", err)
+		    OR EXISTS (SELECT FROM register_standing WHERE reader_serial = $1) AS taken,
+		       EXISTS (SELECT FROM activation m WHERE m.reader_serial = $1 AND `+missing+`) AS missing`, reader, cardID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("activation: where a reader is: %w", err)
+	case is.Missing:
+		return ErrReaderMissing
+	case is.Taken:
+		return ErrReaderTaken
 	}
-	return elsewhere, nil
+	return nil
 }
 
 // oneClaims lets one transaction at a time claim readers and cards, so that of two who
@@ -241,20 +272,20 @@ func Judge(ctx context.Context, tx *postgres.Tx, letterID string, c request.Chan
 	for _, f := range found {
 		wrong[f.Number] = append(wrong[f.Number], f)
 	}
-	var good []Activation
-	var goodCards []string
+	var good, bad []Activation
+	var goodCards, reasons []string
 	for i, a := range of {
 		if len(wrong[a.Number]) == 0 {
 			good, goodCards = append(good, a), append(goodCards, *cards[i])
 			continue
 		}
-		returned++
-		if err := keepFindings(ctx, tx, a, wrong[a.Number]); err != nil {
+		bad, reasons = append(bad, a), append(reasons, reasonOf(wrong[a.Number]))
+	}
+	if len(bad) > 0 {
+		if err := keepFindings(ctx, tx, bad, wrong); err != nil {
 			return 0, 0, err
 		}
-		back := c
-		back.Reason = reasonOf(wrong[a.Number])
-		if err := take(ctx, tx, []Activation{a}, VerbReturn, back, "disposed_on = NULL"); err != nil {
+		if err := takeEach(ctx, tx, bad, VerbReturn, c, reasons, "disposed_on = NULL"); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -263,7 +294,7 @@ func Judge(ctx context.Context, tx *postgres.Tx, letterID string, c request.Chan
 			return 0, 0, err
 		}
 	}
-	return len(good), returned, nil
+	return len(good), len(bad), nil
 }
 
 // reasonOf is what the timeline says of a line that comes back.
@@ -274,15 +305,20 @@ func reasonOf(found []Finding) string {
 	return fmt.Sprintf("%s Dan %d temuan lain.", found[0].Detail, len(found)-1)
 }
 
-func keepFindings(ctx context.Context, tx *postgres.Tx, a Activation, found []Finding) error {
-	var fields, codes, details []string
-	for _, f := range found {
-		fields, codes, details = append(fields, f.Field), append(codes, f.Code), append(details, f.Detail)
+// keepFindings writes what was found in lines, by their numbers; one statement, however many.
+func keepFindings(ctx context.Context, tx *postgres.Tx, of []Activation, wrong map[int][]Finding) error {
+	var ids, fields, codes, details, offices []string
+	var submissions, ordinals []int64
+	for _, a := range of {
+		for i, f := range wrong[a.Number] {
+			ids, submissions, ordinals = append(ids, a.ID), append(submissions, int64(a.Submission)), append(ordinals, int64(i+1))
+			fields, codes, details, offices = append(fields, f.Field), append(codes, f.Code), append(details, f.Detail), append(offices, f.Office)
+		}
 	}
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO activation_finding (activation_id, submission, ordinal, field, code, detail)
-		SELECT $1, $2, f.n, f.field, f.code, f.detail FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS f (field, code, detail, n)`,
-		a.ID, a.Submission, pq.Array(fields), pq.Array(codes), pq.Array(details)); err != nil {
+		INSERT INTO activation_finding (activation_id, submission, ordinal, field, code, detail, office)
+		SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[])`,
+		pq.Array(ids), pq.Array(submissions), pq.Array(ordinals), pq.Array(fields), pq.Array(codes), pq.Array(details), pq.Array(offices)); err != nil {
 		return fmt.Errorf("activation: findings: %w", err)
 	}
 	return nil
@@ -293,7 +329,7 @@ func keepFindings(ctx context.Context, tx *postgres.Tx, a Activation, found []Fi
 func Findings(ctx context.Context, rd postgres.Reader, letterID string) ([]Finding, error) {
 	list := []Finding{}
 	if err := rd.Select(ctx, &list, `
-		SELECT a.line, f.field, f.code, f.detail FROM activation a JOIN activation_finding f ON f.activation_id = a.id AND f.submission = a.submission
+		SELECT a.line, f.field, f.code, f.detail, f.office FROM activation a JOIN activation_finding f ON f.activation_id = a.id AND f.submission = a.submission
 		WHERE a.letter_id = $1 AND a.state = 'returned' ORDER BY a.line, f.ordinal`, letterID); err != nil {
 		return nil, fmt.Errorf("activation: findings: %w", err)
 	}

@@ -32,8 +32,9 @@ var CauseLabels = map[string]string{
 // ending are the verbs that end an activation, with the cause of each.
 var ending = map[machine.Verb]string{VerbRevoke: CauseRevoked, VerbLost: CauseLost, VerbStolen: CauseStolen}
 
-// Ends says whether a verb ends activations for good.
-func Ends(verb machine.Verb) bool { return ending[verb] != "" }
+// WantsLines says whether a verb is taken for lines that are named only: what it does is for
+// good, or lifts a ban.
+func WantsLines(verb machine.Verb) bool { return ending[verb] != "" || verb == VerbFound }
 
 // Suspend takes lines out of force for a while, with a reason.
 func Suspend(ctx context.Context, tx *postgres.Tx, l Letter, numbers []int, c request.Change) error {
@@ -62,6 +63,27 @@ func End(ctx context.Context, tx *postgres.Tx, l Letter, numbers []int, verb mac
 	return simply(ctx, tx, l, numbers, verb, c, "cause = $5", cause)
 }
 
+// Missing says whether a line's reader was reported lost or stolen and not found since.
+func (a Activation) Missing() bool {
+	return a.State == Revoked && (a.Cause == CauseLost || a.Cause == CauseStolen) && a.FoundOn == nil
+}
+
+// Found records that readers which were reported lost or stolen are back, with their cards,
+// and that somebody looked at them: they may be asked for again in a new letter. The old
+// activation and its manifest stay revoked. Error: ErrNotMissing.
+func Found(ctx context.Context, tx *postgres.Tx, l Letter, numbers []int, c request.Change) error {
+	chosen, err := Chosen(ctx, tx, l, numbers, VerbFound, c.Actor.Role)
+	if err != nil {
+		return err
+	}
+	for _, a := range chosen {
+		if !a.Missing() {
+			return ErrNotMissing
+		}
+	}
+	return take(ctx, tx, chosen, VerbFound, c, "found_on = $5", clock.DateOf(c.OfficeAt))
+}
+
 // Move records that a reader stands elsewhere now. Its manifest stays in force: it says
 // where the reader stood when it was made.
 func Move(ctx context.Context, tx *postgres.Tx, l Letter, number int, address, region string, c request.Change) error {
@@ -78,7 +100,7 @@ type Replacement struct{ Reader, Address, Region string }
 
 // Replace revokes a line and accepts another one for the same card in another reader,
 // which gets a manifest and a reply letter of its own. Errors: ErrReaderTaken,
-// ErrCardNotReady, *institution.NotInForceError.
+// ErrReaderMissing, ErrCardNotReady, *institution.NotInForceError.
 func Replace(ctx context.Context, tx *postgres.Tx, l Letter, number int, to Replacement, c request.Change) (Activation, error) {
 	chosen, err := Chosen(ctx, tx, l, []int{number}, VerbReplace, c.Actor.Role)
 	if err != nil {
@@ -88,10 +110,7 @@ func Replace(ctx context.Context, tx *postgres.Tx, l Letter, number int, to Repl
 		return Activation{}, err
 	}
 	old, on := chosen[0], clock.DateOf(c.OfficeAt)
-	if elsewhere, err := readerElsewhere(ctx, tx, to.Reader, *old.CardID); err != nil || elsewhere {
-		if err == nil {
-			err = ErrReaderTaken
-		}
+	if err := readerFree(ctx, tx, to.Reader, *old.CardID); err != nil {
 		return Activation{}, err
 	}
 	if err := institution.HoldLembaga(ctx, tx, []string{l.Lembaga}, on); err != nil {
@@ -136,7 +155,7 @@ func Replace(ctx context.Context, tx *postgres.Tx, l Letter, number int, to Repl
 	told.Detail = map[string]any{"replaces": old.Reader}
 	born := made
 	born.Version = 0 // announce tells of the version after the step
-	return made, announce(ctx, tx, []Activation{born}, []machine.Step{step}, told)
+	return made, announce(ctx, tx, []Activation{born}, []machine.Step{step}, told, nil)
 }
 
 // SuspendLembaga suspends all activations of a lembaga whose PKS was withdrawn, in one

@@ -44,7 +44,7 @@ func due(ctx context.Context, rd postgres.Reader, where string, args ...any) ([]
 	if err := rd.Select(ctx, &list, `
 		SELECT a.id, a.letter_id, t.ticket, a.line, a.submission, a.reader_serial, a.sam_serial, a.origin_no, a.perso_no, a.pcid, a.machine_type, a.mode,
 		       a.address, a.region, a.card_id, a.state, a.version, a.suspended_from, a.cause, a.disposed_on, a.accepted_on, a.reply_id, a.manifest_serial,
-		       a.delivery_id, a.installed_on, a.replaces, t.traceparent, t.lembaga_id, l.name AS lembaga, t.produsen_id, p.name AS produsen,
+		       a.delivery_id, a.installed_on, a.found_on, a.replaces, t.traceparent, t.lembaga_id, l.name AS lembaga, t.produsen_id, p.name AS produsen,
 		       t.number AS letter_number, t.dated AS letter_dated, coalesce(c.chip_id, '') AS chip_id, coalesce(c.manifest_no, '') AS manifest_no
 		FROM activation a JOIN activation_letter t ON t.id = a.letter_id JOIN institution l ON l.id = t.lembaga_id JOIN institution p ON p.id = t.produsen_id
 		JOIN card c ON c.id = a.card_id WHERE `+where, args...); err != nil {
@@ -196,7 +196,7 @@ func RevocationList(ctx context.Context, rd postgres.Reader) ([]Revocation, erro
 	if err := rd.Select(ctx, &list, `
 		SELECT a.id, a.manifest_serial, coalesce(c.manifest_no, '') AS manifest_no, a.reader_serial, a.pcid, t.produsen_id, a.state, a.cause, h.office_at AS since
 		FROM activation a JOIN activation_manifest m ON m.activation_id = a.id JOIN activation_letter t ON t.id = a.letter_id JOIN card c ON c.id = a.card_id
-		JOIN history h ON h.machine = $1 AND h.subject = a.id AND h.version = a.version
+		JOIN history h ON h.machine = $1 AND h.subject = a.id AND h.version = a.version - (a.found_on IS NOT NULL)::int -- found again, it stays revoked
 		WHERE a.state IN ('suspended', 'revoked') ORDER BY a.manifest_serial`, Machine.Name); err != nil {
 		return nil, fmt.Errorf("activation: revocation list: %w", err)
 	}

@@ -47,6 +47,9 @@ func RecordPairs(ctx context.Context, tx *postgres.Tx, produsenID string, pairs 
 		Listed string  `db:"listed"`
 		Busy   bool    `db:"busy"`
 		Taken  bool    `db:"taken"`
+		// Reported lost or stolen; by whom is none of the produsen's.
+		CardMissing   bool `db:"card_missing"`
+		ReaderMissing bool `db:"reader_missing"`
 	}
 	if err := tx.Select(ctx, &known, `
 		SELECT c.id AS card_id, coalesce(l.reader_serial, '') AS listed,
@@ -54,7 +57,9 @@ func RecordPairs(ctx context.Context, tx *postgres.Tx, produsenID string, pairs 
 		       EXISTS (SELECT FROM activation a WHERE a.reader_serial = k.reader AND a.state IN `+living+`)
 		       OR EXISTS (SELECT FROM reader_pairing p WHERE p.reader_serial = k.reader AND p.card_id IS DISTINCT FROM c.id)
 		       OR EXISTS (SELECT FROM live_reader r WHERE r.reader_serial = k.reader AND r.card_id IS DISTINCT FROM c.id)
-		       OR EXISTS (SELECT FROM register_standing r WHERE r.reader_serial = k.reader) AS taken
+		       OR EXISTS (SELECT FROM register_standing r WHERE r.reader_serial = k.reader) AS taken,
+		       EXISTS (SELECT FROM activation m WHERE m.card_id = c.id AND `+missing+`) AS card_missing,
+		       EXISTS (SELECT FROM activation m WHERE m.reader_serial = k.reader AND `+missing+`) AS reader_missing
 		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (sam, reader, n)
 		LEFT JOIN card c ON c.serial = k.sam AND c.state <> 'reduced'
 		     AND EXISTS (SELECT FROM request r WHERE r.id = c.request_id AND r.kind = 'reader' AND ($3 = '' OR r.institution_id::text = $3))
@@ -73,7 +78,13 @@ func RecordPairs(ctx context.Context, tx *postgres.Tx, produsenID string, pairs 
 		case k.Busy:
 			wrong.Add(at("sam_serial"), "active_elsewhere", "Kartu SAM %s sudah aktif atau sedang diproses; pasangannya diganti dengan “Ganti reader”.", sams[i])
 		}
-		if k.Taken {
+		if k.CardMissing {
+			wrong.Add(at("sam_serial"), codeNotUsable, notUsable, "Kartu SAM", sams[i])
+		}
+		switch {
+		case k.ReaderMissing:
+			wrong.Add(at("reader_serial"), codeNotUsable, notUsable, "Reader", readers[i])
+		case k.Taken:
 			wrong.Add(at("reader_serial"), "used", "Reader %s sudah tercatat dengan kartu SAM lain.", readers[i])
 		}
 		cards[i] = *k.CardID

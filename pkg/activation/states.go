@@ -58,6 +58,7 @@ const (
 	VerbReplace  machine.Verb = "replace"
 	VerbLost     machine.Verb = "lost"
 	VerbStolen   machine.Verb = "stolen"
+	VerbFound    machine.Verb = "found"
 )
 
 // Types of the messages that the steps ring; the subject of each is the letter.
@@ -110,7 +111,7 @@ var Machine = &machine.Table{
 		VerbSubmit: "Ajukan", VerbResubmit: "Ajukan kembali", VerbValidate: "Nyatakan lulus pemeriksaan", VerbReturn: "Kembalikan", VerbRegister: "Daftarkan",
 		VerbApprove: "Setujui", VerbDispose: "Catat disposisi Direktur FPDDK", VerbAccept: "Terima", VerbReject: "Tolak", VerbCancel: "Batalkan",
 		VerbSign: "Buat manifest", VerbDeliver: "Serahkan manifest", VerbInstall: "Catat pemasangan", VerbMove: "Pindahkan", VerbSuspend: "Tangguhkan",
-		VerbResume: "Lanjutkan", VerbRevoke: "Cabut", VerbReplace: "Ganti reader", VerbLost: "Catat hilang", VerbStolen: "Catat dicuri", VerbPair: "Catat pasangan reader",
+		VerbResume: "Lanjutkan", VerbRevoke: "Cabut", VerbReplace: "Ganti reader", VerbLost: "Catat hilang", VerbStolen: "Catat dicuri", VerbFound: "Catat ditemukan kembali", VerbPair: "Catat pasangan reader",
 	},
 }
 
@@ -169,13 +170,15 @@ func steps() []machine.Step {
 		machine.Step{From: Suspended, Verb: VerbRevoke, Roles: kasubdit, Guard: reason, To: Revoked, Message: messageRevoked},
 		machine.Step{From: Suspended, Verb: VerbLost, Roles: keepers, Guard: reason, To: Revoked, Message: messageRevoked},
 		machine.Step{From: Suspended, Verb: VerbStolen, Roles: keepers, Guard: reason, To: Revoked, Message: messageRevoked},
+		// Whoever hears of it first reports a reader missing; that it may be used again is decided.
+		machine.Step{From: Revoked, Verb: VerbFound, Roles: kasubdit, Guard: "tercatat hilang atau dicuri; " + reason + "; aktivasinya tetap dicabut", To: Revoked},
 	)
 }
 
 // WantsReason says whether a verb is taken with a reason only: somebody will ask why.
 func WantsReason(verb machine.Verb) bool {
 	switch verb {
-	case VerbReturn, VerbReject, VerbMove, VerbSuspend, VerbResume, VerbRevoke, VerbReplace, VerbLost, VerbStolen:
+	case VerbReturn, VerbReject, VerbMove, VerbSuspend, VerbResume, VerbRevoke, VerbReplace, VerbLost, VerbStolen, VerbFound:
 		return true
 	}
 	return false

@@ -58,7 +58,12 @@ func unique(numbers []int) []int { return slices.Compact(slices.Sorted(slices.Va
 // count from $5. The letters are locked by the caller, in the order of their ids. Errors:
 // *machine.RoleError, *machine.IllegalError, ErrReasonMissing, postgres.ErrStale.
 func take(ctx context.Context, tx *postgres.Tx, of []Activation, verb machine.Verb, c request.Change, set string, args ...any) error {
-	if WantsReason(verb) && c.Reason == "" {
+	return takeEach(ctx, tx, of, verb, c, nil, set, args...)
+}
+
+// takeEach is take with a reason for each line, or with c's for all.
+func takeEach(ctx context.Context, tx *postgres.Tx, of []Activation, verb machine.Verb, c request.Change, reasons []string, set string, args ...any) error {
+	if reasons == nil && WantsReason(verb) && c.Reason == "" {
 		return ErrReasonMissing
 	}
 	steps := make([]machine.Step, len(of))
@@ -91,17 +96,21 @@ func take(ctx context.Context, tx *postgres.Tx, of []Activation, verb machine.Ve
 	if int(n) != len(of) {
 		return fmt.Errorf("activation: %s: %w", verb, postgres.ErrStale)
 	}
-	return announce(ctx, tx, of, steps, c)
+	return announce(ctx, tx, of, steps, c, reasons)
 }
 
 // announce writes the timeline of lines that took a step, raises the versions of their
-// letters and rings once for each letter.
-func announce(ctx context.Context, tx *postgres.Tx, of []Activation, steps []machine.Step, c request.Change) error {
+// letters and rings once for each letter. reasons are those of takeEach.
+func announce(ctx context.Context, tx *postgres.Tx, of []Activation, steps []machine.Step, c request.Change, reasons []string) error {
 	var records []machine.Record
 	var letters []string
 	for i, a := range of {
+		reason := c.Reason
+		if reasons != nil {
+			reason = reasons[i]
+		}
 		records = append(records, machine.Record{
-			Subject: a.ID, Ticket: a.Ticket, Version: a.Version + 1, Step: steps[i], Actor: c.Actor, Reason: c.Reason, Detail: c.Detail,
+			Subject: a.ID, Ticket: a.Ticket, Version: a.Version + 1, Step: steps[i], Actor: c.Actor, Reason: reason, Detail: c.Detail,
 			OfficeAt: c.OfficeAt, TraceParent: a.TraceParent,
 		})
 		letters = append(letters, a.LetterID)

@@ -233,6 +233,8 @@ func known(err error, doing string) error {
 		return ErrUnknownMachineType
 	case "activation_reader":
 		return ErrReaderTaken
+	case "activation_not_missing":
+		return ErrReaderMissing
 	case "activation_card_handed_over":
 		return ErrCardNotReady
 	}

@@ -54,6 +54,7 @@ type ActivationLine struct {
 	AcceptedOn     *clock.Date          `json:"accepted_on"`
 	ManifestSerial string               `json:"manifest_serial"`
 	InstalledOn    *clock.Date          `json:"installed_on"`
+	FoundOn        *clock.Date          `json:"found_on"` // of a reader that was lost or stolen
 	Offers         []machine.Verb       `json:"offers"`
 }
 
@@ -241,13 +242,16 @@ func (v *ActivationLetter) fill(ctx context.Context, rd postgres.Reader, l activ
 		line := ActivationLine{
 			Number: one.Number, ID: one.ID, Line: one.Line, State: one.State, StateLabel: activation.Machine.Label(one.State), Cause: one.Cause,
 			CauseLabel: activation.CauseLabels[one.Cause], Reason: reasons[one.ID], Findings: []activation.Finding{}, Duty: duty(one.Mode),
-			DisposedOn: one.DisposedOn, AcceptedOn: one.AcceptedOn, InstalledOn: one.InstalledOn, Offers: notNil(activation.Machine.Offers(one.State, a.Role)),
+			DisposedOn: one.DisposedOn, AcceptedOn: one.AcceptedOn, InstalledOn: one.InstalledOn, FoundOn: one.FoundOn, Offers: lineOffers(one, a.Role),
 		}
 		if one.ManifestSerial != nil {
 			line.ManifestSerial = *one.ManifestSerial
 		}
 		for _, f := range found {
 			if f.Number == one.Number {
+				if Outside(a) {
+					f.Office = ""
+				}
 				line.Findings = append(line.Findings, f)
 			}
 		}
@@ -271,6 +275,13 @@ func (v *ActivationLetter) fill(ctx context.Context, rd postgres.Reader, l activ
 		v.Deliveries = append(v.Deliveries, d)
 	}
 	return nil
+}
+
+// lineOffers are the verbs that a role can do to a line.
+func lineOffers(a activation.Activation, role machine.Role) []machine.Verb {
+	return notNil(slices.DeleteFunc(activation.Machine.Offers(a.State, role), func(v machine.Verb) bool {
+		return v == activation.VerbFound && !a.Missing()
+	}))
 }
 
 func replies(ctx context.Context, rd postgres.Reader, lines []activation.Activation, outside bool) ([]Document, error) {
@@ -312,6 +323,7 @@ var activationSentences = map[machine.Verb]string{
 	activation.VerbReject: "Ditolak", activation.VerbCancel: "Dibatalkan lembaga", activation.VerbSign: "Manifest dibuat", activation.VerbDeliver: "Manifest diserahkan kepada produsen",
 	activation.VerbInstall: "Manifest terpasang; reader aktif", activation.VerbMove: "Reader dipindahkan", activation.VerbSuspend: "Ditangguhkan", activation.VerbResume: "Dilanjutkan",
 	activation.VerbRevoke: "Dicabut", activation.VerbReplace: "Reader diganti", activation.VerbLost: "Reader hilang", activation.VerbStolen: "Reader dicuri",
+	activation.VerbFound: "Reader ditemukan kembali",
 }
 
 // activationTimeline returns what happened to a letter and its lines, newest first: what

@@ -291,6 +291,12 @@ var answers = []struct {
 	{activation.ErrReaderTaken, func() error {
 		return invalid("/reader_serial", "used", "Reader ini sudah tercatat dengan kartu SAM lain, atau sudah aktif.")
 	}},
+	{activation.ErrReaderMissing, func() error {
+		return invalid("/reader_serial", "not_usable", "Reader ini tercatat hilang atau dicuri. Kasubdit KI mencatatnya ditemukan kembali lebih dahulu.")
+	}},
+	{activation.ErrNotMissing, func() error {
+		return web.Conflict("Hanya reader yang tercatat hilang atau dicuri yang dapat dicatat ditemukan kembali.").WithCode("illegal-step")
+	}},
 	{activation.ErrCardNotReady, func() error {
 		return web.Conflict("Ada kartu SAM yang personalisasinya tidak berhasil atau belum diserahkan.").WithCode("card-not-ready")
 	}},

@@ -27,7 +27,7 @@ type option struct {
 // its field.
 type field struct {
 	Name, Label, Hint string
-	Kind              string // text, textarea, password, date, time, email, tel, select, checkbox, checkboxes, file, hidden
+	Kind              string // text, textarea, password, date, time, email, tel, select, checkbox, checkboxes, file, hidden, rows
 	Value             string // of a file: the kinds that are taken; of a checkbox: ticked, if not empty
 	Form              string // its form, where a page has several
 	Mode              string // inputmode
@@ -37,14 +37,23 @@ type field struct {
 	Complete          string // autocomplete
 	Optional          bool
 	Error             string
+	Lines             []fieldRow // of rows
+	Full              bool       // there is room for no more of them
 }
 
-// ID is its own in the page.
+// fieldRow is one of several that are filled in alike.
+type fieldRow struct {
+	Legend string
+	Fields []field
+}
+
+// ID is its own in the page, and an address within it.
 func (f field) ID() string {
+	id := strings.ReplaceAll(f.Name, "/", "-")
 	if f.Form == "" {
-		return f.Name
+		return id
 	}
-	return f.Form + "-" + f.Name
+	return f.Form + "-" + id
 }
 
 // unknownDate is told where a date was given that is none.
@@ -95,7 +104,7 @@ func fill(fields []field, r *http.Request) []field {
 	for i := range fields {
 		f := &fields[i]
 		switch f.Kind {
-		case "password", "file":
+		case "password", "file", "rows": // rows are made of what was typed
 		case "checkboxes", "select":
 			for j := range f.Options {
 				f.Options[j].Chosen = false
@@ -126,17 +135,12 @@ func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body
 	for _, e := range problem.Errors {
 		name := strings.TrimPrefix(e.Pointer, "/")
 		at := fault{Detail: e.Detail}
+		at.blame(body.Fields, name, e.Code)
 		for i := range body.Fields {
-			f := &body.Fields[i]
-			if f.Name != name && !strings.HasPrefix(name, f.Name+"/") { // or a place within what the field holds
-				continue
-			}
-			if f.unreadable() && e.Code == "missing" {
-				at.Detail = unknownDate
-			}
-			at.Anchor = f.ID()
-			if f.Error == "" {
-				f.Error = at.Detail
+			for j := range body.Fields[i].Lines {
+				if row := &body.Fields[i].Lines[j]; at.blame(row.Fields, name, e.Code) {
+					at.Detail = row.Legend + ": " + at.Detail
+				}
 			}
 		}
 		body.Faults = append(body.Faults, at)
@@ -146,6 +150,23 @@ func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body
 	}
 	p.show(w, r, problem.Status, "form", title, body)
 	return nil
+}
+
+// blame puts a fault at its field, and says whether it is one of these.
+func (at *fault) blame(fields []field, name, code string) (found bool) {
+	for i := range fields {
+		f := &fields[i]
+		if f.Name != name && (f.Kind == "rows" || !strings.HasPrefix(name, f.Name+"/")) { // or a place within what the field holds
+			continue
+		}
+		if f.unreadable() && code == "missing" {
+			at.Detail = unknownDate
+		}
+		if found, at.Anchor = true, f.ID(); f.Error == "" {
+			f.Error = at.Detail
+		}
+	}
+	return found
 }
 
 // saveDay is save for what concerns days, which several people look after at once: a

@@ -34,6 +34,23 @@ type readersEditor struct {
 
 func (e readersEditor) editor() editor { return editor{e.title, e.body, nil} }
 
+// kept are the readers that a form showed before somebody typed.
+func (e readersEditor) kept(body formBody) []activation.Line {
+	n := 0
+	values := map[string]string{}
+	for _, f := range body.Fields {
+		n += len(f.Lines)
+		for _, row := range f.Lines {
+			for _, one := range row.Fields {
+				values[one.Name] = one.Value
+			}
+		}
+	}
+	values[rowsField] = strconv.Itoa(n)
+	lines, _ := typedRows(func(name string) string { return values[name] })
+	return lines
+}
+
 // saveReaders answers the form: what was typed is shown again when it was not taken, and
 // only files have to be chosen once more.
 func (p *Pages) saveReaders(e readersEditor) func(w http.ResponseWriter, r *http.Request) error {
@@ -42,9 +59,9 @@ func (p *Pages) saveReaders(e readersEditor) func(w http.ResponseWriter, r *http
 		if err != nil { // before a file is taken in
 			return err
 		}
-		names := []string{"versi"}
+		names := append([]string{"versi"}, rowNames()...)
 		for _, f := range body.Fields {
-			if f.Kind != "file" {
+			if f.Kind != "file" && f.Kind != "rows" {
 				names = append(names, f.Name)
 			}
 		}
@@ -62,6 +79,22 @@ func (p *Pages) saveReaders(e readersEditor) func(w http.ResponseWriter, r *http
 			Produsen: value("produsen"), Number: value("number"), Subject: value("subject"), Leader: value("leader"), LeaderPost: value("leader_post"), Notes: value("notes"),
 		}}
 		t.Date = typedDate(r, "date")
+		now := body.Version
+		rows, asked := typedRows(value)
+		if v := seenVersion(r); v > 0 {
+			body.Version = v
+		}
+		if value(moreField) != "" {
+			fill(body.Fields, r)
+			if err := p.retypeRows(r, &body, rows, moreRows); err != nil {
+				return err
+			}
+			p.show(w, r, http.StatusOK, "form", e.title, body)
+			return nil
+		}
+		if list := l.Files["list"]; asked && (list == nil || !slices.Equal(rows, e.kept(body))) { // a workbook takes the place of what nobody touched
+			t.Lines = slices.Clone(rows) // as they were typed they may be shown again
+		}
 		if list := l.Files["list"]; list != nil && !slices.ContainsFunc(wrong, func(f form.Fault) bool { return f.Pointer == "/list" }) {
 			more, err := p.readerDesk().ReadSheet(r.Context(), &t, list)
 			if err != nil {
@@ -71,8 +104,13 @@ func (p *Pages) saveReaders(e readersEditor) func(w http.ResponseWriter, r *http
 		}
 		next, err := e.save(r, t, l.Files["letter"], wrong)
 		if err != nil {
-			if v := seenVersion(r); v > 0 && !errors.Is(err, postgres.ErrStale) {
-				body.Version = v
+			if errors.Is(err, postgres.ErrStale) {
+				body.Version = now
+			}
+			if asked {
+				if err := p.retypeRows(r, &body, rows, max(1, firstRows-len(rows))); err != nil {
+					return err
+				}
 			}
 			return p.again(w, r, e.title, body, sheetFaults(err))
 		}
@@ -95,7 +133,7 @@ func sheetFaults(err error) error {
 			all[i].Pointer, all[i].Detail = "/list", place+": "+all[i].Detail
 		}
 		if all[i].Pointer == "/lines" {
-			all[i].Pointer, all[i].Detail = "/list", "Pilih daftar reader: buku kerja Excel menurut templat."
+			all[i].Pointer, all[i].Detail = "/list", "Pilih daftar reader: buku kerja Excel menurut templat, atau isi reader satu per satu."
 		}
 	}
 	return all
@@ -126,19 +164,36 @@ func (p *Pages) headFields(r *http.Request, v *report.ActivationLetter) ([]field
 			first.Options = append(first.Options, option{c.Code, c.Name, c.Code == v.Produsen})
 		}
 	}
-	list := field{Name: "list", Label: "Daftar reader (Excel)", Kind: "file", Value: ".xlsx", Hint: "Satu baris untuk setiap reader, menurut templat; paling besar 5 MB."}
+	list := field{Name: "list", Label: "Daftar reader (Excel)", Kind: "file", Value: ".xlsx", Optional: true, Hint: "Untuk banyak reader, sebagai ganti baris di atas: menurut templat, paling besar 5 MB."}
 	scan := field{Name: "letter", Label: "Pindaian surat permohonan", Kind: "file", Value: ".pdf,.jpg,.jpeg,.png", Hint: "PDF, JPG, atau PNG, paling besar 3 MB."}
 	if v.Ticket != "" {
-		list.Optional, scan.Optional = true, v.HasScan
-		list.Hint += " Bila tidak dipilih, " + number(v.Readers) + " reader pada rancangan tetap."
+		scan.Optional = v.HasScan
 	}
-	return []field{
+	all := []field{
 		first, {Name: "number", Label: "Nomor surat", Kind: "text", Value: v.Number, Longest: 200}, {Name: "date", Label: "Tanggal surat", Kind: "date", Value: date},
 		{Name: "subject", Label: "Perihal", Kind: "text", Value: v.Subject, Longest: 200},
 		{Name: "leader", Label: "Nama pimpinan yang menandatangani", Kind: "text", Value: v.Leader, Longest: 200},
 		{Name: "leader_post", Label: "Jabatan pimpinan", Hint: "Direktur, kepala, atau pimpinan sederajat.", Kind: "text", Value: v.LeaderPost, Longest: 200},
-		{Name: "notes", Label: "Catatan", Kind: "textarea", Value: v.Notes, Longest: 2000, Optional: true}, list, scan,
-	}, nil
+		{Name: "notes", Label: "Catatan", Kind: "textarea", Value: v.Notes, Longest: 2000, Optional: true},
+	}
+	if v.Readers <= mostRows {
+		rows, err := p.rows(r, linesOf(v), max(1, firstRows-v.Readers))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows)
+	} else {
+		list.Hint = "Menurut templat, paling besar 5 MB. Bila tidak dipilih, " + number(v.Readers) + " reader pada rancangan tetap."
+	}
+	return append(all, list, scan), nil
+}
+
+// linesOf are the readers of a draft.
+func linesOf(v *report.ActivationLetter) (lines []activation.Line) {
+	for _, l := range v.Lines {
+		lines = append(lines, l.Line)
+	}
+	return lines
 }
 
 var readersCrumbs = []crumb{{"Aktivasi reader", readersPath}}
@@ -255,15 +310,19 @@ func (p *Pages) correctReader() editor {
 			}
 			text := func(name, label, value string) field {
 				f := field{Name: name, Label: label, Kind: "text", Value: value, Longest: 200}
-				for _, found := range l.Findings {
-					if found.Field == name {
-						f.Error = found.Detail
+				if r.Method == http.MethodGet { // of what is sent now other things may be wrong
+					for _, found := range l.Findings {
+						if found.Field == name {
+							f.Error = strings.TrimSpace(f.Error + " " + found.Detail)
+						}
 					}
 				}
 				return f
 			}
+			origin := text("origin_no", "Nomor asal SAM", originTyped(l.Line))
+			origin.Optional, origin.Hint = true, originHint
 			b := readerBody(v, l, "perbaiki", "Ajukan kembali", []field{
-				text("reader_serial", "No. Seri Reader", l.Reader), text("sam_serial", "No. Seri Kartu SAM", l.SAM), text("origin_no", "Nomor asal SAM", l.Origin),
+				text("reader_serial", "No. Seri Reader", l.Reader), text("sam_serial", "No. Seri Kartu SAM", l.SAM), origin,
 				text("perso_no", "Nomor SAM hasil perso", l.Perso), text("pcid", "PCID", l.PCID), kind, mode, text("address", "Alamat penempatan", l.Address), text("region", "Wilayah penggunaan", l.Region),
 			})
 			b.Warning = l.Reason

@@ -35,6 +35,7 @@ var readerSteps = []struct {
 	{"batalkan", activation.VerbCancel, "Reader dibatalkan."}, {"tangguhkan", activation.VerbSuspend, "Reader ditangguhkan."},
 	{"hilang", activation.VerbLost, "Reader tercatat hilang; aktivasinya dicabut."}, {"dicuri", activation.VerbStolen, "Reader tercatat dicuri; aktivasinya dicabut."},
 	{"cabut", activation.VerbRevoke, "Aktivasi dicabut."},
+	{"ditemukan", activation.VerbFound, "Reader tercatat ditemukan kembali; dapat diajukan dengan surat baru."},
 }
 
 // mountReaders adds the pages of the activation of readers.

@@ -25,6 +25,7 @@ var Verbs = map[string]machine.Verb{
 	"registration": activation.VerbRegister, "approval": activation.VerbApprove, "disposition": activation.VerbDispose, "acceptance": activation.VerbAccept,
 	"return": activation.VerbReturn, "rejection": activation.VerbReject, "cancellation": activation.VerbCancel, "installation": activation.VerbInstall,
 	"suspension": activation.VerbSuspend, "resumption": activation.VerbResume, "revocation": activation.VerbRevoke, "loss": activation.VerbLost, "theft": activation.VerbStolen,
+	"recovery": activation.VerbFound,
 }
 
 // Dated are the verbs that tell of a day, and what that day is called.
@@ -34,7 +35,7 @@ var Dated = map[machine.Verb]string{
 
 // Step is what somebody does to lines of a letter.
 type Step struct {
-	Lines  []int  `json:"lines"` // their numbers; none means all that the step can be done to, where it does not end them
+	Lines  []int  `json:"lines"` // their numbers; none means all that the step can be done to, but for activation.WantsLines
 	Reason string `json:"reason"`
 	On     string `json:"on"` // of a verb of Dated
 }
@@ -51,7 +52,7 @@ func (d Desk) Take(ctx context.Context, who identity.Account, ticket string, ver
 		return err
 	}
 	var wrong form.Faults
-	if len(s.Lines) == 0 && activation.Ends(verb) { // for good: nobody is to end all of a letter by leaving a choice out
+	if len(s.Lines) == 0 && activation.WantsLines(verb) { // nobody is to end all of a letter by leaving a choice out
 		wrong.Add("/lines", "missing", "Pilih reader yang dimaksud.")
 	}
 	on := d.day(&wrong, verb, s.On, l)
@@ -117,6 +118,8 @@ func do(ctx context.Context, tx *postgres.Tx, l activation.Letter, verb machine.
 		return activation.Suspend(ctx, tx, l, lines, c)
 	case activation.VerbResume:
 		return activation.Resume(ctx, tx, l, lines, c)
+	case activation.VerbFound:
+		return activation.Found(ctx, tx, l, lines, c)
 	default:
 		return activation.End(ctx, tx, l, lines, verb, c)
 	}

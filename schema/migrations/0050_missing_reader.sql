@@ -1,0 +1,21 @@
+-- A reader that was reported lost or stolen is not activated again, nor is its card, until
+-- somebody says that both were found.
+ALTER TABLE activation ADD COLUMN found_on date;
+ALTER TABLE activation ADD CONSTRAINT activation_found CHECK (found_on IS NULL OR state = 'revoked' AND cause IN ('lost', 'stolen'));
+CREATE INDEX activation_missing_reader ON activation (reader_serial) WHERE state = 'revoked' AND cause IN ('lost', 'stolen') AND found_on IS NULL;
+CREATE INDEX activation_missing_card ON activation (card_id) WHERE state = 'revoked' AND cause IN ('lost', 'stolen') AND found_on IS NULL;
+
+CREATE FUNCTION activation_not_missing() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM activation m WHERE (m.reader_serial = NEW.reader_serial OR m.card_id = NEW.card_id)
+               AND m.state = 'revoked' AND m.cause IN ('lost', 'stolen') AND m.found_on IS NULL) THEN
+        RAISE EXCEPTION 'activation %: its reader or card is reported missing', NEW.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'activation_not_missing';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER activation_not_missing BEFORE INSERT OR UPDATE ON activation
+    FOR EACH ROW WHEN (NEW.state IN ('validated', 'accepted')) EXECUTE FUNCTION activation_not_missing();
+
+-- What only the office's own people are told of a line that came back.
+ALTER TABLE activation_finding ADD COLUMN office text NOT NULL DEFAULT '';
