@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/test/harness"
 	"dukcapil.go.id/sifilma/test/paperoffice"
 )
 
@@ -18,7 +20,9 @@ import (
 // signing, the sheet of a day at once, of no request and without a number.
 func TestWhoAsksForAPaperGetsIt(t *testing.T) {
 	t.Parallel()
-	o := paperoffice.New(t, paperoffice.Plan{Cards: 2, NoSignatories: true})
+	own := signingOffice{paperoffice.New(t, paperoffice.Plan{Cards: 2, NoSignatories: true}), harness.HSM(t)}
+	own.key(t, 1)
+	o, head := own.Office, own.sealed(t)
 	r := o.Request(t)
 	day := clock.DateOf(paperoffice.At)
 	var receipt, sheet letter.Asked
@@ -30,13 +34,13 @@ func TestWhoAsksForAPaperGetsIt(t *testing.T) {
 			return err
 		}
 		sheet, err = letter.Ask(ctx, tx, letter.Asked{Kind: letter.DaySheet, Dated: day}, letter.DayFacts{
-			Day: day, At: paperoffice.At, HeadSeq: 7, HeadHash: "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+			Day: day, At: paperoffice.At, HeadSeq: head.Seq, HeadHash: head.Hash.String(),
 			MadeBy: letter.Signature{Name: "Ani", Post: "Persuratan"}, KnownBy: letter.Signature{Post: "Kasubdit KI"},
 			Written: []letter.WrittenCards{{Ticket: r.Ticket, Institution: "PT Produsen Contoh", Station: "perso-1", Clear: 2}},
 		}, c)
 		return err
 	})
-	run(t, o, "desk: {look: 1s}", "127.0.0.1:0")
+	run(t, o, own.config()+"\ndesk: {look: 1s}", "127.0.0.1:0")
 	made := papers(t, o, r, 1)[letter.BlankReceipt]
 	require.Equal(t, letter.AwaitingSignature, made.State)
 	require.Equal(t, "400.8.2.15/1/Dukcapil", *made.Number)
@@ -59,7 +63,7 @@ func TestWhoAsksForAPaperGetsIt(t *testing.T) {
 	pdf, name = file(t, o, printed, "pdf")
 	require.Equal(t, "lembar-harian-2026-11-23.pdf", name)
 	text = pdfText(t, pdf)
-	require.Contains(t, text, "catatan nomor 7, SHA-256 00112233 44556677 8899aabb ccddeeff")
+	require.Contains(t, text, fmt.Sprintf("catatan nomor %d, SHA-256 %.8s", head.Seq, head.Hash))
 	require.Contains(t, text, "1 "+r.Ticket+" PT Produsen Contoh perso-1 2 0 0 0")
 
 	// One that was void for good is not made anew: somebody asks again.

@@ -85,6 +85,7 @@ func wireSeal(env *daemon.Env, cfg *Config, g *ground.Ground) error {
 	}
 	env.AddCheck("token", s.Check)
 	env.Status.Func("signing_waits", func(context.Context) (any, error) { return s.Waiting(), nil })
+	env.Status.Func("audit_head", s.Head)
 	env.Go("seal", s.Run)
 	return nil
 }

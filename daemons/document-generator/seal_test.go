@@ -15,7 +15,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"dukcapil.go.id/sifilma/daemons/document-generator/internal/seal"
 	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/audit"
@@ -73,7 +72,7 @@ func (o signingOffice) keys(t *testing.T) sealed.Keys {
 	t.Helper()
 	entries, err := keybook.Signing(t.Context(), o.DB, "manifest-signing")
 	require.NoError(t, err)
-	keys, err := seal.PublicKeys(entries)
+	keys, err := keybook.PublicKeys(entries)
 	require.NoError(t, err)
 	return keys
 }

@@ -38,7 +38,7 @@ func TestADaySheetShowsThatTheChainWasCut(t *testing.T) {
 	require.Equal(t, []audit.Head{head}, kept)
 
 	var out bytes.Buffer
-	require.NoError(t, checkAudit(t.Context(), db, kept, &out))
+	require.NoError(t, checkAudit(t.Context(), db, nil, kept, &out))
 	require.Contains(t, out.String(), "utuh, 3 catatan")
 	require.Contains(t, out.String(), "1 ujung cocok")
 
@@ -49,8 +49,8 @@ func TestADaySheetShowsThatTheChainWasCut(t *testing.T) {
 		_, err := tx.Exec(ctx, `DELETE FROM audit WHERE seq = 3`)
 		return err
 	})
-	require.NoError(t, checkAudit(t.Context(), db, nil, &out), "its end was cut: the rest is whole")
-	require.ErrorContains(t, checkAudit(t.Context(), db, kept, &out), "TIDAK utuh pada nomor 3")
+	require.NoError(t, checkAudit(t.Context(), db, nil, nil, &out), "its end was cut: the rest is whole")
+	require.ErrorContains(t, checkAudit(t.Context(), db, nil, kept, &out), "TIDAK utuh pada nomor 3")
 }
 
 func TestHeadsAreReadAsTheyArePrinted(t *testing.T) {

@@ -39,7 +39,7 @@ func dispatch(ctx context.Context, args []string) int {
 		{"correct", "mengoreksi atau menarik baris register lama yang salah", runCorrect},
 		{"restored", "menyatakan bahwa basis data dipulihkan dari cadangan, sebelum daemon dijalankan", runRestored},
 		{"clock", "membandingkan jam kantor dengan pekerjaan terjadwal; -right menyatakan bahwa jam itu sekarang benar", runClock},
-		{"audit", "memeriksa rantai catatan audit, juga terhadap ujung yang tercetak pada lembar harian", runAudit},
+		{"audit", "memeriksa rantai catatan audit terhadap ujung yang bertanda tangan dan yang tercetak; ekspor dan pemeriksaannya tanpa jaringan", runAudit},
 		{"states", "menggambar diagram keadaan dari tabel (Mermaid)", runStates},
 		{"tags", "menuliskan tag templat surat per jenis naskah (Markdown)", runTags},
 		{"sweep", "", runSweep},

@@ -8,8 +8,9 @@
 // their times.
 //
 // The chain shows any change, insertion or removal before its head. Whoever owns the
-// database can still cut its end off or rebuild all of it; heads kept elsewhere (the
-// signed day sheet) show that, see Verify.
+// database can still cut its end off or rebuild all of it; signed heads kept elsewhere (on
+// the day sheet, in an export) show that, see Verify and SignedHead. It writes the tables
+// audit and audit_head.
 package audit
 
 import (
@@ -193,6 +194,26 @@ func Verify(ctx context.Context, r postgres.Reader, known ...Head) (Head, error)
 		}
 		expect[k.Seq] = k.Hash
 	}
+	head, err := walk(ctx, r, func(row Row) error {
+		if want, ok := expect[row.Seq]; ok && want != Hash(pad(row.Hash)) {
+			return &BrokenError{row.Seq, "it is not the row of the kept head"}
+		}
+		delete(expect, row.Seq)
+		return nil
+	})
+	if err != nil {
+		return head, err
+	}
+	for seq, hash := range expect {
+		if seq > 0 || hash != (Hash{}) {
+			return head, &BrokenError{head.Seq + 1, fmt.Sprintf("the chain ends before the kept head %d", seq)}
+		}
+	}
+	return head, nil
+}
+
+// walk checks the chain from its first row on, and shows each row that follows.
+func walk(ctx context.Context, r postgres.Reader, show func(Row) error) (Head, error) {
 	var c Chain
 	for {
 		var rows []Row
@@ -205,19 +226,12 @@ func Verify(ctx context.Context, r postgres.Reader, known ...Head) (Head, error)
 			if err := c.Add(row); err != nil {
 				return c.head, err
 			}
-			if want, ok := expect[row.Seq]; ok && want != c.head.Hash {
-				return c.head, &BrokenError{row.Seq, "it is not the row of the kept head"}
+			if err := show(row); err != nil {
+				return c.head, err
 			}
-			delete(expect, row.Seq)
 		}
 		if len(rows) < verifyPage {
-			break
+			return c.head, nil
 		}
 	}
-	for seq, hash := range expect {
-		if seq > 0 || hash != (Hash{}) {
-			return c.head, &BrokenError{c.head.Seq + 1, fmt.Sprintf("the chain ends before the kept head %d", seq)}
-		}
-	}
-	return c.head, nil
 }

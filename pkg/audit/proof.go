@@ -3,12 +3,14 @@ package audit
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/sealed"
 )
 
 // Proof is what the chain says of one request, for whoever checks it without the database.
@@ -20,6 +22,9 @@ type Proof struct {
 	Head    HeadText   `json:"head"`    // of the whole chain when the proof was made
 	Pending int        `json:"pending"` // rows of the request that were not sealed yet, and are not here
 	Rows    []ProofRow `json:"rows"`    // by number
+	// Signed is the newest head that the office has signed, when it covers all rows here:
+	// the whole chain, which goes through it, cannot be another one later.
+	Signed *ExportHead `json:"signed_head,omitempty"`
 }
 
 // HeadText is a Head in text.
@@ -62,7 +67,41 @@ func ProofOf(ctx context.Context, rd postgres.Reader, requestID uuid.UUID) (Proo
 			r.Seq, r.ID, r.At.UTC(), r.Actor, r.Action, r.Subject, r.Detail, hex.EncodeToString(r.Prev), hex.EncodeToString(r.Hash),
 		})
 	}
+	s, err := NewestSigned(ctx, rd)
+	switch {
+	case errors.Is(err, ErrNotSigned):
+		return p, nil
+	case err != nil:
+		return p, err
+	case s.Seq <= head.Seq && (len(rows) == 0 || s.Seq >= rows[len(rows)-1].Seq):
+		text := s.Text()
+		p.Signed = &text
+	}
 	return p, nil
+}
+
+// VerifySigned is Verify, and that the signed head, where there is one, is genuine and
+// contradicts no row. Errors: *BrokenError, *HeadError.
+func (p Proof) VerifySigned(keys sealed.Keys) error {
+	if err := p.Verify(); err != nil || p.Signed == nil {
+		return err
+	}
+	s, err := p.Signed.Signed()
+	if err != nil {
+		return err
+	}
+	if _, err := s.Verify(keys); err != nil {
+		return &HeadError{s, err}
+	}
+	if s.Seq > p.Head.Seq || s.Seq == p.Head.Seq && p.Signed.Hash != p.Head.Hash {
+		return &BrokenError{s.Seq, "it is not the row of the signed head"}
+	}
+	for _, r := range p.Rows {
+		if r.Seq > s.Seq || r.Seq == s.Seq && r.Hash != p.Signed.Hash {
+			return &BrokenError{r.Seq, "it is not covered by the signed head"}
+		}
+	}
+	return nil
 }
 
 // Verify checks a proof by itself. A *BrokenError names the first row that does not hold.

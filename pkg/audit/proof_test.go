@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/sealed"
 	"dukcapil.go.id/sifilma/test/harness"
 )
 
@@ -26,6 +27,14 @@ func TestAProofHoldsByItself(t *testing.T) {
 	require.Len(t, p.Rows, 3, "only its own")
 	require.Equal(t, 1, p.Pending)
 	require.NoError(t, p.Verify())
+	by, keys := officeKey(t)
+	_, others := officeKey(t)
+	signHead(t, db, by, "2026-11-23")
+	p, err = audit.ProofOf(t.Context(), db, request)
+	require.NoError(t, err)
+	require.NotNil(t, p.Signed)
+	require.NoError(t, p.VerifySigned(keys))
+	require.ErrorIs(t, p.VerifySigned(others), sealed.ErrKey)
 	text, err := json.Marshal(p)
 	require.NoError(t, err)
 	read := func() (again audit.Proof) {
@@ -47,5 +56,14 @@ func TestAProofHoldsByItself(t *testing.T) {
 		p := read()
 		damage(&p)
 		require.Error(t, p.Verify(), name)
+		require.Error(t, p.VerifySigned(keys), name)
+	}
+	for name, damage := range map[string]func(*audit.Proof){
+		"signature":    func(p *audit.Proof) { p.Signed.Signature = "00" + p.Signed.Signature[2:] },
+		"another head": func(p *audit.Proof) { p.Head.Hash = p.Rows[0].Hash; p.Rows = p.Rows[:2] },
+	} {
+		p := read()
+		damage(&p)
+		require.Error(t, p.VerifySigned(keys), name)
 	}
 }

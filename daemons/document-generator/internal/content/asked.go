@@ -1,9 +1,13 @@
 package content
 
 import (
+	"encoding/hex"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
+	"dukcapil.go.id/sifilma/pkg/docx"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
@@ -36,7 +40,7 @@ func countNote(n letter.BlankCount) string {
 func daySheet(f facts, values map[string]string, tables map[string][]map[string]string) {
 	s := f.sheet
 	count := func(n int) string { return terbilang.FormatInt(int64(n)) }
-	values["day"], values["printed_at"] = terbilang.FormatDayDate(s.Day), terbilang.FormatDateTime(s.At)
+	values["day"], values["printed_at"] = terbilang.FormatDayDate(s.Day), terbilang.FormatDateTime(f.head.At)
 	var sum letter.WrittenCards
 	written := make([]map[string]string, 0, len(s.Written))
 	for i, c := range s.Written {
@@ -57,9 +61,28 @@ func daySheet(f facts, values map[string]string, tables map[string][]map[string]
 		values["sum_"+tag] = count(n)
 	}
 	values["closing_words"] = terbilang.Number(int64(left.Closing))
-	values["audit_seq"], values["audit_hash"], values["audit_unsealed"] = terbilang.FormatInt(s.HeadSeq), grouped(s.HeadHash), terbilang.FormatInt(s.Unsealed)
+	values["audit_seq"], values["audit_hash"], values["audit_unsealed"] = terbilang.FormatInt(f.head.Seq), grouped(f.head.Hash.String()), terbilang.FormatInt(f.head.Unsealed)
+	values["audit_key"], values["audit_signature"] = f.head.KeyID, grouped(hex.EncodeToString(f.head.Signature))
 	values["made_name"], values["made_post"] = or(s.MadeBy.Name, dots), s.MadeBy.Post
 	values["known_name"], values["known_post"] = or(s.KnownBy.Name, dots), s.KnownBy.Post
+}
+
+// printsSignature says whether a template prints what makes a lembar harian proof: an
+// edition of the office's own may be from before heads were signed.
+func printsSignature(kind string, body []byte) error {
+	if kind != letter.DaySheet {
+		return nil
+	}
+	tags, err := docx.Tags(body)
+	if err != nil {
+		return err
+	}
+	for _, tag := range []string{"audit_seq", "audit_hash", "audit_unsealed", "audit_key", "audit_signature", "printed_at"} {
+		if !slices.Contains(tags, tag) {
+			return fmt.Errorf("content: the template in force does not print {{%s}}; approve an edition that does", tag)
+		}
+	}
+	return nil
 }
 
 // grouped is a hash in groups of eight, as people compare it.

@@ -48,7 +48,7 @@ func TestAskedPapersAsTheyArePrinted(t *testing.T) {
 			s.Written = append(s.Written, letter.WrittenCards{Ticket: ticket, Institution: "PT Produsen Contoh", Station: "perso-1", Clear: 100, Failed: 2, InDoubt: 1})
 			s.Blanks = append(s.Blanks, letter.BlankFlow{Ticket: ticket, Opening: 250, Received: 5, Used: 103, Closing: 152})
 		}
-		return facts{doc: letter.Document{Kind: letter.DaySheet, Dated: &day, Token: strings.Repeat("0", 26)}, sheet: s}
+		return facts{doc: letter.Document{Kind: letter.DaySheet, Dated: &day, Token: strings.Repeat("0", 26)}, sheet: s, head: sampleHead(s)}
 	}
 	big := papersOfAllSizes()["long names"]
 	cases := []struct {
@@ -66,7 +66,7 @@ func TestAskedPapersAsTheyArePrinted(t *testing.T) {
 		{"receipt, later", receipt(office{cards: 5}, letter.BlankCount{Quantity: 5, MovementID: "x", Explanation: "Pengganti kartu gagal.", ReceivedBy: received}), 1, []string{"5 (lima) keping", "dengan keterangan: Pengganti kartu gagal."}},
 		{"sheet, still day", sheet(0), 1, []string{"LEMBAR HARIAN PERSONALISASI KARTU SAM Senin, 23 November 2026", "akhir hari: 0 (nol) keping"}},
 		{"sheet", sheet(3), 1, []string{"1 SAM-2026-000001-4 PT Produsen Contoh perso-1 100 2 1 0", "Jumlah 300 6 3 0", "Jumlah 750 15 309 456 0", "456 (empat ratus lima puluh enam) keping",
-			"Keadaan pada 23 November 2026 pukul 17.05 WIB: catatan nomor 12.345, SHA-256 01234567 89abcdef 01234567 89abcdef 01234567 89abcdef 01234567 89abcdef", "belum dirantai: 2.",
+			"Keadaan pada 23 November 2026 pukul 17.05 WIB: catatan nomor 12.345, SHA-256 01234567 89abcdef 01234567 89abcdef 01234567 89abcdef 01234567 89abcdef", "belum dirantai: 2. Ditandatangani dengan kunci CONTOH-kunci-penanda-tangan-manifest-000000 " + strings.TrimSpace(strings.Repeat("01234567 89abcdef ", 8)) + " Simpan lembar ini",
 			"Mengetahui, Disusun oleh,", "Budi Kasubdit Ani Pelaksana"}},
 		{"sheet, sixty requests", sheet(60), 3, []string{"60 SAM-2026-000060-4", "Jumlah 6.000 120 60 0"}},
 	}

@@ -2,8 +2,10 @@ package content
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -38,7 +40,12 @@ type facts struct {
 	activated activated         // of a surat balasan aktivasi
 	counted   letter.BlankCount // of a tanda terima blangko
 	sheet     letter.DayFacts   // of a lembar harian
+	head      audit.SignedHead  // that it prints
 }
+
+// ErrUnsigned says that the head of the audit chain which a lembar harian prints is not
+// signed yet: the sheet waits.
+var ErrUnsigned = errors.New("content: the audit head of the day sheet is not signed yet")
 
 // gather reads them.
 func gather(ctx context.Context, rd postgres.Reader, d letter.Document) (facts, error) {
@@ -52,7 +59,12 @@ func gather(ctx context.Context, rd postgres.Reader, d letter.Document) (facts, 
 		f.activated, err = gatherReaders(ctx, rd, d.SubjectID)
 		return f, err
 	case letter.DaySheet:
-		_, err = letter.AskedFor(ctx, rd, d.SubjectID, &f.sheet)
+		if _, err = letter.AskedFor(ctx, rd, d.SubjectID, &f.sheet); err != nil {
+			return f, err
+		}
+		if f.head, err = audit.SignedFor(ctx, rd, d.SubjectID); errors.Is(err, audit.ErrNotSigned) {
+			err = ErrUnsigned
+		}
 		return f, err
 	}
 	if f.request, err = request.Get(ctx, rd, d.RequestID); err != nil {

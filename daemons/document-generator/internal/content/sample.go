@@ -1,10 +1,13 @@
 package content
 
 import (
+	"bytes"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/institution"
@@ -73,6 +76,7 @@ func made80(kind string, rows int, signer letter.Signatory) facts {
 		BroughtBy: letter.Signature{Name: eighty("Wakil Produsen"), Post: "Kepala Divisi Rantai Pasok dan Layanan Purnajual"}, ReceivedBy: letter.Signature{Name: eighty("Petugas Penerima"), Post: "Persuratan Dirjen"}}
 	f.sheet = letter.DayFacts{Day: day, At: day.At(17, 5), HeadSeq: 1234567, HeadHash: strings.Repeat("0123456789abcdef", 4), Unsealed: 2,
 		MadeBy: letter.Signature{Name: eighty("Petugas Penyusun"), Post: "Operator KI"}, KnownBy: letter.Signature{Name: eighty("Kepala Subdirektorat"), Post: "Kepala Subdirektorat Keamanan Informasi"}}
+	f.head = sampleHead(f.sheet)
 	if kind == letter.DaySheet {
 		f.doc.Number = nil
 	}
@@ -98,4 +102,14 @@ func made80(kind string, rows int, signer letter.Signatory) facts {
 		f.destroyed.Cards = append(f.destroyed.Cards, stock.Lost{Serial: serial, Was: string(was), Day: &day, Cause: "Kartu menolak penulisan (jawaban kartu 6581)"})
 	}
 	return f
+}
+
+// sampleHead is a made-up signed head; a key's id has 43 letters, a signature 64 bytes.
+func sampleHead(s letter.DayFacts) audit.SignedHead {
+	h := audit.SignedHead{
+		Head: audit.Head{Seq: s.HeadSeq}, Day: s.Day, Unsealed: s.Unsealed, At: s.At,
+		KeyID: "CONTOH-kunci-penanda-tangan-manifest-000000", Signature: bytes.Repeat([]byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}, 8),
+	}
+	_, _ = hex.Decode(h.Hash[:], []byte(s.HeadHash)) // ours, and well-formed
+	return h
 }

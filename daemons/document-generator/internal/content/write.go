@@ -54,6 +54,9 @@ func (w *Writer) Write(ctx context.Context, db *postgres.DB, d letter.Document) 
 	if d.Number == nil && d.Kind != letter.DaySheet {
 		return Paper{}, fmt.Errorf("content: paper %s has no number", d.ID)
 	}
+	if err := printsSignature(d.Kind, t.body); err != nil {
+		return Paper{}, err
+	}
 	p := Paper{Name: fileName(f), TemplateSHA256: t.sum, Signatures: w.signatures(f)}
 	if p.DOCX, err = w.fill(t.body, f, draftNote); err != nil {
 		return Paper{}, err

@@ -79,8 +79,13 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// BellName is the in-process bell that tells the press of drafted papers.
-const BellName = "papers"
+// In-process bells.
+const (
+	// BellName tells the press of papers that can be made.
+	BellName = "papers"
+	// SealBellName tells whoever signs of something to sign.
+	SealBellName = "seal"
+)
 
 // Self is who drafts and makes papers.
 var Self = machine.Actor{Name: "document-generator", Role: request.Generator}

@@ -372,7 +372,14 @@ func (p *Press) fail(d letter.Document, err error) {
 		p.status.Error(fmt.Errorf("%s %s: %w", d.Kind, d.ID, err))
 	}
 	h.why = err.Error()
-	h.until = p.clock.Now().Add(min(p.cfg.Retry<<min(h.failures, 20), p.cfg.RetryMost))
+	h.until = p.clock.Now()
+	if errors.Is(err, content.ErrUnsigned) { // whoever signs rings when it has
+		if h.failures == 0 {
+			p.db.Bell(desk.SealBellName).Ring()
+		}
+	} else {
+		h.until = h.until.Add(min(p.cfg.Retry<<min(h.failures, 20), p.cfg.RetryMost))
+	}
 	h.failures++
 }
 

@@ -85,7 +85,7 @@ func TestADeathAtEachSignatureLosesNothing(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, deaths, 5)
 
-	keys, err := PublicKeys(must(keybook.Signing(t.Context(), o.DB, "manifest-signing")))
+	keys, err := keybook.PublicKeys(must(keybook.Signing(t.Context(), o.DB, "manifest-signing")))
 	require.NoError(t, err)
 	for _, a := range lines {
 		kept, err := activation.Manifest(t.Context(), o.DB, a.ID)

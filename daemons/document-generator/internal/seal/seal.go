@@ -15,7 +15,6 @@ package seal
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -44,7 +43,7 @@ import (
 )
 
 // BellName is the in-process bell that tells of something to sign.
-const BellName = "seal"
+const BellName = desk.SealBellName
 
 // Desk signs what is owed.
 type Desk struct {
@@ -56,6 +55,7 @@ type Desk struct {
 	clock  clock.Machine
 	log    zerolog.Logger
 	status *daemon.Status
+	ended  clock.Date // the day before which all days have their signed heads
 
 	mu      sync.Mutex
 	waiting string // why nothing is signed, empty when it is
@@ -121,18 +121,18 @@ func (k *Desk) note(err error) {
 	k.waiting = said
 }
 
-// Once signs everything that is owed now: manifests, then the list, then bundles, which
-// carry the newest list, and evidence.
+// Once signs everything that is owed now: heads of the audit chain, manifests, then the
+// list, then bundles, which carry the newest list, and evidence.
 func (k *Desk) Once(ctx context.Context) error {
 	s, err := k.signer(ctx)
 	if err != nil {
 		return err
 	}
-	var failed error // what cannot be signed holds up no revocation and no bundle
+	failed := k.heads(ctx, s) // what cannot be signed holds up no revocation and no bundle
 	for {
 		more, err := k.manifests(ctx, s)
 		if err != nil {
-			failed = err
+			failed = errors.Join(failed, err)
 			break
 		}
 		if !more {
@@ -176,23 +176,6 @@ func (k *Desk) signer(ctx context.Context) (*sealed.Signer, error) {
 		return sealed.NewSigner(pair.Public(), func(ctx context.Context, digest []byte) ([]byte, error) { return k.sign(pair, ctx, digest) })
 	}
 	return nil, fmt.Errorf("seal: the key book has no key %s in use; sifilma keys generate makes it", k.cfg.Key)
-}
-
-// PublicKeys are all versions of the key in the book: what they signed is still verified.
-func PublicKeys(entries []keybook.Entry) (sealed.Keys, error) {
-	var all []*ecdsa.PublicKey
-	for _, e := range entries {
-		key, err := x509.ParsePKIXPublicKey(e.PublicKey)
-		if err != nil {
-			return nil, fmt.Errorf("seal: public key of %s: %w", e.Label, err)
-		}
-		public, ok := key.(*ecdsa.PublicKey)
-		if !ok {
-			return nil, fmt.Errorf("seal: public key of %s: %w", e.Label, sealed.ErrForm)
-		}
-		all = append(all, public)
-	}
-	return sealed.NewKeys(all...)
 }
 
 func (k *Desk) change() request.Change {
@@ -348,7 +331,7 @@ func (k *Desk) bundles(ctx context.Context, s *sealed.Signer, list release.Publi
 	if err != nil {
 		return err
 	}
-	keys, err := PublicKeys(entries)
+	keys, err := keybook.PublicKeys(entries)
 	if err != nil {
 		return err
 	}

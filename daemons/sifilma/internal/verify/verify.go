@@ -237,7 +237,7 @@ func aboutList(l *manifest.List) string {
 var errAudit = errors.New("audit proof")
 
 // evidenceHolds checks what a bundle of evidence says of the audit chain.
-func evidenceHolds(b *sealed.Bundle) error {
+func evidenceHolds(b *sealed.Bundle, keys sealed.Keys) error {
 	if b.Header.Format != evidence.Format {
 		return nil
 	}
@@ -249,7 +249,7 @@ func evidenceHolds(b *sealed.Bundle) error {
 	if err := json.Unmarshal(text, &p); err != nil {
 		return fmt.Errorf("%w: %w", errAudit, err)
 	}
-	if err := p.Verify(); err != nil {
+	if err := p.VerifySigned(keys); err != nil {
 		return fmt.Errorf("%w: %w", errAudit, err)
 	}
 	return nil
@@ -267,7 +267,7 @@ func (d *Desk) bundle(path string, f io.ReaderAt, size int64) {
 	}
 	said := fmt.Sprintf("bundel %s, %s, ditandatangani %s, %d berkas, semuanya utuh", b.Header.Number, b.Index.About, when(b.Header.Issued()), len(b.Index.Members))
 	if b.Header.Format != manifest.DeliveryFormat {
-		if err := evidenceHolds(b); err != nil {
+		if err := evidenceHolds(b, d.Verifier.Keys); err != nil {
 			d.bad(path, err)
 			return
 		}
