@@ -54,7 +54,7 @@ func TestWhoBringsBlanksGetsAReceipt(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, day, a.Dated)
 	require.Equal(t, letter.BlankCount{BroughtOn: day, BroughtBy: letter.Signature{Name: "Dedi Kurir", Post: "PIC Produsen"}, ReceivedBy: first.ReceivedBy, Quantity: 5, Listed: 5}, first)
-	require.Equal(t, request.RoleLabels[request.Persuratan], first.ReceivedBy.Post)
+	require.Equal(t, letter.PostOf(request.Persuratan), first.ReceivedBy.Post)
 	_, err = letter.AskedFor(t.Context(), o.db, ids[1], &second)
 	require.NoError(t, err)
 	require.Equal(t, []any{3, 0, "cadangan", later.Movements[0].ID}, []any{second.Quantity, second.Listed, second.Explanation, second.MovementID})

@@ -27,6 +27,23 @@ const (
 	DaySheet = "day_sheet"
 )
 
+// posts are the roles of the office's people as papers name them: written out, where
+// pages abbreviate (users.md C.2).
+var posts = map[machine.Role]string{
+	request.Persuratan: "Petugas Persuratan",
+	request.Operator:   "Operator Subdirektorat Keamanan Informasi",
+	request.Kasubdit:   "Kepala Subdirektorat Keamanan Informasi",
+}
+
+// PostOf is the post under which somebody of a role signs a paper that is signed by
+// whoever was there.
+func PostOf(role machine.Role) string {
+	if post, ok := posts[role]; ok {
+		return post
+	}
+	return request.RoleLabels[role]
+}
+
 // BlankCount is what a tanda terima blangko tells.
 type BlankCount struct {
 	BroughtOn   clock.Date `json:"brought_on"`

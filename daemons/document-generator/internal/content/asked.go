@@ -16,8 +16,8 @@ import (
 func blankReceipt(f facts, values map[string]string) {
 	n := f.counted
 	values["date_in_words"] = terbilang.DateInWords(n.BroughtOn)
-	values["brought_name"], values["brought_post"] = or(n.BroughtBy.Name, dots), n.BroughtBy.Post
-	values["received_name"], values["received_post"] = or(n.ReceivedBy.Name, dots), n.ReceivedBy.Post
+	values["brought_name"], values["brought_post"] = or(n.BroughtBy.Name, dots), or(n.BroughtBy.Post, dots)
+	values["received_name"], values["received_post"] = or(n.ReceivedBy.Name, dots), or(n.ReceivedBy.Post, dots)
 	number(values, "quantity", n.Quantity)
 	values["count_note"] = countNote(n)
 }

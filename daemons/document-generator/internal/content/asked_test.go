@@ -63,7 +63,8 @@ func TestAskedPapersAsTheyArePrinted(t *testing.T) {
 			"Jumlah blangko : 250 (dua ratus lima puluh) keping", "SAMA dengan jumlah kartu", "Yang Menyerahkan, Yang Menerima,", "Wakil Produsen Contoh Ani Pelaksana"}},
 		{"receipt, long names", receipt(big, letter.BlankCount{Quantity: 249, Listed: 250, BroughtBy: letter.Signature{Name: big.representative, Post: "PIC Produsen"}, ReceivedBy: received}), 1, []string{
 			"TIDAK SAMA", "kurang 1 (satu) keping"}},
-		{"receipt, later", receipt(office{cards: 5}, letter.BlankCount{Quantity: 5, MovementID: "x", Explanation: "Pengganti kartu gagal.", ReceivedBy: received}), 1, []string{"5 (lima) keping", "dengan keterangan: Pengganti kartu gagal."}},
+		{"receipt, later", receipt(office{cards: 5}, letter.BlankCount{Quantity: 5, MovementID: "x", Explanation: "Pengganti kartu gagal.", ReceivedBy: received}), 1, []string{"5 (lima) keping", "dengan keterangan: Pengganti kartu gagal.",
+			"Diserahkan oleh : " + dots + " Jabatan : " + dots + " Kode Tiket", "Yang Menyerahkan, Yang Menerima, " + dots + " Persuratan PT Produsen Contoh"}},
 		{"sheet, still day", sheet(0), 1, []string{"LEMBAR HARIAN PERSONALISASI KARTU SAM Senin, 23 November 2026", "akhir hari: 0 (nol) keping"}},
 		{"sheet", sheet(3), 1, []string{"1 SAM-2026-000001-4 PT Produsen Contoh perso-1 100 2 1 0", "Jumlah 300 6 3 0", "Jumlah 750 15 309 456 0", "456 (empat ratus lima puluh enam) keping",
 			"Keadaan pada 23 November 2026 pukul 17.05 WIB: catatan nomor 12.345, SHA-256 01234567 89abcdef 01234567 89abcdef 01234567 89abcdef 01234567 89abcdef", "belum dirantai: 2. Ditandatangani dengan kunci CONTOH-kunci-penanda-tangan-manifest-000000 " + strings.TrimSpace(strings.Repeat("01234567 89abcdef ", 8)) + " Simpan lembar ini",

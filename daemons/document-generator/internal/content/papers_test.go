@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,12 @@ func papersOfAllSizes() map[string]office {
 	plain.NIP, plain.Rank = "", ""
 	longest := director
 	longest.Name = long("Prof. Dr. Ir.", 80)
+	longUB := ub
+	longUB.Name = longest.Name
+	var six []string
+	for _, n := range []string{"Satu", "Dua", "Tiga", "Empat", "Lima", "Enam"} {
+		six = append(six, long("Lembaga "+n, 80))
+	}
 	two := []string{"PT Bank Contoh Nusantara", "PT Asuransi Contoh Sejahtera"}
 	thousand := "1.000 (seribu) keping"
 	return map[string]office{
@@ -125,6 +132,8 @@ func papersOfAllSizes() map[string]office {
 		"long names": {cards: 250, lembaga: []string{long("Lembaga Satu", 80), long("Lembaga Dua", 80)}, produsen: long("PT", 80), sender: long("CV", 80), signer: longest,
 			representative: long("Dra.", 80), address: long("Jalan", 80) + " Blok A-10 No. 100, " + long("Kota", 60), copies: []string{director.Post, "Kepala Subdirektorat Keamanan Informasi"}, failed: 12,
 			says: map[string][]string{letter.ReplyLetter: {"Tembusan: 1. " + director.Post + " 2. Kepala Subdirektorat Keamanan Informasi"}}},
+		"everything long": {cards: 12, lembaga: six, produsen: long("PT", 80), sender: long("CV", 80), signer: longUB, representative: long("Dra.", 80), address: long("Jalan", 80) + ", " + long("Kota", 60), failed: 2,
+			copies: []string{director.Post, "Kepala Subdirektorat Keamanan Informasi", long("Direktur Utama", 80)}},
 		"no NIP": {cards: 2, signer: plain},
 		"Plt.":   {cards: 3, signer: plt, says: all("Plt. Direktur Fasilitasi")}, "a.n.": {cards: 4, signer: an, says: all("a.n. Direktur Jenderal Kependudukan dan")},
 		"u.b.": {cards: 5, signer: ub, says: all("u.b. Kepala Subdirektorat Keamanan Informasi")},
@@ -142,12 +151,16 @@ func papersOfAllSizes() map[string]office {
 // annex; names of eighty letters want a second.
 func pagesOf(kind, name string) int {
 	switch {
+	case kind == letter.ReplyLetter && name == "everything long", kind == letter.CompletionLetter && name == "everything long":
+		return 2
 	case kind == letter.ReplyLetter, kind == letter.CompletionLetter:
 		return 1
 	case kind == letter.BAST && name == "long names":
 		return 7
+	case kind == letter.BAST && name == "everything long":
+		return 3
 	case kind == letter.ActivationReply:
-		if n, ok := map[string]int{"day's part": 3, "last of three": 3, "first of two": 4, "a day": 11, "long names": 43, "four days": 39}[name]; ok {
+		if n, ok := map[string]int{"first of two": 4, "a day": 9, "long names": 33, "everything long": 4, "four days": 32}[name]; ok {
 			return n
 		}
 		return 2
@@ -184,7 +197,7 @@ func TestEveryPaperAsItIsPrinted(t *testing.T) {
 			check = append(check, func(t *testing.T, pdf []byte) {
 				pages := pagesText(t, pdf)
 				require.Len(t, pages, pagesOf(kind, name))
-				checkPages(t, f, pages)
+				checkPages(t, f, o.copies, pages)
 				for _, part := range append(fieldsOf(f, cfg), o.says[kind]...) {
 					require.True(t, strings.Contains(strings.Join(pages, " "), part), "%s in %s", part, strings.Join(pages[:min(2, len(pages))], " "))
 				}
@@ -229,11 +242,11 @@ func pagesText(t *testing.T, pdf []byte) []string {
 
 // checkPages checks what holds for pages: their numbers, the ticket, the closing
 // sentence with the signatures and some text before it, heads of tables.
-func checkPages(t *testing.T, f facts, pages []string) {
+func checkPages(t *testing.T, f facts, copies, pages []string) {
 	t.Helper()
 	annex, head, ticket := "LAMPIRAN BERITA ACARA", "No. Nomor Asal", f.request.Ticket
 	if f.doc.Kind == letter.ActivationReply {
-		annex, head, ticket = "LAMPIRAN SURAT BALASAN AKTIVASI", "No. Seri Perangkat", f.activated.letter.Ticket
+		annex, head, ticket = "LAMPIRAN SURAT BALASAN AKTIVASI", "No. PCID Lokasi Penempatan", f.activated.letter.Ticket
 	}
 	closing, inAnnex := 0, false
 	for i, page := range pages {
@@ -246,6 +259,10 @@ func checkPages(t *testing.T, f facts, pages []string) {
 			require.Contains(t, page, lastName(f), "the signatures stand with the closing sentence")
 			require.Greater(t, len(before), 100, "and not alone")
 		}
+		if strings.Contains(page, "Tembusan:") {
+			require.Contains(t, page, lastName(f), "the copies stand below the signature")
+			require.Contains(t, page, fmt.Sprintf("%d. %s", len(copies), copies[len(copies)-1]), "all of them")
+		}
 		if inAnnex = inAnnex || strings.Contains(page, annex); inAnnex {
 			require.Contains(t, page, head, "each page has the head of the table")
 		}
@@ -253,8 +270,9 @@ func checkPages(t *testing.T, f facts, pages []string) {
 	require.Equal(t, 1, closing)
 	if f.doc.Kind == letter.ActivationReply {
 		require.Contains(t, pages[len(pages)-1], "Jumlah: "+units(len(f.cards))+".")
-		for _, r := range f.activated.readers {
-			require.Equal(t, 1, strings.Count(strings.Join(pages, " "), r.Reader+" "), r.Reader)
+		all := strings.Join(pages, " ")
+		for i, r := range f.activated.readers { // on one line: nobody compares halves of numbers
+			require.Equal(t, 1, strings.Count(all, fmt.Sprintf("%d %s %s %s ", i+1, r.Reader, r.SAM, r.PCID)), r.Reader)
 		}
 	}
 	if f.doc.Kind != letter.BAST && f.doc.Kind != letter.DestructionReport {
@@ -262,8 +280,12 @@ func checkPages(t *testing.T, f facts, pages []string) {
 	}
 	require.Contains(t, pages[len(pages)-1], "Jumlah: "+pieces(len(f.cards))+".")
 	all := strings.Join(pages, " ")
-	for _, c := range f.cards {
-		require.Equal(t, 1, strings.Count(all, c.Serial+" "), c.Serial)
+	for i, c := range f.cards {
+		row := strconv.Itoa(i+1) + " " + c.Serial + " "
+		if f.doc.Kind == letter.BAST {
+			row += c.PCID + " " + c.ManifestNo
+		}
+		require.Equal(t, 1, strings.Count(all, row), row)
 	}
 }
 
@@ -276,6 +298,9 @@ func lastName(f facts) string {
 	return words[len(words)-1]
 }
 
+// pointer stands beside the code of a letter, which is near the signature and is none.
+const pointer = "Pindai kode QR ini untuk memeriksa keaslian naskah. Kode ini bukan tanda tangan."
+
 func units(n int) string {
 	return terbilang.FormatInt(int64(n)) + " (" + terbilang.Number(int64(n)) + ") unit"
 }
@@ -287,7 +312,7 @@ func fieldsOf(f facts, cfg Config) []string {
 	from := "Surat Direktur Utama " + f.request.Letter.Sender + letterText
 	common := []string{"KEMENTERIAN DALAM NEGERI REPUBLIK INDONESIA DIREKTORAT JENDERAL KEPENDUDUKAN DAN PENCATATAN SIPIL Jl. Raya Pasar Minggu Km. 19, Jakarta Selatan 12072",
 		"Nomor : " + number, "Keaslian naskah ini dapat diperiksa pada " + cfg.PortalURL + "/verifikasi/" + f.doc.Token, f.produsen.Name}
-	signed := []string{f.signer.NIP, f.signer.Rank}
+	signed := []string{f.signer.NIP, f.signer.Rank, pointer}
 	const words = "Senin Tanggal Dua Puluh Tiga Bulan November Tahun Dua Ribu Dua Puluh Enam"
 	switch f.doc.Kind {
 	case letter.BAST:

@@ -73,7 +73,7 @@ func made80(kind string, rows int, signer letter.Signatory) facts {
 			First: stock.Signer{Name: eighty("Pelaksana Pemusnahan"), Post: "Operator KI"}, Second: stock.Signer{Name: eighty("Saksi Pemusnahan"), Post: "Kasubdit KI"}},
 	}
 	f.counted = letter.BlankCount{BroughtOn: day, Quantity: rows, Listed: rows + 1,
-		BroughtBy: letter.Signature{Name: eighty("Wakil Produsen"), Post: "Kepala Divisi Rantai Pasok dan Layanan Purnajual"}, ReceivedBy: letter.Signature{Name: eighty("Petugas Penerima"), Post: "Persuratan Dirjen"}}
+		BroughtBy: letter.Signature{Name: eighty("Wakil Produsen"), Post: "Kepala Divisi Rantai Pasok dan Layanan Purnajual"}, ReceivedBy: letter.Signature{Name: eighty("Petugas Penerima"), Post: letter.PostOf(request.Persuratan)}}
 	f.sheet = letter.DayFacts{Day: day, At: day.At(17, 5), HeadSeq: 1234567, HeadHash: strings.Repeat("0123456789abcdef", 4), Unsealed: 2,
 		MadeBy: letter.Signature{Name: eighty("Petugas Penyusun"), Post: "Operator KI"}, KnownBy: letter.Signature{Name: eighty("Kepala Subdirektorat"), Post: "Kepala Subdirektorat Keamanan Informasi"}}
 	f.head = sampleHead(f.sheet)

@@ -50,7 +50,7 @@ func (d Desk) Attest(ctx context.Context, who identity.Account, ticket string, n
 		if there, err := attested(ctx, tx, r.ID, count, n.By); there || err != nil {
 			return err
 		}
-		count.BroughtBy, count.ReceivedBy = n.By, letter.Signature{Name: who.Name, Post: request.RoleLabels[who.Role]}
+		count.BroughtBy, count.ReceivedBy = n.By, letter.Signature{Name: who.Name, Post: letter.PostOf(who.Role)}
 		asked, err := letter.Ask(ctx, tx, letter.Asked{Kind: letter.BlankReceipt, RequestID: r.ID, Dated: d.Today()}, count, c)
 		if err != nil {
 			return err
@@ -139,8 +139,8 @@ func (d Desk) Print(ctx context.Context, who identity.Account, day clock.Date) e
 		if err != nil {
 			return err
 		}
-		facts.MadeBy = letter.Signature{Name: who.Name, Post: request.RoleLabels[who.Role]}
-		facts.KnownBy = letter.Signature{Post: request.RoleLabels[request.Kasubdit]}
+		facts.MadeBy = letter.Signature{Name: who.Name, Post: letter.PostOf(who.Role)}
+		facts.KnownBy = letter.Signature{Post: letter.PostOf(request.Kasubdit)}
 		knows, err := letter.SignatoryOn(ctx, tx, letter.KasubditKI, d.Today())
 		switch {
 		case err == nil:

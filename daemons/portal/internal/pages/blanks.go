@@ -390,7 +390,7 @@ func (p *Pages) destruction() editor {
 					{Name: "destroyed_on", Label: "Tanggal pemusnahan", Kind: "date", Value: p.desk.Today().String()},
 					{Name: "method", Label: "Cara pemusnahan", Kind: "text", Longest: 200, Value: "dipotong melalui chip"},
 					{Name: "first_name", Label: "Yang memusnahkan: nama", Kind: "text", Longest: 200, Value: who.Name},
-					{Name: "first_post", Label: "Yang memusnahkan: jabatan", Kind: "text", Longest: 200, Value: request.RoleLabels[who.Role]},
+					{Name: "first_post", Label: "Yang memusnahkan: jabatan", Kind: "text", Longest: 200, Value: letter.PostOf(who.Role)},
 					{Name: "second_name", Label: "Saksi: nama", Kind: "text", Longest: 200, Hint: "Orang lain."},
 					{Name: "second_post", Label: "Saksi: jabatan", Kind: "text", Longest: 200},
 					{Name: "reason", Label: "Keterangan", Kind: "textarea", Longest: 2000, Hint: "Tertulis dalam berita acara."},
