@@ -76,10 +76,10 @@ var (
 	ErrOnHold = errors.New("handover: request is on hold")
 	// ErrTooMany says that fewer cards than asked for are ready.
 	ErrTooMany = errors.New("handover: more than is ready")
-	// ErrFuture and ErrEarly say that the day of a delivery lies ahead, or before the
-	// handover was prepared.
+	// ErrFuture says that the day of a delivery lies ahead.
 	ErrFuture = errors.New("handover: delivered on a day to come")
-	ErrEarly  = errors.New("handover: delivered before it was prepared")
+	// ErrEarly says that it lies before the handover was prepared.
+	ErrEarly = errors.New("handover: delivered before it was prepared")
 	// ErrNobody says that the representative's name or post is missing.
 	ErrNobody = errors.New("handover: representative missing")
 	// ErrNotProdusen says that somebody else's person came for the cards: resellers,
