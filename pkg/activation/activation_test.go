@@ -93,6 +93,10 @@ func TestFromLetterToActive(t *testing.T) {
 		require.Equal(t, "Wakil Produsen Contoh", d.Receiver)
 		return err
 	})
+	early := o.TryLetter(t, l, request.Produsen, "", func(ctx context.Context, tx *postgres.Tx, l activation.Letter, c request.Change) error {
+		return activation.Install(ctx, tx, l, []int{1}, paperoffice.Today.AddDays(-1), c)
+	})
+	require.ErrorIs(t, early, activation.ErrInstalledEarly, "the produsen had no manifest yet")
 	o.OnLetter(t, l, request.Produsen, "", func(ctx context.Context, tx *postgres.Tx, l activation.Letter, c request.Change) error {
 		return activation.Install(ctx, tx, l, []int{1}, paperoffice.Today, c)
 	})

@@ -2,6 +2,7 @@ package activation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -170,9 +171,25 @@ func Deliver(ctx context.Context, tx *postgres.Tx, produsenID string, of []Activ
 	return GetDelivery(ctx, tx, id.String())
 }
 
+// ErrInstalledEarly says that a manifest would have been installed before the produsen had it.
+var ErrInstalledEarly = errors.New("activation: installed before the manifest was delivered")
+
 // Install records that the produsen or the lembaga has installed manifests on readers: they
-// are active (features.md J15).
+// are active (features.md J15). Error, besides those of a verb: ErrInstalledEarly.
 func Install(ctx context.Context, tx *postgres.Tx, l Letter, numbers []int, on clock.Date, c request.Change) error {
+	chosen, err := Chosen(ctx, tx, l, numbers, VerbInstall, c.Actor.Role)
+	if err != nil {
+		return err
+	}
+	var early bool
+	if err := tx.Get(ctx, &early, `
+		SELECT EXISTS (SELECT FROM activation a JOIN activation_delivery d ON d.id = a.delivery_id WHERE a.id = ANY ($1::uuid[]) AND d.delivered_on > $2)`,
+		pq.Array(idsOf(chosen)), on); err != nil {
+		return fmt.Errorf("activation: when manifests were delivered: %w", err)
+	}
+	if early {
+		return ErrInstalledEarly
+	}
 	return simply(ctx, tx, l, numbers, VerbInstall, c, "installed_on = $5", on)
 }
 

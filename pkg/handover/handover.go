@@ -1,7 +1,10 @@
 // Package handover keeps the serah terima of personalised cards to the
 // produsen's representative: which cards, how many were received, and where it
 // stands (features.md G01-G12, I19-I21, N25, N26). It writes the tables handover,
-// handover_card, handover_line, handover_scan and handover_shortage.
+// handover_card, handover_line, handover_scan, handover_shortage and handover_taken_back.
+//
+// A request has as many handovers as it takes, from the first card that is clear on,
+// while the others are still on the line: until nothing remains.
 package handover
 
 import (
@@ -28,6 +31,7 @@ const (
 	Delivered   machine.State = "delivered"
 	Received    machine.State = "received"
 	Closed      machine.State = "closed"
+	Cancelled   machine.State = "cancelled" // taken back before its cards changed hands
 )
 
 // Verbs of a handover.
@@ -37,33 +41,45 @@ const (
 	VerbDeliver machine.Verb = "deliver"
 	VerbReceive machine.Verb = "receive"
 	VerbClose   machine.Verb = "close"
+	VerbCancel  machine.Verb = "cancel"
 )
 
 // Machine is the life of a handover.
 var Machine = &machine.Table{
 	Name: "handover",
 	Steps: []machine.Step{
-		{From: "", Verb: VerbPrepare, Roles: []machine.Role{request.Operator}, Guard: "personalisasi selesai", To: Prepared, Message: "handover.opened"},
+		{From: "", Verb: VerbPrepare, Roles: []machine.Role{request.Operator}, Guard: "ada kartu berhasil yang belum diserahkan, dan permohonan tidak ditahan", To: Prepared, Message: "handover.opened"},
 		{From: Prepared, Verb: VerbDraft, Roles: []machine.Role{request.Generator}, To: BASTDrafted, System: true},
-		{From: BASTDrafted, Verb: VerbDeliver, Roles: []machine.Role{request.Operator}, Guard: "BAST ditandatangani kedua pihak", To: Delivered},
+		{From: BASTDrafted, Verb: VerbDeliver, Roles: []machine.Role{request.Operator}, Guard: "BAST ditandatangani kedua pihak, dan permohonan tidak ditahan", To: Delivered},
 		{From: Delivered, Verb: VerbReceive, Roles: []machine.Role{request.Produsen, request.Dinas}, To: Received},
 		{From: Received, Verb: VerbClose, Roles: []machine.Role{request.Kasubdit}, To: Closed},
+		{From: Prepared, Verb: VerbCancel, Roles: []machine.Role{request.Operator}, Guard: "dengan alasan; BAST dibatalkan, kartu bebas lagi", To: Cancelled},
+		{From: BASTDrafted, Verb: VerbCancel, Roles: []machine.Role{request.Operator}, Guard: "dengan alasan; BAST dibatalkan, kartu bebas lagi", To: Cancelled},
 	},
 	Labels: map[machine.State]string{
 		Prepared: "Disiapkan", BASTDrafted: "BAST siap ditandatangani", Delivered: "Diserahkan", Received: "Diterima produsen", Closed: "Selesai",
+		Cancelled: "Dibatalkan",
 	},
 	Verbs: map[machine.Verb]string{
 		VerbPrepare: "Siapkan serah terima", VerbDraft: "Susun BAST", VerbDeliver: "Serahkan", VerbReceive: "Catat penerimaan", VerbClose: "Tutup",
+		VerbCancel: "Batalkan serah terima",
 	},
 }
 
 var (
 	// ErrNotFound says that there is no such handover.
 	ErrNotFound = errors.New("handover: not found")
-	// ErrNotDone says that the request's personalisation is not finished.
-	ErrNotDone = errors.New("handover: request is not done")
+	// ErrNotBegun says that no card of the request is or will be made: its
+	// personalisation has not begun, or it was rejected or cancelled before.
+	ErrNotBegun = errors.New("handover: nothing of the request is personalised")
+	// ErrOnHold says that the request is on hold: its cards do not leave the office.
+	ErrOnHold = errors.New("handover: request is on hold")
 	// ErrTooMany says that fewer cards than asked for are ready.
 	ErrTooMany = errors.New("handover: more than is ready")
+	// ErrFuture says that the day of a delivery lies ahead.
+	ErrFuture = errors.New("handover: delivered on a day to come")
+	// ErrEarly says that it lies before the handover was prepared.
+	ErrEarly = errors.New("handover: delivered before it was prepared")
 	// ErrNobody says that the representative's name or post is missing.
 	ErrNobody = errors.New("handover: representative missing")
 	// ErrNotProdusen says that somebody else's person came for the cards: resellers,
@@ -98,12 +114,14 @@ type Handover struct {
 	AppointmentNote    string        `db:"appointment_note"`
 	Received           *int          `db:"received"`
 	ReceivedOn         *clock.Date   `db:"received_on"`
+	CancelledAt        *time.Time    `db:"cancelled_at"`
+	CancelReason       string        `db:"cancel_reason"`
 	CreatedAt          time.Time     `db:"created_at"`
 	TraceParent        string        `db:"traceparent"` // of the request
 }
 
 const selectHandover = `SELECT id, request_id, ordinal, state, version, quantity, representative, representative_post, delivered_on,
-	appointed_at, appointment_note, received, received_on, created_at, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM handover `
+	appointed_at, appointment_note, received, received_on, cancelled_at, cancel_reason, created_at, (SELECT r.traceparent FROM request r WHERE r.id = request_id) AS traceparent FROM handover `
 
 // Get returns a handover.
 func Get(ctx context.Context, rd postgres.Reader, id string) (Handover, error) {
@@ -125,6 +143,29 @@ func List(ctx context.Context, rd postgres.Reader, requestID string) ([]Handover
 		return nil, fmt.Errorf("handover: list: %w", err)
 	}
 	return list, nil
+}
+
+// Given is how many cards are in handovers: on their way to the produsen, or there.
+func Given(list []Handover) (n int) {
+	for _, h := range list {
+		if h.State != Cancelled {
+			n += h.Quantity
+		}
+	}
+	return n
+}
+
+// MayLeave says whether cards of a request in this state can go into a handover and out of
+// the office: those that are clear, while others are personalised and when all are. Errors:
+// ErrOnHold, ErrNotBegun.
+func MayLeave(state machine.State) error {
+	switch state {
+	case request.InProgress, request.Done:
+		return nil
+	case request.Held:
+		return ErrOnHold
+	}
+	return ErrNotBegun
 }
 
 // Card is a card of a handover as the BAST lists it.
@@ -149,8 +190,9 @@ func Cards(ctx context.Context, rd postgres.Reader, handoverID string) ([]Card, 
 }
 
 // Open prepares the handover of the first quantity cards that are clear and not
-// handed over yet; 0 takes all of them. The rest stays for another handover. It
-// rings handover.opened. Errors: ErrNotDone, ErrTooMany, *machine.RoleError.
+// handed over yet; 0 takes all of them. The rest, also what is not personalised yet,
+// stays for another handover. It rings handover.opened. Errors: ErrNotBegun, ErrOnHold,
+// ErrTooMany, *machine.RoleError.
 func Open(ctx context.Context, tx *postgres.Tx, requestID string, quantity int, c request.Change) (Handover, error) {
 	if err := Machine.May("", VerbPrepare, c.Actor.Role); err != nil {
 		return Handover{}, err
@@ -159,8 +201,8 @@ func Open(ctx context.Context, tx *postgres.Tx, requestID string, quantity int, 
 	if err != nil {
 		return Handover{}, err
 	}
-	if r.State != request.Done {
-		return Handover{}, ErrNotDone
+	if err := MayLeave(r.State); err != nil {
+		return Handover{}, err
 	}
 	var ready int
 	if err := tx.Get(ctx, &ready, `SELECT count(*) `+readyCards, requestID); err != nil {
@@ -227,18 +269,25 @@ type Delivery struct {
 
 // Deliver records that the cards and the signed BAST went to the produsen's
 // representative; the BAST is issued in the same transaction. Errors: ErrNobody,
-// ErrNotProdusen, *UnscannedError, *machine.RoleError, *machine.IllegalError,
-// postgres.ErrStale.
+// ErrNotProdusen, ErrFuture, ErrEarly, ErrOnHold, *UnscannedError, *machine.RoleError,
+// *machine.IllegalError, postgres.ErrStale.
 func Deliver(ctx context.Context, tx *postgres.Tx, h Handover, d Delivery, c request.Change) (Handover, error) {
 	switch {
 	case d.Representative == "" || d.Post == "":
 		return h, ErrNobody
 	case d.Of != OfProdusen:
 		return h, ErrNotProdusen
+	case d.On.After(clock.DateOf(c.OfficeAt)):
+		return h, ErrFuture
+	case d.On.Before(clock.DateOf(h.CreatedAt)):
+		return h, ErrEarly
 	}
 	next, err := move(ctx, tx, h, VerbDeliver, c, `representative = $5, representative_post = $6, representative_of = $7, delivered_on = $8`,
 		d.Representative, d.Post, d.Of, d.On)
 	if err != nil {
+		return h, err
+	}
+	if err := leaves(ctx, tx, h); err != nil {
 		return h, err
 	}
 	if err := allScanned(ctx, tx, h); err != nil {
@@ -252,6 +301,17 @@ func Deliver(ctx context.Context, tx *postgres.Tx, h Handover, d Delivery, c req
 		return h, err
 	}
 	return next, nil
+}
+
+// leaves says whether the cards of a handover may leave the office, and keeps it so until
+// the transaction ends: a hold waits. The handover's row is locked before the request's,
+// as by whoever drafts a BAST.
+func leaves(ctx context.Context, tx *postgres.Tx, h Handover) error {
+	var state machine.State
+	if err := tx.Get(ctx, &state, `SELECT state FROM request WHERE id = $1 FOR SHARE`, h.RequestID); err != nil {
+		return fmt.Errorf("handover: holding the request: %w", err)
+	}
+	return MayLeave(state)
 }
 
 // Close ends a handover, once each shortage was followed up. Errors: ErrShortageOpen,

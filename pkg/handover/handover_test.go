@@ -75,12 +75,9 @@ func deliver(t *testing.T, o *paperoffice.Office, h handover.Handover, represent
 func TestCardsAreHandedOverOnce(t *testing.T) {
 	t.Parallel()
 	o := paperoffice.New(t, paperoffice.Plan{Cards: 12, Failed: 2})
-	r := o.Request(t)
-	_, err := open(t, o, r, 0, paperoffice.As(request.Operator, ""))
-	require.ErrorIs(t, err, handover.ErrNotDone)
-	o.Finish(t, r)
+	r := o.Done(t)
 	var role *machine.RoleError
-	_, err = open(t, o, r, 0, paperoffice.As(request.Produsen, ""))
+	_, err := open(t, o, r, 0, paperoffice.As(request.Produsen, ""))
 	require.ErrorAs(t, err, &role)
 	_, err = open(t, o, r, 13, paperoffice.As(request.Operator, ""))
 	require.ErrorIs(t, err, handover.ErrTooMany)

@@ -22,6 +22,9 @@ const (
 var (
 	// ErrGone says that the cards have changed hands already.
 	ErrGone = errors.New("handover: delivered already")
+	// ErrTakenBack says that the handover was cancelled: its cards are in none, or in
+	// another one.
+	ErrTakenBack = errors.New("handover: cancelled")
 	// ErrPast says that an appointment lies in the past.
 	ErrPast = errors.New("handover: appointment in the past")
 )
@@ -38,6 +41,8 @@ func (e *UnscannedError) Error() string {
 // may have to do with them.
 func (h Handover) waiting(c request.Change) error {
 	switch {
+	case h.State == Cancelled:
+		return ErrTakenBack
 	case h.State != Prepared && h.State != BASTDrafted:
 		return ErrGone
 	case c.Actor.Role != request.Operator:
@@ -47,7 +52,8 @@ func (h Handover) waiting(c request.Change) error {
 }
 
 // Appoint says when the produsen's representative is expected; the zero time takes the
-// appointment back. Errors: ErrPast, ErrGone, *machine.RoleError, postgres.ErrStale.
+// appointment back, which is all that can be done while the request is on hold. Errors:
+// ErrPast, ErrOnHold, ErrGone, ErrTakenBack, *machine.RoleError, postgres.ErrStale.
 func Appoint(ctx context.Context, tx *postgres.Tx, h Handover, at time.Time, note string, c request.Change) (Handover, error) {
 	if err := h.waiting(c); err != nil {
 		return h, err
@@ -57,11 +63,14 @@ func Appoint(ctx context.Context, tx *postgres.Tx, h Handover, at time.Time, not
 		if at.Before(c.OfficeAt) {
 			return h, ErrPast
 		}
+		if err := leaves(ctx, tx, h); err != nil {
+			return h, err
+		}
 		at = at.UTC()
 		when = &at
 	}
-	if err := tx.ExecOne(ctx, `UPDATE handover SET appointed_at = $3, appointment_note = $4, version = version + 1 WHERE id = $1 AND version = $2`,
-		h.ID, h.Version, when, note); err != nil {
+	if err := tx.ExecOne(ctx, `UPDATE handover SET appointed_at = $3, appointment_note = $4, version = version + 1
+		WHERE id = $1 AND version = $2 AND state = $5`, h.ID, h.Version, when, note, string(h.State)); err != nil {
 		return h, fmt.Errorf("handover: appointing: %w", err)
 	}
 	return Get(ctx, tx, h.ID)
@@ -69,7 +78,7 @@ func Appoint(ctx context.Context, tx *postgres.Tx, h Handover, at time.Time, not
 
 // Scan notes that pieces are in the tray, by their printed serials or the ids of their
 // chips, and returns how many of the handover's were scanned so far and which keys are of
-// none of them. A piece that was scanned before stays so. Errors: ErrGone,
+// none of them. A piece that was scanned before stays so. Errors: ErrGone, ErrTakenBack,
 // *machine.RoleError.
 func Scan(ctx context.Context, tx *postgres.Tx, h Handover, method string, keys []string, c request.Change) (scanned int, strange []string, err error) {
 	// Against a delivery at the same moment, which looks whether the tray is whole.

@@ -155,8 +155,8 @@ func taking(t taken) string {
 // DestroyVerb is of the line that tells of a destruction; it is no step of a card.
 const DestroyVerb machine.Verb = "destroy"
 
-// readHistory reads the steps of the card, of its request, and of the handover and
-// papers that it is in, and when another took its place.
+// readHistory reads the steps of the card, of its request, of the handover and papers
+// that it is in, of handovers that were taken back, and when another took its place.
 func (l *life) readHistory(ctx context.Context, rd postgres.Reader, outside bool) error {
 	next := ""
 	for i, c := range l.Chain {
@@ -181,7 +181,8 @@ func (l *life) readHistory(ctx context.Context, rd postgres.Reader, outside bool
 		FROM history h
 		LEFT JOIN listed_card c ON h.machine = 'card' AND c.id = h.subject
 		LEFT JOIN listed_card old ON old.id = c.replaces
-		WHERE h.subject = ANY ($1::uuid[]) ORDER BY h.id`, pq.Array(subjects)); err != nil {
+		WHERE h.subject = ANY ($1::uuid[] || ARRAY(SELECT b.handover_id FROM handover_taken_back b WHERE b.card_id = $2)) ORDER BY h.id`,
+		pq.Array(subjects), l.ID); err != nil {
 		return fmt.Errorf("report: history of a card: %w", err)
 	}
 	events := factEvents(l.facts)

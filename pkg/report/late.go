@@ -185,11 +185,11 @@ type parts struct {
 
 // readParts reads for many requests what Load reads for one.
 func readParts(ctx context.Context, rd postgres.Reader, list []request.Request) (p parts, err error) {
-	var all, done, institutions, agreements []string
+	var all, handing, institutions, agreements []string
 	for _, r := range list {
 		all, institutions = append(all, r.ID), append(institutions, r.InstitutionID)
-		if r.State == request.Done {
-			done = append(done, r.ID)
+		if slices.Contains(handingStates, r.State) {
+			handing = append(handing, r.ID)
 		}
 		if underPKS(r) {
 			agreements = append(agreements, r.PKSNumber)
@@ -232,7 +232,7 @@ func readParts(ctx context.Context, rd postgres.Reader, list []request.Request) 
 		p.estimates[e.ID] = &capacity.Estimate{Start: e.Start}
 	}
 	var documents []letter.Document
-	if err := rd.Select(ctx, &documents, `SELECT id, request_id, kind, state, awaits_number, replaces FROM document WHERE request_id = ANY ($1::uuid[]) ORDER BY id`, pq.Array(done)); err != nil {
+	if err := rd.Select(ctx, &documents, `SELECT id, request_id, kind, state, awaits_number, replaces FROM document WHERE request_id = ANY ($1::uuid[]) ORDER BY id`, pq.Array(handing)); err != nil {
 		return p, failed(err)
 	}
 	for _, d := range documents {
@@ -240,7 +240,7 @@ func readParts(ctx context.Context, rd postgres.Reader, list []request.Request) 
 	}
 	var handovers []handover.Handover
 	if err := rd.Select(ctx, &handovers, `
-		SELECT id, request_id, ordinal, state, quantity FROM handover WHERE request_id = ANY ($1::uuid[]) ORDER BY ordinal`, pq.Array(done)); err != nil {
+		SELECT id, request_id, ordinal, state, quantity FROM handover WHERE request_id = ANY ($1::uuid[]) ORDER BY ordinal`, pq.Array(handing)); err != nil {
 		return p, failed(err)
 	}
 	for _, h := range handovers {

@@ -138,7 +138,7 @@ func summarise(ctx context.Context, rd postgres.Reader, list []request.Request) 
 		    FROM card c WHERE c.request_id = r.id) c ON true
 		LEFT JOIN LATERAL (
 		    SELECT sum(quantity) AS handed, bool_or(state <> ALL ($8)) AS open
-		    FROM handover WHERE request_id = r.id) h ON true`,
+		    FROM handover WHERE request_id = r.id AND state <> 'cancelled') h ON true`,
 		pq.Array(ids), request.FactLetterReceived, letter.ReplyLetter, letter.CompletionLetter, string(letter.Issued),
 		string(perso.Clear), string(perso.Reduced), pq.Array([]string{string(handover.Received), string(handover.Closed)})); err != nil {
 		return nil, fmt.Errorf("report: list: %w", err)

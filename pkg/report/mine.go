@@ -54,10 +54,11 @@ func WaitingFor(ctx context.Context, rd postgres.Reader, a identity.Account) ([]
 		                        AND NOT EXISTS (SELECT FROM listed_card n WHERE n.replaces = c.id))
 		      OR $21 AND EXISTS (SELECT FROM order_mode m WHERE m.request_id = r.id AND m.mode = $22)
 		         AND EXISTS (SELECT FROM card c WHERE c.request_id = r.id AND c.state = ANY ($23)))
-		   OR r.state = $11 AND ($12 AND EXISTS (SELECT FROM document d WHERE d.request_id = r.id AND d.state = $13 AND (d.kind <> $14 OR d.replaces IS NOT NULL))
-		      OR $24 AND EXISTS (SELECT FROM document d WHERE d.request_id = r.id AND d.state = $25 AND d.awaits_number)
-		      OR EXISTS (SELECT FROM handover h WHERE h.request_id = r.id AND h.state = ANY ($15))
-		      OR $16 AND EXISTS (SELECT FROM (SELECT coalesce(sum(h.quantity), 0) AS n FROM handover h WHERE h.request_id = r.id) handed
+		   OR r.state = ANY ($26) AND ($12 AND EXISTS (SELECT FROM document d WHERE d.request_id = r.id AND d.state = $13
+		                        AND (d.kind <> $14 AND r.state = $11 OR d.kind = $14 AND d.replaces IS NOT NULL))
+		      OR $24 AND EXISTS (SELECT FROM document d WHERE d.request_id = r.id AND d.state = $25 AND d.awaits_number AND (r.state = $11 OR d.kind = $14))
+		      OR EXISTS (SELECT FROM handover h WHERE h.request_id = r.id AND h.state = ANY ($15) AND (r.state <> $27 OR h.state <> $28)))
+		   OR r.state = $11 AND ($16 AND EXISTS (SELECT FROM (SELECT coalesce(sum(h.quantity), 0) AS n FROM handover h WHERE h.request_id = r.id AND h.state <> $29) handed
 		                         WHERE handed.n < r.card_count -- most are handed over whole, and their cards are not counted
 		                           AND handed.n < (SELECT count(*) FROM card c WHERE c.request_id = r.id AND c.state = $17)))
 		   OR $18 AND r.state = ANY ($19) AND r.pks_number <> ''
@@ -70,7 +71,8 @@ func WaitingFor(ctx context.Context, rd postgres.Reader, a identity.Account) ([]
 		a.Role == request.Kasubdit, pq.Array([]string{string(request.Accepted), string(request.Scheduled), string(request.InProgress)}), institution.PKSWithdrawn,
 		does(perso.Machine, perso.Numbered, perso.EnterVerb), capacity.ModeManual,
 		pq.Array([]string{string(perso.Listed), string(perso.Bound), string(perso.Numbered), string(perso.Claimed)}),
-		does(letter.Machine, letter.Drafted, letter.VerbTypeNumber), string(letter.Drafted))
+		does(letter.Machine, letter.Drafted, letter.VerbTypeNumber), string(letter.Drafted),
+		pq.Array(handingStates), string(request.Held), string(handover.BASTDrafted), string(handover.Cancelled))
 	if err != nil {
 		return nil, fmt.Errorf("report: what waits for %s: %w", a.Role, err)
 	}

@@ -90,6 +90,8 @@ type Handover struct {
 	RepresentativePost string        `json:"representative_post"`
 	DeliveredOn        *clock.Date   `json:"delivered_on"`
 	ReceivedOn         *clock.Date   `json:"received_on"`
+	CancelledAt        *time.Time    `json:"cancelled_at,omitzero"` // when it was taken back
+	CancelReason       string        `json:"cancel_reason,omitzero"`
 	CreatedAt          time.Time     `json:"created_at"`
 
 	// Only where one handover is shown by itself.
@@ -110,6 +112,7 @@ func showHandover(h handover.Handover) Handover {
 		ID: h.ID, Ordinal: h.Ordinal, State: h.State, StateLabel: handover.Machine.Label(h.State), Version: h.Version,
 		Quantity: h.Quantity, Received: h.Received, Representative: h.Representative,
 		RepresentativePost: h.RepresentativePost, DeliveredOn: h.DeliveredOn, ReceivedOn: h.ReceivedOn, CreatedAt: h.CreatedAt,
+		CancelledAt: h.CancelledAt, CancelReason: h.CancelReason,
 	}
 }
 
@@ -142,7 +145,11 @@ func LoadHandover(ctx context.Context, db *postgres.DB, id string, a identity.Ac
 		v = showHandover(h)
 		v.Ticket, v.Offers = r.Ticket, append([]machine.Verb{}, handover.Machine.Offers(h.State, a.Role)...)
 		v.AppointedAt, v.AppointmentNote = h.AppointedAt, h.AppointmentNote
-		if v.Cards, err = handover.Cards(ctx, rd, h.ID); err != nil {
+		cards := handover.Cards
+		if h.State == handover.Cancelled {
+			cards = handover.TakenBack
+		}
+		if v.Cards, err = cards(ctx, rd, h.ID); err != nil {
 			return err
 		}
 		for _, c := range v.Cards {

@@ -75,6 +75,9 @@ var sentences = map[string]sentence{
 		return giving("dikonfirmasi: " + t.number("received") + " dari " + t.number("quantity") + " kartu diterima")(t)
 	}},
 	"handover.close": {words: giving("selesai")},
+	"handover.cancel": {words: func(t taken) string {
+		return giving("dibatalkan; " + t.number("quantity") + " kartunya belum diserahkan")(t)
+	}},
 
 	"card.list": {words: func(t taken) string {
 		if t.Replaces == nil {

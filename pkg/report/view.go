@@ -86,6 +86,8 @@ type Request struct {
 	Cards     perso.Tally          `json:"cards"`
 	Documents []Document           `json:"documents"`
 	Handovers []Handover           `json:"handovers"`
+	// Handing is how far the cards are handed over.
+	Handing Handing `json:"handing"`
 	// SecretKey is what the secrets of its cards are encrypted for.
 	SecretKey SecretKey `json:"secret_key"`
 	// Clock is how it stands in time.
@@ -210,7 +212,7 @@ func assemble(ctx context.Context, rd postgres.Reader, r request.Request, a iden
 		return nil, err
 	}
 	v.Reason = reason(v.State, v.Timeline)
-	v.Handovers = showHandovers(handovers)
+	v.Handovers, v.Handing = showHandovers(handovers), handing(v.Cards, handovers)
 	v.Documents = showDocuments(documents, outside)
 	v.Percent = percent(v, documents, handovers)
 	if err := v.readTimes(ctx, rd, r, machine.Role(applicant.Kind), documents, handovers, officeAt); err != nil {

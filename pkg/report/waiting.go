@@ -45,6 +45,12 @@ var handoverSteps = map[machine.State]struct {
 	handover.Delivered: {handover.VerbReceive, "mencatat penerimaan,"}, handover.Received: {handover.VerbClose, "menutup"},
 }
 
+// ofDone are the papers that a request owes when it is done.
+var ofDone = []string{letter.ReplyLetter, letter.CompletionLetter, letter.ResultList}
+
+// handingStates are those of a request in which it may have handovers.
+var handingStates = []machine.State{request.InProgress, request.Held, request.Done}
+
 // replacer registers the blanks that replace failed cards.
 const replacer = request.Operator
 
@@ -94,11 +100,12 @@ func waits(v *Request, applicant machine.Role, documents []letter.Document, hand
 		}
 		l.add(onwardSince, task, step.Roles...)
 	}
-	switch v.State {
-	case request.InProgress:
+	if v.State == request.InProgress {
 		l.cards(v, a)
-	case request.Done:
-		l.papers(v, documents, handovers, a)
+	}
+	if slices.Contains(handingStates, v.State) {
+		l.papers(v, documents, a)
+		l.handovers(v, handovers, a)
 	}
 	return slices.DeleteFunc(l, func(w Wait) bool { return w.Role != applicant && slices.Contains(applicants, w.Role) })
 }
@@ -126,10 +133,15 @@ func (l *waitList) cards(v *Request, a *arrivals) {
 	}
 }
 
-func (l *waitList) papers(v *Request, documents []letter.Document, handovers []handover.Handover, a *arrivals) {
+// papers adds the papers that somebody has to do something about: of a request that is not
+// done only the BAST of its handovers.
+func (l *waitList) papers(v *Request, documents []letter.Document, a *arrivals) {
+	drafted := false
 	for _, d := range documents {
 		label := letter.KindLabels[d.Kind]
+		drafted = drafted || slices.Contains(ofDone, d.Kind)
 		switch {
+		case v.State != request.Done && d.Kind != letter.BAST:
 		case d.State == letter.Drafted && d.AwaitsNumber:
 			l.step(a.or(a.paper[d.ID]), letter.Machine, d.State, letter.VerbTypeNumber, "mengisi nomor: "+label)
 		case d.State == letter.Drafted || d.State == letter.Numbered:
@@ -138,17 +150,21 @@ func (l *waitList) papers(v *Request, documents []letter.Document, handovers []h
 			l.step(a.or(a.paper[d.ID]), letter.Machine, d.State, letter.VerbIssue, "mengunggah pindaian bertanda tangan: "+label)
 		}
 	}
-	if len(documents) == 0 {
+	if v.State == request.Done && !drafted {
 		l.add(a.state, "menyusun surat dan laporan", request.Generator)
 	}
-	ready := v.Cards.Clear
-	for _, h := range handovers {
-		ready -= h.Quantity
-		if step, ok := handoverSteps[h.State]; ok {
+}
+
+// handovers adds what those of a request wait for. While it is on hold no card leaves the
+// office, and before it is done nobody has to prepare the next one.
+func (l *waitList) handovers(v *Request, list []handover.Handover, a *arrivals) {
+	for _, h := range list {
+		step, ok := handoverSteps[h.State]
+		if ok && (step.verb != handover.VerbDeliver || handover.MayLeave(v.State) == nil) {
 			l.step(a.or(a.handover[h.ID]), handover.Machine, h.State, step.verb, fmt.Sprintf("%s serah terima ke-%d", step.task, h.Ordinal))
 		}
 	}
-	if ready > 0 {
+	if ready := v.Cards.Clear - handover.Given(list); ready > 0 && v.State == request.Done {
 		l.step(a.state, handover.Machine, "", handover.VerbPrepare, fmt.Sprintf("menyiapkan serah terima %s kartu", terbilang.FormatInt(int64(ready))))
 	}
 }
@@ -164,10 +180,10 @@ func percent(v *Request, documents []letter.Document, handovers []handover.Hando
 		issued[d.Kind] = issued[d.Kind] || d.State == letter.Issued
 	}
 	signed := issued[letter.ReplyLetter] && issued[letter.CompletionLetter]
-	handed, received := 0, len(handovers) > 0
+	handed := handover.Given(handovers)
+	received := handed > 0
 	for _, h := range handovers {
-		handed += h.Quantity
-		received = received && (h.State == handover.Received || h.State == handover.Closed)
+		received = received && (h.State == handover.Received || h.State == handover.Closed || h.State == handover.Cancelled)
 	}
 	return request.Percent(v.State, letterIn, v.Cards.Clear, v.Cards.Total, signed, signed && received && handed >= v.Cards.Clear)
 }

@@ -103,6 +103,16 @@ func TestOverIdulfitri(t *testing.T) {
 	require.Equal(t, []int{2, 3, 1, 1, 1}, days)
 	require.Equal(t, []any{8, 8, "2026-04-02", stage.Handover, stage.OnTime}, []any{k.Office, k.Applicant, k.EndedOn.String(), k.Stage, k.Status})
 	require.Nil(t, k.PromisedOn)
+
+	// Parts that went out before the end end nothing: the papers of the whole are still owed,
+	// and the clocks stop when these are signed.
+	c.Signed, c.HandedOver = nil, on("2026-03-27")
+	k = stage.Compute(c, calendar, rules, day("2026-04-01"))
+	require.Equal(t, []any{stage.Documents, 1}, []any{k.Stage, k.Stages[3].Office})
+	require.Nil(t, k.EndedOn)
+	c.Signed = on("2026-04-01")
+	k = stage.Compute(c, calendar, rules, day("2026-05-01"))
+	require.Equal(t, []any{7, 7, "2026-04-01", 0}, []any{k.Office, k.Applicant, k.EndedOn.String(), k.Stages[4].Office})
 }
 
 // TestTheTwoClocks is a request whose letter comes late, that is returned and held.

@@ -228,6 +228,25 @@ func TestWeeksOfAnOffice(t *testing.T) {
 	require.Equal(t, []any{8, 8, "2026-04-02", stage.OnTime}, []any{clocks[straight.ID].Office, clocks[straight.ID].Applicant, clocks[straight.ID].EndedOn.String(), clocks[straight.ID].Status})
 	require.Equal(t, stage.Late, clocks[slow.ID].Status)
 
+	// A card that a handover had, which was taken back, is still to be handed over.
+	r.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		for _, q := range []string{`SET LOCAL session_replication_role = replica`,
+			`INSERT INTO card (id, request_id, serial, state, chip_id, work_order_id, attempt, pcid, manifest_no)
+			 SELECT gen_random_uuid(), request_id, 'SAM2', 'clear', 'C2', work_order_id, 1, repeat('1', 32), 'M2' FROM card WHERE serial = 'SAM'`,
+			`INSERT INTO handover (id, request_id, ordinal, state, quantity, cancelled_at, cancel_reason, created_at)
+			 SELECT gen_random_uuid(), request_id, 2, 'cancelled', 1, now(), 'keliru', now() FROM card WHERE serial = 'SAM'`,
+		} {
+			if _, err := tx.Exec(ctx, q); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	clocks, err = reckoner.Clocks(t.Context(), r.db, []string{straight.ID})
+	require.NoError(t, err)
+	require.Equal(t, stage.Handover, clocks[straight.ID].Stage)
+	require.Nil(t, clocks[straight.ID].EndedOn)
+
 	r.take(slow.ID, request.Cancel, "2026-05-04")
 	r.sweep("2026-05-04")
 	require.Contains(t, r.row(slow.ID), "letter late 2026-03-16", "it ends late")

@@ -57,7 +57,7 @@ var catalogue = []row{
 	{"first_party_title", "o------", `jabatan yang dipegang, tanpa "a.n."`},
 	{"first_signer_name", "----w--", "nama orang yang memusnahkan"},
 	{"first_signer_post", "----w--", "jabatannya"},
-	{"handover_note", "o------", `bila diserahkan bertahap: ", sebagai penyerahan ke-1 dari jumlah seluruhnya 100 (seratus) keping dengan sisa 40 (empat puluh) keping,"; kosong bila sekaligus`},
+	{"handover_note", "o------", `bila diserahkan bertahap: ", sebagai penyerahan ke-1 dari jumlah seluruhnya 100 (seratus) keping dengan sisa 40 (empat puluh) keping yang belum selesai dipersonalisasi,"; kosong bila sekaligus`},
 	{"known_name", "------w", "nama yang mengetahui"},
 	{"known_post", "------w", "jabatannya"},
 	{"lembaga_name", "---w---", "lembaga pengguna (satu)"},

@@ -28,8 +28,9 @@ type facts struct {
 	handed handover.Handover // of a BAST
 	cards  []handover.Card   // of a BAST
 	// whole is how many cards all handovers of the request come to, earlier how many
-	// those before this one had; of a BAST.
+	// those before this one had; unnumbered says that one of these was taken back; of a BAST.
 	whole, earlier int
+	unnumbered     bool
 
 	rows []perso.CardRow // of a result list
 

@@ -30,7 +30,11 @@ func (f *facts) gatherHanded(ctx context.Context, rd postgres.Reader) (err error
 	f.whole = f.request.CardCount - f.tally.Reduced
 	all, err := handover.List(ctx, rd, f.doc.RequestID)
 	for _, h := range all {
-		if h.Ordinal < f.handed.Ordinal {
+		switch {
+		case h.Ordinal >= f.handed.Ordinal:
+		case h.State == handover.Cancelled:
+			f.unnumbered = true
+		default:
 			f.earlier += h.Quantity
 		}
 	}
@@ -38,17 +42,29 @@ func (f *facts) gatherHanded(ctx context.Context, rd postgres.Reader) (err error
 }
 
 // handoverNote places a handover among those of its request; empty when it is the only
-// one (features.md N25, N26: what is handed over may be less than was asked for).
+// one (features.md N25, N26: what is handed over may be less than was asked for). It may
+// be while others of its cards are still personalised. It does not count the handovers
+// where one before it was taken back: nobody outside has seen that one.
 func (f facts) handoverNote() string {
 	rest := f.whole - f.earlier - f.handed.Quantity
 	if f.earlier == 0 && rest <= 0 {
 		return ""
 	}
-	note := fmt.Sprintf(", sebagai penyerahan ke-%d dari jumlah seluruhnya %s", f.handed.Ordinal, pieces(f.whole))
-	if rest > 0 {
-		return note + " dengan sisa " + pieces(rest) + ","
+	which := fmt.Sprintf("ke-%d", f.handed.Ordinal)
+	if f.unnumbered {
+		which = "bertahap"
 	}
-	return note + " tanpa sisa,"
+	note := ", sebagai penyerahan " + which + " dari jumlah seluruhnya " + pieces(f.whole)
+	switch unfinished := f.whole - f.tally.Clear; {
+	case rest <= 0:
+		return note + " tanpa sisa,"
+	case unfinished <= 0:
+		return note + " dengan sisa " + pieces(rest) + ","
+	case unfinished < rest:
+		return note + " dengan sisa " + pieces(rest) + ", yaitu " + pieces(unfinished) + " yang belum selesai dipersonalisasi dan " +
+			pieces(rest-unfinished) + " yang sudah selesai,"
+	}
+	return note + " dengan sisa " + pieces(rest) + " yang belum selesai dipersonalisasi,"
 }
 
 // lembagaShares are the lembaga pengguna of the request, each with the number of the

@@ -3,10 +3,11 @@
 //
 // What is owed follows from the data, not from the messages: a request that is
 // done owes a reply letter, a completion letter and a result list, a handover
-// that is not delivered owes a BAST, cards that were destroyed owe their berita acara,
-// readers that were accepted owe their reply letter, and who asked for a paper is owed it;
-// a paper in force that is to be replaced owes its replacement. A paper that was voided for
-// good owes nothing. A message only says where to look at once;
+// that is not delivered owes a BAST, also while its request is in progress, cards that
+// were destroyed owe their berita acara, readers that were accepted owe their reply
+// letter, and who asked for a paper is owed it; a paper in force that is to be replaced
+// owes its replacement. A paper that was voided for good, or whose handover was taken
+// back, owes nothing. A message only says where to look at once;
 // the desk looks at everything now and then.
 package desk
 
@@ -243,6 +244,11 @@ func (k *Desk) Look(ctx context.Context) error {
 
 // draft drafts and numbers one paper.
 func (k *Desk) draft(ctx context.Context, tx *postgres.Tx, o Owed) error {
+	if o.Kind == letter.BAST && o.Replaces == "" { // it may have been taken back since
+		if owes, err := handover.OwesBAST(ctx, tx, o.SubjectID); err != nil || !owes {
+			return err
+		}
+	}
 	officeAt := k.office.Now()
 	dated := clock.DateOf(officeAt)
 	if o.Dated != nil {

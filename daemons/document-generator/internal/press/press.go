@@ -318,6 +318,11 @@ func (p *Press) attach(ctx context.Context, j job, pdf []byte) error {
 		if j.paper.TemplateSHA256 != nil {
 			detail["template_sha256"] = hex.EncodeToString(j.paper.TemplateSHA256)
 		}
+		if j.doc.Kind == letter.BAST { // the handover's row before the paper's, as whoever takes it back
+			if _, err := handover.OwesBAST(ctx, tx, j.doc.SubjectID); err != nil {
+				return err
+			}
+		}
 		if _, err := letter.Attach(ctx, tx, j.doc, files, change); err != nil {
 			return err
 		}

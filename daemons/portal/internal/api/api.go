@@ -112,6 +112,7 @@ func (a *API) Mount(root chi.Router) {
 			r.Post("/handovers/{id}/receipt", handle(a.receive))
 			r.Post("/handovers/{id}/shortages/{shortage}/settlement", handle(a.settleShortage))
 			r.Post("/handovers/{id}/closure", handle(a.closeHandover))
+			r.Post("/handovers/{id}/cancellation", handle(a.cancelHandover))
 			a.mountNeeds(r)
 			a.mountActivations(r)
 			a.mountManifests(r)

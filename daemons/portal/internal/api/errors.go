@@ -306,8 +306,14 @@ var answers = []struct {
 	{activation.ErrUnknownMachineType, func() error {
 		return invalid("/lines", "unknown_value", "Ada jenis reader yang tidak ada dalam data induk.")
 	}},
-	{handover.ErrNotDone, func() error {
-		return web.Conflict("Personalisasi permohonan ini belum selesai; serah terima belum dapat disiapkan.").WithCode("not-done")
+	{handover.ErrNotBegun, func() error {
+		return web.Conflict("Belum ada kartu permohonan ini yang dapat diserahkan: personalisasinya belum berjalan, atau permohonannya ditolak atau dibatalkan.").WithCode("not-begun")
+	}},
+	{handover.ErrOnHold, func() error {
+		return web.Conflict("Permohonan ini sedang ditahan; kartunya tidak diserahkan sampai permohonan dilanjutkan.").WithCode("on-hold")
+	}},
+	{handover.ErrTakenBack, func() error {
+		return web.Conflict("Serah terima ini sudah dibatalkan.").WithCode("taken-back")
 	}},
 	{handover.ErrGone, func() error {
 		return web.Conflict("Kartu serah terima ini sudah diserahkan.").WithCode("already-delivered")

@@ -178,3 +178,16 @@ func (a *API) closeHandover(w http.ResponseWriter, r *http.Request) error {
 		return a.counter().Close(r.Context(), signin.Account(r), id, seen)
 	})
 }
+
+// cancelHandover takes a handover back before its cards change hands.
+func (a *API) cancelHandover(w http.ResponseWriter, r *http.Request) error {
+	return a.onHandover(w, r, func(id string, seen int64) error {
+		var in struct {
+			Reason string `json:"reason"`
+		}
+		if err := web.DecodeJSON(r, &in); err != nil {
+			return err
+		}
+		return a.counter().Cancel(r.Context(), signin.Account(r), id, seen, in.Reason)
+	})
+}

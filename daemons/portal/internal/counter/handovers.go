@@ -60,7 +60,8 @@ func (d Desk) noted(ctx context.Context, h handover.Handover, action string, c r
 }
 
 // Open prepares the handover of quantity cards that are ready; 0 takes all of them.
-// Errors: form.Faults, request.ErrNotFound, handover.ErrNotDone, *machine.RoleError.
+// Errors: form.Faults, request.ErrNotFound, handover.ErrNotBegun, handover.ErrOnHold,
+// *machine.RoleError.
 func (d Desk) Open(ctx context.Context, who identity.Account, ticket string, quantity int) (opened handover.Handover, err error) {
 	of, err := request.ByTicket(ctx, d.DB, ticket, report.Scope(who))
 	if err != nil {
@@ -81,9 +82,30 @@ func (d Desk) Open(ctx context.Context, who identity.Account, ticket string, qua
 		return decisions.Note(ctx, tx, c, "handover.prepare", opened.ID, of.ID, map[string]any{"quantity": opened.Quantity})
 	})
 	if errors.Is(err, handover.ErrTooMany) {
-		err = form.One("/quantity", "too_many", "Kartu yang siap diserahkan tidak sebanyak itu.")
+		text := "Kartu yang siap diserahkan tidak sebanyak itu."
+		if quantity == 0 {
+			text = "Belum ada kartu yang siap diserahkan: yang sudah berhasil sudah masuk serah terima lain."
+		}
+		err = form.One("/quantity", "too_many", text)
 	}
 	return opened, err
+}
+
+// Cancel takes a handover back before its cards change hands, with a reason. Errors:
+// form.Faults, and those of handover.Cancel.
+func (d Desk) Cancel(ctx context.Context, who identity.Account, id string, seen int64, reason string) error {
+	h, err := d.at(ctx, who, id, seen, handover.VerbCancel)
+	if err == nil {
+		err = because(&reason)
+	}
+	if err != nil {
+		return err
+	}
+	c := d.change(who, reason)
+	return d.noted(ctx, h, string(handover.VerbCancel), c, func(ctx context.Context, tx *postgres.Tx) (map[string]any, error) {
+		_, err := handover.Cancel(ctx, tx, h, c)
+		return map[string]any{"quantity": h.Quantity}, err
+	})
 }
 
 // Appoint says when the produsen is expected: a day and an hour of WIB, or neither to
@@ -169,8 +191,15 @@ func shorten(text string) string {
 // MayDeliver says whether an account can record the delivery of a handover now. Errors:
 // those of Deliver that are not about what is typed.
 func (d Desk) MayDeliver(ctx context.Context, who identity.Account, id string) error {
-	_, err := d.at(ctx, who, id, 0, handover.VerbDeliver)
-	return err
+	h, err := d.at(ctx, who, id, 0, handover.VerbDeliver)
+	if err != nil {
+		return err
+	}
+	of, err := request.Get(ctx, d.DB, h.RequestID)
+	if err != nil {
+		return err
+	}
+	return handover.MayLeave(of.State)
 }
 
 // MayReceive is MayDeliver for the count of the produsen.
@@ -224,6 +253,12 @@ func (d Desk) Deliver(ctx context.Context, who identity.Account, id string, seen
 		}, c)
 		return map[string]any{"representative": n.Representative, "scan": kept.ID, "sha256": kept.Hash(), "delivered_on": on}, err
 	})
+	switch {
+	case errors.Is(err, handover.ErrFuture):
+		return form.One("/delivered_on", "in_future", "Tanggal penyerahan tidak boleh setelah hari ini.")
+	case errors.Is(err, handover.ErrEarly):
+		return form.One("/delivered_on", "too_early", "Tanggal penyerahan tidak boleh sebelum serah terima ini disiapkan.")
+	}
 	var unscanned *handover.UnscannedError
 	if errors.As(err, &unscanned) {
 		return form.One("", "not_scanned", fmt.Sprintf("%d kartu belum dipindai: %s. Pindai semuanya sebelum baki diserahkan.",

@@ -36,7 +36,7 @@ func (p *Pages) mountHandovers(inside chi.Router) {
 	p.mountPrints(inside)
 	for path, e := range map[string]editor{
 		all + "/baru": p.newHandover(), at + "/janji": p.appointment(), at + "/pindai": p.tray(), at + "/penerimaan": p.countForm(),
-		at + "/selisih/{shortage}": p.shortageForm(), at + "/tutup": p.closing(),
+		at + "/selisih/{shortage}": p.shortageForm(), at + "/tutup": p.closing(), at + "/batal": p.takeBack(),
 	} {
 		inside.Get(path, p.handle(explained(p.present(e))))
 		inside.Post(path, p.handle(explained(p.saveDay(e))))
@@ -92,6 +92,13 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 	}
 	who := signin.Account(r)
 	body := rowsBody{Crumbs: blankCrumbs(v.Ticket), Summary: handoverSummary(v), Tables: []rowsTable{countTable(v)}}
+	if v.State == handover.Cancelled {
+		return p.takenBack(w, r, v, body)
+	}
+	state, err := p.stateOf(r, v.Ticket)
+	if err != nil {
+		return err
+	}
 	if len(v.Shortages) > 0 {
 		body.Tables = append(body.Tables, shortageTable(v, at, handover.MaySettle(who.Role) == nil))
 	}
@@ -112,12 +119,13 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 	}{
 		{handover.VerbDeliver, "Catat penyerahan", "/penyerahan"}, {handover.VerbReceive, "Catat jumlah diterima", "/penerimaan"}, {handover.VerbClose, "Tutup serah terima", "/tutup"},
 	} {
-		if slices.Contains(v.Offers, l.verb) {
+		if slices.Contains(v.Offers, l.verb) && (l.verb != handover.VerbDeliver || handover.MayLeave(state) == nil) {
 			body.Links = append(body.Links, crumb{l.label, at + l.path})
 		}
 	}
 	if inOffice(v) && who.Role == request.Operator {
-		body.Links = append(body.Links, crumb{"Pindai kartu ke baki", at + "/pindai"}, crumb{"Tetapkan janji", at + "/janji"}, crumb{"Label baki", at + "/label"})
+		body.Links = append(body.Links, crumb{"Pindai kartu ke baki", at + "/pindai"}, crumb{"Tetapkan janji", at + "/janji"}, crumb{"Label baki", at + "/label"},
+			crumb{"Batalkan serah terima ini", at + "/batal"})
 	}
 	if v.BAST != nil {
 		body.Links = append(body.Links, crumb{"Naskah BAST", home + "/" + v.Ticket + papersEnd + "/" + v.BAST.ID})
@@ -128,6 +136,7 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	body.Lead = said(body.Lead, partWords(v, state))
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
 	}
@@ -140,7 +149,7 @@ func (p *Pages) missingBAST(r *http.Request, v *report.Handover, body *rowsBody)
 	switch {
 	case v.BAST != nil && v.BAST.AwaitsNumber:
 		body.Lead = "BAST menunggu nomor dari persuratan; sesudah itu kartu dapat diserahkan."
-	case v.State == handover.Prepared:
+	case v.State == handover.Prepared || v.BAST == nil && !report.Outside(signin.Account(r)):
 		body.Lead = "BAST sedang disusun; sesudah itu kartu dapat diserahkan."
 	}
 	if v.BAST != nil || report.Outside(signin.Account(r)) {
@@ -243,11 +252,7 @@ func handoverKept(at string) string { return at + "?" + justKept() }
 // nextHandover is where the next handover of a request is prepared, for whoever may and
 // while cards are ready.
 func nextHandover(v *report.Request, role machine.Role) string {
-	ready := v.Cards.Clear
-	for _, h := range v.Handovers {
-		ready -= h.Quantity
-	}
-	if v.State != request.Done || ready <= 0 || handover.Machine.May("", handover.VerbPrepare, role) != nil {
+	if handover.MayLeave(v.State) != nil || v.Handing.Ready <= 0 || handover.Machine.May("", handover.VerbPrepare, role) != nil {
 		return ""
 	}
 	return home + "/" + v.Ticket + handoverEnd + "/baru"
@@ -262,16 +267,19 @@ func (p *Pages) newHandover() editor {
 			if err != nil {
 				return formBody{}, err
 			}
-			given := 0
-			for _, h := range of.Handovers {
-				given += h.Quantity
+			if err := handover.Machine.MayEver(handover.VerbPrepare, who.Role); err != nil {
+				return formBody{}, err
 			}
+			g := of.Handing
 			return formBody{
 				Crumbs: blankCrumbs(of.Ticket), Action: home + "/" + of.Ticket + handoverEnd + "/baru", Submit: "Siapkan serah terima",
-				Lead:   "Kartu yang berhasil diambil menurut urutan daftarnya. Yang belum ikut diserahkan lewat serah terima berikutnya. BAST disusun segera sesudah ini.",
-				Facts:  []fact{{"Kartu berhasil", number(of.Cards.Clear) + " keping"}, {"Sudah dalam serah terima", number(given) + " keping"}},
-				Fields: []field{{Name: "quantity", Label: "Jumlah kartu", Kind: "text", Mode: "numeric", Value: strconv.Itoa(max(0, of.Cards.Clear-given)), Hint: "Dalam keping. Kosongkan untuk semua yang siap."}},
-			}, handover.Machine.MayEver(handover.VerbPrepare, who.Role)
+				Lead: said("Kartu yang berhasil diambil menurut urutan daftarnya. Yang belum ikut diserahkan lewat serah terima berikutnya. BAST disusun segera sesudah ini.", lettersLater(of.State)),
+				Facts: []fact{
+					{"Seluruhnya", number(g.Total) + " keping"}, {"Kartu berhasil", number(of.Cards.Clear) + " keping"},
+					{"Sudah dalam serah terima", number(of.Cards.Clear-g.Ready) + " keping"}, {"Siap diserahkan", number(g.Ready) + " keping"},
+				},
+				Fields: []field{{Name: "quantity", Label: "Jumlah kartu", Kind: "text", Mode: "numeric", Value: strconv.Itoa(max(0, g.Ready)), Hint: "Dalam keping. Kosongkan untuk semua yang siap."}},
+			}, handover.MayLeave(of.State)
 		},
 		func(r *http.Request) (string, error) {
 			quantity := 0
@@ -328,7 +336,10 @@ func (p *Pages) tray() editor {
 			if err != nil {
 				return formBody{}, err
 			}
-			if !inOffice(v) {
+			switch {
+			case v.State == handover.Cancelled:
+				return formBody{}, handover.ErrTakenBack
+			case !inOffice(v):
 				return formBody{}, handover.ErrGone
 			}
 			return formBody{
@@ -362,6 +373,9 @@ func (p *Pages) delivery() scanEditor {
 	return scanEditor{"Catat penyerahan",
 		func(r *http.Request) (formBody, error) {
 			v, at, err := p.onHandover(r, handover.VerbDeliver)
+			if err == nil {
+				err = p.counter().MayDeliver(r.Context(), signin.Account(r), v.ID)
+			}
 			if err != nil {
 				return formBody{}, err
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/boombuler/barcode/qr"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
+	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
@@ -65,6 +66,9 @@ func (p *Pages) labels(w http.ResponseWriter, r *http.Request) error {
 	who := signin.Account(r)
 	if report.Outside(who) {
 		return report.ErrNotFound
+	}
+	if v.State == handover.Cancelled {
+		return handover.ErrTakenBack
 	}
 	of, err := report.Load(r.Context(), p.db, v.Ticket, who, p.office.Now())
 	if err != nil {

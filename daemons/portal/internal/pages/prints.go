@@ -29,6 +29,7 @@ type printsBody struct {
 	Lines  []printLine
 	Faults []string
 	Reply  string // address of the surat balasan, or empty
+	Later  string // why it is not there yet
 }
 
 func (p *Pages) printer() prints.Desk { return prints.Desk{DB: p.db, Office: p.office} }
@@ -41,7 +42,7 @@ func (p *Pages) prints(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := printsBody{Crumbs: blankCrumbs(of.Ticket), Action: home + "/" + of.Ticket + handoverEnd, Reply: replyOf(of)}
+	body := printsBody{Crumbs: blankCrumbs(of.Ticket), Action: home + "/" + of.Ticket + handoverEnd, Reply: replyOf(of), Later: lettersLater(of.State)}
 	status := http.StatusOK
 	if what := q.Get("cetak"); what == prints.BAST || what == prints.List {
 		files, err := p.printer().Files(r.Context(), who, of.Ticket, what, q[what])

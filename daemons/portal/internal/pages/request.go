@@ -47,6 +47,9 @@ type requestBody struct {
 	Plan       *planBlock // for the office, while cards are to be made
 	Feeds      feedBlock
 	Prepare    string // address of the form of the next handover, for whoever may open one
+	Handing    []pair // how far the cards are handed over
+	HeldBack   string // why cards that are ready stay in the office
+	Letters    string // why the papers of the end are not there yet
 }
 
 // request shows one request whole.
@@ -99,7 +102,10 @@ func (p *Pages) requestBody(r *http.Request, ticket string) (requestBody, error)
 	}
 	body.Findings, body.Returned, body.Markable = v.Findings, v.State == request.Returned, validation.Markable(v.Findings) && hasList(v)
 	body.Reductions = reductionLines(v, page.Reductions)
-	body.Prepare = nextHandover(v, who.Role)
+	body.Prepare, body.Handing, body.HeldBack = nextHandover(v, who.Role), handingSummary(v), heldBack(v)
+	if len(v.Handovers) > 0 {
+		body.Letters = lettersLater(v.State)
+	}
 	body.Cards = cardsBlock(v.Ticket, page, asked)
 	body.CardBoxes = cardBoxes(v, page, who)
 	body.CardsWait = slices.ContainsFunc(body.CardBoxes, func(b cardBox) bool { return b.Open })

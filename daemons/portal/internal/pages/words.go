@@ -46,7 +46,7 @@ var tones = map[string]map[machine.State]string{
 		perso.Spoiled: bad, perso.InDoubt: wait,
 	},
 	letter.Machine.Name:           {letter.AwaitingSignature: wait, letter.Issued: good, letter.Void: bad},
-	handover.Machine.Name:         {handover.BASTDrafted: wait, handover.Delivered: wait, handover.Received: good, handover.Closed: good},
+	handover.Machine.Name:         {handover.BASTDrafted: wait, handover.Delivered: wait, handover.Received: good, handover.Closed: good, handover.Cancelled: bad},
 	activation.LetterMachine.Name: {activation.LetterDrafted: wait},
 	activation.Machine.Name: {
 		activation.Submitted: busy, activation.Returned: bad, activation.Validated: wait, activation.Registered: wait, activation.Approved: wait, activation.Accepted: busy,

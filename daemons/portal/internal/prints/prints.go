@@ -60,7 +60,7 @@ type Desk struct {
 	Office clock.Office
 }
 
-// Rows lists the lines of all handovers of a request, in their order. Error:
+// Rows lists the lines of all handovers of a request that were not taken back, in their order. Error:
 // request.ErrNotFound.
 func (d Desk) Rows(ctx context.Context, who identity.Account, ticket string) (rows []Row, err error) {
 	err = d.DB.View(ctx, func(ctx context.Context, rd postgres.Reader) error {
@@ -80,6 +80,9 @@ func load(ctx context.Context, rd postgres.Reader, who identity.Account, ticket 
 		return r, nil, nil, err
 	}
 	for _, h := range list {
+		if h.State == handover.Cancelled {
+			continue
+		}
 		bast, err := letter.Living(ctx, rd, letter.BAST, h.ID)
 		if err == nil {
 			basts[h.ID] = bast

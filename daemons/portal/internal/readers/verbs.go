@@ -2,6 +2,7 @@ package readers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -113,7 +114,11 @@ func do(ctx context.Context, tx *postgres.Tx, l activation.Letter, verb machine.
 	case activation.VerbCancel:
 		return activation.Cancel(ctx, tx, l, lines, c)
 	case activation.VerbInstall:
-		return activation.Install(ctx, tx, l, lines, *on, c)
+		err := activation.Install(ctx, tx, l, lines, *on, c)
+		if errors.Is(err, activation.ErrInstalledEarly) {
+			return form.One("/on", "too_early", "Tanggal pemasangan tidak boleh sebelum manifestnya diserahkan kepada produsen.")
+		}
+		return err
 	case activation.VerbSuspend:
 		return activation.Suspend(ctx, tx, l, lines, c)
 	case activation.VerbResume:
