@@ -133,3 +133,28 @@ func TestARestoreDoesNotUnrevoke(t *testing.T) {
 	require.Eventually(t, func() bool { return len(o.entries(t)) == 2 }, patience, 50*time.Millisecond)
 	require.Equal(t, map[string]string{stolen: manifest.Revoked, unknown: manifest.Revoked}, o.entries(t))
 }
+
+// Whoever restored may have forgotten to say so: a line that was numbered on an earlier
+// timeline may have been signed after the moment, and its serial is not signed again.
+func TestASerialOfAnEarlierTimelineIsNotSigned(t *testing.T) {
+	t.Parallel()
+	o := newSigningOffice(t)
+	l, lines := o.Readers(t)
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `CREATE OR REPLACE FUNCTION wal_timeline() RETURNS int LANGUAGE sql STABLE AS 'SELECT 2'`)
+		return err
+	})
+	run(t, o.Office, o.config(), "")
+	o.becomes(t, l, activation.ManifestReady)
+	now, err := activation.Lines(t.Context(), o.DB, l.ID)
+	require.NoError(t, err)
+	for i, a := range now {
+		require.NotEqual(t, *lines[i].ManifestSerial, *a.ManifestSerial)
+		require.Contains(t, *a.ManifestSerial, "-1000000", "numbers of the second timeline")
+		kept, err := activation.Manifest(t.Context(), o.DB, a.ID)
+		require.NoError(t, err)
+		h, err := sealed.Peek([]byte(kept.JWS))
+		require.NoError(t, err)
+		require.Equal(t, *a.ManifestSerial, h.Number)
+	}
+}
