@@ -84,6 +84,7 @@ func wireSeal(env *daemon.Env, cfg *Config, g *ground.Ground) error {
 		return err
 	}
 	env.AddCheck("token", s.Check)
+	env.AddCheck("revocations", s.CheckLists)
 	env.Status.Func("signing_waits", func(context.Context) (any, error) { return s.Waiting(), nil })
 	env.Status.Func("audit_head", s.Head)
 	env.Go("seal", s.Run)

@@ -82,9 +82,13 @@ func AttachManifests(ctx context.Context, tx *postgres.Tx, of []Activation, file
 	letters := make([]string, len(of))
 	ids, keys, payloads, signatures, hashes, froms, tos := idsOf(of), make([]string, len(of)), make([]string, len(of)), make([]string, len(of)),
 		make([][]byte, len(of)), make([]string, len(of)), make([]string, len(of))
+	serials := make([]string, len(of))
 	for i, m := range files {
 		letters[i], keys[i], payloads[i], signatures[i], hashes[i] = of[i].LetterID, m.KeyID, m.PayloadBlob, m.JWS, m.SHA256
 		froms[i], tos[i] = m.ValidFrom.String(), m.ValidTo.String()
+		if of[i].ManifestSerial != nil {
+			serials[i] = *of[i].ManifestSerial
+		}
 	}
 	if err := lockLetters(ctx, tx, letters); err != nil {
 		return err
@@ -92,11 +96,19 @@ func AttachManifests(ctx context.Context, tx *postgres.Tx, of []Activation, file
 	if err := take(ctx, tx, of, VerbSign, c, ""); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `
+	// A line whose serial is another one by now, see Renumber, was signed in vain.
+	n, err := tx.Exec(ctx, `
 		INSERT INTO activation_manifest (activation_id, key_id, payload_blob, jws, sha256, valid_from, valid_to, made_at)
-		SELECT m.*, $8 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bytea[], $6::date[], $7::date[]) AS m`,
-		pq.Array(ids), pq.Array(keys), pq.Array(payloads), pq.Array(signatures), pq.Array(hashes), pq.Array(froms), pq.Array(tos), c.OfficeAt.UTC()); err != nil {
+		SELECT m.id, m.key_id, m.payload, m.jws, m.sha256, m.valid_from, m.valid_to, $8
+		FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bytea[], $6::date[], $7::date[], $9::text[])
+		     AS m (id, key_id, payload, jws, sha256, valid_from, valid_to, serial)
+		JOIN activation a ON a.id = m.id AND a.manifest_serial = m.serial`,
+		pq.Array(ids), pq.Array(keys), pq.Array(payloads), pq.Array(signatures), pq.Array(hashes), pq.Array(froms), pq.Array(tos), c.OfficeAt.UTC(), pq.Array(serials))
+	if err != nil {
 		return fmt.Errorf("activation: keeping manifests: %w", err)
+	}
+	if int(n) != len(of) {
+		return fmt.Errorf("activation: serials of manifests: %w", postgres.ErrStale)
 	}
 	return nil
 }

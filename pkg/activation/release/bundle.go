@@ -81,9 +81,15 @@ func Latest(ctx context.Context, rd postgres.Reader) (l PublishedList, err error
 // readers have seen, whatever the backup knew.
 func NextNumber(last int64, issued time.Time) int64 { return max(last+1, issued.Unix()) }
 
-// Publish keeps a list that follows last. Error: postgres.ErrStale when another one was
-// published meanwhile.
+// Publish keeps a list that follows last. Errors: postgres.ErrStale when another one was
+// published meanwhile, ErrUnrecovered.
 func Publish(ctx context.Context, tx *postgres.Tx, l PublishedList, last int64) error {
+	if err := lockLists(ctx, tx); err != nil {
+		return err
+	}
+	if err := Recovered(ctx, tx); err != nil {
+		return err
+	}
 	n, err := tx.Exec(ctx, `
 		INSERT INTO revocation_list (number, follows, key_id, token, sha256, issued_at, next_update) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (follows) DO NOTHING`, l.Number, last, l.KeyID, l.Token, l.Sum, l.IssuedAt.UTC(), l.NextUpdate.UTC())

@@ -1,14 +1,16 @@
 // Package release lets signed manifests out of the office: Kasubdit KI releases what is
 // ready for a produsen (users.md A.3), a bundle is made of it, and a named person of the
 // produsen takes it (features.md J09, J11, N9). It keeps the revocation lists that were
-// published, too. It writes the tables manifest_release, manifest_release_line and
-// revocation_list.
+// published, too. It writes the tables manifest_release, manifest_release_line,
+// revocation_list, revocation_recovery and carried_revocation.
 //
 // What always holds:
 //   - a produsen has at most one release that was not taken; a new one takes its place;
 //   - what is handed over is what the bundle holds: when a line of a release stops counting
 //     before the bundle is taken, the release must be made anew;
-//   - the numbers of the lists only rise, also after the database was restored.
+//   - the numbers of the lists only rise, also after the database was restored;
+//   - what a published list names, the next one names too unless people have let it go: after
+//     a restore nothing is published until the last list was given, see Recover.
 package release
 
 import (
@@ -317,8 +319,11 @@ func Receive(ctx context.Context, tx *postgres.Tx, number, produsenID string, re
 
 // SkipNumbers leaves out the next n numbers of releases: after a restore they may have been
 // given already. It returns the first and last one left out, and wants the owner of the
-// schema.
+// schema. No list is published until the transaction ends.
 func SkipNumbers(ctx context.Context, tx *postgres.Tx, n int64) (from, to int64, err error) {
+	if err := lockLists(ctx, tx); err != nil {
+		return 0, 0, err
+	}
 	if err := tx.Get(ctx, &from, `SELECT nextval('manifest_release_number')`); err != nil {
 		return 0, 0, fmt.Errorf("release: numbers: %w", err)
 	}

@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
@@ -32,7 +31,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
-	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/manifest"
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
@@ -56,6 +54,7 @@ type Desk struct {
 	log    zerolog.Logger
 	status *daemon.Status
 	ended  clock.Date // the day before which all days have their signed heads
+	listed int64      // the highest number of a list that this process has seen
 
 	mu      sync.Mutex
 	waiting string // why nothing is signed, empty when it is
@@ -140,10 +139,10 @@ func (k *Desk) Once(ctx context.Context) error {
 		}
 	}
 	list, err := k.list(ctx, s)
-	if err != nil {
-		return errors.Join(failed, err)
+	if err == nil { // bundles carry it
+		err = k.bundles(ctx, s, list)
 	}
-	return errors.Join(failed, k.bundles(ctx, s, list), k.evidence(ctx, s))
+	return errors.Join(failed, err, k.evidence(ctx, s))
 }
 
 // signer is the newest version of the key that the book has and that was not given up. The
@@ -187,6 +186,9 @@ func (k *Desk) manifests(ctx context.Context, s *sealed.Signer) (more bool, err 
 	due, err := activation.AwaitingManifest(ctx, k.db, k.cfg.Batch)
 	if err != nil || len(due) == 0 {
 		return false, err
+	}
+	if renumbered, err := k.renumber(ctx); err != nil || renumbered {
+		return err == nil, err
 	}
 	c := k.change()
 	from := clock.DateOf(c.OfficeAt)
@@ -267,55 +269,6 @@ func (k *Desk) attach(ctx context.Context, s *sealed.Signer, due []activation.Du
 		}
 		return audit.Record(ctx, tx, entries...)
 	})
-}
-
-// list publishes a revocation list when it says something new or the last one is half
-// over, and returns the one in force.
-func (k *Desk) list(ctx context.Context, s *sealed.Signer) (release.PublishedList, error) {
-	last, err := release.Latest(ctx, k.db)
-	if err != nil && !errors.Is(err, release.ErrNotFound) {
-		return last, err
-	}
-	rows, err := activation.RevocationList(ctx, k.db)
-	if err != nil {
-		return last, err
-	}
-	l := manifest.List{IssuedAt: k.office.Now().Truncate(time.Second)}
-	l.NextUpdate = l.IssuedAt.Add(k.cfg.ListValidity)
-	for _, r := range rows {
-		l.Entries = append(l.Entries, manifest.Entry{Number: r.ManifestSerial, State: stateOf(r.State), At: r.Since.Unix(), Reason: activation.CauseLabels[r.Cause]})
-	}
-	says, err := l.Says()
-	if err != nil {
-		return last, err
-	}
-	half := last.IssuedAt.Add(last.NextUpdate.Sub(last.IssuedAt) / 2)
-	if last.Number > 0 && bytes.Equal(release.Sum(says), last.Sum) && l.IssuedAt.Before(half) && last.KeyID == s.KeyID() {
-		return last, nil
-	}
-	l.Number = release.NextNumber(last.Number, l.IssuedAt)
-	token, err := l.Sign(ctx, s)
-	if err != nil {
-		return last, err
-	}
-	next := release.PublishedList{
-		Number: l.Number, KeyID: s.KeyID(), Token: string(token), Sum: release.Sum(says), IssuedAt: l.IssuedAt, NextUpdate: l.NextUpdate,
-	}
-	return next, k.db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		if err := release.Publish(ctx, tx, next, last.Number); err != nil {
-			return err
-		}
-		return audit.Record(ctx, tx, audit.Entry{Actor: desk.Self.Name, Action: "revocations.published", Subject: fmt.Sprint(l.Number), Detail: map[string]any{
-			"entries": len(l.Entries), "key": s.KeyID(),
-		}})
-	})
-}
-
-func stateOf(s machine.State) string {
-	if s == activation.Suspended {
-		return manifest.Suspended
-	}
-	return manifest.Revoked
 }
 
 // bundlesMost bounds one look; the next one goes on.

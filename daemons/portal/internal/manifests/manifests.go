@@ -73,11 +73,15 @@ const listMost = 200
 type Overview struct {
 	Waiting  []release.Waiting `json:"waiting"`
 	Releases []View            `json:"releases"`
+	// ListWaits says that no revocation list is published since a restore; Carried are the
+	// revocations that the restored database lacks. Both are the office's to know.
+	ListWaits bool              `json:"list_waits"`
+	Carried   []release.Carried `json:"carried"`
 }
 
 // Overview shows releases, of a produsen its own.
 func (d Desk) Overview(ctx context.Context, who identity.Account) (o Overview, err error) {
-	o = Overview{Waiting: []release.Waiting{}, Releases: []View{}}
+	o = Overview{Waiting: []release.Waiting{}, Releases: []View{}, Carried: []release.Carried{}}
 	all, err := release.List(ctx, d.DB, report.Scope(who), listMost)
 	if err != nil {
 		return o, err
@@ -85,9 +89,13 @@ func (d Desk) Overview(ctx context.Context, who identity.Account) (o Overview, e
 	for _, r := range all {
 		o.Releases = append(o.Releases, view(r, who))
 	}
-	if !report.Outside(who) {
-		o.Waiting, err = release.WaitingFor(ctx, d.DB)
+	if report.Outside(who) {
+		return o, nil
 	}
+	if o.Waiting, err = release.WaitingFor(ctx, d.DB); err != nil {
+		return o, err
+	}
+	o.ListWaits, o.Carried, err = d.afterRestore(ctx)
 	return o, err
 }
 

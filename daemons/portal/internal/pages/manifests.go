@@ -53,6 +53,12 @@ func (p *Pages) manifests(w http.ResponseWriter, r *http.Request) error {
 		Lead:   "Manifest dipasang pada pembaca KTP-el yang diaktifkan. Satu pelepasan berisi semua manifest yang siap untuk satu produsen; bundelnya bertanda tangan dan dapat diperiksa tanpa jaringan.",
 		Links:  verifying(),
 	}
+	if o.ListWaits {
+		body.Alarm = listsWait
+	}
+	if len(o.Carried) > 0 {
+		body.Tables = append(body.Tables, carriedTable(o))
+	}
 	if len(o.Waiting) > 0 {
 		t := rowsTable{Caption: "Siap dilepas", Heads: []string{"Produsen", "Manifest siap", "Belum dilepas", "Tindakan"}, Numbers: []int{1, 2}}
 		for _, x := range o.Waiting {

@@ -7,10 +7,13 @@ import (
 	"io"
 	"time"
 
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
+
+func wib(t time.Time) string { return t.In(clock.Jakarta).Format("02-01-2006 15:04:05 WIB") }
 
 // Report writes what people must look after since the restores, in Indonesian.
 func Report(ctx context.Context, db *postgres.DB, out io.Writer) error {
@@ -23,8 +26,9 @@ func Report(ctx context.Context, db *postgres.DB, out io.Writer) error {
 		TicketsFrom int64           `db:"tickets_from"`
 		TicketsTo   int64           `db:"tickets_to"`
 		Papers      json.RawMessage `db:"papers"`
+		Renumbered  json.RawMessage `db:"renumbered"`
 	}
-	if err := db.Select(ctx, &all, `SELECT restored_to, raised_at, raised_by, reason, epoch, tickets_from, tickets_to, papers
+	if err := db.Select(ctx, &all, `SELECT restored_to, raised_at, raised_by, reason, epoch, tickets_from, tickets_to, papers, renumbered
 		FROM restoration ORDER BY raised_at`); err != nil {
 		return fmt.Errorf("restored: report: %w", err)
 	}
@@ -33,7 +37,6 @@ func Report(ctx context.Context, db *postgres.DB, out io.Writer) error {
 		say("Basis data ini belum pernah dipulihkan.")
 		return nil
 	}
-	wib := func(t time.Time) string { return t.In(clock.Jakarta).Format("02-01-2006 15:04:05 WIB") }
 	for _, r := range all {
 		say("Dipulihkan ke %s; dicatat %s oleh %s: %s", wib(r.To), wib(r.At), r.By, r.Reason)
 		say("  Nomor kartu berlanjut pada epoch %d.", r.Epoch)
@@ -46,6 +49,16 @@ func Report(ctx context.Context, db *postgres.DB, out io.Writer) error {
 			say("  Nomor surat %s tahun %d: urut %d sampai %d dilewati. Cocokkan dengan buku agenda: surat dengan nomor itu terbit sesudah saat pemulihan.",
 				p.Template, p.Year, p.From, p.To)
 		}
+		var lines []activation.Renumbered
+		if err := json.Unmarshal(r.Renumbered, &lines); err != nil {
+			return fmt.Errorf("restored: report: %w", err)
+		}
+		for _, l := range lines {
+			say("  Manifest %s baris %d: nomor %s diganti %s. Bila %s sempat diserahkan sesudah saat pemulihan, minta produsen memasang yang baru.", l.Ticket, l.Line, l.Was, l.Now, l.Was)
+		}
+	}
+	if err := tellLists(ctx, db, say); err != nil {
+		return err
 	}
 	var lost []struct {
 		ID      string    `db:"id"`

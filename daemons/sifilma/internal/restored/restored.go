@@ -79,6 +79,14 @@ func Raise(ctx context.Context, db *postgres.DB, o Order) error {
 		if err != nil {
 			return err
 		}
+		renumbered, err := activation.Renumber(ctx, tx, true)
+		if err != nil {
+			return err
+		}
+		lines, err := json.Marshal(renumbered)
+		if err != nil {
+			return err
+		}
 		papers, err := letter.SkipNumbers(ctx, tx, o.Papers)
 		if err != nil {
 			return err
@@ -91,8 +99,8 @@ func Raise(ctx context.Context, db *postgres.DB, o Order) error {
 			body = []byte("[]")
 		}
 		if err := tx.ExecOne(ctx, `
-			INSERT INTO restoration (id, restored_to, raised_by, reason, epoch, tickets_from, tickets_to, papers_gap, papers)
-			VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)`, id.String(), o.At.UTC(), o.By, o.Reason, epoch, from, to, o.Papers, string(body)); err != nil {
+			INSERT INTO restoration (id, restored_to, raised_by, reason, epoch, tickets_from, tickets_to, papers_gap, papers, renumbered)
+			VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`, id.String(), o.At.UTC(), o.By, o.Reason, epoch, from, to, o.Papers, string(body), string(lines)); err != nil {
 			return fmt.Errorf("restored: %w", err)
 		}
 		if err := identity.EndSessions(ctx, tx); err != nil {
@@ -109,7 +117,7 @@ func Raise(ctx context.Context, db *postgres.DB, o Order) error {
 		}
 		return audit.Record(ctx, tx, audit.Entry{Actor: o.By, Action: "database.restored", Subject: id.String(), Detail: map[string]any{
 			"restored_to": o.At.UTC(), "reason": o.Reason, "epoch": epoch, "tickets": []int64{from, to}, "needs": []int64{needsFrom, needsTo},
-			"activation_tickets": []int64{readers.TicketsFrom, readers.TicketsTo}, "manifests": []int64{readers.ManifestsFrom, readers.ManifestsTo}, "releases": []int64{releasesFrom, releasesTo}, "papers": papers,
+			"activation_tickets": []int64{readers.TicketsFrom, readers.TicketsTo}, "manifests": []int64{readers.ManifestsFrom, readers.ManifestsTo}, "releases": []int64{releasesFrom, releasesTo}, "papers": papers, "renumbered": renumbered,
 		}})
 	})
 }
