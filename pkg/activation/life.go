@@ -145,7 +145,7 @@ func Replace(ctx context.Context, tx *postgres.Tx, l Letter, number int, to Repl
 		old.ID, id.String(), to.Reader, to.Address, to.Region, on, reply, serials[0]); err != nil {
 		return Activation{}, known(err, "replacing a reader")
 	}
-	if err := pair(ctx, tx, []string{*old.CardID}, []string{to.Reader}, c); err != nil {
+	if err := pair(ctx, tx, []string{*old.CardID}, []string{to.Reader}, SourceReplacement, c); err != nil {
 		return Activation{}, err
 	}
 	made, err := GetLine(ctx, tx, id.String())

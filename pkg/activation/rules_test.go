@@ -311,7 +311,7 @@ func TestPairs(t *testing.T) {
 	r := o.Done(t)
 	record := func(pairs ...activation.Pair) (told []string) {
 		err := o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-			return activation.RecordPairs(ctx, tx, "", pairs, paperoffice.As(request.Operator, ""))
+			return activation.RecordPairs(ctx, tx, "", pairs, activation.SourceForm, paperoffice.As(request.Operator, ""))
 		})
 		if err == nil {
 			return nil

@@ -19,3 +19,7 @@ CREATE TRIGGER activation_not_missing BEFORE INSERT OR UPDATE ON activation
 
 -- What only the office's own people are told of a line that came back.
 ALTER TABLE activation_finding ADD COLUMN office text NOT NULL DEFAULT '';
+
+-- Where a pair of a card and a reader was told.
+ALTER TABLE reader_pairing ADD COLUMN source text NOT NULL DEFAULT 'api' CHECK (source IN ('form', 'excel', 'api', 'replacement'));
+ALTER TABLE reader_pairing ALTER COLUMN source DROP DEFAULT;

@@ -93,7 +93,7 @@ func (o *Office) Pair(t testing.TB, lines []activation.Line) {
 		pairs[i] = activation.Pair{SAM: l.SAM, Reader: l.Reader}
 	}
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		return activation.RecordPairs(ctx, tx, "", pairs, As(request.Operator, ""))
+		return activation.RecordPairs(ctx, tx, "", pairs, activation.SourceForm, As(request.Operator, ""))
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/readersheet"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -137,6 +138,15 @@ func sheetFaults(err error) error {
 		}
 	}
 	return all
+}
+
+// pointed puts faults of rows at the cells of the workbook that they were read from.
+func pointed(err error, c readersheet.Content) error {
+	var faults form.Faults
+	if !errors.As(err, &faults) {
+		return err
+	}
+	return c.Point(slices.Clone(faults))
 }
 
 // headFields are the fields of a letter.
