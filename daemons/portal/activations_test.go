@@ -467,3 +467,44 @@ func TestTheClockOfAnActivation(t *testing.T) {
 	o.acceptReaders(&v)
 	require.Equal(t, []string{"letter 2-3 5 late", "decision 2-5 0 on_time", "reply 2-3 0 on_time", "manifest 1-2 0 ahead", "total 7-13 5 on_time"}, told())
 }
+
+// A new agreement does not by itself resume what the withdrawn one suspended: people do, all
+// in one act.
+func TestANewPKSOffersToResumeTheReaders(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.activates("1", o.handedOver(3))
+	o.acceptReaders(&v)
+	at := activations + "/" + v.Ticket
+	o.step(200, "operator", "suspension", &v, map[string]any{"lines": []int{3}, "reason": "Diperiksa."})
+	var agreements struct{ PKS []masterdata.PKS }
+	o.want(200, &agreements, "operator", http.MethodGet, "/api/v1/pks?search=119/1/2026", nil)
+	old := agreements.PKS[0]
+	o.want(200, nil, "operator", http.MethodPost, "/api/v1/pks/"+old.ID+"/withdrawal", map[string]any{"date": "2026-11-23", "reason": "Pelanggaran."}, ifMatch(1)...)
+	var made masterdata.PKS
+	o.want(201, &made, "operator", http.MethodPost, "/api/v1/pks", map[string]any{
+		"number": "119/9/2026", "institution_id": old.InstitutionID, "valid_from": "2026-11-01", "valid_to": "2027-11-01",
+	})
+	require.Equal(t, 2, made.SuspendedReaders)
+	o.want(200, &v, "operator", http.MethodGet, at, nil)
+	require.Equal(t, "suspended suspended suspended", lineStates(v), "people decide")
+	page := "/data-induk/pks/" + made.ID
+	require.Contains(t, o.want(200, nil, "kasubdit", http.MethodGet, page, nil).Body.String(), "Aktifkan kembali semua")
+
+	resume := "/api/v1/pks/" + made.ID + "/readers-resumption"
+	o.problem(403, "lembaga", http.MethodPost, resume, map[string]any{"reason": "x"}, ifMatch(1)...)
+	o.problem(403, "dirjen", http.MethodPost, resume, map[string]any{"reason": "x"}, ifMatch(1)...)
+	require.Equal(t, map[string]string{"/reason": "missing"}, codes(o.problem(422, "operator", http.MethodPost, resume, map[string]any{"reason": " "}, ifMatch(1)...)))
+	o.problem(412, "operator", http.MethodPost, resume, map[string]any{"reason": "x"}, ifMatch(7)...)
+	require.Equal(t, "pks-not-in-force", problemCode(o.problem(409, "operator", http.MethodPost, "/api/v1/pks/"+old.ID+"/readers-resumption", map[string]any{"reason": "x"}, ifMatch(2)...).Type))
+	require.Contains(t, o.want(200, nil, "kasubdit", http.MethodGet, page+"/lanjutkan", nil).Body.String(), "2 reader")
+	require.Contains(t, o.want(422, nil, "kasubdit", http.MethodPost, page+"/lanjutkan", url.Values{"versi": {"1"}, "reason": {""}}.Encode()).Body.String(), "Alasan wajib diisi.")
+	w := o.want(303, nil, "kasubdit", http.MethodPost, page+"/lanjutkan", url.Values{"versi": {"1"}, "reason": {"PKS baru ditandatangani."}}.Encode())
+	require.Contains(t, o.want(200, nil, "kasubdit", http.MethodGet, w.Header().Get("Location"), nil).Body.String(), "2 reader diaktifkan kembali.")
+	o.want(200, &v, "operator", http.MethodGet, at, nil)
+	require.Equal(t, "accepted accepted suspended", lineStates(v), "what was suspended for another reason stays")
+	require.Contains(t, v.Timeline[0].Label, "Dilanjutkan (baris 1–2)")
+	require.Equal(t, "illegal-step", problemCode(o.problem(409, "operator", http.MethodPost, resume, map[string]any{"reason": "x"}, ifMatch(1)...).Type))
+	o.want(200, &made, "operator", http.MethodGet, "/api/v1/pks/"+made.ID, nil)
+	require.Equal(t, "pks.resume_readers", made.History[0].Action)
+}

@@ -169,6 +169,16 @@ func ResumeLembaga(ctx context.Context, tx *postgres.Tx, lembagaID string, c req
 	return ofLembaga(ctx, tx, lembagaID, VerbResume, c, `a.state = 'suspended' AND a.cause = 'pks_withdrawn'`, "")
 }
 
+// SuspendedWithPKS says how many activations of a lembaga a withdrawn PKS keeps suspended.
+func SuspendedWithPKS(ctx context.Context, rd postgres.Reader, lembagaID string) (n int, err error) {
+	if err := rd.Get(ctx, &n, `
+		SELECT count(*) FROM activation a JOIN activation_letter t ON t.id = a.letter_id
+		WHERE t.lembaga_id = $1 AND a.state = 'suspended' AND a.cause = 'pks_withdrawn'`, lembagaID); err != nil {
+		return 0, fmt.Errorf("activation: suspended with a PKS: %w", err)
+	}
+	return n, nil
+}
+
 func ofLembaga(ctx context.Context, tx *postgres.Tx, lembagaID string, verb machine.Verb, c request.Change, where, cause string) (int, error) {
 	var letters []string
 	if err := tx.Select(ctx, &letters, `
