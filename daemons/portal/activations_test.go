@@ -254,6 +254,12 @@ func TestADraftOfReaders(t *testing.T) {
 	at := activations + "/" + v.Ticket
 	o.problem(404, "operator", http.MethodGet, at, nil)
 	o.problem(403, "produsen", http.MethodPost, at+"/submission", activationForm(t, pdf, nil), ifMatch(1)...)
+	var offered report.ActivationLetter
+	o.want(200, &offered, "lembaga", http.MethodGet, at, nil)
+	require.Equal(t, []machine.Verb{activation.VerbSubmit}, offered.Offers, "what a produsen prepared is its own until the lembaga submits it")
+	o.problem(403, "lembaga", http.MethodPost, at+"/discarding", nil, ifMatch(1)...)
+	o.problem(403, "lembaga", http.MethodPut, at, activationForm(t, nil, in), ifMatch(1)...)
+	require.Equal(t, 403, o.ask("lembaga", http.MethodGet, "/aktivasi/"+v.Ticket+"/ubah", nil).Code)
 	delete(in, "lembaga")
 	delete(in, "draft")
 	in["notes"] = "Mohon dibaca."
@@ -269,6 +275,14 @@ func TestADraftOfReaders(t *testing.T) {
 	in["draft"], in["number"] = true, "6"
 	o.want(201, &v, "lembaga", http.MethodPost, activations, activationForm(t, nil, in), keyed()...)
 	at = activations + "/" + v.Ticket
+	for _, path := range []string{at, "/aktivasi/" + v.Ticket, "/aktivasi/" + v.Ticket + "/ubah"} {
+		require.Equal(t, 404, o.ask("produsen", http.MethodGet, path, nil).Code, "a lembaga's draft is none of the produsen's that it names: "+path)
+	}
+	o.problem(404, "produsen", http.MethodPut, at, activationForm(t, nil, in), ifMatch(1)...)
+	o.problem(404, "produsen", http.MethodPost, at+"/discarding", nil, ifMatch(1)...)
+	var seen report.ActivationPage
+	o.want(200, &seen, "produsen", http.MethodGet, activations+"?state=drafted", nil)
+	require.Empty(t, seen.Activations)
 	require.Equal(t, http.StatusNoContent, o.ask("lembaga", http.MethodPost, at+"/discarding", nil, ifMatch(1)...).Code)
 	o.problem(404, "lembaga", http.MethodGet, at, nil)
 }

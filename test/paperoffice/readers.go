@@ -105,7 +105,7 @@ func (o *Office) Asks(t testing.TB, in institution.Institution, number string, l
 		if err != nil {
 			return err
 		}
-		l, err = activation.Create(ctx, tx, activation.New{LembagaID: in.ID, Lines: lines, Scan: ref.ID.String(), Form: activation.Form{
+		l, err = activation.Create(ctx, tx, activation.New{LembagaID: in.ID, By: in.ID, Lines: lines, Scan: ref.ID.String(), Form: activation.Form{
 			Produsen: o.Plan.Produsen, Number: number, Date: Today, Subject: "Permohonan Aktivasi Perangkat Pembaca KTP-el", Leader: "Pimpinan Contoh", LeaderPost: "Direktur Utama",
 		}}, As(request.Lembaga, ""))
 		return err

@@ -250,6 +250,9 @@ func (p *Pages) editReaders(verb machine.Verb) readersEditor {
 			if err == nil {
 				err = activation.LetterMachine.May(v.State, verb, signin.Account(r).Role)
 			}
+			if err == nil && !slices.Contains(v.Offers, verb) {
+				err = &machine.RoleError{Machine: activation.LetterMachine.Name, Verb: verb, Role: signin.Account(r).Role}
+			}
 			if err != nil {
 				return formBody{}, err
 			}
