@@ -186,6 +186,8 @@ func TestReadersThroughTheAPI(t *testing.T) {
 	o.step(200, "persuratan", "registration", &v, map[string]any{"on": "2026-11-21"})
 	require.Equal(t, "registered registered returned", lineStates(v))
 	require.Equal(t, "2026-11-21", v.ReceivedOn.String())
+	p = o.problem(409, "persuratan", http.MethodPost, at+"/registration", map[string]any{"on": "2026-11-22"}, ifMatch(v.Version)...)
+	require.Equal(t, "illegal-step", problemCode(p.Type), "nothing is left to register")
 	o.step(409, "kasubdit", "acceptance", &v, nil)
 	o.step(403, "kasubdit", "approval", &v, nil)
 	o.step(200, "dirjen", "approval", &v, nil)
@@ -205,6 +207,8 @@ func TestReadersThroughTheAPI(t *testing.T) {
 	o.want(200, &mine, "lembaga", http.MethodPost, at+"/resubmission", map[string]any{"lines": []any{fixed}}, ifMatch(mine.Version)...)
 	v = o.judged(mine)
 	require.Equal(t, "accepted approved validated", lineStates(v))
+	p = o.problem(422, "persuratan", http.MethodPost, at+"/registration", map[string]any{"on": "2026-11-22"}, ifMatch(v.Version)...)
+	require.Equal(t, map[string]string{"/on": "differs"}, codes(p), "said what it is, not that somebody was faster")
 	for _, e := range mine.Timeline {
 		require.Empty(t, e.Name)
 		require.NotEmpty(t, e.Label)

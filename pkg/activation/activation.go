@@ -48,6 +48,9 @@ var (
 	ErrNotDisposed = errors.New("activation: no disposition yet")
 	// ErrNoPaper says that nobody recorded the letter on paper.
 	ErrNoPaper = errors.New("activation: letter on paper not received")
+	// ErrReceivedBefore says that another day of the letter on paper is recorded, and lines
+	// were registered by it.
+	ErrReceivedBefore = errors.New("activation: letter on paper recorded with another day")
 	// ErrNoLines says that no line is in a state for the verb, or that none was named.
 	ErrNoLines = errors.New("activation: no lines")
 	// ErrReaderTaken says that the reader is in another living activation.
