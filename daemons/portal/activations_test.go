@@ -186,6 +186,8 @@ func TestReadersThroughTheAPI(t *testing.T) {
 	o.step(200, "persuratan", "registration", &v, map[string]any{"on": "2026-11-21"})
 	require.Equal(t, "registered registered returned", lineStates(v))
 	require.Equal(t, "2026-11-21", v.ReceivedOn.String())
+	p = o.problem(409, "persuratan", http.MethodPost, at+"/registration", map[string]any{"on": "2026-11-22"}, ifMatch(v.Version)...)
+	require.Equal(t, "illegal-step", problemCode(p.Type), "nothing is left to register")
 	o.step(409, "kasubdit", "acceptance", &v, nil)
 	o.step(403, "kasubdit", "approval", &v, nil)
 	o.step(200, "dirjen", "approval", &v, nil)
@@ -205,6 +207,8 @@ func TestReadersThroughTheAPI(t *testing.T) {
 	o.want(200, &mine, "lembaga", http.MethodPost, at+"/resubmission", map[string]any{"lines": []any{fixed}}, ifMatch(mine.Version)...)
 	v = o.judged(mine)
 	require.Equal(t, "accepted approved validated", lineStates(v))
+	p = o.problem(422, "persuratan", http.MethodPost, at+"/registration", map[string]any{"on": "2026-11-22"}, ifMatch(v.Version)...)
+	require.Equal(t, map[string]string{"/on": "differs"}, codes(p), "said what it is, not that somebody was faster")
 	for _, e := range mine.Timeline {
 		require.Empty(t, e.Name)
 		require.NotEmpty(t, e.Label)
@@ -254,6 +258,12 @@ func TestADraftOfReaders(t *testing.T) {
 	at := activations + "/" + v.Ticket
 	o.problem(404, "operator", http.MethodGet, at, nil)
 	o.problem(403, "produsen", http.MethodPost, at+"/submission", activationForm(t, pdf, nil), ifMatch(1)...)
+	var offered report.ActivationLetter
+	o.want(200, &offered, "lembaga", http.MethodGet, at, nil)
+	require.Equal(t, []machine.Verb{activation.VerbSubmit}, offered.Offers, "what a produsen prepared is its own until the lembaga submits it")
+	o.problem(403, "lembaga", http.MethodPost, at+"/discarding", nil, ifMatch(1)...)
+	o.problem(403, "lembaga", http.MethodPut, at, activationForm(t, nil, in), ifMatch(1)...)
+	require.Equal(t, 403, o.ask("lembaga", http.MethodGet, "/aktivasi/"+v.Ticket+"/ubah", nil).Code)
 	delete(in, "lembaga")
 	delete(in, "draft")
 	in["notes"] = "Mohon dibaca."
@@ -269,6 +279,14 @@ func TestADraftOfReaders(t *testing.T) {
 	in["draft"], in["number"] = true, "6"
 	o.want(201, &v, "lembaga", http.MethodPost, activations, activationForm(t, nil, in), keyed()...)
 	at = activations + "/" + v.Ticket
+	for _, path := range []string{at, "/aktivasi/" + v.Ticket, "/aktivasi/" + v.Ticket + "/ubah"} {
+		require.Equal(t, 404, o.ask("produsen", http.MethodGet, path, nil).Code, "a lembaga's draft is none of the produsen's that it names: "+path)
+	}
+	o.problem(404, "produsen", http.MethodPut, at, activationForm(t, nil, in), ifMatch(1)...)
+	o.problem(404, "produsen", http.MethodPost, at+"/discarding", nil, ifMatch(1)...)
+	var seen report.ActivationPage
+	o.want(200, &seen, "produsen", http.MethodGet, activations+"?state=drafted", nil)
+	require.Empty(t, seen.Activations)
 	require.Equal(t, http.StatusNoContent, o.ask("lembaga", http.MethodPost, at+"/discarding", nil, ifMatch(1)...).Code)
 	o.problem(404, "lembaga", http.MethodGet, at, nil)
 }
@@ -466,4 +484,45 @@ func TestTheClockOfAnActivation(t *testing.T) {
 	require.Contains(t, o.want(200, nil, "kasubdit", http.MethodGet, "/aktivasi/"+v.Ticket, nil).Body.String(), "Terlambat")
 	o.acceptReaders(&v)
 	require.Equal(t, []string{"letter 2-3 5 late", "decision 2-5 0 on_time", "reply 2-3 0 on_time", "manifest 1-2 0 ahead", "total 7-13 5 on_time"}, told())
+}
+
+// A new agreement does not by itself resume what the withdrawn one suspended: people do, all
+// in one act.
+func TestANewPKSOffersToResumeTheReaders(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.activates("1", o.handedOver(3))
+	o.acceptReaders(&v)
+	at := activations + "/" + v.Ticket
+	o.step(200, "operator", "suspension", &v, map[string]any{"lines": []int{3}, "reason": "Diperiksa."})
+	var agreements struct{ PKS []masterdata.PKS }
+	o.want(200, &agreements, "operator", http.MethodGet, "/api/v1/pks?search=119/1/2026", nil)
+	old := agreements.PKS[0]
+	o.want(200, nil, "operator", http.MethodPost, "/api/v1/pks/"+old.ID+"/withdrawal", map[string]any{"date": "2026-11-23", "reason": "Pelanggaran."}, ifMatch(1)...)
+	var made masterdata.PKS
+	o.want(201, &made, "operator", http.MethodPost, "/api/v1/pks", map[string]any{
+		"number": "119/9/2026", "institution_id": old.InstitutionID, "valid_from": "2026-11-01", "valid_to": "2027-11-01",
+	})
+	require.Equal(t, 2, made.SuspendedReaders)
+	o.want(200, &v, "operator", http.MethodGet, at, nil)
+	require.Equal(t, "suspended suspended suspended", lineStates(v), "people decide")
+	page := "/data-induk/pks/" + made.ID
+	require.Contains(t, o.want(200, nil, "kasubdit", http.MethodGet, page, nil).Body.String(), "Aktifkan kembali semua")
+
+	resume := "/api/v1/pks/" + made.ID + "/readers-resumption"
+	o.problem(403, "lembaga", http.MethodPost, resume, map[string]any{"reason": "x"}, ifMatch(1)...)
+	o.problem(403, "dirjen", http.MethodPost, resume, map[string]any{"reason": "x"}, ifMatch(1)...)
+	require.Equal(t, map[string]string{"/reason": "missing"}, codes(o.problem(422, "operator", http.MethodPost, resume, map[string]any{"reason": " "}, ifMatch(1)...)))
+	o.problem(412, "operator", http.MethodPost, resume, map[string]any{"reason": "x"}, ifMatch(7)...)
+	require.Equal(t, "pks-not-in-force", problemCode(o.problem(409, "operator", http.MethodPost, "/api/v1/pks/"+old.ID+"/readers-resumption", map[string]any{"reason": "x"}, ifMatch(2)...).Type))
+	require.Contains(t, o.want(200, nil, "kasubdit", http.MethodGet, page+"/lanjutkan", nil).Body.String(), "2 reader")
+	require.Contains(t, o.want(422, nil, "kasubdit", http.MethodPost, page+"/lanjutkan", url.Values{"versi": {"1"}, "reason": {""}}.Encode()).Body.String(), "Alasan wajib diisi.")
+	w := o.want(303, nil, "kasubdit", http.MethodPost, page+"/lanjutkan", url.Values{"versi": {"1"}, "reason": {"PKS baru ditandatangani."}}.Encode())
+	require.Contains(t, o.want(200, nil, "kasubdit", http.MethodGet, w.Header().Get("Location"), nil).Body.String(), "2 reader diaktifkan kembali.")
+	o.want(200, &v, "operator", http.MethodGet, at, nil)
+	require.Equal(t, "accepted accepted suspended", lineStates(v), "what was suspended for another reason stays")
+	require.Contains(t, v.Timeline[0].Label, "Dilanjutkan (baris 1–2)")
+	require.Equal(t, "illegal-step", problemCode(o.problem(409, "operator", http.MethodPost, resume, map[string]any{"reason": "x"}, ifMatch(1)...).Type))
+	o.want(200, &made, "operator", http.MethodGet, "/api/v1/pks/"+made.ID, nil)
+	require.Equal(t, "pks.resume_readers", made.History[0].Action)
 }

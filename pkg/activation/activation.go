@@ -48,6 +48,9 @@ var (
 	ErrNotDisposed = errors.New("activation: no disposition yet")
 	// ErrNoPaper says that nobody recorded the letter on paper.
 	ErrNoPaper = errors.New("activation: letter on paper not received")
+	// ErrReceivedBefore says that another day of the letter on paper is recorded, and lines
+	// were registered by it.
+	ErrReceivedBefore = errors.New("activation: letter on paper recorded with another day")
 	// ErrNoLines says that no line is in a state for the verb, or that none was named.
 	ErrNoLines = errors.New("activation: no lines")
 	// ErrReaderTaken says that the reader is in another living activation.
@@ -112,6 +115,7 @@ type Letter struct {
 	Version     int64           `db:"version"`
 	ReceivedOn  *clock.Date     `db:"received_on"` // the letter on paper
 	CreatedBy   string          `db:"created_by"`
+	PreparedBy  string          `db:"prepared_by"` // the institution of whoever created it
 	CreatedAt   time.Time       `db:"created_at"`
 	SubmittedBy string          `db:"submitted_by"`
 	SubmittedAt *time.Time      `db:"submitted_at"`
@@ -151,7 +155,7 @@ type Activation struct {
 
 const selectLetter = `
 	SELECT a.id, a.ticket, a.lembaga_id, l.name AS lembaga, a.produsen_id, p.name AS produsen, a.number, a.dated, a.subject, a.leader, a.leader_post,
-	       a.notes, a.scan_blob, a.draft, a.state, a.version, a.received_on, a.created_by, a.created_at, a.submitted_by, a.submitted_at, a.traceparent
+	       a.notes, a.scan_blob, a.draft, a.state, a.version, a.received_on, a.created_by, a.prepared_by, a.created_at, a.submitted_by, a.submitted_at, a.traceparent
 	FROM activation_letter a JOIN institution l ON l.id = a.lembaga_id JOIN institution p ON p.id = a.produsen_id `
 
 const selectLines = `
@@ -160,10 +164,12 @@ const selectLines = `
 	       a.delivery_id, a.installed_on, a.found_on, a.replaces, t.traceparent
 	FROM activation a JOIN activation_letter t ON t.id = a.letter_id `
 
-// within narrows letters to what an institution may know of: its own, those that name it,
-// and the drafts of either. An empty id is the office's own people, who see what was
-// submitted.
-const within = ` CASE WHEN $1 = '' THEN a.state = 'submitted' ELSE (a.lembaga_id::text = $1 OR a.produsen_id::text = $1) AND a.state <> 'discarded' END `
+// within narrows letters to what an institution may know of: its own and those that name it.
+// A draft is of whoever prepares it, and of the lembaga that is to submit it (features.md N8):
+// the produsen that a lembaga's own draft names sees it once it is submitted. An empty id is
+// the office's own people, who see what was submitted.
+const within = ` CASE WHEN $1 = '' OR a.state = 'submitted' THEN a.state = 'submitted' AND $1 IN ('', a.lembaga_id::text, a.produsen_id::text)
+	WHEN a.state = 'drafted' THEN $1 IN (a.lembaga_id::text, a.prepared_by::text) ELSE false END `
 
 // Get returns the letter with this id.
 func Get(ctx context.Context, rd postgres.Reader, id string) (Letter, error) {

@@ -145,7 +145,7 @@ func Replace(ctx context.Context, tx *postgres.Tx, l Letter, number int, to Repl
 		old.ID, id.String(), to.Reader, to.Address, to.Region, on, reply, serials[0]); err != nil {
 		return Activation{}, known(err, "replacing a reader")
 	}
-	if err := pair(ctx, tx, []string{*old.CardID}, []string{to.Reader}, c); err != nil {
+	if err := pair(ctx, tx, []string{*old.CardID}, []string{to.Reader}, SourceReplacement, c); err != nil {
 		return Activation{}, err
 	}
 	made, err := GetLine(ctx, tx, id.String())
@@ -167,6 +167,16 @@ func SuspendLembaga(ctx context.Context, tx *postgres.Tx, lembagaID string, c re
 // ResumeLembaga takes SuspendLembaga back, for what it suspended. Errors: as there.
 func ResumeLembaga(ctx context.Context, tx *postgres.Tx, lembagaID string, c request.Change) (int, error) {
 	return ofLembaga(ctx, tx, lembagaID, VerbResume, c, `a.state = 'suspended' AND a.cause = 'pks_withdrawn'`, "")
+}
+
+// SuspendedWithPKS says how many activations of a lembaga a withdrawn PKS keeps suspended.
+func SuspendedWithPKS(ctx context.Context, rd postgres.Reader, lembagaID string) (n int, err error) {
+	if err := rd.Get(ctx, &n, `
+		SELECT count(*) FROM activation a JOIN activation_letter t ON t.id = a.letter_id
+		WHERE t.lembaga_id = $1 AND a.state = 'suspended' AND a.cause = 'pks_withdrawn'`, lembagaID); err != nil {
+		return 0, fmt.Errorf("activation: suspended with a PKS: %w", err)
+	}
+	return n, nil
 }
 
 func ofLembaga(ctx context.Context, tx *postgres.Tx, lembagaID string, verb machine.Verb, c request.Change, where, cause string) (int, error) {

@@ -64,7 +64,7 @@ func TestAMissingReaderIsFoundByTheCheck(t *testing.T) {
 
 	pair := func(p activation.Pair) error {
 		return o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-			return activation.RecordPairs(ctx, tx, "", []activation.Pair{p}, paperoffice.As(request.Operator, ""))
+			return activation.RecordPairs(ctx, tx, "", []activation.Pair{p}, activation.SourceForm, paperoffice.As(request.Operator, ""))
 		})
 	}
 	require.ErrorContains(t, pair(activation.Pair{SAM: all[0].SAM, Reader: "RDR-LAIN"}), "not_usable", "the card of a missing reader in another one")

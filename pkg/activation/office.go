@@ -21,15 +21,26 @@ import (
 // Chosen, ErrReasonMissing and postgres.ErrStale.
 
 // Receive records the day on which the letter on paper came in (features.md J01); a later
-// day replaces an earlier one only while no line is registered. Error: *machine.RoleError.
+// day replaces an earlier one only while no line is registered. Errors: *machine.RoleError,
+// *machine.IllegalError for a draft, ErrReceivedBefore.
 func Receive(ctx context.Context, tx *postgres.Tx, l Letter, on clock.Date, c request.Change) error {
 	if c.Actor.Role != request.Persuratan {
 		return &machine.RoleError{Machine: Machine.Name, Verb: VerbRegister, Role: c.Actor.Role}
 	}
-	if err := tx.ExecOne(ctx, `
-		UPDATE activation_letter l SET received_on = $3, version = version + 1 WHERE id = $1 AND version = $2 AND state = 'submitted'
-		  AND (received_on IS NULL OR NOT EXISTS (SELECT FROM activation a WHERE a.letter_id = l.id AND a.state NOT IN ('submitted', 'returned', 'validated', 'cancelled')))`,
-		l.ID, l.Version, on); err != nil {
+	if l.State != LetterSubmitted {
+		return &machine.IllegalError{Machine: LetterMachine.Name, From: l.State, Verb: VerbRegister}
+	}
+	if l.ReceivedOn != nil && *l.ReceivedOn != on {
+		var registered bool
+		if err := tx.Get(ctx, &registered, `
+			SELECT EXISTS (SELECT FROM activation WHERE letter_id = $1 AND state NOT IN ('submitted', 'returned', 'validated', 'cancelled'))`, l.ID); err != nil {
+			return fmt.Errorf("activation: receiving the letter: %w", err)
+		}
+		if registered {
+			return ErrReceivedBefore
+		}
+	}
+	if err := tx.ExecOne(ctx, `UPDATE activation_letter SET received_on = $3, version = version + 1 WHERE id = $1 AND version = $2`, l.ID, l.Version, on); err != nil {
 		return fmt.Errorf("activation: receiving the letter: %w", err)
 	}
 	return nil

@@ -261,7 +261,9 @@ func TestAProdusenPreparesTheLetter(t *testing.T) {
 	o.HandOver(t, r)
 	in := o.Lembaga(t)
 	lines := o.ReaderLines(t, r)
-	n := activation.New{LembagaID: in.ID, Lines: lines, Draft: true, Form: activation.Form{
+	maker, err := institution.ByName(t.Context(), o.DB, o.Plan.Produsen)
+	require.NoError(t, err)
+	n := activation.New{LembagaID: in.ID, By: maker.ID, Lines: lines, Draft: true, Form: activation.Form{
 		Produsen: o.Plan.Produsen, Number: "9", Date: paperoffice.Today, Subject: "Aktivasi", Leader: "Pimpinan", LeaderPost: "Kepala",
 	}}
 	var l activation.Letter
@@ -278,6 +280,9 @@ func TestAProdusenPreparesTheLetter(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, l.ID, seen.ID)
 	var wrongRole *machine.RoleError
+	require.ErrorAs(t, o.TryLetter(t, l, request.Lembaga, "", func(ctx context.Context, tx *postgres.Tx, l activation.Letter, c request.Change) error {
+		return activation.Discard(ctx, tx, l, in.ID, c)
+	}), &wrongRole, "it is not the lembaga's to throw away")
 	submit := func(role machine.Role) error {
 		return o.TryLetter(t, l, role, "", func(ctx context.Context, tx *postgres.Tx, l activation.Letter, c request.Change) error {
 			_, err := activation.Submit(ctx, tx, l, n, c)
@@ -290,6 +295,15 @@ func TestAProdusenPreparesTheLetter(t *testing.T) {
 	require.Equal(t, activation.LetterSubmitted, first.State)
 	n.Scan = *first.Scan
 	require.ErrorIs(t, submit(request.Lembaga), activation.ErrNumberUsed)
+	var own activation.Letter
+	mine := n
+	mine.By, mine.Number = in.ID, "11"
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		own, err = activation.Create(ctx, tx, mine, paperoffice.As(request.Lembaga, ""))
+		return err
+	})
+	_, err = activation.ByTicket(t.Context(), o.DB, own.Ticket, maker.ID)
+	require.ErrorIs(t, err, activation.ErrNotFound, "a lembaga's own draft is none of the produsen's that it names")
 	n.Number = "10"
 	require.NoError(t, submit(request.Lembaga))
 	require.Equal(t, []machine.State{activation.Submitted}, states(t, o, l))
@@ -311,7 +325,7 @@ func TestPairs(t *testing.T) {
 	r := o.Done(t)
 	record := func(pairs ...activation.Pair) (told []string) {
 		err := o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-			return activation.RecordPairs(ctx, tx, "", pairs, paperoffice.As(request.Operator, ""))
+			return activation.RecordPairs(ctx, tx, "", pairs, activation.SourceForm, paperoffice.As(request.Operator, ""))
 		})
 		if err == nil {
 			return nil

@@ -26,6 +26,7 @@ type New struct {
 	Lines []Line // tidy
 	Scan  string // blob of the letter with its signature; a draft may have none yet
 	Draft bool   // not submitted yet
+	By    string `json:"-"` // the institution that writes it
 }
 
 // Create takes a letter in: as a draft, or submitted by its lembaga, which rings
@@ -61,11 +62,11 @@ func Create(ctx context.Context, tx *postgres.Tx, n New, c request.Change) (Lett
 	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO activation_letter (id, ticket, lembaga_id, produsen_id, number, dated, subject, leader, leader_post, notes, scan_blob, draft, state,
-		                               created_by, created_at, submitted_by, submitted_at, traceparent)
+		                               created_by, created_at, submitted_by, submitted_at, traceparent, prepared_by)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11, '')::uuid, $12, $13, $14, $15, CASE WHEN $17 THEN '' ELSE $14 END,
-		       CASE WHEN $17 THEN NULL ELSE $15::timestamptz END, $16`,
+		       CASE WHEN $17 THEN NULL ELSE $15::timestamptz END, $16, $18`,
 		id.String(), checkdigit.Number(ticketKind, c.OfficeAt.In(clock.Jakarta).Year(), ordinal), n.LembagaID, asked.ID, n.Number, n.Date, n.Subject, n.Leader,
-		n.LeaderPost, n.Notes, n.Scan, draft, string(step.To), c.Actor.Name, c.OfficeAt.UTC(), trace.From(ctx), n.Draft); err != nil {
+		n.LeaderPost, n.Notes, n.Scan, draft, string(step.To), c.Actor.Name, c.OfficeAt.UTC(), trace.From(ctx), n.Draft, n.By); err != nil {
 		return Letter{}, known(err, "taking a letter in")
 	}
 	made, err := Get(ctx, tx, id.String())
@@ -75,13 +76,25 @@ func Create(ctx context.Context, tx *postgres.Tx, n New, c request.Change) (Lett
 	return made, entered(ctx, tx, made, step, n.Lines, c)
 }
 
-// Edit changes a draft. What it does not name stays; an empty scan keeps the present one.
+// own refuses what only whoever prepared a draft does to it: to others it is not theirs,
+// whatever their role. The error is a *machine.RoleError.
+func (l Letter) own(verb machine.Verb, by string, c request.Change) error {
+	if l.State == LetterDrafted && l.PreparedBy != by {
+		return &machine.RoleError{Machine: LetterMachine.Name, Verb: verb, Role: c.Actor.Role}
+	}
+	return nil
+}
+
+// Edit changes a draft, for whoever prepared it. What it does not name stays; an empty scan keeps the present one.
 // Errors: those of Create, *machine.IllegalError, postgres.ErrStale.
 func Edit(ctx context.Context, tx *postgres.Tx, l Letter, n New, c request.Change) (Letter, error) {
+	if err := l.own(VerbEdit, n.By, c); err != nil {
+		return l, err
+	}
 	return l.write(ctx, tx, VerbEdit, n, c)
 }
 
-// Submit submits a draft as its lembaga has read and completed it. Errors: those of Edit.
+// Submit submits a draft as its lembaga has read and completed it, whoever prepared it. Errors: those of Edit.
 func Submit(ctx context.Context, tx *postgres.Tx, l Letter, n New, c request.Change) (Letter, error) {
 	if len(n.Lines) == 0 {
 		return l, ErrNoLines
@@ -120,9 +133,12 @@ func (l Letter) write(ctx context.Context, tx *postgres.Tx, verb machine.Verb, n
 	return next, entered(ctx, tx, next, step, n.Lines, c)
 }
 
-// Discard throws a draft away. Errors: *machine.RoleError, *machine.IllegalError,
-// postgres.ErrStale.
-func Discard(ctx context.Context, tx *postgres.Tx, l Letter, c request.Change) error {
+// Discard throws a draft away, for the institution that prepared it. Errors:
+// *machine.RoleError, *machine.IllegalError, postgres.ErrStale.
+func Discard(ctx context.Context, tx *postgres.Tx, l Letter, by string, c request.Change) error {
+	if err := l.own(VerbDiscard, by, c); err != nil {
+		return err
+	}
 	step, err := LetterMachine.Step(l.State, VerbDiscard, c.Actor.Role)
 	if err != nil {
 		return err

@@ -198,7 +198,9 @@ func SeeActivation(ctx context.Context, rd postgres.Reader, ticket string, a ide
 		for i, one := range draft {
 			v.Lines = append(v.Lines, ActivationLine{Number: i + 1, Line: one, Findings: []activation.Finding{}, Duty: duty(one.Mode), Offers: []machine.Verb{}})
 		}
-		v.Offers = notNil(activation.LetterMachine.Offers(l.State, a.Role))
+		v.Offers = notNil(slices.DeleteFunc(activation.LetterMachine.Offers(l.State, a.Role), func(verb machine.Verb) bool {
+			return verb != activation.VerbSubmit && l.PreparedBy != Scope(a)
+		}))
 	}
 	if err := v.fill(ctx, rd, l, lines, a); err != nil {
 		return nil, err

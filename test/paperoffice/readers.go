@@ -93,7 +93,7 @@ func (o *Office) Pair(t testing.TB, lines []activation.Line) {
 		pairs[i] = activation.Pair{SAM: l.SAM, Reader: l.Reader}
 	}
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		return activation.RecordPairs(ctx, tx, "", pairs, As(request.Operator, ""))
+		return activation.RecordPairs(ctx, tx, "", pairs, activation.SourceForm, As(request.Operator, ""))
 	})
 }
 
@@ -105,7 +105,7 @@ func (o *Office) Asks(t testing.TB, in institution.Institution, number string, l
 		if err != nil {
 			return err
 		}
-		l, err = activation.Create(ctx, tx, activation.New{LembagaID: in.ID, Lines: lines, Scan: ref.ID.String(), Form: activation.Form{
+		l, err = activation.Create(ctx, tx, activation.New{LembagaID: in.ID, By: in.ID, Lines: lines, Scan: ref.ID.String(), Form: activation.Form{
 			Produsen: o.Plan.Produsen, Number: number, Date: Today, Subject: "Permohonan Aktivasi Perangkat Pembaca KTP-el", Leader: "Pimpinan Contoh", LeaderPost: "Direktur Utama",
 		}}, As(request.Lembaga, ""))
 		return err

@@ -28,13 +28,29 @@ const (
 	mostFaults   = 200 // that are told; whoever has more has another file
 )
 
-// columns are those that are read, with the field of a line that each is.
-var columns = []struct {
+// column is one that is read, with the field of a line that it is.
+type column struct {
 	header, field string
 	width         float64
 	set           func(l *activation.Line, text string)
 	get           func(l activation.Line) string
-}{
+}
+
+// book is a kind of workbook.
+type book struct {
+	sheet, title, name string // name is what people call it
+	root               string // where its rows are in a form
+	most, blank        int
+	empty              string
+	columns            []column
+}
+
+var readers = book{
+	sheet: Sheet, title: "DAFTAR READER YANG DIMOHONKAN AKTIVASINYA", name: "Daftar reader", root: "/lines", most: activation.MostLines, blank: templateRows,
+	empty: "Daftar reader ini kosong. Isi satu baris untuk setiap reader.", columns: columns,
+}
+
+var columns = []column{
 	{"No. Seri Reader", "reader_serial", 22, func(l *activation.Line, s string) { l.Reader = s }, func(l activation.Line) string { return l.Reader }},
 	{"No. Seri Kartu SAM", "sam_serial", 22, func(l *activation.Line, s string) { l.SAM = s }, func(l activation.Line) string { return l.SAM }},
 	{"Nomor Asal SAM", "origin_no", 22, func(l *activation.Line, s string) { l.Origin = s }, func(l activation.Line) string { return l.Origin }},
@@ -49,9 +65,13 @@ var columns = []struct {
 // Write writes a workbook with these lines and room for more. machineTypes are the names
 // that Excel offers in the column Jenis Reader.
 func Write(w io.Writer, lines []activation.Line, machineTypes []string) error {
-	table := xlsx.Table{Sheet: Sheet, Titles: []string{"DAFTAR READER YANG DIMOHONKAN AKTIVASINYA"}, Landscape: true, Blank: max(0, templateRows-len(lines)),
+	return readers.write(w, lines, machineTypes)
+}
+
+func (b book) write(w io.Writer, lines []activation.Line, machineTypes []string) error {
+	table := xlsx.Table{Sheet: b.sheet, Titles: []string{b.title}, Landscape: true, Blank: max(0, b.blank-len(lines)),
 		Columns: []xlsx.Column{{Title: "No.", Width: 6, Align: xlsx.Right, Number: true}}}
-	for _, c := range columns {
+	for _, c := range b.columns {
 		column := xlsx.Column{Title: c.header, Width: c.width}
 		switch c.field {
 		case "machine_type":
@@ -63,7 +83,7 @@ func Write(w io.Writer, lines []activation.Line, machineTypes []string) error {
 	}
 	for i, l := range lines {
 		row := []string{strconv.Itoa(i + 1)}
-		for _, c := range columns {
+		for _, c := range b.columns {
 			row = append(row, c.get(l))
 		}
 		table.Rows = append(table.Rows, row)
@@ -80,12 +100,14 @@ type Content struct {
 	rows    []int             // of the lines
 	letters map[string]string // columns by field
 	sheet   string
+	root    string
 }
 
 // reading is a workbook that is read, and what is wrong with it: at "/list", or at a
 // cell such as "list!Daftar Reader!C7".
 type reading struct {
 	Content
+	of    book
 	wrong form.Faults
 }
 
@@ -102,17 +124,21 @@ func (s *reading) fault(cell, code, detail string, args ...any) {
 // Read reads a workbook of size bytes. What is wrong with the workbook itself or with a
 // cell comes as faults; an error is a fault of this machine.
 func Read(r io.ReaderAt, size int64) (Content, form.Faults, error) {
-	s := &reading{Content: Content{letters: map[string]string{}, sheet: Sheet}}
+	return readers.get(r, size)
+}
+
+func (b book) get(r io.ReaderAt, size int64) (Content, form.Faults, error) {
+	s := &reading{of: b, Content: Content{letters: map[string]string{}, sheet: b.sheet, root: b.root}}
 	err := s.read(r, size)
 	var refused *xlsx.Error
 	if errors.As(err, &refused) {
-		return s.Content, form.Faults{{Pointer: "/list", Code: string(refused.Code), Detail: refused.Sentence("Daftar reader")}}, nil
+		return s.Content, form.Faults{{Pointer: "/list", Code: string(refused.Code), Detail: refused.Sentence(b.name)}}, nil
 	}
 	if err != nil {
 		return s.Content, nil, fmt.Errorf("readersheet: %w", err)
 	}
 	if len(s.Lines) == 0 && len(s.wrong) == 0 {
-		s.fault("", "empty", "Daftar reader ini kosong. Isi satu baris untuk setiap reader.")
+		s.fault("", "empty", "%s", b.empty)
 	}
 	return s.Content, s.wrong, nil
 }
@@ -123,13 +149,13 @@ func (s *reading) read(r io.ReaderAt, size int64) error {
 		return err
 	}
 	sheets := book.Sheets()
-	i := slices.IndexFunc(sheets, func(one xlsx.Sheet) bool { return strings.EqualFold(strings.TrimSpace(one.Name), Sheet) })
+	i := slices.IndexFunc(sheets, func(one xlsx.Sheet) bool { return strings.EqualFold(strings.TrimSpace(one.Name), s.of.sheet) })
 	if i < 0 && len(sheets) == 1 {
 		i = 0
 	}
 	switch {
 	case i < 0:
-		s.fault("", "no_sheet", "Buku kerja ini tidak berisi lembar %s. Pakai templat aktivasi reader.", Sheet)
+		s.fault("", "no_sheet", "Buku kerja ini tidak berisi lembar %s. Pakai templatnya.", s.of.sheet)
 		return nil
 	case sheets[i].Hidden:
 		s.fault("", "sheet_hidden", "Lembar %s disembunyikan. Tampilkan lembar itu.", sheets[i].Name)
@@ -137,7 +163,7 @@ func (s *reading) read(r io.ReaderAt, size int64) error {
 	}
 	s.sheet = sheets[i].Name
 	var names []string
-	for _, c := range columns {
+	for _, c := range s.of.columns {
 		names = append(names, c.header)
 	}
 	header, err := book.FindHeader(s.sheet, headerWithin, names...)
@@ -154,7 +180,7 @@ func (s *reading) read(r io.ReaderAt, size int64) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range columns {
+	for _, c := range s.of.columns {
 		s.letters[c.field] = xlsx.ColumnName(header.Column(c.header))
 	}
 	return s.lines(book, header)
@@ -179,7 +205,7 @@ func (s *reading) lines(book *xlsx.Workbook, header xlsx.Header) error {
 		}
 		var line activation.Line
 		filled := false
-		for _, c := range columns {
+		for _, c := range s.of.columns {
 			cell := header.Cell(r, c.header)
 			text := strings.Join(strings.Fields(cell.Text), " ")
 			filled = filled || text != "" || cell.Formula
@@ -192,7 +218,7 @@ func (s *reading) lines(book *xlsx.Workbook, header xlsx.Header) error {
 			s.fault(s.letters["reader_serial"]+strconv.Itoa(r.Number), "hidden", "Baris ini tersembunyi. Hapus saringan dan tampilkan semua baris.")
 		}
 		s.odd(header, r)
-		if len(s.Lines) > activation.MostLines { // one more tells that there are too many
+		if len(s.Lines) > s.of.most { // one more tells that there are too many
 			return nil
 		}
 		s.Lines, s.rows = append(s.Lines, line), append(s.rows, r.Number)
@@ -202,7 +228,7 @@ func (s *reading) lines(book *xlsx.Workbook, header xlsx.Header) error {
 
 // odd tells of cells whose content is not what is seen.
 func (s *reading) odd(header xlsx.Header, r xlsx.Row) {
-	for _, c := range columns {
+	for _, c := range s.of.columns {
 		switch cell := header.Cell(r, c.header); {
 		case cell.Formula:
 			s.fault(cell.Ref(), "formula", "Sel ini berisi rumus. Ganti dengan isinya (Tempel Khusus: Nilai).")
@@ -214,11 +240,11 @@ func (s *reading) odd(header xlsx.Header, r xlsx.Row) {
 	}
 }
 
-// Point puts faults of lines, such as at /lines/0/pcid, at the cells that they were read
+// Point puts faults of rows, such as at /lines/0/pcid, at the cells that they were read
 // from.
 func (c Content) Point(wrong form.Faults) form.Faults {
 	for i := range wrong {
-		rest, ok := strings.CutPrefix(wrong[i].Pointer, "/lines")
+		rest, ok := strings.CutPrefix(wrong[i].Pointer, c.root)
 		if !ok {
 			continue
 		}

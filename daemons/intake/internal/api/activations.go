@@ -122,7 +122,7 @@ func (a *API) submitActivation(w http.ResponseWriter, r *http.Request) (err erro
 
 // knownActivation checks a letter against the master data, before anything is written.
 func (a *API) knownActivation(ctx context.Context, c identity.Client, d *drop.Activation) (activation.New, error) {
-	n := activation.New{LembagaID: c.InstitutionID, Form: d.Form, Lines: d.Lines, Draft: d.Draft}
+	n := activation.New{LembagaID: c.InstitutionID, Form: d.Form, Lines: d.Lines, Draft: d.Draft, By: c.InstitutionID}
 	var faults []web.FieldError
 	if machine.Role(c.Kind) == request.Produsen {
 		of, err := activation.LembagaOf(ctx, a.db, d.Lembaga)

@@ -41,6 +41,8 @@ func (a *API) mountActivations(r chi.Router) {
 	}
 	r.Post("/activations/{ticket}/lines/{line}/move", handle(a.placeReader(readers.Desk.Move)))
 	r.Post("/activations/{ticket}/lines/{line}/replacement", handle(a.placeReader(readers.Desk.Replace)))
+	r.Get("/reader-pairs", handle(a.listPairs))
+	r.Get("/reader-pairs/template.xlsx", handle(a.pairsTemplate))
 	r.Post("/reader-pairs", handle(a.pairReaders))
 	uploads := r.With(web.BodyLimit(upload.MaxListedLetterBody), web.Slow(transfer))
 	uploads.Post("/activations", handle(a.submitActivation))
@@ -289,22 +291,4 @@ func (a *API) placeReader(do placing) func(w http.ResponseWriter, r *http.Reques
 		}
 		return a.showActivation(w, r, chi.URLParam(r, "ticket"))
 	}
-}
-
-// pairReaders records into which readers cards went.
-func (a *API) pairReaders(w http.ResponseWriter, r *http.Request) error {
-	if err := activation.MayPair(signin.Account(r).Role); err != nil {
-		return err
-	}
-	var in struct {
-		Pairs []activation.Pair `json:"pairs"`
-	}
-	if err := web.DecodeJSON(r, &in); err != nil {
-		return err
-	}
-	if err := a.readerDesk().Pair(r.Context(), signin.Account(r), in.Pairs); err != nil {
-		return err
-	}
-	web.WriteJSON(w, r, http.StatusOK, map[string]any{"paired": len(in.Pairs)})
-	return nil
 }

@@ -267,6 +267,9 @@ var answers = []struct {
 		return web.Conflict("Disposisi Direktur FPDDK belum tercatat; aktivasi belum dapat diterima.").WithCode("not-disposed")
 	}},
 	{activation.ErrNoPaper, func() error { return missing("/on", "Tanggal surat fisik diterima wajib diisi.") }},
+	{activation.ErrReceivedBefore, func() error {
+		return invalid("/on", "differs", "Tanggal surat fisik diterima sudah tercatat dan sebagian reader sudah terdaftar dengan tanggal itu, sehingga tidak dapat diganti. Pakai tanggal yang tercatat, atau kosongkan.")
+	}},
 	{activation.ErrNoLines, func() error {
 		return web.Conflict("Tidak ada reader pada surat ini yang dapat menerima langkah itu.").WithCode("illegal-step")
 	}},

@@ -32,6 +32,7 @@ func (a *API) mountMasterData(r chi.Router) {
 	r.Put("/pks/{id}", handle(a.changePKS))
 	r.Post("/pks/{id}/withdrawal", handle(a.withdrawPKS))
 	r.Post("/pks/{id}/reinstatement", handle(a.reinstatePKS))
+	r.Post("/pks/{id}/readers-resumption", handle(a.resumePKSReaders))
 	r.Get("/machine-types", handle(a.listMachineTypes))
 	r.Post("/machine-types", handle(a.createMachineType))
 	r.Get("/machine-types/{code}", handle(a.getMachineType))

@@ -113,6 +113,16 @@ func (a *API) reinstatePKS(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// resumePKSReaders resumes the readers that an agreement withdrawn before keeps suspended.
+func (a *API) resumePKSReaders(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	return a.pksVerb(w, r, &in, func(id string, version int64) (masterdata.PKS, error) {
+		return a.desk.ResumeReaders(r.Context(), signin.Account(r), id, version, in.Reason)
+	})
+}
+
 // machineForm is what is typed of a machine type; the code of one that exists is
 // in the address.
 type machineForm struct {

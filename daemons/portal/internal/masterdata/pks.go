@@ -24,6 +24,9 @@ type PKS struct {
 	// longer in force and are not finished: Kasubdit KI holds each, or lets it go on.
 	ToDecide []report.Affected `json:"to_decide"`
 	History  []audit.Told      `json:"history,omitempty"`
+	// SuspendedReaders are the readers of the lembaga that a withdrawn agreement keeps
+	// suspended, while this one is in force; told with the agreement alone.
+	SuspendedReaders int `json:"suspended_readers,omitempty"`
 }
 
 func (d *Desk) showPKS(p institution.PKS) PKS {
@@ -41,6 +44,11 @@ func (d *Desk) full(ctx context.Context, rd postgres.Reader, who identity.Accoun
 	var err error
 	if v.Status == institution.PKSWithdrawn || v.Status == institution.PKSExpired {
 		if v.ToDecide, err = report.UnderPKS(ctx, rd, p.Number); err != nil {
+			return v, err
+		}
+	}
+	if v.Status == institution.PKSInForce {
+		if v.SuspendedReaders, err = activation.SuspendedWithPKS(ctx, rd, p.InstitutionID); err != nil {
 			return v, err
 		}
 	}
@@ -131,6 +139,43 @@ func (d *Desk) ReinstatePKS(ctx context.Context, who identity.Account, id string
 		}
 		resumed, err := d.readersOf(ctx, tx, who, made, true, "PKS "+made.Number+" berlaku kembali: "+strings.TrimSpace(reason))
 		return made, map[string]any{"reason": reason, "readers_resumed": resumed}, err
+	})
+}
+
+// ResumeReaders resumes all readers of a lembaga that a withdrawn agreement keeps suspended,
+// under this one, which must be in force: one act, with a reason. Errors: ErrForbidden,
+// activation.ErrReasonMissing, activation.ErrNoLines, *institution.NotInForceError,
+// institution.ErrNotFound, postgres.ErrStale.
+func (d *Desk) ResumeReaders(ctx context.Context, who identity.Account, id string, version int64, reason string) (PKS, error) {
+	return d.changePKS(ctx, who, "pks.resume_readers", func(ctx context.Context, tx *postgres.Tx) (institution.PKS, map[string]any, error) {
+		var wrong form.Faults
+		wrong.Lines("/reason", "Alasan", &reason, 2000)
+		if reason = strings.TrimSpace(reason); reason == "" && len(wrong) == 0 {
+			return institution.PKS{}, nil, activation.ErrReasonMissing
+		}
+		if err := wrong.Err(); err != nil {
+			return institution.PKS{}, nil, err
+		}
+		p, err := institution.GetPKS(ctx, tx, id, "")
+		if err != nil {
+			return p, nil, err
+		}
+		if err := institution.HoldPKS(ctx, tx, p.Number, d.Today()); err != nil {
+			return p, nil, err
+		}
+		if p, err = institution.GetPKS(ctx, tx, id, ""); err != nil { // as it is held now
+			return p, nil, err
+		}
+		if p.Version != version {
+			return p, nil, postgres.ErrStale
+		}
+		n, err := activation.ResumeLembaga(ctx, tx, p.InstitutionID, request.Change{
+			Actor: who.Actor(), Reason: "PKS " + p.Number + " berlaku: " + reason, OfficeAt: d.office.Now(),
+		})
+		if err == nil && n == 0 {
+			err = activation.ErrNoLines
+		}
+		return p, map[string]any{"reason": reason, "readers_resumed": n}, err
 	})
 }
 

@@ -86,6 +86,7 @@ func (p *Pages) mountData(inside chi.Router) {
 		institutionsPath + "/{id}/status": p.institutionStatus(),
 		pksPath + "/baru":                 p.newPKS(), pksPath + "/{id}/ubah": p.editPKS(), pksPath + "/{id}/cabut": p.withdrawal(),
 		pksPath + "/{id}/berlakukan": p.reinstatement(),
+		pksPath + "/{id}/lanjutkan":  p.readersResumption(),
 		machinesPath + "/baru":       p.newMachineType(), machinesPath + "/{code}": p.editMachineType(), machinesPath + "/{code}/status": p.machineStatus(),
 		signatoriesPath + "/baru": p.appoint(), signatoriesPath + "/{id}/akhiri": p.endTerm(),
 		peoplePath + "/{id}": p.editPerson(), peoplePath + "/{id}/status": p.personStatus(),

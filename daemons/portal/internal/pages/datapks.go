@@ -3,6 +3,7 @@ package pages
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -46,6 +47,7 @@ func (p *Pages) pksOf(r *http.Request) (masterdata.PKS, error) {
 
 var pksActions = map[string]string{
 	"pks.create": "Didaftarkan", "pks.change": "Diubah", "pks.withdraw": "Dicabut", "pks.reinstate": "Diberlakukan kembali",
+	"pks.resume_readers": "Reader diaktifkan kembali",
 }
 
 // onePKS shows an agreement, what was done to it, and what it leaves to decide.
@@ -66,6 +68,12 @@ func (p *Pages) onePKS(w http.ResponseWriter, r *http.Request) error {
 		body.Links = []crumb{{"Berlakukan kembali", at + "/berlakukan"}, {"Ubah", at + "/ubah"}}
 	} else {
 		body.Links = []crumb{{"Ubah", at + "/ubah"}, {"Cabut", at + "/cabut"}}
+	}
+	if k.SuspendedReaders > 0 {
+		body.Notice = number(k.SuspendedReaders) + " reader " + k.Institution + " masih ditangguhkan karena PKS yang dicabut dahulu. PKS ini berlaku; reader-reader itu aktif kembali hanya bila kantor memutuskannya."
+		body.Links = append([]crumb{{"Aktifkan kembali semua", at + "/lanjutkan"}}, body.Links...)
+	} else if n, err := strconv.Atoi(r.URL.Query().Get("lanjut")); err == nil && n > 0 {
+		body.Notice = number(n) + " reader diaktifkan kembali."
 	}
 	if k.Status == institution.PKSWithdrawn || k.Status == institution.PKSExpired {
 		body.Notice = "Permohonan baru dengan PKS ini tidak dapat diterima."
@@ -115,7 +123,10 @@ func (p *Pages) newPKS() editor {
 		},
 		func(r *http.Request) (string, error) {
 			id, _ := uuid.Parse(r.PostForm.Get("institution_id")) // none is no institution's
-			_, err := p.desk.CreatePKS(r.Context(), signin.Account(r), typedPKS(r, institution.PKS{InstitutionID: id.String()}))
+			made, err := p.desk.CreatePKS(r.Context(), signin.Account(r), typedPKS(r, institution.PKS{InstitutionID: id.String()}))
+			if made.SuspendedReaders > 0 { // there is something to decide
+				return pksPath + "/" + made.ID, err
+			}
 			return pksPath + "?tersimpan=1", err
 		}}
 }
@@ -155,6 +166,25 @@ func (p *Pages) withdrawal() editor {
 				_, err = p.desk.WithdrawPKS(r.Context(), signin.Account(r), k.ID, seenVersion(r), typedDate(r, "date"), r.PostForm.Get("reason"))
 			}
 			return pksPath + "/" + k.ID, err
+		}}
+}
+
+// readersResumption asks once more before all readers of a lembaga count again.
+func (p *Pages) readersResumption() editor {
+	return editor{"Aktifkan kembali semua reader",
+		func(r *http.Request) (formBody, error) {
+			k, err := p.pksOf(r)
+			return formBody{Crumbs: pksCrumbs, Action: pksPath + "/" + k.ID + "/lanjutkan", Submit: "Aktifkan kembali semua", Version: k.Version,
+				Lead:    number(k.SuspendedReaders) + " reader " + k.Institution + " ditangguhkan karena PKS dicabut, dan kini PKS nomor " + k.Number + " berlaku.",
+				Warning: "Semuanya kembali ke keadaan sebelum ditangguhkan dan keluar dari daftar pencabutan. Yang ditangguhkan karena sebab lain, dan yang sudah dicabut, tidak berubah.",
+				Fields:  []field{{Name: "reason", Label: "Alasan", Kind: "textarea", Longest: 2000}}}, err
+		},
+		func(r *http.Request) (string, error) {
+			k, err := p.pksOf(r)
+			if err == nil {
+				_, err = p.desk.ResumeReaders(r.Context(), signin.Account(r), k.ID, seenVersion(r), r.PostForm.Get("reason"))
+			}
+			return pksPath + "/" + k.ID + "?lanjut=" + strconv.Itoa(k.SuspendedReaders), err
 		}}
 }
 

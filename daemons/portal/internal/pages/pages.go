@@ -68,7 +68,7 @@ func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.
 	words["asset"] = p.assets.Address
 	for _, name := range []string{
 		"landing", "login", "list", "request", "needs", "need", "need-form", "need-cards", "shelf", "lots", "error", "form", "keys", "rows", "secret", "change", "calendar", "calendar-import", "late",
-		"board", "board-day", "feed", "what-if", "manual", "doubts", "doubt", "verification", "chip", "chips", "activations", "activation", "labels", "prints",
+		"board", "board-day", "feed", "what-if", "manual", "doubts", "doubt", "verification", "chip", "chips", "activations", "activation", "pairs-check", "labels", "prints",
 	} {
 		p.sheets[name] = template.Must(template.New(name+".html").Funcs(words).
 			ParseFS(files, "templates/layout.html", "templates/plan-parts.html", "templates/cards.html", "templates/day-parts.html", "templates/feed-parts.html", "templates/rows-parts.html", "templates/chip-parts.html",

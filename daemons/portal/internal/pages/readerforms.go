@@ -17,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/readersheet"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -139,6 +140,15 @@ func sheetFaults(err error) error {
 	return all
 }
 
+// pointed puts faults of rows at the cells of the workbook that they were read from.
+func pointed(err error, c readersheet.Content) error {
+	var faults form.Faults
+	if !errors.As(err, &faults) {
+		return err
+	}
+	return c.Point(slices.Clone(faults))
+}
+
 // headFields are the fields of a letter.
 func (p *Pages) headFields(r *http.Request, v *report.ActivationLetter) ([]field, error) {
 	if v == nil {
@@ -239,6 +249,9 @@ func (p *Pages) editReaders(verb machine.Verb) readersEditor {
 			v, err := report.LoadActivation(r.Context(), p.db, chi.URLParam(r, "ticket"), signin.Account(r))
 			if err == nil {
 				err = activation.LetterMachine.May(v.State, verb, signin.Account(r).Role)
+			}
+			if err == nil && !slices.Contains(v.Offers, verb) {
+				err = &machine.RoleError{Machine: activation.LetterMachine.Name, Verb: verb, Role: signin.Account(r).Role}
 			}
 			if err != nil {
 				return formBody{}, err

@@ -42,6 +42,7 @@ var readerSteps = []struct {
 func (p *Pages) mountReaders(inside chi.Router) {
 	inside.Get(readersPath, p.handle(explained(p.readers)))
 	inside.Get(readersPath+"/baru", p.handle(explained(p.present(p.newReaders().editor()))))
+	p.mountPairs(inside)
 	at := readersPath + "/{ticket}"
 	inside.Get(at, p.handle(explained(p.readersLetter)))
 	for _, s := range readerSteps {
@@ -93,6 +94,7 @@ type readersBody struct {
 	Narrow  bool
 	Next    string
 	Outside bool
+	Pairs   bool // the list of pairs is for whoever asks
 }
 
 // readers shows the letters that whoever asks may know of.
@@ -113,7 +115,7 @@ func (p *Pages) readers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := readersBody{Search: f.Search, Narrow: f.Search != "" || len(f.States) > 0, Outside: report.Outside(who)}
+	body := readersBody{Search: f.Search, Narrow: f.Search != "" || len(f.States) > 0, Outside: report.Outside(who), Pairs: readers.MaySeePairs(who) == nil}
 	switch who.Role {
 	case request.Lembaga:
 		body.May = "Ajukan permohonan aktivasi"

@@ -69,7 +69,7 @@ func (d Desk) entry(ctx context.Context, who identity.Account, t *Typed, scan *u
 		said = slices.DeleteFunc(said, func(f form.Fault) bool { return f.Pointer == "/lines" }) // the workbook says why
 	}
 	wrong = append(said, wrong...)
-	n = activation.New{LembagaID: report.Scope(who), Form: t.Form, Lines: t.Lines, Draft: t.Draft}
+	n = activation.New{LembagaID: report.Scope(who), Form: t.Form, Lines: t.Lines, Draft: t.Draft, By: report.Scope(who)}
 	if who.Role == request.Produsen {
 		of, err := activation.LembagaOf(ctx, d.DB, t.Lembaga)
 		switch {
@@ -260,6 +260,9 @@ func (d Desk) Write(ctx context.Context, who identity.Account, ticket string, ve
 	if err == nil {
 		err = activation.LetterMachine.May(l.State, verb, who.Role)
 	}
+	if err == nil && verb == activation.VerbEdit && l.PreparedBy != report.Scope(who) { // before a word is read
+		err = &machine.RoleError{Machine: activation.LetterMachine.Name, Verb: verb, Role: who.Role}
+	}
 	if err != nil {
 		return err
 	}
@@ -328,5 +331,7 @@ func (d Desk) act(ctx context.Context, who identity.Account, ticket string, vers
 // Discard throws a draft away. Errors: activation.ErrNotFound, *machine.RoleError,
 // *machine.IllegalError, postgres.ErrStale.
 func (d Desk) Discard(ctx context.Context, who identity.Account, ticket string, version int64) error {
-	return d.act(ctx, who, ticket, version, string(activation.VerbDiscard), "", nil, activation.Discard)
+	return d.act(ctx, who, ticket, version, string(activation.VerbDiscard), "", nil, func(ctx context.Context, tx *postgres.Tx, l activation.Letter, c request.Change) error {
+		return activation.Discard(ctx, tx, l, report.Scope(who), c)
+	})
 }

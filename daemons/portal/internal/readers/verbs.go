@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"dukcapil.go.id/sifilma/pkg/activation"
-	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/cardlist"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
@@ -15,7 +14,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
-	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
@@ -247,35 +245,4 @@ func (d Desk) newReader(ctx context.Context, wrong *form.Faults, of activation.A
 		wrong.Add("/reader_serial", "wrong_form", "Nomor seri reader tidak sesuai bentuk nomor seri %s.", m.Name)
 	}
 	return nil
-}
-
-// Pair records into which readers cards went whose list did not say. Errors:
-// *machine.RoleError, form.Faults.
-func (d Desk) Pair(ctx context.Context, who identity.Account, pairs []activation.Pair) error {
-	if err := activation.MayPair(who.Role); err != nil {
-		return err
-	}
-	var wrong form.Faults
-	switch {
-	case len(pairs) == 0:
-		wrong.Add("/pairs", "missing", "Isi sekurangnya satu pasangan kartu dan reader.")
-	case len(pairs) > activation.MostPairs:
-		return form.One("/pairs", "too_many", fmt.Sprintf("Paling banyak %d pasangan sekaligus.", activation.MostPairs))
-	}
-	for i := range pairs {
-		at := fmt.Sprintf("/pairs/%d", i)
-		wrong.Need(at+"/sam_serial", "Nomor seri kartu SAM", &pairs[i].SAM, 64)
-		wrong.Need(at+"/reader_serial", "Nomor seri reader", &pairs[i].Reader, 64)
-		pairs[i].SAM, pairs[i].Reader = cardlist.Normalise(pairs[i].SAM), cardlist.Normalise(pairs[i].Reader)
-	}
-	if err := wrong.Err(); err != nil {
-		return err
-	}
-	c := d.change(who, "")
-	return d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		if err := activation.RecordPairs(ctx, tx, report.Scope(who), pairs, c); err != nil {
-			return err
-		}
-		return audit.Record(ctx, tx, audit.Entry{Actor: who.Username, Action: "activation.pair", Subject: who.ID, Detail: map[string]any{"pairs": pairs}})
-	})
 }
