@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -213,4 +214,41 @@ func TestOneReceiptForTheSameBlanks(t *testing.T) {
 	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+made.ID+"/voiding", map[string]any{"reason": "nama keliru", "again": false}, ifMatch(made.Version)...)
 	o.want(200, nil, "operator", http.MethodPost, at+"/blanks/attestations", map[string]any{"brought_by": "Orang Lain", "post": "PIC Produsen"})
 	require.Equal(t, 3, o.count("asked_paper"))
+}
+
+// TestDaySheetsAreListed: one that nobody makes yet and one whose PDF waits say so, and the
+// file is there once it is made.
+func TestDaySheetsAreListed(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	now := o.clock.Now()
+	o.want(200, nil, "operator", http.MethodPost, "/api/v1/blanks/sheets", map[string]any{"day": clock.DateOf(morning).String()})
+	all, err := letter.AskedOn(t.Context(), o.db, letter.DaySheet, clock.DateOf(morning))
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	asked := all[0]
+	seen := func() blanks.PrintedSheet {
+		var list struct{ Sheets []blanks.PrintedSheet }
+		o.want(200, &list, "dirjen", http.MethodGet, "/api/v1/blanks/sheets", nil)
+		require.Len(o.t, list.Sheets, 1)
+		return list.Sheets[0]
+	}
+	o.problem(403, "produsen", http.MethodGet, "/api/v1/blanks/sheets", nil)
+	o.page(403, "produsen", "/blangko/lembar")
+	require.Contains(o.t, o.page(200, "operator", "/blangko").hrefs(), "/blangko/lembar")
+	require.Equal(o.t, "sedang disusun, biasanya kurang dari satu menit", seen().Waits)
+	o.clock.Set(now.Add(time.Hour))
+	page := o.page(200, "operator", "/blangko/lembar")
+	require.Contains(o.t, page.text, "Senin, 23 November 2026")
+	require.Contains(o.t, page.text, "menunggu penyusun naskah (document-generator), lebih lama daripada biasanya")
+	var d letter.Document
+	o.tx(func(ctx context.Context, tx *postgres.Tx) (err error) {
+		d, _, err = letter.Make(ctx, tx, letter.Draft{Kind: letter.DaySheet, SubjectID: asked.ID, Dated: asked.Dated}, plays)
+		return err
+	})
+	require.Contains(o.t, seen().Waits, "menunggu PDF-nya, lebih lama daripada biasanya")
+	o.printed(d, []byte("%PDF-1.7 lembar"))
+	s := seen()
+	require.Equal(o.t, []any{"", d.ID, letter.Issued}, []any{s.Waits, s.ID, s.State})
+	require.Contains(o.t, o.page(200, "operator", "/blangko/lembar").hrefs(), "/api/v1/documents/"+d.ID+"/files/pdf")
 }

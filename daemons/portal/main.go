@@ -10,6 +10,7 @@ import (
 
 	"dukcapil.go.id/sifilma/configs"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/api"
+	"dukcapil.go.id/sifilma/daemons/portal/internal/counter"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/pages"
@@ -76,10 +77,11 @@ func mount(r chi.Router, cfg Portal, db *postgres.DB, office clock.Office, machi
 	window := public.New(db, office, machine, days.Hours, cfg.PublicURL)
 	window.Mount(r)
 	asker := report.NewAsker(db, office)
-	signer, err := cfg.signer()
+	driver, err := cfg.signer()
 	if err != nil {
 		return err
 	}
+	signer := counter.NewService(driver, machine)
 	api.New(db, office, door, spool, desk, decide, window, asker, signer).Mount(site)
 	pages.New(db, office, door, spool, desk, decide, window, asker, strings.TrimRight(cfg.IntakeURL, "/"), signer).Mount(site)
 	return nil

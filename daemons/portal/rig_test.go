@@ -48,13 +48,14 @@ const (
 
 // office is a portal under its own database role, with one person in each role.
 type office struct {
-	t       *testing.T
-	db      *postgres.DB // as the owner
-	router  chi.Router
-	clock   *clock.FixedOffice
-	machine *clock.Fake
-	cookies map[string]*http.Cookie // by user name, which is the role's
-	at      institution.Institution // the produsen
+	t        *testing.T
+	db       *postgres.DB // as the owner
+	database *harness.Database
+	router   chi.Router
+	clock    *clock.FixedOffice
+	machine  *clock.Fake
+	cookies  map[string]*http.Cookie // by user name, which is the role's
+	at       institution.Institution // the produsen
 
 	recipient *age.X25519Identity // of the produsen
 	escrow    *age.X25519Identity // of the office; of no use to anybody outside a test
@@ -64,7 +65,7 @@ func newOffice(t *testing.T) *office {
 	t.Helper()
 	database := harness.NewDatabase(t)
 	o := &office{
-		t: t, db: database.Open(t, ""), clock: clock.NewFixedOffice(morning), machine: clock.NewFake(morning),
+		t: t, database: database, db: database.Open(t, ""), clock: clock.NewFixedOffice(morning), machine: clock.NewFake(morning),
 		cookies: map[string]*http.Cookie{}, router: web.NewRouter(web.Options{Log: zerolog.Nop(), MaxBody: 256 << 10}),
 	}
 	require.NoError(t, machine.Sync(t.Context(), o.db, append([]*machine.Table{need.Machine, activation.LetterMachine, activation.Machine, release.Machine}, report.Machines...)...))

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -193,6 +194,9 @@ func TestATemplateOnItsPages(t *testing.T) {
 	waits := o.page(200, "persuratan", one+"?tersimpan=1")
 	require.Contains(t, waits.text, "Templat diterima dan belum berlaku")
 	require.Contains(t, waits.text, "Contoh cetaknya sedang disiapkan")
+	require.NotContains(t, waits.text, "Ditunggu sejak")
+	o.clock.Set(o.clock.Now().Add(15 * time.Minute)) // nobody prints it
+	require.Contains(t, o.page(200, "kasubdit", one).text, "penyusun naskah (document-generator) mungkin tidak berjalan. Ditunggu sejak 23 November 2026")
 	id := strings.TrimPrefix(one, at+"/")
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		e, err := template.Get(ctx, tx, id)
@@ -201,7 +205,8 @@ func TestATemplateOnItsPages(t *testing.T) {
 		}
 		return template.SampleWaits(ctx, tx, e, "LibreOffice sedang tidak dapat dipakai.")
 	})
-	require.Contains(t, o.page(200, "kasubdit", one).text, "LibreOffice sedang tidak dapat dipakai.")
+	require.Contains(t, o.page(200, "kasubdit", one).text, "LibreOffice sedang tidak dapat dipakai. Ditunggu sejak 23 November 2026")
+	require.Contains(t, o.page(200, "kasubdit", at).text, "belum jadi: LibreOffice sedang tidak dapat dipakai.")
 	require.NotContains(t, o.page(200, "kasubdit", one).text, "Setujui")
 	o.sample(id)
 	require.Contains(t, o.page(200, "kasubdit", at).text, "Menunggu persetujuan")

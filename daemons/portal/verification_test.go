@@ -191,15 +191,23 @@ func TestAVoidPaperSaysSo(t *testing.T) {
 	require.Contains(t, page.text, "dibatalkan sejak 25 November 2026 dan tidak berlaku.")
 	require.NotContains(t, page.text, "Penggantinya")
 	require.NotContains(t, page.text, "rahasia", "the office's reasons are its own")
+
+	// Another is made in its place: it is named once it is in force, and not before.
+	again := o.printed(o.drafted(letter.CompletionLetter, r.ID), []byte("%PDF-1.7 naskah baru"))
+	v, page = o.verified(d)
+	require.Nil(t, v.Successor)
+	require.NotContains(t, page.text, "Penggantinya")
+	o.signed(again, []byte("%PDF-1.7 pindaian"))
+	v, page = o.verified(d)
+	require.Equal(t, *again.Number, v.Successor.Number)
+	require.Contains(t, page.text, "Penggantinya")
 	for _, el := range page.all("dd") {
 		if attr(el, "data-sha256") != "" {
 			require.Equal(t, "Berkas ini cocok dengan PDF yang disiapkan untuk ditandatangani. Akan tetapi, naskah ini sudah dibatalkan.", attr(el, "data-match"))
 			require.Empty(t, attr(el, "data-in-force"))
 		}
 	}
-	next := o.drafted(letter.CompletionLetter, r.ID)
-	_, page = o.verified(d)
-	require.Contains(t, page.text, "tidak berlaku. Penggantinya naskah Nomor "+*next.Number+" tanggal 23 November 2026.")
+	require.Contains(t, page.text, "tidak berlaku. Penggantinya naskah Nomor "+*again.Number+" tanggal 23 November 2026.")
 }
 
 // TestATokenIsTyped: in capitals and groups, as the whole address, and wrongly.

@@ -33,6 +33,7 @@ const (
 	WrongKind     FaultCode = "wrong_kind"      // another file than .docx; Detail is its kind, such as "docm"
 	Comment       FaultCode = "comment"         // a remark in the margin; Detail is its text
 	Embedded      FaultCode = "embedded_object" // an object of another program; Detail is the entry or element
+	VectorPicture FaultCode = "vector_picture"  // an SVG, which can hold scripts and addresses; Detail is the entry
 	LinkedField   FaultCode = "linked_field"    // a field that fetches something, such as INCLUDETEXT; Detail is its name
 	BoundControl  FaultCode = "bound_control"   // a tag in a content control that Word fills by itself
 	RowTagOutside FaultCode = "row_tag_outside" // a tag of a repeated row outside one; Detail is the table

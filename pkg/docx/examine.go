@@ -9,6 +9,7 @@ import (
 	_ "image/jpeg"
 	_ "image/png"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -39,8 +40,8 @@ type Rules struct {
 
 // Examine judges a template that somebody sends in: everything that is wrong with it at
 // once, each with its place; none when it may be used. It is stricter than Fill, which
-// takes what was examined before: it also refuses comments, objects and fields that
-// fetch something, and links that are no plain web addresses.
+// takes what was examined before: it also refuses comments, objects, SVG pictures, fields
+// that fetch something, and links that are no plain web addresses.
 func Examine(file []byte, rules Rules) []Fault {
 	var found Error
 	if len(file) > rules.MaxBytes {
@@ -204,6 +205,9 @@ func (d *examined) examineEntry(name string, found *Error) {
 	case strings.Contains(lower, "/embeddings/") || strings.Contains(lower, "/activex/"):
 		found.add(Embedded, name, "%s", path.Base(name))
 		return
+	case isSVG(lower, contentType, d.contents[name]):
+		found.add(VectorPicture, name, "%s", path.Base(name))
+		return
 	case !strings.HasSuffix(lower, ".xml") && !strings.HasSuffix(lower, ".rels") && !filledTypes[contentType], strings.HasPrefix(lower, "customxml/item") && !filledTypes[contentType]:
 		return // the latter is data of other programs, in any encoding, that nobody shows
 	}
@@ -241,6 +245,24 @@ func within(of, target string) string {
 	}
 	return path.Join(path.Dir(of), target)
 }
+
+// isSVG says whether an entry is an SVG picture, by its name, its type, or what it holds:
+// LibreOffice goes by the last.
+func isSVG(name, contentType string, body []byte) bool {
+	if strings.HasSuffix(name, ".svg") || strings.HasSuffix(name, ".svgz") || strings.Contains(strings.ToLower(contentType), "svg") {
+		return true
+	}
+	body = body[:min(len(body), svgHead)]
+	if bytes.HasPrefix(body, []byte("\xFF\xFE")) || bytes.HasPrefix(body, []byte("\xFE\xFF")) { // UTF-16: the letters are what matters
+		body = bytes.ReplaceAll(body, []byte{0}, nil)
+	}
+	return !strings.HasSuffix(name, ".xml") && !strings.HasSuffix(name, ".rels") && svgRoot.Match(body)
+}
+
+// svgHead is how far into an entry its root element is looked for.
+const svgHead = 64 << 10
+
+var svgRoot = regexp.MustCompile(`(?i)<([a-z0-9_]+:)?svg[\s>/]`)
 
 // links notes the relations that lead out of the file. A web or mail address in the
 // letterhead is followed only by whoever clicks on it.

@@ -176,3 +176,11 @@ func AskedStanding(ctx context.Context, rd postgres.Reader, kind, requestID stri
 	}
 	return list, nil
 }
+
+// AskedLast returns the papers of a kind that were asked for last, newest first.
+func AskedLast(ctx context.Context, rd postgres.Reader, kind string, limit int) (list []Asked, err error) {
+	if err := rd.Select(ctx, &list, selectAsked+`WHERE kind = $1 ORDER BY id DESC LIMIT $2`, kind, limit); err != nil {
+		return nil, fmt.Errorf("letter: papers that were asked for last: %w", err)
+	}
+	return list, nil
+}

@@ -31,16 +31,11 @@ func replacing(ctx context.Context, rd postgres.Reader, id string) (Document, er
 	return one(ctx, rd, selectDocument+`WHERE replaces = $1 AND state <> 'void'`, id)
 }
 
-// Successor returns the paper that took the place of one that does not count any more:
-// what is in force, or is to be, of its kind and subject. Error: ErrNotFound.
+// Successor returns the paper that counts in the place of one that does not any more: the
+// one in force of its kind and subject, if it was made after it. One that is still to be
+// signed takes nobody's place yet. Error: ErrNotFound.
 func Successor(ctx context.Context, rd postgres.Reader, d Document) (Document, error) {
-	switch {
-	case d.State == Replaced:
-		return replacing(ctx, rd, d.ID)
-	case d.Replaces != nil: // it was to be a replacement, and was voided
-		return replacing(ctx, rd, *d.Replaces)
-	}
-	return Living(ctx, rd, d.Kind, d.SubjectID)
+	return one(ctx, rd, selectDocument+`WHERE kind = $1 AND subject_id = $2 AND state = 'issued' AND id > $3`, d.Kind, d.SubjectID, d.ID)
 }
 
 // AskReplacement has a paper in force that is wrong made anew: another is drafted from

@@ -87,6 +87,8 @@ func TestAPaperInForceIsReplaced(t *testing.T) {
 	successor, err := letter.Successor(t.Context(), o.DB, now(t, o, old))
 	require.NoError(t, err)
 	require.Equal(t, next.ID, successor.ID)
+	_, err = letter.Successor(t.Context(), o.DB, next)
+	require.ErrorIs(t, err, letter.ErrNotFound, "it is in force itself")
 
 	// It can itself be replaced.
 	next, err = ask(next, paperoffice.As(request.Operator, "salah lagi"))
@@ -95,6 +97,11 @@ func TestAPaperInForceIsReplaced(t *testing.T) {
 	third := issue(t, o, attach(t, o, first(makePaper(t, o, n))))
 	require.Equal(t, letter.Replaced, now(t, o, next).State)
 	require.Equal(t, letter.Issued, third.State)
+	for _, d := range []letter.Document{old, next} { // what counts now, and not what counted between
+		successor, err = letter.Successor(t.Context(), o.DB, now(t, o, d))
+		require.NoError(t, err)
+		require.Equal(t, third.ID, successor.ID)
+	}
 }
 
 // TestAReplacementIsVoided: with another in its place, or for good; the paper in force

@@ -76,6 +76,8 @@ func sentence(kind string, f docx.Fault) string {
 		return where + fmt.Sprintf("Ada bidang %s yang mengambil isi dari tempat lain. Hapus, atau ganti dengan isinya.", f.Detail)
 	case docx.Embedded:
 		return where + "Ada objek dari program lain yang ditanamkan. Hapus, atau ganti dengan gambar atau tabel biasa."
+	case docx.VectorPicture:
+		return where + fmt.Sprintf("Ada gambar SVG (%s), yang dapat memuat skrip dan alamat luar. Ganti dengan gambar PNG atau JPEG.", f.Detail)
 	case docx.BoundControl:
 		return where + fmt.Sprintf("Tag %s ada di dalam kontrol isi yang terikat pada data dokumen, sehingga Word menggantinya sendiri. Pindahkan tag itu ke luar kontrol.", f.Detail)
 	case docx.UnknownTag:

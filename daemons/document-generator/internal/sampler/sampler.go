@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
@@ -69,12 +70,18 @@ type Sampler struct {
 	log       zerolog.Logger
 	status    *daemon.Status
 	failures  int // times in a row that LibreOffice was away
+	waiting   prometheus.Gauge
 }
 
 // New makes a sampler with a converter of its own, so that papers do not wait for
 // samples.
 func New(cfg Config, db *postgres.DB, writer Writer, converter Converter, disk *daemon.Disk, env *daemon.Env) *Sampler {
-	return &Sampler{cfg: cfg, db: db, writer: writer, converter: converter, disk: disk, office: env.Office, clock: env.Machine, log: env.Log, status: env.Status}
+	s := &Sampler{cfg: cfg, db: db, writer: writer, converter: converter, disk: disk, office: env.Office, clock: env.Machine, log: env.Log, status: env.Status}
+	s.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sifilma_template_samples_waiting", Help: "Templates of papers whose sample is to be printed, when they were last looked for.",
+	})
+	env.Registry.MustRegister(s.waiting)
+	return s
 }
 
 // Run prints what waits until ctx ends.
@@ -110,6 +117,7 @@ func (s *Sampler) Once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.waiting.Set(float64(len(waiting)))
 	if len(waiting) == 0 {
 		s.failures = 0
 		return nil

@@ -13,13 +13,13 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/counter"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/public"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/clock"
-	"dukcapil.go.id/sifilma/pkg/esign"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -43,11 +43,11 @@ type API struct {
 	decide *decisions.Desk
 	window *public.Window
 	asker  *report.Asker
-	signer esign.Driver
+	signer *counter.Service
 }
 
 // New returns the API; signer is the service that signs papers, or nil.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, asker *report.Asker, signer esign.Driver) *API {
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, asker *report.Asker, signer *counter.Service) *API {
 	return &API{
 		db: db, office: office, door: door, spool: spool,
 		marker: validation.NewMarker(1), desk: desk, decide: decide, window: window, asker: asker, signer: signer,

@@ -48,3 +48,13 @@ func (a *API) printSheet(w http.ResponseWriter, r *http.Request) error {
 	web.WriteJSON(w, r, http.StatusOK, s)
 	return nil
 }
+
+// listSheets answers with the day sheets that were asked for.
+func (a *API) listSheets(w http.ResponseWriter, r *http.Request) error {
+	list, err := a.vault().Sheets(r.Context(), signin.Account(r))
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, r, http.StatusOK, map[string]any{"sheets": list})
+	return nil
+}

@@ -26,6 +26,7 @@ func (a *API) mountBlanks(r chi.Router) {
 	}
 	r.Post(at+"/blanks/{id}/reversal", handle(a.reverseBlanks))
 	r.Post(at+"/blanks/attestations", handle(a.attestBlanks))
+	r.Get("/blanks/sheets", handle(a.listSheets))
 	r.Post("/blanks/sheets", handle(a.printSheet))
 	r.Post(at+"/destructions", handle(a.destroyCards))
 	r.Post(at+"/destructions/{id}/voiding", handle(a.voidDestruction))

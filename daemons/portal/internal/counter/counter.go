@@ -13,7 +13,6 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/blob"
 	"dukcapil.go.id/sifilma/pkg/clock"
-	"dukcapil.go.id/sifilma/pkg/esign"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/letter"
@@ -43,7 +42,7 @@ type Desk struct {
 	DB     *postgres.DB
 	Office clock.Office
 	// Signer is the service that signs with certificates; nil where all is signed with a pen.
-	Signer esign.Driver
+	Signer *Service
 }
 
 func (d Desk) change(who identity.Account, reason string) request.Change {

@@ -124,10 +124,29 @@ func (d Desk) printed(ctx context.Context, p letter.Document) ([]byte, error) {
 	return io.ReadAll(content)
 }
 
-// ended keeps what became of a signing, and says it. A paper is signed on the day on which
-// it was asked for, also when that is found out later.
+// ended keeps what became of a signing, and says it; while the database is away it is held
+// until it can be kept, and in doubt so long.
 func (d Desk) ended(ctx context.Context, p letter.Document, s letter.Signing, a esign.Answer, c request.Change) error {
-	err := d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+	err := d.keepAnswer(ctx, p, s, a, c)
+	if postgres.Foreign(err) {
+		d.Signer.hold(ctx, s.ID, func(ctx context.Context) error { return d.keepAnswer(ctx, p, s, a, c) })
+		return ErrStillInDoubt
+	}
+	switch {
+	case err != nil:
+		return err
+	case a.Outcome == esign.Refused:
+		return form.One(faultAt(a.Reason), "refused", RefusalText(a.Reason, a.Code))
+	case a.Outcome != esign.Signed:
+		return ErrStillInDoubt
+	}
+	return nil
+}
+
+// keepAnswer writes down what became of a signing. A paper is signed on the day on which
+// it was asked for, also when that is found out later.
+func (d Desk) keepAnswer(ctx context.Context, p letter.Document, s letter.Signing, a esign.Answer, c request.Change) error {
+	return d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		detail := map[string]any{"kind": p.Kind, "signing": s.ID, "driver": s.Driver, "outcome": a.Outcome, "reason": a.Reason, "code": a.Code}
 		file := ""
 		if a.Outcome == esign.Signed {
@@ -142,15 +161,6 @@ func (d Desk) ended(ctx context.Context, p letter.Document, s letter.Signing, a 
 		}
 		return decisions.Note(ctx, tx, c, "document.signature", p.ID, p.RequestID, detail)
 	})
-	switch {
-	case err != nil:
-		return err
-	case a.Outcome == esign.Refused:
-		return form.One(faultAt(a.Reason), "refused", RefusalText(a.Reason, a.Code))
-	case a.Outcome != esign.Signed:
-		return ErrStillInDoubt
-	}
-	return nil
 }
 
 func faultAt(reason string) string {

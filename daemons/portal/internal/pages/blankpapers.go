@@ -87,3 +87,29 @@ func (p *Pages) printing() editor {
 			return vaultPath + "?hari=" + day.String() + "&" + justKept(), p.vault().Print(r.Context(), signin.Account(r), day)
 		}}
 }
+
+// daySheets lists the day sheets that were asked for, those that wait with why.
+func (p *Pages) daySheets(w http.ResponseWriter, r *http.Request) error {
+	list, err := p.vault().Sheets(r.Context(), signin.Account(r))
+	if err != nil {
+		return err
+	}
+	t := rowsTable{Caption: "Lembar harian menurut waktu diminta, terbaru lebih dahulu", Empty: "belum ada.", Heads: []string{"Hari", "Diminta oleh", "Pada", "Keadaan", "Keterangan", "Berkas"}}
+	for _, s := range list {
+		file := cell{}
+		if slices.Contains(s.Formats, "pdf") {
+			file = cell{Text: formatNames["pdf"], Path: "/api/v1/documents/" + s.ID + "/files/pdf"}
+		}
+		t.Rows = append(t.Rows, []cell{
+			{Text: terbilang.FormatDayDate(s.Day), Path: vaultPath + "?hari=" + s.Day.String()}, {Text: s.AskedBy}, {Text: terbilang.FormatDateTime(s.AskedAt)},
+			{Tag: tagOf(letter.Machine)(s.State)}, {Text: s.Waits}, file,
+		})
+	}
+	body := rowsBody{Crumbs: []crumb{{"Papan kapasitas", boardPath}, {"Lembar harian blangko", vaultPath}}, Tables: []rowsTable{t},
+		Lead: "Lembar harian tidak dibatalkan dan tidak diganti: bila keliru atau keadaannya sudah lain, susun yang baru; keduanya tersimpan."}
+	if stock.May(stock.SheetVerb, signin.Account(r).Role) == nil {
+		body.Links = []crumb{{"Susun lembar harian untuk dicetak", vaultPath + "/cetak"}}
+	}
+	p.show(w, r, http.StatusOK, "rows", "Lembar harian yang disusun", body)
+	return nil
+}

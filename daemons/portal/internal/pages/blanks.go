@@ -28,6 +28,7 @@ const (
 // mountBlanks adds the pages of the book of blanks.
 func (p *Pages) mountBlanks(inside chi.Router) {
 	inside.Get(vaultPath, p.handle(explained(p.daySheet)))
+	inside.Get(vaultPath+"/lembar", p.handle(explained(p.daySheets)))
 	at := home + "/{ticket}" + blanksEnd
 	inside.Get(at, p.handle(explained(p.blanksOf)))
 	for path, e := range map[string]editor{
@@ -83,7 +84,7 @@ func (p *Pages) daySheet(w http.ResponseWriter, r *http.Request) error {
 	body := rowsBody{Crumbs: []crumb{{"Papan kapasitas", boardPath}}, Tables: []rowsTable{t, papersTable("Lembar harian yang sudah disusun", s.Papers)},
 		Lead: terbilang.FormatDayDate(day) + ". Awal ditambah diterima sama dengan semua kolom sesudahnya. Yang diputuskan dari keadaan meragukan atau selesai di stasiun mengurangi kolom asalnya.",
 		Links: []crumb{{"Unduh Excel", "/api/v1/blanks.xlsx?day=" + day.String()}, {"← Hari sebelumnya", vaultPath + "?hari=" + day.AddDays(-1).String()},
-			{"Hari berikutnya →", vaultPath + "?hari=" + day.AddDays(1).String()}, {"Papan hari itu", boardPath + "/" + day.String()}}}
+			{"Hari berikutnya →", vaultPath + "?hari=" + day.AddDays(1).String()}, {"Papan hari itu", boardPath + "/" + day.String()}, {"Semua lembar harian yang disusun", vaultPath + "/lembar"}}}
 	if !day.After(p.desk.Today()) && stock.May(stock.SheetVerb, signin.Account(r).Role) == nil {
 		body.Links = append(body.Links, crumb{"Susun lembar harian untuk dicetak", vaultPath + "/cetak?hari=" + day.String()})
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/counter"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/lots"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/masterdata"
@@ -27,7 +28,6 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/wording"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
-	"dukcapil.go.id/sifilma/pkg/esign"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/perso"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -54,12 +54,12 @@ type Pages struct {
 	decide *decisions.Desk
 	window *public.Window
 	asker  *report.Asker
-	signer esign.Driver
+	signer *counter.Service
 }
 
 // New returns the pages; intake is the address of the intake as browsers see it,
 // or empty; signer is the service that signs papers, or nil.
-func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, asker *report.Asker, intake string, signer esign.Driver) *Pages {
+func New(db *postgres.DB, office clock.Office, door *signin.Door, spool *upload.Spool, desk *masterdata.Desk, decide *decisions.Desk, window *public.Window, asker *report.Asker, intake string, signer *counter.Service) *Pages {
 	p := &Pages{
 		db: db, office: office, door: door, spool: spool, intake: intake, desk: desk, decide: decide, window: window, asker: asker, signer: signer,
 		sheets: map[string]*template.Template{}, assets: web.NewAssets(files, "static"),

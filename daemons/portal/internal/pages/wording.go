@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -90,10 +91,29 @@ func sampled(e template.Edition) string {
 	switch {
 	case e.SamplePages != nil:
 		return number(*e.SamplePages) + " halaman"
+	case e.State == template.Offered && e.SampleProblem != "":
+		return "belum jadi: " + e.SampleProblem
 	case e.State == template.Offered:
 		return "sedang disiapkan"
 	}
 	return ""
+}
+
+// longSample is when a sample that is still to be made is no longer awaited in silence: it
+// takes less than a minute where nothing is away.
+const longSample = 10 * time.Minute
+
+// sampleWaits says why a sample is not there yet, and since when it is waited for; empty
+// while that is usual.
+func sampleWaits(e template.Edition, now time.Time) string {
+	text := e.SampleProblem
+	if text == "" && now.Sub(e.OfferedAt) >= longSample {
+		text = "Contoh ini belum jadi, lebih lama daripada biasanya. Beri tahu pengelola sistem: penyusun naskah (document-generator) mungkin tidak berjalan."
+	}
+	if text != "" {
+		text += " Ditunggu sejak " + terbilang.FormatDateTime(e.OfferedAt) + "."
+	}
+	return text
 }
 
 func (p *Pages) templates(w http.ResponseWriter, r *http.Request) error {
@@ -274,7 +294,7 @@ func (p *Pages) oneTemplate(w http.ResponseWriter, r *http.Request) error {
 	switch v.State {
 	case template.Offered:
 		body.Lead = "Contoh cetaknya sedang disiapkan, biasanya kurang dari satu menit. Muat ulang halaman ini untuk melihatnya."
-		body.Alarm = v.SampleProblem
+		body.Alarm = sampleWaits(v.Edition, p.office.Now())
 	case template.Proposed:
 		body.Lead = "Lihat contoh cetaknya sampai halaman terakhir: nama 80 huruf, pejabat a.n. tanpa NIP, dua lembaga, dan 250 baris; lalu satu kartu dengan pejabat Plt."
 	case template.Unprintable:
