@@ -320,7 +320,7 @@ func (p *part) examine(outside map[string]string, found *Error) {
 				told[a.Value] = true
 				found.at(ExternalLink, p, el, "%s", kind)
 			}
-			if (a.Key == "src" || a.Key == "href") && (strings.Contains(a.Value, "://") || strings.HasPrefix(a.Value, `\\`)) {
+			if (a.Key == "src" || a.Key == "href") && leads(a.Value) {
 				found.at(ExternalLink, p, el, "image")
 			}
 		}
@@ -337,6 +337,12 @@ func (p *part) examine(outside map[string]string, found *Error) {
 			found.put(Fault{Code: ExternalLink, Part: p.name, In: placeNames[p.contentType], Detail: kind})
 		}
 	}
+}
+
+// leads says whether an address is of something outside of the file: of another place, or
+// of another folder.
+func leads(address string) bool {
+	return strings.ContainsAny(address, ":\\") || strings.HasPrefix(address, "/") || strings.HasPrefix(address, "..")
 }
 
 // fetching are the fields that bring in something from elsewhere, or do something.

@@ -85,4 +85,8 @@ func TestExamineLooksWhereWordLooks(t *testing.T) {
 	}
 	usual := relations("document.xml", `<Relationship Id="rId7" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/header" Target="header1.xml"/>`)
 	require.Empty(t, codes(word(t, whole, usual, entry{"word/header1.xml", `<w:hdr ` + wordNS + `>` + par(run("Kepala")) + `</w:hdr>`})))
+	for _, from := range []string{"file:///etc/passwd", "file:/etc/passwd", "FILE:x", "/etc/passwd", `\\host\share`, "../../x.png", `..\x.png`, "http:x"} {
+		picture := par(`<w:r><w:pict><v:shape xmlns:v="urn:schemas-microsoft-com:vml"><v:imagedata src="` + from + `"/></v:shape></w:pict></w:r>`)
+		require.Equal(t, []docx.FaultCode{docx.ExternalLink}, codes(word(t, whole+picture)), from)
+	}
 }

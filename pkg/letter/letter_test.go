@@ -115,7 +115,9 @@ func TestNumbersStartAgainEachYear(t *testing.T) {
 	}
 	// Whoever writes the SQL: a number is given once in its year.
 	err := o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE document SET number = '400.8.2.15/1/Dukcapil' WHERE number = '400.8.2.15/2/Dukcapil'`)
+		_, err := tx.Exec(ctx, `
+			INSERT INTO document (id, kind, subject_id, request_id, state, number, dated, created_at)
+			SELECT gen_random_uuid(), kind, gen_random_uuid(), request_id, 'drafted', '400.8.2.15/1/Dukcapil', dated, created_at FROM document WHERE number = '400.8.2.15/2/Dukcapil'`)
 		return err
 	})
 	require.True(t, postgres.IsUnique(err, "document_number"), err)
@@ -243,6 +245,40 @@ func TestLifeOfALetter(t *testing.T) {
 		}
 	}
 	require.Equal(t, []machine.State{letter.Drafted, letter.Numbered, letter.AwaitingSignature, letter.Issued}, steps)
+}
+
+// TestWhatIsPrintedStays, whoever writes to the table: the number once it is given, the
+// files once they are made, the signed one once it came back.
+func TestWhatIsPrintedStays(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	r := o.Done(t)
+	d, _ := makePaper(t, o, draft(letter.ReplyLetter, r.ID, r.ID))
+	refused := func(constraint, table string, sets ...string) {
+		t.Helper()
+		for _, set := range sets {
+			err := o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+				_, err := tx.Exec(ctx, `UPDATE `+table+` SET `+set)
+				return err
+			})
+			require.True(t, postgres.IsCheck(err, constraint), "%s: %v", set, err)
+		}
+	}
+	numbered := []string{`number = '7'`, `dated = dated + 1`, `signatory = '{}'`, `subject_id = id`}
+	refused("document_fixed", "document", append(numbered, `signed_on = dated`)...)
+	d = attach(t, o, d)
+	made := append(numbered, `pdf_blob = NULL, state = 'void', version = version + 1`, `signatures = '[{}]'`, `template_sha256 = '\x00'`)
+	refused("document_fixed", "document", made...)
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		ref, err := blob.Put(ctx, tx, "scan.pdf", "application/pdf", strings.NewReader("%PDF signed"))
+		if err != nil {
+			return err
+		}
+		d, err = letter.Issue(ctx, tx, d, ref.ID.String(), monday, paperoffice.As(request.Persuratan, ""))
+		return err
+	})
+	refused("document_fixed", "document", append(made[:len(made):len(made)], `scan_blob = pdf_blob`, `signed_on = signed_on + 1`, `electronic = true`)...)
+	refused("signing_fixed", "signing", `state = 'refused', version = version + 1`, `driver = 'bsre'`)
 }
 
 // TestResultListIsIssuedAtOnce: it has neither number nor signature.

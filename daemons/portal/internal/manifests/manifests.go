@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/audit"
@@ -129,6 +131,11 @@ func (d Desk) Release(ctx context.Context, who identity.Account, produsenID stri
 	if err := release.Machine.May("", release.VerbRelease, who.Role); err != nil {
 		return v, err
 	}
+	id, err := uuid.Parse(produsenID)
+	if err != nil {
+		return v, activation.ErrNoLines
+	}
+	produsenID = id.String() // one spelling
 	err = d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		r, err := release.Make(ctx, tx, produsenID, seen, request.Change{Actor: who.Actor(), OfficeAt: d.Office.Now()})
 		if err != nil {
