@@ -51,7 +51,7 @@ func (d Desk) Take(ctx context.Context, who identity.Account, ticket string, ver
 		return err
 	}
 	var wrong form.Faults
-	if len(s.Lines) == 0 && activation.Ends(verb) { // for good: nobody is to end all of a letter by leaving a choice out
+	if len(s.Lines) == 0 && (activation.Ends(verb) || verb == activation.VerbCancel) { // for good: nobody is to end all of a letter by leaving a choice out
 		wrong.Add("/lines", "missing", "Pilih reader yang dimaksud.")
 	}
 	on := d.day(&wrong, verb, s.On, l)
