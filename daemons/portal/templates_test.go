@@ -171,7 +171,7 @@ func TestATemplateOnItsPages(t *testing.T) {
 	}
 	o.page(404, "operator", at+"/jenis/result_list")
 	list := o.page(200, "persuratan", at)
-	require.Contains(t, list.text, "Surat balasan permohonan Edisi 1 sifilma@pemasangan")
+	require.Contains(t, list.text, "Surat balasan permohonan Edisi 1 Pemasangan sistem")
 	require.NotContains(t, list.text, "Menunggu")
 	kind := o.page(200, "persuratan", at+"/jenis/reply_letter")
 	for _, words := range []string{"{{addressee}}", "tujuan surat: nama lembaga", "{{@verification_qr}}", "{{#copies}} … {{/copies}}", "Unduh yang berlaku (Word)"} {
@@ -193,6 +193,7 @@ func TestATemplateOnItsPages(t *testing.T) {
 	waits := o.page(200, "persuratan", one+"?tersimpan=1")
 	require.Contains(t, waits.text, "Templat diterima dan belum berlaku")
 	require.Contains(t, waits.text, "Contoh cetaknya sedang disiapkan")
+	require.Contains(t, waits.text, "Diusulkan "+request.RoleLabels[request.Persuratan]+",", "people have names, not accounts")
 	id := strings.TrimPrefix(one, at+"/")
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		e, err := template.Get(ctx, tx, id)
@@ -213,7 +214,7 @@ func TestATemplateOnItsPages(t *testing.T) {
 	form := o.page(200, "kasubdit", one+"/setujui")
 	require.Contains(t, form.text, "Menggantikan Edisi 1")
 	o.post(303, "kasubdit", one+"/setujui", "versi", form.value("versi"), "reason", "")
-	require.Contains(t, o.page(200, "persuratan", at).text, "Surat balasan permohonan Edisi 2 kasubdit")
+	require.Contains(t, o.page(200, "persuratan", at).text, "Surat balasan permohonan Edisi 2 Kasubdit KI")
 	o.post(303, "operator", at+"/"+o.firstReply()+"/usulkan", "versi", "3", "reason", "kop lama")
 	require.Contains(t, o.page(200, "kasubdit", at).text, "Menunggu contoh cetak")
 }
