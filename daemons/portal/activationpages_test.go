@@ -78,12 +78,22 @@ func TestReadersByPages(t *testing.T) {
 	require.Contains(t, page, "PCID tidak sesuai catatan.")
 	require.Contains(t, page, path+"/baris/2/perbaiki")
 	require.NotContains(t, page, "Daftarkan")
+	require.Contains(t, page, "Menunggu: Persuratan Dirjen")
+	require.Contains(t, page, "mencatat surat fisik dan mendaftarkan 1 reader")
+	require.Contains(t, page, "memperbaiki dan mengajukan kembali 1 reader", "nobody else goes on with what was returned")
+	require.Contains(t, page, "Mesin uji", "a machine has a name")
+	all := o.want(200, nil, "lembaga", http.MethodGet, path+"?pilih=semua", nil).Body.String()
+	for _, n := range []string{"1", "2"} {
+		require.Regexp(t, `value="`+n+`" aria-label="Pilih reader [^"]*" checked`, all)
+	}
+	require.Contains(t, o.want(200, nil, "persuratan", http.MethodGet, "/aktivasi", nil).Body.String(), "Persuratan Dirjen<br>")
 	require.Contains(t, o.want(200, nil, "lembaga", http.MethodGet, path+"/baris/2/perbaiki", nil).Body.String(), "PCID tidak sesuai catatan.")
 	line := url.Values{
 		"versi": {fmt.Sprint(v.Version)}, "reader_serial": {cards[1].ReaderSerial}, "sam_serial": {cards[1].Serial}, "perso_no": {cards[1].ManifestNo}, "pcid": {"x"}, "machine_type": {"uji"},
 		"mode": {"offline"}, "address": {"Jl. Contoh"}, "region": {"Kota Bandung"},
 	}
-	require.Contains(t, o.want(422, nil, "lembaga", http.MethodPost, path+"/baris/2/perbaiki", line.Encode()).Body.String(), "PCID terdiri atas 32")
+	page = o.want(422, nil, "lembaga", http.MethodPost, path+"/baris/2/perbaiki", line.Encode()).Body.String()
+	require.Regexp(t, `id="pcid-salah">PCID terdiri atas 32`, page, "what is wrong now, not what was")
 	line.Set("pcid", cards[1].PCID)
 	o.want(303, nil, "lembaga", http.MethodPost, path+"/baris/2/perbaiki", line.Encode())
 	v = o.judged(v)
@@ -99,6 +109,8 @@ func TestReadersByPages(t *testing.T) {
 	require.Equal(t, 403, o.ask("operator", http.MethodPost, path+"/daftarkan", "versi=1").Code)
 	require.Contains(t, step(422, "persuratan", "daftarkan", url.Values{"tanggal": {"2026-11-30"}}), "tidak boleh setelah hari ini")
 	require.Contains(t, o.want(412, nil, "persuratan", http.MethodPost, path+"/daftarkan", "versi=1&tanggal=2026-11-23").Body.String(), "Belum dilakukan")
+	require.Contains(t, step(422, "persuratan", "kembalikan", nil), `<a href="#alasan">Alasan wajib diisi.`)
+	require.Contains(t, step(422, "lembaga", "batalkan", nil), "Pilih reader yang dimaksud.", "leaving the choice out cancels nothing")
 	step(303, "persuratan", "daftarkan", url.Values{"tanggal": {"2026-11-23"}})
 	step(303, "dirjen", "setujui", nil)
 	require.Contains(t, step(409, "kasubdit", "terima", nil), "Disposisi Direktur FPDDK belum tercatat")
@@ -108,6 +120,7 @@ func TestReadersByPages(t *testing.T) {
 	require.Contains(t, page, "MFR-2026-000001-5")
 	require.Contains(t, page, "Reader diterima; manifest")
 	require.Contains(t, page, "wajib mengirim data balikan")
+	require.Contains(t, page, "membuat manifest 1 reader")
 	for _, end := range []string{"pindahkan", "ganti"} {
 		o.want(200, nil, "operator", http.MethodGet, path+"/baris/1/"+end, nil)
 	}

@@ -354,7 +354,11 @@ func TestTheLifeOfAReader(t *testing.T) {
 	o.want(200, &passport, "operator", http.MethodGet, "/api/v1/chips/"+cards[1].Serial, nil)
 	require.Len(t, passport.Chip.Activations, 2)
 	require.Equal(t, []string{v.Ticket, "R-BARU", "accepted"}, []string{passport.Chip.Activations[1].Ticket, passport.Chip.Activations[1].ReaderSerial, string(passport.Chip.Activations[1].State)})
-	require.Contains(t, o.want(200, nil, "operator", http.MethodGet, "/chip/"+cards[1].ID, nil).Body.String(), "R-BARU")
+	was := "Reader " + v.Lines[1].Reader + " (" + v.Ticket + "): "
+	require.Subset(t, said(passport.Chip.History), []string{was + "terdaftar", was + "disetujui Dirjen", was + "diterima Subdit KI", was + "reader diganti"}, "the life of a card goes on in its readers")
+	life := o.page(200, "operator", "/chip/"+cards[1].ID).text
+	require.Contains(t, life, "Aktivasi terakhir Reader R-BARU: Diterima Subdit KI")
+	require.Contains(t, life, was+"reader diganti")
 	for _, number := range []string{"r-baru", cards[1].ReaderSerial, v.Lines[4].ManifestSerial, v.Lines[1].ManifestSerial} { // also those of before
 		o.want(200, &passport, "operator", http.MethodGet, "/api/v1/chips/"+number, nil)
 		require.Equal(t, cards[1].ID, passport.Chip.ID, number)

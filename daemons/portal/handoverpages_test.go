@@ -53,6 +53,8 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	require.Contains(t, o.page(200, "produsen", at).text, "24 November 2026")
 	d, _ = o.post(422, "operator", at+"/janji", "versi", "2", "day", "2026-11-20", "hour", "09:30")
 	require.Contains(t, d.text, "tidak boleh sudah lewat")
+	d, _ = o.post(422, "operator", at+"/janji", "versi", "2", "day", "2026-11-28", "hour", "09:30")
+	require.Contains(t, d.text, "Sabtu, 28 November 2026 bukan hari kerja.")
 	o.post(403, "produsen", at+"/janji", "versi", "2", "day", "2026-11-25", "hour", "09:30")
 
 	labels := o.page(200, "operator", at+"/label").text

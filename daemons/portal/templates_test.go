@@ -172,7 +172,7 @@ func TestATemplateOnItsPages(t *testing.T) {
 	}
 	o.page(404, "operator", at+"/jenis/result_list")
 	list := o.page(200, "persuratan", at)
-	require.Contains(t, list.text, "Surat balasan permohonan Edisi 1 sifilma@pemasangan")
+	require.Contains(t, list.text, "Surat balasan permohonan Edisi 1 Pemasangan sistem")
 	require.NotContains(t, list.text, "Menunggu")
 	kind := o.page(200, "persuratan", at+"/jenis/reply_letter")
 	for _, words := range []string{"{{addressee}}", "tujuan surat: nama lembaga", "{{@verification_qr}}", "{{#copies}} … {{/copies}}", "Unduh yang berlaku (Word)"} {
@@ -194,6 +194,7 @@ func TestATemplateOnItsPages(t *testing.T) {
 	waits := o.page(200, "persuratan", one+"?tersimpan=1")
 	require.Contains(t, waits.text, "Templat diterima dan belum berlaku")
 	require.Contains(t, waits.text, "Contoh cetaknya sedang disiapkan")
+	require.Contains(t, waits.text, "Diusulkan "+request.RoleLabels[request.Persuratan]+",", "people have names, not accounts")
 	require.NotContains(t, waits.text, "Ditunggu sejak")
 	o.clock.Set(o.clock.Now().Add(15 * time.Minute)) // nobody prints it
 	require.Contains(t, o.page(200, "kasubdit", one).text, "penyusun naskah (document-generator) mungkin tidak berjalan. Ditunggu sejak 23 November 2026")
@@ -218,7 +219,7 @@ func TestATemplateOnItsPages(t *testing.T) {
 	form := o.page(200, "kasubdit", one+"/setujui")
 	require.Contains(t, form.text, "Menggantikan Edisi 1")
 	o.post(303, "kasubdit", one+"/setujui", "versi", form.value("versi"), "reason", "")
-	require.Contains(t, o.page(200, "persuratan", at).text, "Surat balasan permohonan Edisi 2 kasubdit")
+	require.Contains(t, o.page(200, "persuratan", at).text, "Surat balasan permohonan Edisi 2 Kasubdit KI")
 	o.post(303, "operator", at+"/"+o.firstReply()+"/usulkan", "versi", "3", "reason", "kop lama")
 	require.Contains(t, o.page(200, "kasubdit", at).text, "Menunggu contoh cetak")
 }

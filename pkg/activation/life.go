@@ -34,7 +34,9 @@ var ending = map[machine.Verb]string{VerbRevoke: CauseRevoked, VerbLost: CauseLo
 
 // WantsLines says whether a verb is taken for lines that are named only: what it does is for
 // good, or lifts a ban.
-func WantsLines(verb machine.Verb) bool { return ending[verb] != "" || verb == VerbFound }
+func WantsLines(verb machine.Verb) bool {
+	return ending[verb] != "" || verb == VerbCancel || verb == VerbFound
+}
 
 // Suspend takes lines out of force for a while, with a reason.
 func Suspend(ctx context.Context, tx *postgres.Tx, l Letter, numbers []int, c request.Change) error {

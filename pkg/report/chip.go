@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/identity"
@@ -221,10 +222,10 @@ func loadChip(ctx context.Context, rd postgres.Reader, id string, a identity.Acc
 	if err != nil {
 		return nil, err
 	}
-	life := &life{Chip: v, row: row, facts: facts}
+	life := &life{Chip: v, row: row, facts: facts, applicant: r.InstitutionID}
 	for _, read := range []func(context.Context, postgres.Reader, bool) error{
-		life.readChain, life.readHandover, life.readDestructions, life.readDocuments, life.readHistory, // in this order: each needs those before it
-		life.readNumbers, life.readBlank, life.readLine, life.readActivations,
+		life.readChain, life.readHandover, life.readDestructions, life.readActivations, life.readDocuments, life.readHistory, // in this order: each needs those before it
+		life.readNumbers, life.readBlank, life.readLine,
 	} {
 		if err := read(ctx, rd, outside); err != nil {
 			return nil, err
@@ -242,6 +243,9 @@ type life struct {
 	row   listed
 	facts []Fact
 	own   []taken // steps of the card itself, oldest first
+
+	applicant string           // institution of the request
+	readers   []activation.Due // activations of the card, oldest first
 }
 
 func (row listed) chip(r request.Request) *Chip {
@@ -375,8 +379,9 @@ func (l *life) readDocuments(ctx context.Context, rd postgres.Reader, outside bo
 		}
 		in = append(in, d)
 	}
-	l.Documents = showDocuments(in, outside)
-	return nil
+	told, err := l.replies(ctx, rd, outside)
+	l.Documents = append(showDocuments(in, outside), told...)
+	return err
 }
 
 // veil takes away what is the office's own business from eyes outside.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -174,6 +175,9 @@ func (l *life) readHistory(ctx context.Context, rd postgres.Reader, outside bool
 	for _, d := range l.Documents {
 		subjects = append(subjects, d.ID)
 	}
+	for _, a := range l.readers {
+		subjects = append(subjects, a.ID)
+	}
 	var rows []taken
 	if err := rd.Select(ctx, &rows, `
 		SELECT h.id, h.machine, h.subject, h.request_id, h.version, h.from_state, h.verb, h.to_state, h.actor, h.role,
@@ -192,7 +196,11 @@ func (l *life) readHistory(ctx context.Context, rd postgres.Reader, outside bool
 		} else if row.Subject == next && row.Verb != perso.EnlistVerb {
 			continue // of another card's life
 		}
-		if e, ok := row.lived(outside); ok {
+		e, ok := row.lived(outside)
+		if row.Machine == activation.Machine.Name {
+			e, ok = l.activated(row, outside)
+		}
+		if ok {
 			events = append(events, e)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/decisions"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/handover"
@@ -20,6 +21,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/trace"
 )
 
@@ -126,6 +128,13 @@ func (d Desk) Appoint(ctx context.Context, who identity.Account, id string, seen
 		t, terr := time.Parse("15:04", hour)
 		if terr != nil {
 			wrong.Add("/hour", "wrong_type", "Jam janji harus berbentuk JJ:MM, seperti 09:30.")
+		}
+		calendar, cerr := capacity.Calendar(ctx, d.DB)
+		if cerr != nil {
+			return cerr
+		}
+		if err == nil && !calendar.IsWorkday(on) { // nobody is at the counter
+			wrong.Add("/day", "not_a_workday", "%s bukan hari kerja.", terbilang.FormatDayDate(on))
 		}
 		at = on.At(t.Hour(), t.Minute())
 	}

@@ -11,6 +11,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/form"
+	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -48,6 +49,7 @@ type Waiting struct {
 	Dated     clock.Date `json:"dated"`    // the day on which it was drafted
 	Since     time.Time  `json:"since"`    // by the office's clock
 	Template  string     `json:"template"` // what its number usually looks like; may be empty
+	Ordinal   int        `json:"-"`        // of the handover that a BAST is of: a request may have several that wait
 }
 
 // mostWaiting bounds the list; the oldest come first.
@@ -82,8 +84,17 @@ func (d Desk) AwaitingNumber(ctx context.Context, who identity.Account) ([]Waiti
 			return err
 		}
 		for _, p := range papers {
+			ordinal := 0
+			if p.Kind == letter.BAST {
+				h, err := handover.Get(ctx, rd, p.SubjectID)
+				if err != nil {
+					return err
+				}
+				ordinal = h.Ordinal
+			}
 			list = append(list, Waiting{
-				ID: p.ID, Version: p.Version, Ticket: tickets[p.ID], Kind: p.Kind, KindLabel: letter.KindLabels[p.Kind], Dated: *p.Dated, Since: p.CreatedAt, Template: templates[p.Kind],
+				Ordinal: ordinal,
+				ID:      p.ID, Version: p.Version, Ticket: tickets[p.ID], Kind: p.Kind, KindLabel: letter.KindLabels[p.Kind], Dated: *p.Dated, Since: p.CreatedAt, Template: templates[p.Kind],
 			})
 		}
 		return nil

@@ -119,7 +119,7 @@ func chipFacts(c *report.Chip) []chipFact {
 	if c.Authentications > 0 {
 		locked = number(c.Authentications) + " kali berturut-turut; stasiun berhenti pada yang kedua"
 	}
-	return filled(chipFact{"No. Seri Kartu SAM", c.Serial, ""}, chipFact{"Id chip", c.ChipID, ""}, chipFact{"No. Seri Reader", c.ReaderSerial, ""},
+	return filled(chipFact{"No. Seri Kartu SAM", c.Serial, ""}, chipFact{"Id chip", c.ChipID, ""}, chipFact{"No. Seri Reader pada daftar", c.ReaderSerial, ""}, readerNow(c),
 		chipFact{"PCID", c.PCID, ""}, chipFact{"No. Manifest", c.ManifestNo, ""}, chipFact{"Alasan", c.Reason, ""}, chipFact{"Berakhir", finished, ""},
 		chipFact{"Dikurangi", off, ""}, chipFact{"Autentikasi gagal", locked, ""}, chipFact{"Keterangan pada daftar", c.Remarks, ""})
 }
@@ -361,6 +361,19 @@ func handedPart(c *report.Chip, outside bool) chipPart {
 	p.Facts = filled(chipFact{"Serah terima", "Ke-" + number(h.Ordinal) + ", " + number(h.Quantity) + " kartu", home + "/" + c.Request.Ticket + "#serah-terima"},
 		chipFact{"Keadaan", handover.Machine.Label(h.State), ""}, chipFact{"Diserahkan", given, ""}, chipFact{"Diterima", got, ""})
 	return p
+}
+
+// readerNow is the reader that the card went into last, and how its activation stands.
+func readerNow(c *report.Chip) chipFact {
+	if len(c.Activations) == 0 {
+		return chipFact{}
+	}
+	a := c.Activations[len(c.Activations)-1]
+	state := a.StateLabel
+	if a.CauseLabel != "" {
+		state += ", " + lowerFirst(a.CauseLabel)
+	}
+	return chipFact{"Aktivasi terakhir", "Reader " + a.ReaderSerial + ": " + state, readersPath + "/" + a.Ticket}
 }
 
 // readersPart is into which readers the card went.

@@ -36,6 +36,9 @@ func (p *Pages) orderEvidence() editor {
 			if err != nil {
 				return body, err
 			}
+			if err := p.named(r.Context(), &e.OrderedBy); err != nil {
+				return body, err
+			}
 			state := "Sedang disusun; muat ulang halaman ini sebentar lagi"
 			if e.Bundle != nil {
 				state = "Siap diunduh"

@@ -132,6 +132,9 @@ func (p *Pages) again(w http.ResponseWriter, r *http.Request, title string, body
 		return err
 	}
 	fill(body.Fields, r)
+	for i := range body.Fields {
+		body.Fields[i].Error = "" // that was of what stood there before
+	}
 	for _, e := range problem.Errors {
 		name := strings.TrimPrefix(e.Pointer, "/")
 		at := fault{Detail: e.Detail}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -47,6 +48,9 @@ func (p *Pages) paperOnward(r *http.Request, body *rowsBody, whole letter.Docume
 		body.Lead = "Naskah ini menunggu nomor dari buku persuratan. PDF-nya dibuat sesudah bernomor."
 		body.Links = slices.Insert(body.Links, 0, crumb{"Isi nomor dan tanggal", at + "/nomor"})
 	}
+	if body.Lead == "" {
+		body.Lead = paperWaits(whole)
+	}
 	if counter.MayReplace(whole, who) == nil {
 		body.Links = append(body.Links, crumb{"Ganti naskah ini", at + "/ganti"})
 	}
@@ -74,6 +78,21 @@ func (p *Pages) paperOnward(r *http.Request, body *rowsBody, whole letter.Docume
 		return nil // not theirs to say
 	}
 	return nil
+}
+
+// paperWaits says what a paper waits for, to whoever has nothing to do about it.
+func paperWaits(d letter.Document) string {
+	switch {
+	case d.AwaitsNumber && d.State == letter.Drafted:
+		return "Naskah ini menunggu nomor dari persuratan."
+	case d.State == letter.Drafted || d.State == letter.Numbered:
+		return "Berkasnya sedang dibuat oleh sistem, biasanya kurang dari satu menit. Muat ulang halaman ini; bila lama belum jadi, pembuat naskah sedang berhenti dan naskah ini dilanjutkan sesudah ia berjalan lagi."
+	case d.State == letter.AwaitingSignature && d.Kind == letter.BAST && d.Replaces == nil:
+		return "BAST ditandatangani kedua pihak saat kartu diserahkan; pindaiannya diunggah pada serah terimanya."
+	case d.State == letter.AwaitingSignature:
+		return "Menunggu tanda tangan; pindaiannya diunggah persuratan atau Operator KI."
+	}
+	return ""
 }
 
 // afterVoid is what the choice not to draft another paper means.
@@ -114,9 +133,14 @@ func (p *Pages) numbers(w http.ResponseWriter, r *http.Request) error {
 		if counter.MayNumber(who.Role) {
 			act = cell{Text: "Isi nomor", Path: at + "/nomor"}
 		}
-		t.Rows = append(t.Rows, []cell{{Text: one.KindLabel, Path: at}, {Text: one.Ticket, Path: owner}, {Text: terbilang.FormatDateTime(one.Since)}, {Text: one.Template}, act})
+		name := one.KindLabel
+		if one.Ordinal > 0 {
+			name += ", serah terima ke-" + number(one.Ordinal)
+		}
+		t.Rows = append(t.Rows, []cell{{Text: name, Path: at}, {Text: one.Ticket, Path: owner}, {Text: terbilang.FormatDateTime(one.Since)}, {Text: one.Template}, act})
 	}
 	how := rowsTable{Caption: "Cara penomoran", Empty: "belum tercatat; muncul sesudah pembuat naskah berjalan.", Heads: []string{"Naskah", "Cara", "Pola", "Nomor urut terakhir tahun ini", "Tindakan"}}
+	slices.SortFunc(ways, func(a, b counter.Numbering) int { return strings.Compare(a.KindLabel, b.KindLabel) })
 	for _, n := range ways {
 		last, act := "", cell{}
 		if n.Template != "" {

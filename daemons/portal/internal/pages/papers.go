@@ -146,12 +146,12 @@ func (p *Pages) paper(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// lowerName is the name of a format within a sentence; an abbreviation stays.
+// lowerName is the name of a format within a sentence; what is a name by itself stays.
 func lowerName(name string) string {
-	if len(name) > 1 && name[1] >= 'A' && name[1] <= 'Z' {
-		return name
+	if name == formatNames["scan"] {
+		return lowerFirst(name)
 	}
-	return lowerFirst(name)
+	return name
 }
 
 func paperFacts(d report.Document) []fact {
@@ -179,7 +179,7 @@ func (p *Pages) signature() scanEditor {
 			}
 			return formBody{
 				Crumbs: paperCrumbs(of, d, at), Facts: paperFacts(d), Upload: true, Action: at + "/pindaian", Submit: "Terbitkan naskah", Version: whole.Version,
-				Lead:   "Periksa pindaiannya: semua halaman ada, terbaca, dan bertanda tangan. Naskah yang sudah terbit tidak dapat dibatalkan di sini.",
+				Lead:   "Periksa pindaiannya: semua halaman ada, terbaca, dan bertanda tangan. Naskah yang sudah terbit tidak dapat dibatalkan lagi, hanya diganti.",
 				Fields: []field{{Name: "signed_on", Label: "Tanggal ditandatangani", Kind: "date", Value: p.desk.Today().String()}, scanField("Pindaian bertanda tangan")},
 			}, err
 		},
@@ -223,6 +223,9 @@ func (p *Pages) voidPaper() editor {
 			again := r.PostForm.Get("again")
 			if again != "ya" && again != "tidak" {
 				wrong.Add("/again", "missing", "Pilih apa yang terjadi sesudah naskah ini dibatalkan.")
+			}
+			if strings.TrimSpace(r.PostForm.Get("reason")) == "" { // both are told at once
+				wrong.Add("/reason", "missing", "Alasan wajib diisi.")
 			}
 			if err := wrong.Err(); err != nil {
 				return "", err

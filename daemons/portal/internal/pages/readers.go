@@ -13,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/upload"
 	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -71,9 +72,15 @@ type countText struct {
 	Count int
 }
 
+// readerStates are the states of readers in the order of the procedure.
+var readerStates = []machine.State{
+	activation.Submitted, activation.Returned, activation.Validated, activation.Registered, activation.Approved, activation.Accepted, activation.ManifestReady,
+	activation.Delivered, activation.Active, activation.Suspended, activation.Revoked, activation.Rejected, activation.Cancelled,
+}
+
 // inOrder are the states of readers in the order of the procedure.
 func inOrder(counts map[machine.State]int) (all []countText) {
-	for _, s := range activation.Machine.States() {
+	for _, s := range readerStates {
 		if counts[s] > 0 {
 			all = append(all, countText{s, counts[s]})
 		}
@@ -83,7 +90,8 @@ func inOrder(counts map[machine.State]int) (all []countText) {
 
 type readersLine struct {
 	report.ActivationSummary
-	States []countText
+	States  []countText
+	Waiting []waitGroup
 }
 
 type readersBody struct {
@@ -126,14 +134,22 @@ func (p *Pages) readers(w http.ResponseWriter, r *http.Request) error {
 	if body.Outside {
 		body.States = append(body.States, statusOption{Code: string(activation.LetterDrafted), Label: activation.LetterMachine.Label(activation.LetterDrafted)})
 	}
-	for _, s := range activation.Machine.States() {
+	for _, s := range readerStates {
 		body.States = append(body.States, statusOption{Code: string(s), Label: activation.Machine.Label(s)})
 	}
 	for i := range body.States {
 		body.States[i].Chosen = body.States[i].Code == q.Get("status")
 	}
+	var ids []string
 	for _, one := range page.Activations {
-		body.Lines = append(body.Lines, readersLine{one, inOrder(one.Counts)})
+		ids = append(ids, one.ID)
+	}
+	waiting, err := report.ActivationWaits(r.Context(), p.db, ids, p.office.Now())
+	if err != nil {
+		return err
+	}
+	for _, one := range page.Activations {
+		body.Lines = append(body.Lines, readersLine{one, inOrder(one.Counts), groupWaits(waiting[one.ID])})
 	}
 	if page.Next != nil {
 		next := url.Values{"sesudah": {*page.Next}}
@@ -157,6 +173,10 @@ type step struct {
 type letterBody struct {
 	Letter       *report.ActivationLetter
 	States       []countText
+	Waiting      []waitGroup
+	Ready        bool              // manifests of the letter are with whoever releases or takes them
+	Types        map[string]string // names of machine types
+	All          bool              // every line is picked that can be
 	Steps        []step
 	Picks        bool // lines can be picked
 	Reason, Day  bool // a field for it
@@ -164,13 +184,13 @@ type letterBody struct {
 	Draft        bool
 	Edit, Submit bool
 	Notice       string
-	Faults       []string
+	Faults       []fault
 	Typed        readers.Step
 	Duty         string // of readers that work online (features.md N33)
 }
 
 // Picked says whether a line was picked in the form that is shown again.
-func (b letterBody) Picked(n int) bool { return slices.Contains(b.Typed.Lines, n) }
+func (b letterBody) Picked(n int) bool { return b.All || slices.Contains(b.Typed.Lines, n) }
 
 // Can says whether a line has a verb that is done to it alone.
 func (b letterBody) Can(l report.ActivationLine, verb string) bool {
@@ -186,6 +206,19 @@ func (p *Pages) letterBody(r *http.Request) (letterBody, error) {
 		return letterBody{}, err
 	}
 	b := letterBody{Letter: v, States: inOrder(v.Counts), Draft: v.State == activation.LetterDrafted}
+	waiting, err := report.ActivationWaits(r.Context(), p.db, []string{v.ID}, p.office.Now())
+	if err != nil {
+		return b, err
+	}
+	b.Waiting, b.Ready = groupWaits(waiting[v.ID]), v.Counts[activation.ManifestReady] > 0
+	types, err := institution.MachineTypes(r.Context(), p.db)
+	if err != nil {
+		return b, err
+	}
+	b.Types, b.All = map[string]string{}, r.Method == http.MethodGet && r.URL.Query().Get("pilih") == "semua"
+	for _, m := range types {
+		b.Types[m.Code] = m.Name
+	}
 	b.Edit, b.Submit = slices.Contains(v.Offers, activation.VerbEdit), b.Draft && slices.Contains(v.Offers, activation.VerbSubmit)
 	for _, l := range v.Lines {
 		if l.Duty != "" {
@@ -227,6 +260,9 @@ func (p *Pages) readersLetter(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// stepAnchors are the fields of the page's form by what a fault is about.
+var stepAnchors = map[string]string{"/on": "tanggal", "/reason": "alasan", "/lines": "reader"}
+
 // stepReaders answers a button of the page: back to it, or the page once more with why it
 // was not done.
 func (p *Pages) stepReaders(verb machine.Verb) func(w http.ResponseWriter, r *http.Request) error {
@@ -267,10 +303,10 @@ func (p *Pages) stepReaders(verb machine.Verb) func(w http.ResponseWriter, r *ht
 		}
 		b.Typed = s
 		for _, e := range problem.Errors {
-			b.Faults = append(b.Faults, e.Detail)
+			b.Faults = append(b.Faults, fault{stepAnchors[e.Pointer], e.Detail})
 		}
 		if len(b.Faults) == 0 {
-			b.Faults = []string{problem.Detail}
+			b.Faults = []fault{{Detail: problem.Detail}}
 		}
 		p.show(w, r, problem.Status, "activation", "Aktivasi "+l.Ticket, b)
 		return nil

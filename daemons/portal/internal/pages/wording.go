@@ -118,6 +118,9 @@ func sampleWaits(e template.Edition, now time.Time) string {
 
 func (p *Pages) templates(w http.ResponseWriter, r *http.Request) error {
 	all, err := p.wording().List(r.Context(), signin.Account(r))
+	if err == nil {
+		err = p.namedEditions(r, all)
+	}
 	if err != nil {
 		return err
 	}
@@ -166,6 +169,9 @@ func (p *Pages) templateKind(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	all, err := p.wording().List(r.Context(), signin.Account(r))
+	if err == nil {
+		err = p.namedEditions(r, all)
+	}
 	if err != nil {
 		return err
 	}
@@ -180,6 +186,17 @@ func (p *Pages) templateKind(w http.ResponseWriter, r *http.Request) error {
 	body.Tables = append(body.Tables, editionsTable(all), tagsTable(kind))
 	p.show(w, r, http.StatusOK, "rows", letter.KindLabels[kind], body)
 	return nil
+}
+
+// namedEditions puts names in the places of the accounts that offered and approved editions.
+func (p *Pages) namedEditions(r *http.Request, all []template.Edition) error {
+	var people []*string
+	for i := range all {
+		if people = append(people, &all[i].OfferedBy); all[i].ApprovedBy != nil {
+			people = append(people, all[i].ApprovedBy)
+		}
+	}
+	return p.named(r.Context(), people...)
 }
 
 func editionsTable(all []template.Edition) rowsTable {
@@ -270,13 +287,27 @@ func (p *Pages) sendTemplate(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// templateIn is the edition in the address.
+// templateIn is the edition in the address, with the names of people.
 func (p *Pages) templateIn(r *http.Request) (wording.Template, error) {
 	id, err := rowOf(r)
 	if err != nil {
 		return wording.Template{}, err
 	}
-	return p.wording().Get(r.Context(), signin.Account(r), id)
+	v, err := p.wording().Get(r.Context(), signin.Account(r), id)
+	if err != nil {
+		return v, err
+	}
+	people := []*string{&v.OfferedBy}
+	if v.ApprovedBy != nil {
+		people = append(people, v.ApprovedBy)
+	}
+	for i := range v.Timeline {
+		people = append(people, &v.Timeline[i].Actor)
+	}
+	if err := p.named(r.Context(), people...); err != nil {
+		return v, err
+	}
+	return v, p.namedEditions(r, v.Editions)
 }
 
 // oneTemplate shows an edition: its file, its sample, and what can be done with it.

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"html/template"
@@ -13,6 +14,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/handover"
 	"dukcapil.go.id/sifilma/pkg/letter"
+	wordtemplate "dukcapil.go.id/sifilma/pkg/letter/template"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/perso"
@@ -115,7 +117,11 @@ func who(e report.Event) string {
 	return e.Name + " (" + e.RoleName + ")"
 }
 
-// named puts the names of people in the place of their usernames.
+// systemActors are those without an account, in the users' words.
+var systemActors = map[string]string{wordtemplate.SetUp: "Pemasangan sistem", "document-generator": request.RoleLabels[request.Generator]}
+
+// named puts the names of people, and of what acts without an account, in the place of
+// their usernames.
 func (p *Pages) named(ctx context.Context, usernames ...*string) error {
 	var list []string
 	for _, u := range usernames {
@@ -123,7 +129,7 @@ func (p *Pages) named(ctx context.Context, usernames ...*string) error {
 	}
 	names, err := report.People(ctx, p.db, list)
 	for _, u := range usernames {
-		if name := names[*u]; name != "" {
+		if name := cmp.Or(names[*u], systemActors[*u]); name != "" {
 			*u = name
 		}
 	}
