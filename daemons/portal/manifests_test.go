@@ -199,6 +199,10 @@ func TestManifestsThroughTheAPI(t *testing.T) {
 	require.Len(t, got.Manifests, 3)
 	o.want(200, &v, "lembaga", http.MethodGet, activations+"/"+v.Ticket, nil)
 	require.Equal(t, "delivered delivered delivered", lineStates(v))
+	early := o.problem(422, "produsen", http.MethodPost, activations+"/"+v.Ticket+"/installation", map[string]any{"on": "2026-11-22", "lines": []int{1}}, ifMatch(v.Version)...)
+	require.Equal(t, map[string]string{"/on": "too_early"}, codes(early), "before it had the manifest")
+	require.Contains(t, early.Errors[0].Detail, "sebelum manifestnya diserahkan")
+	o.step(200, "produsen", "installation", &v, map[string]any{"on": "2026-11-23", "lines": []int{1}})
 
 	var acts []string
 	require.NoError(t, o.db.Select(t.Context(), &acts, `SELECT action || ' ' || actor FROM audit WHERE action LIKE 'manifests.%' ORDER BY id`))

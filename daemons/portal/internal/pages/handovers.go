@@ -194,6 +194,9 @@ func lembagaOf(v *report.Handover, line int) string {
 
 func countTable(v *report.Handover) rowsTable {
 	t := rowsTable{Caption: "Menurut lembaga pengguna", Heads: []string{"Lembaga pengguna", "Diserahkan", "Jumlah diterima", "Selisih"}, Numbers: []int{1, 2, 3}}
+	if v.DeliveredOn == nil {
+		t.Heads[1] = "Kartu"
+	}
 	for _, l := range v.Lines {
 		received, short := "–", "–"
 		if l.Received != nil {
