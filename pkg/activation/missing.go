@@ -70,7 +70,7 @@ func (m missingReport) finding(l Letter, number int, field, what, serial string)
 	how, on := strings.ToLower(CauseLabels[m.Cause]), terbilang.FormatDate(clock.DateOf(m.Since))
 	f := Finding{
 		Number: number, Field: field, Code: codeNotUsable, Detail: fmt.Sprintf(notUsable, what, serial),
-		Office: fmt.Sprintf("Dilaporkan %s pada %s oleh %s (%s baris %d): %s", how, on, m.Lembaga, m.Ticket, m.Number, m.Reason),
+		Office: fmt.Sprintf("Tercatat %s pada %s untuk %s (%s baris %d): %s", how, on, m.Lembaga, m.Ticket, m.Number, m.Reason),
 	}
 	if m.LembagaID == l.LembagaID {
 		f.Code = "reported_missing"
