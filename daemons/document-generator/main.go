@@ -17,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
 	"dukcapil.go.id/sifilma/pkg/docx"
+	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/rabbit"
 	"dukcapil.go.id/sifilma/schema"
@@ -48,6 +49,9 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 	}
 	p := press.New(cfg.Press, g.DB, writer, converters, disk, env)
 	samples := sampler.New(cfg.Sampler, g.DB, writer, own, disk, env)
+	agrees := func(ctx context.Context) error { return letter.SamePortal(ctx, g.DB, cfg.Content.PortalURL) }
+	p.Heed(agrees)
+	env.AddCheck("portal", agrees)
 	env.AddCheck("libreoffice", p.Check(cfg.LibreOffice.Soffice))
 	env.Status.Func("waiting", p.Queue)
 	env.Status.Func("samples", samples.Queue)

@@ -3,17 +3,22 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"context"
+	"fmt"
 	"image"
 	_ "image/png" // what the codes are
+	"net/http"
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/pkg/letter"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/test/paperoffice"
 )
 
@@ -110,4 +115,33 @@ func TestPapersNameThePortalOfTheirOffice(t *testing.T) {
 	reply := papers(t, o, o.Done(t), 3)[letter.ReplyLetter]
 	pdf, _ := file(t, o, reply, "pdf")
 	require.Equal(t, "http://127.0.0.1:7306/verifikasi/"+reply.Token, scanned(t, printed(t, pdf, "150")))
+}
+
+// TestPapersWaitForTheRightAddress: while the portal says that it is reached elsewhere, no
+// paper is printed with an address that leads nowhere, and readyz tells which two settings
+// differ; the list, which carries none, is made. Once they agree, all are.
+func TestPapersWaitForTheRightAddress(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	say := func(address string) {
+		o.Must(t, func(ctx context.Context, tx *postgres.Tx) error { return letter.SayPortal(ctx, tx, address) })
+	}
+	say("https://lain.example")
+	address := freeAddress(t)
+	run(t, o, "content: {portal_url: 'https://sifilma.example'}\npress: {poll: 100ms}", address)
+	r := o.Done(t)
+	made := papers(t, o, r, 1)
+	require.Equal(t, letter.Issued, made[letter.ResultList].State)
+	var ready map[string]any
+	require.Eventually(t, func() bool {
+		status, _ := asked(address, "/readyz", &ready)
+		return status == http.StatusServiceUnavailable
+	}, patience, 50*time.Millisecond)
+	require.Contains(t, fmt.Sprint(ready["checks"]), "portal_url of the document generator is https://sifilma.example, portal.public_url of the portal is https://lain.example")
+	for _, kind := range []string{letter.ReplyLetter, letter.CompletionLetter} {
+		require.NotEqual(t, letter.AwaitingSignature, papers(t, o, r, 1)[kind].State)
+	}
+	say("https://SIFILMA.example/")
+	pdf, _ := file(t, o, papers(t, o, r, 3)[letter.ReplyLetter], "pdf")
+	require.Contains(t, pdfText(t, pdf), "https://sifilma.example/verifikasi/")
 }

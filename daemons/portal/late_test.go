@@ -242,6 +242,31 @@ func TestAClockEnds(t *testing.T) {
 	require.Contains(t, o.page(200, "produsen", "/permohonan/"+v.Ticket).text, "Berakhir 30 November 2026, dalam 5 hari kerja menurut jam kantor.")
 }
 
+// TestPapersThatWaitTooLongAreLate: a letter that nobody signs, or to which persuratan gives
+// no number, is late with its request, and who must act is told.
+func TestPapersThatWaitTooLongAreLate(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	v := o.accept(o.drop(1))
+	o.produce(v, 0) // on Monday 23 November
+	o.makeLetter(v.ID)
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		_, _, err := letter.Make(ctx, tx, letter.Draft{Kind: letter.CompletionLetter, SubjectID: v.ID, RequestID: v.ID, Dated: clock.MustParseDate("2026-11-23"), Numbering: uji, Typed: true}, plays)
+		return err
+	})
+	o.on("2026-11-27") // on the fourth of three hari kerja
+	o.sweep()
+	l := o.late("operator", "?status=late")
+	require.Equal(t, []string{v.Ticket}, tickets(l))
+	require.Equal(t, []any{stage.Documents, stage.Late, 1}, []any{l.Requests[0].Clock.Stage, l.Requests[0].Clock.Status, l.Requests[0].Clock.Over})
+	told := map[string]int{}
+	for _, w := range l.Requests[0].Waiting {
+		told[string(w.Role)+" "+w.Task] = w.Days
+	}
+	require.Equal(t, 4, told["persuratan mengisi nomor: "+letter.KindLabels[letter.CompletionLetter]], "%v", told)
+	require.Equal(t, 4, told["persuratan mengunggah pindaian bertanda tangan: "+letter.KindLabels[letter.ReplyLetter]], "%v", told)
+}
+
 // A plan that ends behind the promise is said on both sides, and warned of while there
 // is time to change it.
 func TestAPlanBehindThePromiseIsWarnedOf(t *testing.T) {

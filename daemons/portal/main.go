@@ -20,6 +20,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/daemon"
 	"dukcapil.go.id/sifilma/pkg/daemon/ground"
+	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/web"
@@ -36,6 +37,11 @@ func wire(ctx context.Context, env *daemon.Env, cfg *Config) error {
 		return err
 	}
 	if err := g.DB.WaitReady(ctx); err != nil {
+		return err
+	}
+	if err := g.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		return letter.SayPortal(ctx, tx, cfg.Portal.PublicURL)
+	}); err != nil {
 		return err
 	}
 	if err := mount(env.Router, cfg.Portal, g.DB, env.Office, env.Machine); err != nil {

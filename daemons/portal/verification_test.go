@@ -284,3 +284,16 @@ func TestAListIsCheckedToo(t *testing.T) {
 	require.Contains(t, page.text, "Excel yang diterbitkan")
 	require.NotContains(t, page.text, "Penanda tangan")
 }
+
+// TestThePortalSaysWhereItIs, under its own role; an empty address says nothing.
+func TestThePortalSaysWhereItIs(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	db := o.database.Open(t, "sifilma_portal")
+	for _, address := range []string{"https://lama.example", "https://sifilma.example/", ""} {
+		require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error { return letter.SayPortal(ctx, tx, address) }))
+	}
+	generator := o.database.Open(t, "sifilma_document_generator")
+	require.NoError(t, letter.SamePortal(t.Context(), generator, "https://sifilma.example"))
+	require.ErrorIs(t, letter.SamePortal(t.Context(), generator, "https://lama.example"), letter.ErrOtherPortal)
+}

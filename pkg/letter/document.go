@@ -1,6 +1,6 @@
 // Package letter keeps the office's papers: which exist, their numbers, who
 // signs them, their files and whether they are issued. It writes the tables
-// document, document_counter, document_numbering, document_hold, signing and signatory.
+// document, document_counter, document_numbering, document_hold, signing, signatory and portal_address.
 package letter
 
 import (

@@ -62,6 +62,7 @@ type Press struct {
 	log        zerolog.Logger
 	status     *daemon.Status
 	made       *prometheus.CounterVec
+	agrees     func(ctx context.Context) error // see Heed; nil for always
 
 	mu   sync.Mutex
 	held map[string]*hold // papers that failed, by id
@@ -88,6 +89,10 @@ func New(cfg Config, db *postgres.DB, writer *content.Writer, converters []Conve
 	env.Registry.MustRegister(p.made)
 	return p
 }
+
+// Heed has printed papers wait while agrees says that the address on them is not the
+// portal's.
+func (p *Press) Heed(agrees func(ctx context.Context) error) { p.agrees = agrees }
 
 // Run makes what waits until ctx ends: at the start, when the desk rings, when
 // a hold is over, and now and then. A failure is logged when it begins.
@@ -125,8 +130,8 @@ func (p *Press) pause() time.Duration {
 	return pause
 }
 
-// Once makes all papers that wait and are due. Its error is of the database or
-// of the disk: a paper's own failure only holds that paper.
+// Once makes all papers that wait and are due. Its error is of the database, of the disk,
+// or of the portal's address: a paper's own failure only holds that paper.
 func (p *Press) Once(ctx context.Context) error {
 	due, err := letter.Waiting(ctx, p.db, p.holding(), waitingMost)
 	if err != nil {
@@ -138,6 +143,12 @@ func (p *Press) Once(ctx context.Context) error {
 	}
 	if err := p.disk.Refuse(); err != nil {
 		return err
+	}
+	var unlike error
+	if p.agrees != nil {
+		if unlike = p.agrees(ctx); unlike != nil { // lists carry no address
+			due = slices.DeleteFunc(due, func(d letter.Document) bool { return printed(d) > 0 })
+		}
 	}
 	// Lists need no LibreOffice: they go first, and runs of it are full.
 	slices.SortStableFunc(due, func(a, b letter.Document) int { return cmp.Compare(printed(a), printed(b)) })
@@ -162,7 +173,7 @@ func (p *Press) Once(ctx context.Context) error {
 	}
 	close(batches)
 	workers.Wait()
-	return errors.Join(failed...)
+	return errors.Join(append(failed, unlike)...)
 }
 
 // printed is 1 for a paper that LibreOffice prints, 0 for another.

@@ -15,3 +15,13 @@ ALTER TABLE document ENABLE TRIGGER USER;
 DROP INDEX document_number;
 CREATE UNIQUE INDEX document_number ON document (number_key(number), (extract(year FROM dated))) WHERE NOT number_twin;
 CREATE INDEX document_number_twin ON document (number_key(number)) WHERE number_twin;
+
+-- The address at which the portal says it is reached. Papers carry it as a QR code: whoever
+-- makes them compares it with what it was told itself.
+CREATE TABLE portal_address (
+    one     boolean PRIMARY KEY DEFAULT true CHECK (one),
+    address text        NOT NULL CHECK (address <> ''),
+    said_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+GRANT SELECT ON portal_address TO sifilma_read;
+GRANT INSERT, UPDATE ON portal_address TO sifilma_portal;
