@@ -64,6 +64,9 @@ func TestReadersByPages(t *testing.T) {
 	require.Contains(t, page, "Jabatan pimpinan wajib diisi.")
 	require.Contains(t, page, "Lembar Daftar Reader, sel F4: PCID terdiri atas 32")
 	require.Contains(t, page, "017/&lt;BCN&gt;", "what was typed stays")
+	page = o.want(422, nil, "lembaga", http.MethodPost, "/aktivasi/baru", letterForm(t, pdf, []byte("bukan buku kerja"), fields)).Body.String()
+	require.Contains(t, page, "bukan buku kerja Excel")
+	require.NotContains(t, page, "Pilih daftar reader", "it was chosen")
 	fields["leader_post"] = "Direktur Utama"
 	w := o.want(303, nil, "lembaga", http.MethodPost, "/aktivasi/baru", letterForm(t, pdf, book(cards[0].PCID), fields))
 	at, err := url.Parse(w.Header().Get("Location"))

@@ -41,6 +41,12 @@ func TestTheLifeOfAReader(t *testing.T) {
 	require.Equal(t, []string{v.Ticket, "R-BARU", "accepted"}, []string{passport.Chip.Activations[1].Ticket, passport.Chip.Activations[1].ReaderSerial, string(passport.Chip.Activations[1].State)})
 	was := "Reader " + v.Lines[1].Reader + " (" + v.Ticket + "): "
 	require.Subset(t, said(passport.Chip.History), []string{was + "terdaftar", was + "disetujui Dirjen", was + "diterima Subdit KI", was + "reader diganti"}, "the life of a card goes on in its readers")
+	o.want(200, &passport, "produsen", http.MethodGet, "/api/v1/chips/"+cards[1].Serial, nil)
+	for _, e := range passport.Chip.History {
+		if e.Machine == activation.Machine.Name {
+			require.Empty(t, e.Actor+e.Name, "a produsen sees the lembaga, not its people")
+		}
+	}
 	life := o.page(200, "operator", "/chip/"+cards[1].ID).text
 	require.Contains(t, life, "Aktivasi terakhir Reader R-BARU: Diterima Subdit KI")
 	require.Contains(t, life, was+"reader diganti")

@@ -215,6 +215,9 @@ func (l *life) readHistory(ctx context.Context, rd postgres.Reader, outside bool
 		return err
 	}
 	for i := range l.History {
+		if e := &l.History[i]; outside && e.Machine == activation.Machine.Name { // a side is seen, not its people
+			e.Actor, e.Name = "", ""
+		}
 		if e := &l.History[i]; e.Role == request.Station && e.Name == "" {
 			e.Name = e.Actor // which station; empty to eyes outside
 		}

@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -12,6 +14,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -73,7 +76,11 @@ func (p *Pages) manifests(w http.ResponseWriter, r *http.Request) error {
 		}
 		body.Tables = append(body.Tables, t)
 	}
-	t := rowsTable{Caption: "Pelepasan", Empty: "Belum ada manifest yang dilepas.", Heads: []string{"Nomor", "Produsen", "Manifest", "Status", "Dilepas", "Diterima oleh"}, Numbers: []int{2}, Serials: true}
+	empty := "Belum ada manifest yang dilepas."
+	if who.Role == request.Lembaga { // releases go to produsen, and are theirs to see
+		empty = "Manifest diserahkan kepada produsen yang Anda sebut dalam surat. Keadaan setiap reader ada pada halaman surat itu."
+	}
+	t := rowsTable{Caption: "Pelepasan", Empty: empty, Heads: []string{"Nomor", "Produsen", "Manifest", "Status", "Dilepas", "Diterima oleh"}, Numbers: []int{2}, Serials: true}
 	for _, v := range o.Releases {
 		t.Rows = append(t.Rows, []cell{
 			{Text: v.Number, Path: releasesPath + "/" + v.Number}, {Text: v.Produsen}, {Text: number(v.Manifests)}, {Tag: releaseTag(v)},
@@ -179,6 +186,24 @@ func (p *Pages) makeRelease() editor {
 				return "", web.BadRequest("Jumlah manifest tidak terbaca. Muat ulang halaman ini.")
 			}
 			v, err := p.manifestDesk().Release(r.Context(), signin.Account(r), chi.URLParam(r, "id"), seen)
+			if errors.Is(err, release.ErrSame) { // a button that was pressed twice
+				v, err = p.openRelease(r, chi.URLParam(r, "id"))
+			}
 			return releasesPath + "/" + v.Number + "?" + justKept(), err
 		}}
+}
+
+// openRelease is the release that waits for a produsen now.
+func (p *Pages) openRelease(r *http.Request, produsenID string) (manifests.View, error) {
+	x, err := p.manifestDesk().Ready(r.Context(), produsenID)
+	if err != nil {
+		return manifests.View{}, err
+	}
+	o, err := p.manifestDesk().Overview(r.Context(), signin.Account(r))
+	for _, v := range o.Releases {
+		if v.Produsen == x.Produsen && (v.State == release.Released || v.State == release.Bundled) {
+			return v, err
+		}
+	}
+	return manifests.View{}, cmp.Or(err, release.ErrNotFound)
 }

@@ -128,6 +128,9 @@ func sheetFaults(err error) error {
 		return err
 	}
 	all := slices.Clone(faults)
+	if slices.ContainsFunc(all, func(f form.Fault) bool { return f.Pointer == "/list" }) { // it came, and is told of already
+		all = slices.DeleteFunc(all, func(f form.Fault) bool { return f.Pointer == "/lines" && f.Code == "missing" })
+	}
 	for i := range all {
 		if cell, listed := strings.CutPrefix(all[i].Pointer, "list!"); listed {
 			place, _ := cellOf("sheet!" + cell)

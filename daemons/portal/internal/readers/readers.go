@@ -95,13 +95,19 @@ func (d Desk) entry(ctx context.Context, who identity.Account, t *Typed, scan *u
 	if err != nil {
 		return n, err
 	}
+	var names []string
+	for _, m := range types {
+		if m.Active && m.UsesReader {
+			names = append(names, m.Name)
+		}
+	}
 	for i, l := range t.Lines {
 		known := l.MachineType == ""
 		for _, m := range types {
 			known = known || m.Code == l.MachineType && m.UsesReader
 		}
 		if !known {
-			wrong.Add(fmt.Sprintf("/lines/%d/machine_type", i), "unknown_value", "Jenis reader ini tidak ada dalam data induk.")
+			wrong.Add(fmt.Sprintf("/lines/%d/machine_type", i), "unknown_value", "Jenis reader “%s” tidak ada dalam data induk. Yang dikenal: %s.", l.MachineType, strings.Join(names, ", "))
 		}
 	}
 	if t.Sheet != nil {
