@@ -38,7 +38,7 @@ var catalogue = []row{
 	{"audit_hash", "------w", "SHA-256 ujung rantai audit, per delapan huruf"},
 	{"audit_key", "------w", "sidik kunci yang menandatangani ujung rantai audit, seperti kid pada kunci.json"},
 	{"audit_seq", "------w", "nomor catatan terakhir yang dirantai"},
-	{"audit_signature", "------w", "tanda tangan ujung rantai audit (ES256), per delapan huruf"},
+	{"audit_signature", "------w", "tanda tangan ujung rantai audit (ES256), dua baris, per delapan huruf"},
 	{"audit_unsealed", "------w", "banyaknya catatan sesudahnya, yang belum dirantai"},
 	{"brought_name", "-----w-", "nama yang menyerahkan blangko"},
 	{"brought_post", "-----w-", "jabatannya"},

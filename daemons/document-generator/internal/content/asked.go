@@ -62,7 +62,9 @@ func daySheet(f facts, values map[string]string, tables map[string][]map[string]
 	}
 	values["closing_words"] = terbilang.Number(int64(left.Closing))
 	values["audit_seq"], values["audit_hash"], values["audit_unsealed"] = terbilang.FormatInt(f.head.Seq), grouped(f.head.Hash.String()), terbilang.FormatInt(f.head.Unsealed)
-	values["audit_key"], values["audit_signature"] = f.head.KeyID, grouped(hex.EncodeToString(f.head.Signature))
+	signature := hex.EncodeToString(f.head.Signature)
+	first, second := signature[:len(signature)/2], signature[len(signature)/2:]
+	values["audit_key"], values["audit_signature"] = f.head.KeyID, grouped(first)+"\n"+grouped(second)
 	values["made_name"], values["made_post"] = or(s.MadeBy.Name, dots), s.MadeBy.Post
 	values["known_name"], values["known_post"] = or(s.KnownBy.Name, dots), s.KnownBy.Post
 }
