@@ -41,7 +41,10 @@ func TestAPartIsHandedOverBeforeTheEnd(t *testing.T) {
 	for _, says := range []string{"Siap diserahkan", "3 keping", "Surat balasan, surat keterangan selesai, dan laporan hasil disusun setelah"} {
 		require.Contains(t, o.page(200, "operator", home+"/serah-terima/baru").text, says)
 	}
-	_, at := o.post(303, "operator", home+"/serah-terima/baru", "quantity", "2")
+	_, at := o.post(303, "operator", home+"/serah-terima/baru", "quantity", "2", "versi", "1")
+	again, _ := o.post(412, "operator", home+"/serah-terima/baru", "quantity", "1", "versi", "1")
+	require.Contains(t, again.text, "berubah sejak Anda membuka", "the same press twice is one handover")
+	o.problem(412, "operator", http.MethodPost, path+"/handovers", map[string]any{"quantity": 1, "ordinal": 1})
 	var h report.Handover
 	o.want(200, &h, "operator", http.MethodGet, "/api/v1/handovers/"+o.see(v.Ticket).Handovers[0].ID, nil)
 	require.Contains(t, at, h.ID)

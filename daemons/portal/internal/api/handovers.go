@@ -18,6 +18,7 @@ import (
 func (a *API) openHandover(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Quantity *int `json:"quantity"`
+		Ordinal  int  `json:"ordinal"`
 	}
 	if err := decode(r, &in); err != nil {
 		return err
@@ -28,7 +29,7 @@ func (a *API) openHandover(w http.ResponseWriter, r *http.Request) error {
 			quantity = -1 // asked for, and none
 		}
 	}
-	opened, err := a.counter().Open(r.Context(), signin.Account(r), chi.URLParam(r, "ticket"), quantity)
+	opened, err := a.counter().Open(r.Context(), signin.Account(r), chi.URLParam(r, "ticket"), quantity, in.Ordinal)
 	if err != nil {
 		return err
 	}

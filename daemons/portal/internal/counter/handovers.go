@@ -61,10 +61,11 @@ func (d Desk) noted(ctx context.Context, h handover.Handover, action string, c r
 	})
 }
 
-// Open prepares the handover of quantity cards that are ready; 0 takes all of them.
-// Errors: form.Faults, request.ErrNotFound, handover.ErrNotBegun, handover.ErrOnHold,
-// *machine.RoleError.
-func (d Desk) Open(ctx context.Context, who identity.Account, ticket string, quantity int) (opened handover.Handover, err error) {
+// Open prepares the handover of quantity cards that are ready; 0 takes all of them. It is
+// to be the ordinal'th of its request, so that one that is asked for twice is made once; 0
+// is any. Errors: form.Faults, request.ErrNotFound, handover.ErrNotBegun,
+// handover.ErrOnHold, *machine.RoleError, postgres.ErrStale.
+func (d Desk) Open(ctx context.Context, who identity.Account, ticket string, quantity, ordinal int) (opened handover.Handover, err error) {
 	of, err := request.ByTicket(ctx, d.DB, ticket, report.Scope(who))
 	if err != nil {
 		return opened, err
@@ -80,6 +81,9 @@ func (d Desk) Open(ctx context.Context, who identity.Account, ticket string, qua
 	err = d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if opened, err = handover.Open(ctx, tx, of.ID, quantity, c); err != nil {
 			return err
+		}
+		if ordinal != 0 && opened.Ordinal != ordinal {
+			return postgres.ErrStale
 		}
 		return decisions.Note(ctx, tx, c, "handover.prepare", opened.ID, of.ID, map[string]any{"quantity": opened.Quantity})
 	})

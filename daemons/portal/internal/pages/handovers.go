@@ -275,7 +275,7 @@ func (p *Pages) newHandover() editor {
 			}
 			g := of.Handing
 			return formBody{
-				Crumbs: blankCrumbs(of.Ticket), Action: home + "/" + of.Ticket + handoverEnd + "/baru", Submit: "Siapkan serah terima",
+				Crumbs: blankCrumbs(of.Ticket), Action: home + "/" + of.Ticket + handoverEnd + "/baru", Submit: "Siapkan serah terima", Version: int64(len(of.Handovers)) + 1,
 				Lead: said("Kartu yang berhasil diambil menurut urutan daftarnya. Yang belum ikut diserahkan lewat serah terima berikutnya. BAST disusun segera sesudah ini.", lettersLater(of.State)),
 				Facts: []fact{
 					{"Seluruhnya", number(g.Total) + " keping"}, {"Kartu berhasil", number(of.Cards.Clear) + " keping"},
@@ -293,7 +293,7 @@ func (p *Pages) newHandover() editor {
 				}
 			}
 			ticket := chi.URLParam(r, "ticket")
-			opened, err := p.counter().Open(r.Context(), signin.Account(r), ticket, quantity)
+			opened, err := p.counter().Open(r.Context(), signin.Account(r), ticket, quantity, int(seenVersion(r)))
 			return handoverKept(home + "/" + ticket + handoverEnd + "/" + opened.ID), err
 		}}
 }
