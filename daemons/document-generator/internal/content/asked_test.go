@@ -71,7 +71,7 @@ func TestAskedPapersAsTheyArePrinted(t *testing.T) {
 		{"sheet", sheet(3), 1, []string{"1 SAM-2026-000001-4 PT Produsen Contoh perso-1 100 2 1 0", "Jumlah 300 6 3 0", "Jumlah 750 15 309 456 0", "456 (empat ratus lima puluh enam) keping",
 			"Keadaan pada 23 November 2026 pukul 17.05 WIB: catatan nomor 12.345, SHA-256 01234567 89abcdef 01234567 89abcdef 01234567 89abcdef 01234567 89abcdef", "belum dirantai: 2. Ditandatangani dengan kunci CONTOH-kunci-penanda-tangan-manifest-000000 " + strings.TrimSpace(strings.Repeat("01234567 89abcdef ", 8)) + " Simpan lembar ini",
 			"Mengetahui, Disusun oleh,", "Budi Kasubdit Ani Pelaksana"}},
-		{"sheet, long names", long25, 3, []string{"25 PSAM-2026-000024-0 PT Produsen Contoh", "Jumlah 6.175 25 25 25", "18.875 (delapan belas ribu delapan ratus tujuh puluh lima) keping"}},
+		{"sheet, long names", long25, 4, []string{"25 PSAM-2026-000024-0 PT Produsen Contoh", "Jumlah 6.175 25 25 25", "18.875 (delapan belas ribu delapan ratus tujuh puluh lima) keping"}},
 		{"sheet, sixty requests", sheet(60), 3, []string{"60 SAM-2026-000060-4", "Jumlah 6.000 120 60 0"}},
 	}
 	sources := make([]docx.Source, len(cases))
