@@ -316,8 +316,8 @@ func TestTheReplyOfReaders(t *testing.T) {
 	require.Len(t, v.Documents, 1)
 	o.problem(404, "lembaga", http.MethodGet, at+"/files/pdf", nil)
 	o.want(200, nil, "persuratan", http.MethodGet, at+"/files/pdf", nil)
-	o.problem(404, foreigner, http.MethodPost, at+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
-	o.want(200, &v, "persuratan", http.MethodPost, at+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+	o.problem(404, foreigner, http.MethodPost, at+"/signature", newForm(t, signedScan(at), "signed_on", "2026-11-23"))
+	o.want(200, &v, "persuratan", http.MethodPost, at+"/signature", newForm(t, signedScan(at), "signed_on", "2026-11-23"))
 	require.Equal(t, letter.Issued, v.Documents[0].State)
 	for _, who := range []string{"lembaga", "produsen"} {
 		w := o.want(200, nil, who, http.MethodGet, at+"/files/scan", nil)

@@ -36,7 +36,9 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	o.page(404, "produsen", paper) // not in force yet
 	require.Contains(t, send(422, "persuratan", paper+"/pindaian", []byte("bukan PDF"), "versi", "3", "signed_on", "2026-11-24").text, "tidak boleh setelah hari ini")
 	require.Contains(t, send(412, "persuratan", paper+"/pindaian", pdf, "versi", "1", "signed_on", "2026-11-23").text, "berubah sejak Anda membuka")
-	send(303, "persuratan", paper+"/pindaian", pdf, "versi", "3", "signed_on", "2026-11-23")
+	own := send(422, "persuratan", paper+"/pindaian", pdf, "versi", "3", "signed_on", "2026-11-23")
+	require.Contains(t, own.text, "Berkas ini PDF Surat balasan permohonan nomor "+*reply.Number+" sendiri, yang belum ditandatangani.")
+	send(303, "persuratan", paper+"/pindaian", signedScan(paper), "versi", "3", "signed_on", "2026-11-23")
 	require.Contains(t, o.page(200, "produsen", paper).text, "Terbit")
 
 	require.NotContains(t, o.page(200, "kasubdit", home).hrefs(), home+"/serah-terima/baru")
@@ -86,7 +88,10 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	require.Contains(t, d.text, "2 kartu belum dipindai")
 	_, next = o.post(303, "operator", at+"/pindai", "method", "barcode", "keys", strings.Join(serials, "\r\n"))
 	require.True(t, strings.HasPrefix(next, at+"?"))
-	send(303, "operator", at+"/penyerahan", pdf, append(fields, "representative_of", "produsen")...)
+	d = send(422, "operator", at+"/penyerahan", signedScan(paper), append(fields, "representative_of", "produsen")...)
+	require.Contains(t, d.text, "Berkas ini sudah menjadi pindaian bertanda tangan Surat balasan permohonan nomor "+*reply.Number+".")
+	require.Equal(t, "PIC Produsen Contoh", d.value("representative"), "only the file is chosen once more")
+	send(303, "operator", at+"/penyerahan", signedScan(at), append(fields, "representative_of", "produsen")...)
 
 	o.page(403, "operator", at+"/penerimaan")
 	count := o.page(200, "produsen", at+"/penerimaan")
