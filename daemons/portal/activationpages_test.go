@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"mime/multipart"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"dukcapil.go.id/sifilma/pkg/activation/readersheet"
+	"dukcapil.go.id/sifilma/pkg/institution"
+	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 )
 
@@ -65,7 +68,8 @@ func TestReadersByPages(t *testing.T) {
 	require.Contains(t, page, "Lembar Daftar Reader, sel F4: PCID terdiri atas 32")
 	require.Contains(t, page, "017/&lt;BCN&gt;", "what was typed stays")
 	page = o.want(422, nil, "lembaga", http.MethodPost, "/aktivasi/baru", letterForm(t, pdf, []byte("bukan buku kerja"), fields)).Body.String()
-	require.Contains(t, page, "bukan buku kerja Excel")
+	require.Contains(t, page, "Daftar ini berupa teks atau CSV, bukan buku kerja Excel")
+	require.NotContains(t, page, "Daftar kartu ")
 	require.NotContains(t, page, "Pilih daftar reader", "it was chosen")
 	fields["leader_post"] = "Direktur Utama"
 	w := o.want(303, nil, "lembaga", http.MethodPost, "/aktivasi/baru", letterForm(t, pdf, book(cards[0].PCID), fields))
@@ -90,7 +94,13 @@ func TestReadersByPages(t *testing.T) {
 		require.Regexp(t, `value="`+n+`" aria-label="Pilih reader [^"]*" checked`, all)
 	}
 	require.Contains(t, o.want(200, nil, "persuratan", http.MethodGet, "/aktivasi", nil).Body.String(), "Persuratan Dirjen<br>")
-	require.Contains(t, o.want(200, nil, "lembaga", http.MethodGet, path+"/baris/2/perbaiki", nil).Body.String(), "PCID tidak sesuai catatan.")
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		return institution.SeedMachineType(ctx, tx, institution.MachineType{Code: "tanpa", Name: "Tidak menggunakan mesin", SAMPattern: `SAM[0-9]{5}`, ReaderPattern: `^$`})
+	})
+	fix := o.want(200, nil, "lembaga", http.MethodGet, path+"/baris/2/perbaiki", nil).Body.String()
+	require.Contains(t, fix, "PCID tidak sesuai catatan.")
+	require.Contains(t, fix, "Mesin uji")
+	require.NotContains(t, fix, "Tidak menggunakan mesin", "no reader is of that type")
 	line := url.Values{
 		"versi": {fmt.Sprint(v.Version)}, "reader_serial": {cards[1].ReaderSerial}, "sam_serial": {cards[1].Serial}, "perso_no": {cards[1].ManifestNo}, "pcid": {"x"}, "machine_type": {"uji"},
 		"mode": {"offline"}, "address": {"Jl. Contoh"}, "region": {"Kota Bandung"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -295,7 +296,15 @@ func TestTheReplyOfReaders(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	v := o.activates("1", o.handedOver(1))
-	o.acceptReaders(&v)
+	for _, s := range []struct{ who, step string }{{"persuratan", "registration"}, {"dirjen", "approval"}, {"direktur", "disposition"}, {"kasubdit", "acceptance"}} {
+		require.Equal(t, []string{s.who}, o.whomReadersWaitFor(v.Ticket))
+		var body map[string]any
+		if s.step == "registration" || s.step == "disposition" {
+			body = map[string]any{"on": "2026-11-23"}
+		}
+		o.step(200, s.who, s.step, &v, body)
+	}
+	require.Empty(t, o.whomReadersWaitFor(v.Ticket), "the reply and the manifests are being made")
 	var replyID string
 	require.NoError(t, o.db.Get(t.Context(), &replyID, `SELECT id FROM activation_reply`))
 	var d letter.Document
@@ -312,18 +321,39 @@ func TestTheReplyOfReaders(t *testing.T) {
 		return err
 	})
 	at := "/api/v1/documents/" + d.ID
+	for _, page := range []string{"/", "/permohonan?menunggu-saya=1"} {
+		require.Contains(t, o.want(200, nil, "persuratan", http.MethodGet, page, nil).Body.String(), `href="/aktivasi?menunggu-saya=1"`)
+	}
+	require.Equal(t, []string{"operator", "persuratan"}, o.whomReadersWaitFor(v.Ticket))
 	o.want(200, &v, "persuratan", http.MethodGet, activations+"/"+v.Ticket, nil)
 	require.Len(t, v.Documents, 1)
 	o.problem(404, "lembaga", http.MethodGet, at+"/files/pdf", nil)
 	o.want(200, nil, "persuratan", http.MethodGet, at+"/files/pdf", nil)
-	o.problem(404, foreigner, http.MethodPost, at+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
-	o.want(200, &v, "persuratan", http.MethodPost, at+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+	o.problem(404, foreigner, http.MethodPost, at+"/signature", newForm(t, signedScan(at), "signed_on", "2026-11-23"))
+	o.want(200, &v, "persuratan", http.MethodPost, at+"/signature", newForm(t, signedScan(at), "signed_on", "2026-11-23"))
 	require.Equal(t, letter.Issued, v.Documents[0].State)
+	require.Empty(t, o.whomReadersWaitFor(v.Ticket))
 	for _, who := range []string{"lembaga", "produsen"} {
 		w := o.want(200, nil, who, http.MethodGet, at+"/files/scan", nil)
 		require.Contains(t, w.Header().Get("Content-Disposition"), v.Ticket)
 	}
 	o.problem(404, otherLembaga, http.MethodGet, at+"/files/scan", nil)
+}
+
+// whomReadersWaitFor are the accounts whose own list has the letter; the page of it and the
+// page of requests say the same.
+func (o *office) whomReadersWaitFor(ticket string) (whom []string) {
+	o.t.Helper()
+	for _, who := range []string{"dirjen", "direktur", "kasubdit", "operator", "persuratan", "produsen", "lembaga", otherLembaga, foreigner} {
+		own := o.page(200, who, "/aktivasi?menunggu-saya=1")
+		mine := slices.Contains(own.hrefs(), "/aktivasi/"+ticket)
+		require.Equal(o.t, !mine, strings.Contains(own.text, "Tidak ada surat aktivasi yang menunggu Anda."), who)
+		require.Equal(o.t, mine, strings.Contains(o.page(200, who, "/permohonan?menunggu-saya=1").text, "1 surat aktivasi menunggu Anda"), who)
+		if mine {
+			whom = append(whom, who)
+		}
+	}
+	return whom
 }
 
 // acceptReaders takes readers that passed the check through the hands of the office.

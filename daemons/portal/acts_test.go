@@ -387,14 +387,14 @@ func TestWhatWaitsForMe(t *testing.T) {
 	o.agree("done")
 	reply := o.makeLetter(v.ID)
 	o.agree("a letter to sign")
-	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+reply.ID+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+reply.ID+"/signature", newForm(t, signedScan(reply.ID), "signed_on", "2026-11-23"))
 	var h report.Handover
 	o.want(201, &h, "operator", http.MethodPost, "/api/v1/requests/"+v.Ticket+"/handovers", nil)
 	o.agree("a handover prepared")
 	o.draftBAST(h, v.ID)
 	o.agree("its BAST drafted")
 	path := "/api/v1/handovers/" + h.ID
-	o.want(200, nil, "operator", http.MethodPost, path+"/delivery", newForm(t, pdf,
+	o.want(200, nil, "operator", http.MethodPost, path+"/delivery", newForm(t, signedScan(path),
 		"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "representative_of", "produsen", "delivered_on", "2026-11-23"))
 	o.agree("delivered")
 	o.want(200, nil, "produsen", http.MethodPost, path+"/receipt", map[string]any{"received": 2})

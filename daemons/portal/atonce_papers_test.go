@@ -48,7 +48,7 @@ func TestAPaperIsSignedOnce(t *testing.T) {
 				case 0:
 					codes[i] = send("dirjen", at+"/electronic-signature", map[string]any{"nik": "3171012345678901", "passphrase": passphrase})
 				case 1:
-					codes[i] = send("persuratan", at+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+					codes[i] = send("persuratan", at+"/signature", newForm(t, signedScan(at), "signed_on", "2026-11-23"))
 				default:
 					codes[i] = send("persuratan", at+"/voiding", map[string]any{"reason": "Keliru."})
 				}

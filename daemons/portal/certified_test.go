@@ -164,7 +164,7 @@ func TestASignatureInDoubt(t *testing.T) {
 	service.Next(t, esigntest.Silent)
 	o.problem(409, "direktur", http.MethodPost, at, in)
 	// It did sign: what it has is brought in as a file.
-	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+second.ID+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+second.ID+"/signature", newForm(t, signedScan(second.ID), "signed_on", "2026-11-23"))
 	require.Equal(t, []string{"bsre refused", "bsre signed"}, o.signings(second.ID))
 }
 
@@ -186,7 +186,7 @@ func TestAPortalThatDiedWhileItAsked(t *testing.T) {
 	for _, path := range []string{"", "/inquiry"} {
 		require.Equal(t, "urn:sifilma:problem:signing-open", o.problem(409, "dirjen", http.MethodPost, at+path, map[string]map[string]any{"": in}[path]).Type)
 	}
-	require.Equal(t, "urn:sifilma:problem:signing-open", o.problem(409, "persuratan", http.MethodPost, "/api/v1/documents/"+d.ID+"/signature", newForm(t, pdf, "signed_on", "2026-11-23")).Type)
+	require.Equal(t, "urn:sifilma:problem:signing-open", o.problem(409, "persuratan", http.MethodPost, "/api/v1/documents/"+d.ID+"/signature", newForm(t, signedScan(d.ID), "signed_on", "2026-11-23")).Type)
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		return tx.ExecOne(ctx, `UPDATE signing SET sent_at = sent_at - interval '11 minutes' WHERE document_id = $1`, d.ID)
 	})
@@ -208,7 +208,7 @@ func TestSignedWithAPen(t *testing.T) {
 	p := o.problem(409, "dirjen", http.MethodPost, at+"/electronic-signature", map[string]any{"nik": "3171012345678901", "passphrase": passphrase})
 	require.Equal(t, "urn:sifilma:problem:signed-by-pen", p.Type)
 	require.NotContains(t, o.page(200, "dirjen", "/permohonan/"+v.Ticket+"/naskah/"+d.ID).text, "elektronik")
-	o.want(200, nil, "persuratan", http.MethodPost, at+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+	o.want(200, nil, "persuratan", http.MethodPost, at+"/signature", newForm(t, signedScan(at), "signed_on", "2026-11-23"))
 	var s struct {
 		Driver  string
 		State   string

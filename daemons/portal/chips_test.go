@@ -131,7 +131,7 @@ func aLongLife(t *testing.T) (*office, longLife) {
 	o.draftBAST(l.handover, v.ID)
 	at := v1 + "/handovers/" + l.handover.ID
 	o.want(200, nil, "operator", http.MethodPost, at+"/delivery",
-		newForm(t, pdf, "representative", "Citra", "representative_post", "Direktur Operasi", "representative_of", "produsen", "delivered_on", "2026-11-25"), ifMatch(2)...)
+		newForm(t, signedScan(at), "representative", "Citra", "representative_post", "Direktur Operasi", "representative_of", "produsen", "delivered_on", "2026-11-25"), ifMatch(2)...)
 	o.want(200, nil, "produsen", http.MethodPost, at+"/receipt", map[string]any{"received": 2}, ifMatch(3)...)
 	return o, l
 }

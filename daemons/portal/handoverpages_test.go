@@ -36,7 +36,9 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	o.page(404, "produsen", paper) // not in force yet
 	require.Contains(t, send(422, "persuratan", paper+"/pindaian", []byte("bukan PDF"), "versi", "3", "signed_on", "2026-11-24").text, "tidak boleh setelah hari ini")
 	require.Contains(t, send(412, "persuratan", paper+"/pindaian", pdf, "versi", "1", "signed_on", "2026-11-23").text, "berubah sejak Anda membuka")
-	send(303, "persuratan", paper+"/pindaian", pdf, "versi", "3", "signed_on", "2026-11-23")
+	own := send(422, "persuratan", paper+"/pindaian", pdf, "versi", "3", "signed_on", "2026-11-23")
+	require.Contains(t, own.text, "Berkas ini PDF Surat balasan permohonan nomor "+*reply.Number+" sendiri, yang belum ditandatangani.")
+	send(303, "persuratan", paper+"/pindaian", signedScan(paper), "versi", "3", "signed_on", "2026-11-23")
 	require.Contains(t, o.page(200, "produsen", paper).text, "Terbit")
 
 	require.NotContains(t, o.page(200, "kasubdit", home).hrefs(), home+"/serah-terima/baru")
@@ -77,7 +79,11 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	d, _ = o.post(422, "operator", at+"/pindai", "method", "barcode", "keys", serials[0]+"\nKARTU-LAIN")
 	require.Contains(t, d.text, "KARTU-LAIN bukan kartu serah terima ini")
 	_, next := o.post(303, "operator", at+"/pindai", "method", "barcode", "keys", serials[0])
-	require.Equal(t, at+"/pindai", next, "the next one")
+	require.True(t, strings.HasPrefix(next, at+"/pindai?"), "the next one")
+	require.Contains(t, o.page(200, "operator", next).text, "Kartu "+serials[0]+" terpindai, 1 dari 3.")
+	require.Contains(t, o.page(200, "operator", strings.Replace(next, serials[0], serials[1], 1)).text, "Kartu terpindai, 1 dari 3.", "that one was not")
+	require.NotContains(t, o.page(200, "operator", at+"/pindai").text, "terpindai")
+	require.Contains(t, o.page(200, "produsen", at).text, "Berikutnya Operator KI mencetak BAST, memintakan tanda tangan kedua pihak, lalu mencatat penyerahan kartu")
 	fields := []string{"versi", o.page(200, "operator", at+"/penyerahan").value("versi"), "representative", "PIC Produsen Contoh", "representative_post", "Manajer", "delivered_on", "2026-11-23"}
 	d = send(422, "operator", at+"/penyerahan", pdf, append(fields, "representative_of", "reseller")...)
 	require.Contains(t, d.text, "reseller, distributor, dan lembaga pengguna tidak dapat mewakilinya")
@@ -86,7 +92,14 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	require.Contains(t, d.text, "2 kartu belum dipindai")
 	_, next = o.post(303, "operator", at+"/pindai", "method", "barcode", "keys", strings.Join(serials, "\r\n"))
 	require.True(t, strings.HasPrefix(next, at+"?"))
-	send(303, "operator", at+"/penyerahan", pdf, append(fields, "representative_of", "produsen")...)
+	require.Contains(t, o.page(200, "operator", next).text, "Tersimpan.")
+	d = send(422, "operator", at+"/penyerahan", signedScan(paper), append(fields, "representative_of", "produsen")...)
+	require.Contains(t, d.text, "Berkas ini sudah menjadi pindaian bertanda tangan Surat balasan permohonan nomor "+*reply.Number+".")
+	require.Equal(t, "PIC Produsen Contoh", d.value("representative"), "only the file is chosen once more")
+	send(303, "operator", at+"/penyerahan", signedScan(at), append(fields, "representative_of", "produsen")...)
+	for _, who := range []string{"produsen", "operator", "kasubdit"} {
+		require.Contains(t, o.page(200, who, at).text, "Berikutnya pemohon menghitung kartu yang diterimanya dan mencatat jumlahnya")
+	}
 
 	o.page(403, "operator", at+"/penerimaan")
 	count := o.page(200, "produsen", at+"/penerimaan")
@@ -94,6 +107,7 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	d, _ = o.post(422, "produsen", at+"/penerimaan", "versi", count.value("versi"), "received_1", "4")
 	require.Contains(t, d.text, "antara 0 dan jumlah yang diserahkan, 3")
 	o.post(303, "produsen", at+"/penerimaan", "versi", count.value("versi"), "received_1", "2")
+	require.Contains(t, o.page(200, "operator", at).text, "Berikutnya tindak lanjut kekurangan dicatat; sesudah itu Kasubdit KI menutup serah terima ini.")
 	closing := o.page(200, "kasubdit", at+"/tutup").value("versi")
 	d, _ = o.post(409, "kasubdit", at+"/tutup", "versi", closing)
 	require.Contains(t, d.text, "Masih ada kekurangan")
@@ -109,6 +123,7 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	require.Contains(t, d.text, "Tuliskan apa yang ditemukan.")
 	o.post(303, "operator", follow, "outcome", "found", "finding", "di baki kedua, diserahkan sore itu")
 	require.Contains(t, o.page(200, "produsen", at).text, "di baki kedua")
+	require.Contains(t, o.page(200, "produsen", at).text, "Berikutnya Kasubdit KI menutup serah terima ini.")
 	o.post(303, "kasubdit", at+"/tutup", "versi", closing)
 	require.Contains(t, o.page(200, "produsen", at).text, "Selesai")
 	for _, deed := range []string{"handover.prepare", "handover.appoint", "handover.scan", "handover.deliver", "handover.receive", "handover.settle", "handover.close"} {

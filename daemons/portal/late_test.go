@@ -217,7 +217,7 @@ func TestAClockEnds(t *testing.T) {
 	require.Equal(t, []any{stage.Documents, 1, "2026-11-27"}, []any{k.Stage, k.Office, k.Stages[3].DueOn.String()})
 	o.on("2026-11-26")
 	for id, signed := range map[string]string{reply.ID: "2026-11-25", completion.ID: "2026-11-26"} {
-		o.want(200, nil, "persuratan", http.MethodPost, v1+"/documents/"+id+"/signature", newForm(t, pdf, "signed_on", signed))
+		o.want(200, nil, "persuratan", http.MethodPost, v1+"/documents/"+id+"/signature", newForm(t, signedScan(id), "signed_on", signed))
 	}
 	o.on("2026-11-27")
 	require.Equal(t, stage.Handover, o.see(v.Ticket).Clock.Stage)
@@ -227,7 +227,7 @@ func TestAClockEnds(t *testing.T) {
 		var h report.Handover
 		o.want(201, &h, "operator", http.MethodPost, v1+"/requests/"+v.Ticket+"/handovers", map[string]any{"quantity": 1})
 		o.draftBAST(h, v.ID)
-		o.want(200, nil, "operator", http.MethodPost, v1+"/handovers/"+h.ID+"/delivery", newForm(t, pdf,
+		o.want(200, nil, "operator", http.MethodPost, v1+"/handovers/"+h.ID+"/delivery", newForm(t, signedScan(h.ID),
 			"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "representative_of", "produsen", "delivered_on", on))
 	}
 	k = o.see(v.Ticket).Clock

@@ -155,7 +155,7 @@ func TestAPaperIsReplacedByPages(t *testing.T) {
 	home := "/permohonan/" + v.Ticket + "/naskah/"
 	at := "/api/v1/documents/" + d.ID
 	o.problem(409, "persuratan", http.MethodPost, at+"/replacement", map[string]any{"reason": "salah nama"})
-	o.want(200, nil, "persuratan", http.MethodPost, at+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+	o.want(200, nil, "persuratan", http.MethodPost, at+"/signature", newForm(t, signedScan(at), "signed_on", "2026-11-23"))
 	o.problem(403, "produsen", http.MethodPost, at+"/replacement", map[string]any{"reason": "salah nama"})
 	form, _ := o.post(422, "persuratan", home+d.ID+"/ganti", "versi", "4")
 	require.Contains(t, form.text, "Alasan wajib diisi")
@@ -167,7 +167,7 @@ func TestAPaperIsReplacedByPages(t *testing.T) {
 	next := o.replacement(d)
 	require.Contains(t, o.page(200, "persuratan", home+next.ID).text, "Menggantikan "+*d.Number)
 	require.Contains(t, tasks(o.see(v.Ticket)), "mengunggah pindaian bertanda tangan: Surat balasan permohonan")
-	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+next.ID+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+next.ID+"/signature", newForm(t, signedScan(next.ID), "signed_on", "2026-11-23"))
 	old, err := letter.Get(t.Context(), o.db, d.ID)
 	require.NoError(t, err)
 	require.Equal(t, letter.Replaced, old.State)

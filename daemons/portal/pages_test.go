@@ -296,11 +296,11 @@ func TestRequestPageShowsPapersToWhomTheyConcern(t *testing.T) {
 	require.NotContains(t, o.page(200, "produsen", path).text, "400/1/UJI")
 	require.Contains(t, o.page(200, "produsen", path).text, "Belum ada dokumen.")
 
-	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+reply.ID+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+	o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+reply.ID+"/signature", newForm(t, signedScan(reply.ID), "signed_on", "2026-11-23"))
 	var h report.Handover
 	o.want(201, &h, "operator", http.MethodPost, "/api/v1/requests/"+v.Ticket+"/handovers", nil)
 	o.draftBAST(h, v.ID)
-	o.want(200, nil, "operator", http.MethodPost, "/api/v1/handovers/"+h.ID+"/delivery", newForm(t, pdf,
+	o.want(200, nil, "operator", http.MethodPost, "/api/v1/handovers/"+h.ID+"/delivery", newForm(t, signedScan(h.ID),
 		"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "representative_of", "produsen", "delivered_on", "2026-11-23"))
 	outside := o.page(200, "produsen", path)
 	for _, part := range []string{"400/1/UJI", letter.KindLabels[letter.BAST], "Pindaian bertanda tangan", "Manajer", "Menunggu: Produsen", "Serah terima ke-1 terlaksana: 3 kartu diserahkan"} {

@@ -68,7 +68,7 @@ func TestLetterIsSignedByItsScan(t *testing.T) {
 	o.produce(v, 0)
 	d := o.makeLetter(v.ID)
 	path := "/api/v1/documents/" + d.ID
-	good := func() *form { return newForm(t, pdf, "signed_on", "2026-11-23") }
+	good := func() *form { return newForm(t, signedScan(d.ID), "signed_on", "2026-11-23") }
 
 	o.refuseOthers(path+"/signature", good(), 1, "persuratan", "operator")
 	for name, c := range map[string]struct {
@@ -80,6 +80,7 @@ func TestLetterIsSignedByItsScan(t *testing.T) {
 		"no scan":          {newForm(t, nil, "signed_on", "2026-11-23"), 422, "/scan"},
 		"not a PDF":        {newForm(t, []byte("MZ\x90\x00 and so on"), "signed_on", "2026-11-23"), 422, "/scan"},
 		"half a PDF":       {newForm(t, pdf[:20], "signed_on", "2026-11-23"), 422, "/scan"},
+		"its own PDF":      {newForm(t, pdf, "signed_on", "2026-11-23"), 422, "/scan"},
 		"too large":        {newForm(t, append(bytes.Clone(pdf), make([]byte, 70<<10)...), "signed_on", "2026-11-23"), 422, "/scan"},
 		"far too large":    {newForm(t, make([]byte, 1<<20), "signed_on", "2026-11-23"), 413, ""},
 		"no date":          {newForm(t, pdf), 422, "/signed_on"},
@@ -108,7 +109,7 @@ func TestLetterIsSignedByItsScan(t *testing.T) {
 	o.problem(409, "persuratan", http.MethodPost, path+"/signature", good())
 
 	w := o.want(200, nil, "produsen", http.MethodGet, path+"/files/scan", nil)
-	require.Equal(t, pdf, w.Body.Bytes())
+	require.Equal(t, signedScan(d.ID), w.Body.Bytes())
 	require.Equal(t, "application/pdf", w.Header().Get("Content-Type"))
 	require.Contains(t, w.Header().Get("Content-Disposition"), "attachment")
 	require.Contains(t, w.Header().Get("Content-Disposition"), v.Ticket)
@@ -128,7 +129,7 @@ func TestHandoverClosesTheCircle(t *testing.T) {
 	o.produce(v, 0)
 	for _, kind := range []string{letter.ReplyLetter, letter.CompletionLetter} {
 		d := o.make(kind, v.ID, v.ID)
-		o.want(200, nil, "operator", http.MethodPost, "/api/v1/documents/"+d.ID+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+		o.want(200, nil, "operator", http.MethodPost, "/api/v1/documents/"+d.ID+"/signature", newForm(t, signedScan(d.ID), "signed_on", "2026-11-23"))
 	}
 	require.Equal(t, 90, o.see(v.Ticket).Percent)
 
@@ -146,12 +147,12 @@ func TestHandoverClosesTheCircle(t *testing.T) {
 	for _, h := range []report.Handover{first, second} {
 		at := "/api/v1/handovers/" + h.ID
 		delivery := func(fields ...string) *form {
-			return newForm(t, pdf, append([]string{"representative_post", "PIC", "representative_of", "produsen", "delivered_on", "2026-11-23"}, fields...)...)
+			return newForm(t, signedScan(h.ID), append([]string{"representative_post", "PIC", "representative_of", "produsen", "delivered_on", "2026-11-23"}, fields...)...)
 		}
 		good := delivery("representative", "PIC Produsen Contoh")
 		o.problem(409, "operator", http.MethodPost, at+"/delivery", good) // no BAST yet
 		d := o.draftBAST(h, v.ID)
-		o.problem(409, "operator", http.MethodPost, "/api/v1/documents/"+d.ID+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+		o.problem(409, "operator", http.MethodPost, "/api/v1/documents/"+d.ID+"/signature", newForm(t, signedScan(d.ID), "signed_on", "2026-11-23"))
 		o.refuseOthers(at+"/delivery", good, 1, "operator")
 		p := o.problem(422, "operator", http.MethodPost, at+"/delivery", delivery())
 		require.Equal(t, "/representative", p.Errors[0].Pointer)

@@ -20,7 +20,7 @@ import (
 )
 
 func delivered(t *testing.T) *form {
-	return newForm(t, pdf, "representative", "PIC Produsen Contoh", "representative_post", "Manajer", "representative_of", "produsen", "delivered_on", "2026-11-23")
+	return newForm(t, signedScan("BAST"), "representative", "PIC Produsen Contoh", "representative_post", "Manajer", "representative_of", "produsen", "delivered_on", "2026-11-23")
 }
 
 // Cards leave the office in parts, while others of their request wait on the line: the
@@ -186,7 +186,7 @@ func TestAHandoverIsTakenBack(t *testing.T) {
 	require.Contains(t, o.deeds(h.ID), "handover.cancel")
 	o.want(200, nil, "produsen", http.MethodPost, "/api/v1/handovers/"+second.ID+"/receipt", map[string]any{"received": 3})
 	for _, d := range []letter.Document{o.makeLetter(v.ID), o.makeCompletion(v.ID)} {
-		o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+d.ID+"/signature", newForm(t, pdf, "signed_on", "2026-11-23"))
+		o.want(200, nil, "persuratan", http.MethodPost, "/api/v1/documents/"+d.ID+"/signature", newForm(t, signedScan(d.ID), "signed_on", "2026-11-23"))
 	}
 	require.Equal(t, 100, o.see(v.Ticket).Percent, "what was taken back does not hold the end up")
 	require.NotNil(t, o.see(v.Ticket).Clock.EndedOn)

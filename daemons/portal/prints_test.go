@@ -77,7 +77,7 @@ func TestWhatIsTickedIsPrinted(t *testing.T) {
 	o.want(200, &seen, "produsen", http.MethodGet, at, nil)
 	require.False(t, seen.Rows[0].BAST || seen.Rows[0].List)
 	o.problem(422, "produsen", http.MethodGet, at+"/list"+rows(0), nil)
-	delivery := newForm(t, pdf, "representative", "PIC", "representative_post", "PIC", "representative_of", "produsen", "delivered_on", "2026-11-23")
+	delivery := newForm(t, signedScan(first.ID), "representative", "PIC", "representative_post", "PIC", "representative_of", "produsen", "delivered_on", "2026-11-23")
 	o.want(200, nil, "operator", http.MethodPost, "/api/v1/handovers/"+first.ID+"/delivery", delivery)
 	o.want(200, nil, "produsen", http.MethodPost, "/api/v1/handovers/"+first.ID+"/receipt", map[string]any{"lines": []map[string]int{{"line": 1, "received": 1}, {"line": 2, "received": 1}}})
 	page := o.page(200, "produsen", home)

@@ -27,7 +27,7 @@ func TestTheLifeOfAReader(t *testing.T) {
 		o.problem(403, who, http.MethodPost, at+"/lines/1/move", place, ifMatch(v.Version)...)
 	}
 	o.step(200, "operator", "lines/1/move", &v, place)
-	require.Equal(t, "Kota Bogor", v.Lines[0].Region)
+	require.Equal(t, []string{"Kota Bogor", ""}, []string{v.Lines[0].Region, v.Lines[0].Reason}, "why it was moved is not why it is accepted")
 	require.Equal(t, map[string]string{"/reader_serial": "missing"}, codes(o.problem(422, "operator", http.MethodPost, at+"/lines/2/replacement", place, ifMatch(v.Version)...)))
 	place["reader_serial"] = cards[2].ReaderSerial
 	require.Equal(t, map[string]string{"/reader_serial": "used"}, codes(o.problem(422, "operator", http.MethodPost, at+"/lines/2/replacement", place, ifMatch(v.Version)...)))
@@ -77,7 +77,7 @@ func TestTheLifeOfAReader(t *testing.T) {
 	require.Contains(t, o.want(200, nil, "kasubdit", http.MethodGet, "/aktivasi/"+v.Ticket, nil).Body.String(), "Catat ditemukan kembali")
 	o.want(303, nil, "kasubdit", http.MethodPost, "/aktivasi/"+v.Ticket+"/ditemukan", url.Values{"versi": {fmt.Sprint(v.Version)}, "baris": {"3"}, "alasan": {"Dikembalikan polisi."}}.Encode())
 	o.want(200, &v, "kasubdit", http.MethodGet, at, nil)
-	require.Equal(t, []string{"Dicuri", "2026-11-23"}, []string{v.Lines[2].CauseLabel, v.Lines[2].FoundOn.String()})
+	require.Equal(t, []string{"Dicuri", "2026-11-23", "Laporan polisi."}, []string{v.Lines[2].CauseLabel, v.Lines[2].FoundOn.String(), v.Lines[2].Reason})
 	require.Contains(t, v.Timeline[0].Label, "Reader ditemukan kembali (baris 3)")
 
 	var agreements struct{ PKS []masterdata.PKS }
@@ -91,7 +91,9 @@ func TestTheLifeOfAReader(t *testing.T) {
 	o.want(200, nil, "operator", http.MethodPost, pks+"/reinstatement", map[string]any{"reason": "Diperbaiki."}, ifMatch(2)...)
 	o.want(200, &v, "operator", http.MethodGet, at, nil)
 	require.Equal(t, "accepted revoked revoked suspended accepted", lineStates(v), "what was suspended for another reason stays")
+	require.Equal(t, []string{"", "Diperiksa."}, []string{v.Lines[0].Reason, v.Lines[3].Reason})
 	o.step(200, "operator", "resumption", &v, map[string]any{"reason": "Selesai diperiksa."})
+	require.Empty(t, v.Lines[3].Reason, "it goes on as before")
 	o.step(403, "operator", "revocation", &v, map[string]any{"reason": "x"})
 	require.Equal(t, map[string]string{"/lines": "missing"}, codes(o.problem(422, "kasubdit", http.MethodPost, at+"/revocation", map[string]any{"reason": "x"}, ifMatch(v.Version)...)))
 	o.step(200, "kasubdit", "revocation", &v, map[string]any{"lines": []int{1, 4, 5}, "reason": "Tidak dipakai lagi."})

@@ -385,3 +385,6 @@ func newForm(t *testing.T, scan []byte, fields ...string) *form {
 }
 
 var pdf = spoiled.PDF()
+
+// signedScan is the scan of one paper, which no other has.
+func signedScan(of string) []byte { return fmt.Appendf(bytes.Clone(pdf), "%% %s\n", of) }

@@ -203,7 +203,7 @@ func TestTheSecretsOfAHandoverAreItsProdusens(t *testing.T) {
 	require.Equal(t, "urn:sifilma:problem:illegal-step", o.problem(409, "produsen", http.MethodGet, at, nil).Type, "they are in the office")
 	o.page(409, "produsen", page+"/rahasia")
 	require.NotContains(t, o.page(200, "produsen", page).hrefs(), page+"/rahasia")
-	o.want(200, nil, "operator", http.MethodPost, "/api/v1/handovers/"+h.ID+"/delivery", newForm(t, pdf,
+	o.want(200, nil, "operator", http.MethodPost, "/api/v1/handovers/"+h.ID+"/delivery", newForm(t, signedScan(h.ID),
 		"representative", "PIC Produsen Contoh", "representative_post", "Manajer", "representative_of", "produsen", "delivered_on", "2026-11-23"))
 
 	for who, status := range map[string]int{"operator": 403, "kasubdit": 403, "direktur": 403, "persuratan": 403, foreigner: 404, "lembaga": 404, otherLembaga: 404, "": 401} {

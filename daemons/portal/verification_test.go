@@ -197,7 +197,7 @@ func TestAVoidPaperSaysSo(t *testing.T) {
 	v, page = o.verified(d)
 	require.Nil(t, v.Successor)
 	require.NotContains(t, page.text, "Penggantinya")
-	o.signed(again, []byte("%PDF-1.7 pindaian"))
+	o.signed(again, []byte("%PDF-1.7 pindaian naskah baru"))
 	v, page = o.verified(d)
 	require.Equal(t, *again.Number, v.Successor.Number)
 	require.Contains(t, page.text, "Penggantinya")

@@ -61,7 +61,7 @@ func ready(t *testing.T, o *paperoffice.Office, h handover.Handover) handover.Ha
 func deliver(t *testing.T, o *paperoffice.Office, h handover.Handover, representative string, c request.Change) (handover.Handover, error) {
 	t.Helper()
 	return try(t, o, func(ctx context.Context, tx *postgres.Tx) (handover.Handover, error) {
-		ref, err := blob.Put(ctx, tx, "scan.pdf", "application/pdf", strings.NewReader("%PDF signed"))
+		ref, err := blob.Put(ctx, tx, "scan.pdf", "application/pdf", strings.NewReader("%PDF signed "+h.ID))
 		if err != nil {
 			return h, err
 		}

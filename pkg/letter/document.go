@@ -236,10 +236,13 @@ func Attach(ctx context.Context, tx *postgres.Tx, d Document, f Files, c request
 }
 
 // Issue records the signed scan of a paper: it is in force from then on, and what it
-// replaces is not. Errors: ErrSigningOpen, *machine.RoleError, *machine.IllegalError,
-// postgres.ErrStale.
+// replaces is not. Errors: *ScanUsedError, ErrSigningOpen, *machine.RoleError,
+// *machine.IllegalError, postgres.ErrStale.
 func Issue(ctx context.Context, tx *postgres.Tx, d Document, scanBlob string, signedOn clock.Date, c request.Change) (Document, error) {
 	if err := Machine.May(d.State, VerbIssue, c.Actor.Role); err != nil {
+		return d, err
+	}
+	if err := scanOwn(ctx, tx, d, scanBlob); err != nil {
 		return d, err
 	}
 	if err := takePlace(ctx, tx, d, c); err != nil {

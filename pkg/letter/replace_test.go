@@ -18,7 +18,7 @@ import (
 func issue(t *testing.T, o *paperoffice.Office, d letter.Document) letter.Document {
 	t.Helper()
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
-		ref, err := blob.Put(ctx, tx, "scan.pdf", "application/pdf", strings.NewReader("%PDF signed"))
+		ref, err := blob.Put(ctx, tx, "scan.pdf", "application/pdf", strings.NewReader("%PDF signed "+d.ID))
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ type ActivationLine struct {
 	StateLabel     string               `json:"state_label"`
 	Cause          string               `json:"cause"`
 	CauseLabel     string               `json:"cause_label"`
-	Reason         string               `json:"reason"` // why it is where it is, where somebody said so
+	Reason         string               `json:"reason"` // why it is in its state, where somebody said so
 	Findings       []activation.Finding `json:"findings"`
 	Duty           string               `json:"duty"` // what the lembaga owes for its mode (features.md N33)
 	DisposedOn     *clock.Date          `json:"disposed_on"`
@@ -231,8 +231,10 @@ func (v *ActivationLetter) fill(ctx context.Context, rd postgres.Reader, l activ
 		Reason string `db:"reason"`
 	}
 	if err := rd.Select(ctx, &said, `
-		SELECT x.id, h.reason FROM activation x JOIN history h ON h.machine = $2 AND h.subject = x.id AND h.version = x.version WHERE x.letter_id = $1 AND h.reason <> ''`,
-		l.ID, activation.Machine.Name); err != nil {
+		SELECT x.id, h.reason FROM activation x CROSS JOIN LATERAL (
+		    SELECT h.verb, h.reason FROM history h WHERE h.machine = $2 AND h.subject = x.id AND h.from_state <> h.to_state ORDER BY h.version DESC LIMIT 1) h
+		WHERE x.letter_id = $1 AND h.verb <> $3 AND h.reason <> ''`, // one that goes on as before has no reason to be so
+		l.ID, activation.Machine.Name, string(activation.VerbResume)); err != nil {
 		return fmt.Errorf("report: reasons of readers: %w", err)
 	}
 	reasons := map[string]string{}

@@ -42,8 +42,12 @@ func (o *Office) HandOver(t testing.TB, r Request) (h handover.Handover) {
 		if h, err = handover.DraftBAST(ctx, tx, h, c); err != nil {
 			return err
 		}
+		scan, err := blob.Put(ctx, tx, "bast-bertanda-tangan.pdf", "application/pdf", strings.NewReader("%PDF "+h.ID))
+		if err != nil {
+			return err
+		}
 		h, err = handover.Deliver(ctx, tx, h, handover.Delivery{
-			Representative: "Wakil Produsen Contoh", Post: "PIC Produsen", Of: handover.OfProdusen, On: Today, ScanBlob: ref.ID.String(),
+			Representative: "Wakil Produsen Contoh", Post: "PIC Produsen", Of: handover.OfProdusen, On: Today, ScanBlob: scan.ID.String(),
 		}, As(request.Operator, ""))
 		return err
 	})

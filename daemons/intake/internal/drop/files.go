@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"dukcapil.go.id/sifilma/pkg/filetype"
+	"dukcapil.go.id/sifilma/pkg/need"
 	"dukcapil.go.id/sifilma/pkg/validation"
 	"dukcapil.go.id/sifilma/pkg/xlsx"
 )
@@ -63,7 +64,11 @@ func (in *intake) checkXLSX(f *File) error {
 		return &spoolError{err}
 	}
 	if refused != nil {
-		in.faults.add(f.Pointer, string(refused.Code), validation.Refusal(refused))
+		detail := validation.Refusal(refused)
+		if f.Kind == need.FileList {
+			detail = refused.Sentence("Daftar alat")
+		}
+		in.faults.add(f.Pointer, string(refused.Code), detail)
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func (d Desk) Sign(ctx context.Context, who identity.Account, id string, seen in
 		return err
 	}
 	c := d.change(who, "")
-	return d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+	return scanFault(d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		kept, err := blob.Put(ctx, tx, p.Kind+"-bertanda-tangan.pdf", scan.MediaType, scan.Content())
 		if err != nil {
 			return err
@@ -158,7 +158,24 @@ func (d Desk) Sign(ctx context.Context, who identity.Account, id string, seen in
 		}
 		return decisions.Note(ctx, tx, c, "document.issue", p.ID, p.RequestID,
 			map[string]any{"kind": p.Kind, "scan": kept.ID, "sha256": kept.Hash(), "signed_on": on})
-	})
+	}))
+}
+
+// scanFault says at the field whose file it is that was brought in as a signed scan; other
+// errors stay as they are.
+func scanFault(err error) error {
+	var used *letter.ScanUsedError
+	if !errors.As(err, &used) {
+		return err
+	}
+	detail := "Berkas ini PDF yang belum ditandatangani dari " + used.Paper() + ". Unggah pindaian bertanda tangan naskah ini."
+	switch {
+	case used.Signed:
+		detail = "Berkas ini sudah menjadi pindaian bertanda tangan " + used.Paper() + ". Setiap naskah punya pindaiannya sendiri; bila beberapa naskah dipindai bersama, pisahkan dahulu."
+	case used.Same:
+		detail = "Berkas ini PDF " + used.Paper() + " sendiri, yang belum ditandatangani. Cetak, mintakan tanda tangan, lalu unggah pindaiannya."
+	}
+	return form.One("/"+upload.ScanPart, "scan_used", detail)
 }
 
 // Void cancels a paper that is not issued, with a reason. Its number stays used. again

@@ -277,7 +277,7 @@ func (d Desk) Deliver(ctx context.Context, who identity.Account, id string, seen
 		return form.One("", "not_scanned", fmt.Sprintf("%d kartu belum dipindai: %s. Pindai semuanya sebelum baki diserahkan.",
 			len(unscanned.Missing), strings.Join(unscanned.Missing[:min(len(unscanned.Missing), 5)], ", ")))
 	}
-	return err
+	return scanFault(err)
 }
 
 // Receive records how many cards the produsen counted, by line. Errors: form.Faults, and

@@ -136,9 +136,15 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	if body.Lead == "" {
+		body.Lead = nextWords(v, state)
+	}
 	body.Lead = said(body.Lead, partWords(v, state))
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
+		if r.URL.Query().Has(cardKey) {
+			body.Notice = scannedNotice(r, v)
+		}
 	}
 	p.show(w, r, http.StatusOK, "rows", handoverTitle(v), body)
 	return nil
@@ -252,15 +258,6 @@ func trayTable(v *report.Handover) rowsTable {
 
 func handoverKept(at string) string { return at + "?" + justKept() }
 
-// nextHandover is where the next handover of a request is prepared, for whoever may and
-// while cards are ready.
-func nextHandover(v *report.Request, role machine.Role) string {
-	if handover.MayLeave(v.State) != nil || v.Handing.Ready <= 0 || handover.Machine.May("", handover.VerbPrepare, role) != nil {
-		return ""
-	}
-	return home + "/" + v.Ticket + handoverEnd + "/baru"
-}
-
 // newHandover prepares a handover.
 func (p *Pages) newHandover() editor {
 	return editor{"Siapkan serah terima",
@@ -346,7 +343,7 @@ func (p *Pages) tray() editor {
 				return formBody{}, handover.ErrGone
 			}
 			return formBody{
-				Crumbs: handoverCrumbs(v, at), Action: at + "/pindai", Submit: "Catat pindaian",
+				Crumbs: handoverCrumbs(v, at), Action: at + "/pindai", Submit: "Catat pindaian", Notice: scannedNotice(r, v),
 				Lead: "Pindai tiap kartu sebelum masuk baki. Bila satu saja dipindai, semuanya harus dipindai sebelum baki diserahkan; kartu yang bukan milik serah terima ini ditolak.",
 				Facts: []fact{
 					{"Sudah dipindai", number(v.Scanned) + " dari " + number(v.Quantity)},
@@ -363,11 +360,12 @@ func (p *Pages) tray() editor {
 			if err != nil {
 				return "", err
 			}
-			scanned, err := p.counter().Scan(r.Context(), signin.Account(r), v.ID, r.PostForm.Get("method"), strings.Fields(r.PostForm.Get("keys")))
+			keys := strings.Fields(r.PostForm.Get("keys"))
+			scanned, err := p.counter().Scan(r.Context(), signin.Account(r), v.ID, r.PostForm.Get("method"), keys)
 			if err == nil && scanned < v.Quantity {
-				return at + "/pindai", nil // the next ones
+				at += "/pindai" // the next ones
 			}
-			return handoverKept(at), err
+			return at + "?" + justScanned(keys), err
 		}}
 }
 

@@ -31,6 +31,7 @@ type stateOption struct {
 type listBody struct {
 	Search         string
 	Mine           bool // only what waits for the asker
+	Readers        int  // letters of readers that wait for the asker, where Mine
 	States         []stateOption
 	Sizes          []int
 	Limit          int
@@ -70,6 +71,13 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 	body := listBody{
 		Search: f.Search, Mine: mine, Sizes: sizes, Limit: f.Limit, Page: page, Outside: report.Outside(who), Narrowed: mine || f.Search != "" || len(f.States) > 0,
 		Number: number, Last: max(1, (page.Total+f.Limit-1)/f.Limit),
+	}
+	if mine {
+		letters, err := report.ActivationsWaitingFor(r.Context(), p.db, who)
+		if err != nil {
+			return err
+		}
+		body.Readers = len(letters)
 	}
 	for _, s := range request.Machine.States() {
 		if n := page.Counts[s]; n > 0 || s == state {

@@ -19,6 +19,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/activation/readersheet"
 	"dukcapil.go.id/sifilma/pkg/form"
+	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -312,14 +313,11 @@ func (p *Pages) correctReader() editor {
 			if err != nil {
 				return formBody{}, err
 			}
-			_, types, err := report.NeedChoices(r.Context(), p.db, l.MachineType)
+			types, err := institution.MachineTypes(r.Context(), p.db)
 			if err != nil {
 				return formBody{}, err
 			}
-			kind := field{Name: "machine_type", Label: "Jenis reader", Kind: "select"}
-			for _, c := range types {
-				kind.Options = append(kind.Options, option{c.Code, c.Name, c.Code == l.MachineType})
-			}
+			kind := field{Name: "machine_type", Label: "Jenis reader", Kind: "select", Options: readerTypes(types, l.MachineType)}
 			mode := field{Name: "mode", Label: "Mode", Hint: activation.OnlineDuty, Kind: "select"}
 			for _, code := range []string{activation.Online, activation.Offline} {
 				mode.Options = append(mode.Options, option{code, activation.ModeLabels[code], code == l.Mode})

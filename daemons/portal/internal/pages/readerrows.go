@@ -90,6 +90,16 @@ func typedRows(value func(name string) string) (lines []activation.Line, asked b
 	return lines, true
 }
 
+// readerTypes are the types that a reader may be of: those in use, and the one that it is.
+func readerTypes(types []institution.MachineType, chosen string) (options []option) {
+	for _, m := range types {
+		if m.UsesReader && (m.Active || m.Code == chosen) {
+			options = append(options, option{m.Code, m.Name, m.Code == chosen})
+		}
+	}
+	return options
+}
+
 // rows is the part of a form into which readers are typed: these, and some empty ones.
 func (p *Pages) rows(r *http.Request, lines []activation.Line, empty int) (field, error) {
 	types, err := institution.MachineTypes(r.Context(), p.db)
@@ -112,11 +122,7 @@ func (p *Pages) rows(r *http.Request, lines []activation.Line, empty int) (field
 				cell.Value = originTyped(l)
 			case "machine_type":
 				cell.Kind = "select"
-				for _, m := range types {
-					if m.UsesReader && (m.Active || m.Code == value) {
-						cell.Options = append(cell.Options, option{m.Code, m.Name, m.Code == value})
-					}
-				}
+				cell.Options = readerTypes(types, value)
 			case "mode":
 				cell.Kind = "select"
 				for _, code := range []string{activation.Online, activation.Offline} {

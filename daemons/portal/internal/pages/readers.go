@@ -96,6 +96,7 @@ type readersLine struct {
 
 type readersBody struct {
 	Search  string
+	Mine    bool // only what waits for the asker
 	States  []statusOption
 	Lines   []readersLine
 	May     string // what whoever asks may do: ask, or prepare
@@ -119,11 +120,18 @@ func (p *Pages) readers(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, readersPath, http.StatusSeeOther)
 		return nil
 	}
+	mine := q.Get(mineOnly) != ""
+	if mine {
+		var err error
+		if f.Only, err = report.ActivationsWaitingFor(r.Context(), p.db, who); err != nil {
+			return err
+		}
+	}
 	page, err := report.Activations(r.Context(), p.db, who, f)
 	if err != nil {
 		return err
 	}
-	body := readersBody{Search: f.Search, Narrow: f.Search != "" || len(f.States) > 0, Outside: report.Outside(who), Pairs: readers.MaySeePairs(who) == nil}
+	body := readersBody{Search: f.Search, Mine: mine, Narrow: mine || f.Search != "" || len(f.States) > 0, Outside: report.Outside(who), Pairs: readers.MaySeePairs(who) == nil}
 	switch who.Role {
 	case request.Lembaga:
 		body.May = "Ajukan permohonan aktivasi"
@@ -153,7 +161,7 @@ func (p *Pages) readers(w http.ResponseWriter, r *http.Request) error {
 	}
 	if page.Next != nil {
 		next := url.Values{"sesudah": {*page.Next}}
-		for _, name := range []string{"cari", "status"} {
+		for _, name := range []string{"cari", "status", mineOnly} {
 			if v := q.Get(name); v != "" {
 				next.Set(name, v)
 			}

@@ -244,7 +244,7 @@ func (f *File) checkSheet(pointer string) error {
 	var refused *xlsx.Error
 	switch {
 	case errors.As(err, &refused):
-		return fault(pointer, string(refused.Code), validation.Refusal(refused))
+		return fault(pointer, string(refused.Code), refused.Sentence("Daftar ini"))
 	case err != nil:
 		return fmt.Errorf("upload: spool: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/pkg/capacity"
 	"dukcapil.go.id/sifilma/pkg/clock"
@@ -151,7 +152,11 @@ func (p *Planner) watch(ctx context.Context, officeAt time.Time) error {
 			p.seen.right, p.seen.leapt = before, officeAt
 		}
 		moved.WithLabelValues("ahead").Inc()
-		p.log.Error().Ctx(ctx).Time("office", officeAt).Time("before", before).
+		grave := zerolog.WarnLevel // a clock that people step, such as the demo's, goes ahead at their will
+		if p.real {
+			grave = zerolog.ErrorLevel
+		}
+		p.log.WithLevel(grave).Ctx(ctx).Time("office", officeAt).Time("before", before).
 			Msg("the office clock went far ahead: if this scheduler was not down so long, the clock is wrong, and days are closed and plans moved by it")
 	case before.Sub(officeAt) > capacity.Slack:
 		returned := !p.seen.right.IsZero() && p.seen.right.Sub(officeAt) <= capacity.Slack && officeAt.Sub(p.seen.right) <= leap
