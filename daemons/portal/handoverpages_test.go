@@ -89,6 +89,7 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 	send(303, "operator", at+"/penyerahan", pdf, append(fields, "representative_of", "produsen")...)
 
 	o.page(403, "operator", at+"/penerimaan")
+	require.Contains(t, o.page(200, "kasubdit", at).text, "Menunggu produsen mencatat jumlah yang diterima.")
 	count := o.page(200, "produsen", at+"/penerimaan")
 	require.Equal(t, "0", count.value("received_1"), "as the manual has it")
 	d, _ = o.post(422, "produsen", at+"/penerimaan", "versi", count.value("versi"), "received_1", "4")
@@ -104,11 +105,13 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, follow)
+	require.Contains(t, o.page(200, "kasubdit", at).text, "Ada kekurangan yang ditelusuri Operator KI")
 	o.page(403, "produsen", follow)
 	d, _ = o.post(422, "operator", follow, "outcome", "found")
 	require.Contains(t, d.text, "Tuliskan apa yang ditemukan.")
 	o.post(303, "operator", follow, "outcome", "found", "finding", "di baki kedua, diserahkan sore itu")
 	require.Contains(t, o.page(200, "produsen", at).text, "di baki kedua")
+	require.Contains(t, o.page(200, "produsen", at).text, "Menunggu Kasubdit KI menutup serah terima.")
 	o.post(303, "kasubdit", at+"/tutup", "versi", closing)
 	require.Contains(t, o.page(200, "produsen", at).text, "Selesai")
 	for _, deed := range []string{"handover.prepare", "handover.appoint", "handover.scan", "handover.deliver", "handover.receive", "handover.settle", "handover.close"} {

@@ -136,7 +136,7 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	body.Lead = said(body.Lead, partWords(v, state))
+	body.Lead = said(nextWords(v, state), body.Lead, partWords(v, state))
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
 	}

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
@@ -31,6 +32,22 @@ func partWords(v *report.Handover, state machine.State) string {
 		return ""
 	}
 	return "Personalisasi permohonan ini belum selesai; kartu lainnya lewat serah terima berikutnya. " + lettersLater(state)
+}
+
+// nextWords says on the page of a handover who does what next; what its BAST still waits
+// for is said by missingBAST.
+func nextWords(v *report.Handover, state machine.State) string {
+	switch {
+	case v.State == handover.BASTDrafted && v.BAST != nil && !v.BAST.AwaitsNumber && handover.MayLeave(state) == nil:
+		return "BAST ditandatangani kedua pihak saat kartu diserahkan, lalu " + request.RoleLabels[request.Operator] + " mencatat penyerahannya."
+	case v.State == handover.Delivered:
+		return "Menunggu produsen mencatat jumlah yang diterima."
+	case v.State == handover.Received && slices.ContainsFunc(v.Shortages, func(s handover.Shortage) bool { return s.Outcome == nil }):
+		return "Ada kekurangan yang ditelusuri " + request.RoleLabels[request.Operator] + "; sesudah itu serah terima dapat ditutup."
+	case v.State == handover.Received:
+		return "Menunggu " + request.RoleLabels[request.Kasubdit] + " menutup serah terima."
+	}
+	return ""
 }
 
 // said puts sentences one after the other.
@@ -79,6 +96,7 @@ func (p *Pages) takenBack(w http.ResponseWriter, r *http.Request, v *report.Hand
 		tray.Caption = "Isi baki sebelum dibatalkan"
 		body.Tables = append(body.Tables, tray)
 	}
+	body.Links = append(body.Links, crumb{"Kembali ke permohonan", home + "/" + v.Ticket})
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
 	}
