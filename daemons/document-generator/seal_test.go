@@ -304,6 +304,7 @@ func TestEvidenceIsWholeAndHoldsNoSecret(t *testing.T) {
 		require.NoError(t, err)
 		whole += string(data)
 		if strings.HasPrefix(m.Name, "naskah/") {
+			require.Regexp(t, `^naskah/\d\d-(surat-balasan|surat-keterangan-selesai|laporan-hasil|bast)(-bertanda-tangan)?\.`, m.Name, "in the office's words")
 			papers++
 		}
 	}

@@ -169,7 +169,8 @@ func TestBlankPapersAreAskedForOnPages(t *testing.T) {
 	require.Contains(t, o.ask("operator", http.MethodGet, at, nil).Body.String(), at+"/tanda-terima")
 	require.Contains(t, o.ask("operator", http.MethodGet, at+"/tanda-terima", nil).Body.String(), "Yang dihitung saat pendaftaran")
 	require.Contains(t, o.fillIn(422, "operator", at+"/tanda-terima", url.Values{"post": {"PIC Produsen"}}), "Nama yang menyerahkan")
-	o.fillIn(303, "operator", at+"/tanda-terima", url.Values{"brought_by": {"Dedi Kurir"}, "post": {"PIC Produsen"}})
+	w := o.want(303, nil, "operator", http.MethodPost, at+"/tanda-terima", url.Values{"brought_by": {"Dedi Kurir"}, "post": {"PIC Produsen"}}.Encode())
+	require.Contains(t, o.page(200, "operator", w.Header().Get("Location")).text, "Tanda terima sedang disusun")
 	require.Contains(t, o.ask("operator", http.MethodGet, "/blangko", nil).Body.String(), "/blangko/cetak?hari=2026-11-23")
 	o.fillIn(303, "operator", "/blangko/cetak", url.Values{"day": {"2026-11-23"}})
 	require.Contains(t, o.ask("operator", http.MethodGet, "/blangko", nil).Body.String(), "Disusun")
@@ -239,7 +240,7 @@ func TestDaySheetsAreListed(t *testing.T) {
 	require.Equal(o.t, "sedang disusun, biasanya kurang dari satu menit", seen().Waits)
 	o.clock.Set(now.Add(time.Hour))
 	page := o.page(200, "operator", "/blangko/lembar")
-	require.Contains(o.t, page.text, "Senin, 23 November 2026")
+	require.Contains(o.t, page.text, "Senin, 23 November 2026 "+request.RoleLabels[request.Operator]+" 23 November", "people have names, not accounts")
 	require.Contains(o.t, page.text, "menunggu penyusun naskah (document-generator), lebih lama daripada biasanya")
 	var d letter.Document
 	o.tx(func(ctx context.Context, tx *postgres.Tx) (err error) {

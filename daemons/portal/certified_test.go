@@ -16,6 +16,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/letter"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
+	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/web"
 	"dukcapil.go.id/sifilma/test/leak"
 )
@@ -70,6 +71,8 @@ func TestAnOfficialSignsWithACertificate(t *testing.T) {
 	require.Contains(t, o.page(200, "dirjen", paper).text, "Passphrase ditolak layanan")
 	require.Contains(t, o.page(200, "dirjen", paper).hrefs(), paper+"/tte")
 	require.NotContains(t, o.page(200, "persuratan", paper).hrefs(), paper+"/tte")
+	require.Contains(t, o.page(200, "dirjen", paper).text, "Naskah ini menunggu tanda tangan Anda.")
+	require.Contains(t, o.page(200, "dirjen", paper+"/tte").hrefs(), "/api/v1/documents/"+d.ID+"/files/pdf", "whoever is told to read it first finds it there")
 
 	service.Next(t, esigntest.Signs)
 	form, _ := o.post(422, "dirjen", paper+"/tte", "versi", "3", "nik", "3171012345678901")
@@ -134,7 +137,10 @@ func TestASignatureInDoubt(t *testing.T) {
 	require.Equal(t, 1, service.Signatures(), "never signed twice")
 	p = o.problem(409, "persuratan", http.MethodPost, "/api/v1/documents/"+d.ID+"/voiding", map[string]any{"reason": "salah"})
 	require.Equal(t, "urn:sifilma:problem:signing-open", p.Type)
-	require.Contains(t, o.page(200, "dirjen", paper).text, "hasilnya belum diketahui. Jangan kirim lagi.")
+	doubtful := o.page(200, "dirjen", paper)
+	require.Contains(t, doubtful.text, "hasilnya belum diketahui. Jangan kirim lagi.")
+	require.Contains(t, doubtful.text, "diminta "+request.RoleLabels[request.Dirjen]+" pada 23 November 2026", "people have names, not accounts")
+	require.NotContains(t, doubtful.text, "mintakan tanda tangan")
 	require.Contains(t, o.page(200, "persuratan", paper).hrefs(), paper+"/tte/belum")
 
 	// The service named it before it broke off, so it can be asked: on the next day.
@@ -207,7 +213,11 @@ func TestSignedWithAPen(t *testing.T) {
 	at := "/api/v1/documents/" + d.ID
 	p := o.problem(409, "dirjen", http.MethodPost, at+"/electronic-signature", map[string]any{"nik": "3171012345678901", "passphrase": passphrase})
 	require.Equal(t, "urn:sifilma:problem:signed-by-pen", p.Type)
-	require.NotContains(t, o.page(200, "dirjen", "/permohonan/"+v.Ticket+"/naskah/"+d.ID).text, "elektronik")
+	paper := "/permohonan/" + v.Ticket + "/naskah/" + d.ID
+	require.NotContains(t, o.page(200, "dirjen", paper).text, "elektronik")
+	off := o.page(409, "dirjen", paper+"/tte")
+	require.Contains(t, off.text, "cetak naskahnya, lalu unggah pindaiannya")
+	require.Contains(t, off.hrefs(), paper, "nobody has to look for the paper again")
 	o.want(200, nil, "persuratan", http.MethodPost, at+"/signature", newForm(t, signedScan(at), "signed_on", "2026-11-23"))
 	var s struct {
 		Driver  string

@@ -118,6 +118,7 @@ func TestPapersAndHandoverByPages(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, follow)
+	require.Contains(t, o.page(200, "kasubdit", at).text, "Ada kekurangan yang ditelusuri Operator KI")
 	o.page(403, "produsen", follow)
 	d, _ = o.post(422, "operator", follow, "outcome", "found")
 	require.Contains(t, d.text, "Tuliskan apa yang ditemukan.")

@@ -142,14 +142,18 @@ func TestAHandoverIsTakenBack(t *testing.T) {
 	require.Equal(t, "/reason", o.problem(422, "operator", http.MethodPost, at+"/cancellation", map[string]any{"reason": " "}).Errors[0].Pointer)
 	o.problem(412, "operator", http.MethodPost, at+"/cancellation", map[string]any{"reason": "keliru"}, ifMatch(1)...)
 	require.Contains(t, o.page(200, "operator", page).hrefs(), page+"/batal")
+	require.Contains(t, o.page(200, "operator", page).text, "lalu Operator KI mencatat penyerahannya.")
+	require.Contains(t, o.page(200, "operator", page+"/batal").text, "Batalkan serah terima ini Kembali", "not two that both read Batal")
 	require.NotContains(t, o.page(200, "kasubdit", page).hrefs(), page+"/batal")
 	o.page(403, "kasubdit", page+"/batal")
 	d, _ := o.post(422, "operator", page+"/batal", "versi", o.page(200, "operator", page+"/batal").value("versi"))
 	require.Contains(t, d.text, "Alasan wajib diisi.")
 	o.post(303, "operator", page+"/batal", "versi", o.page(200, "operator", page+"/batal").value("versi"), "reason", "jumlahnya keliru")
 
+	require.Contains(t, o.page(409, "operator", page+"/pindai").hrefs(), page, "nobody has to look for the handover again")
 	for _, who := range []string{"operator", "produsen"} {
 		shown := o.page(200, who, page)
+		require.Contains(t, shown.hrefs(), home)
 		require.Contains(t, shown.text, "dibatalkan sebelum kartunya diserahkan")
 		require.Contains(t, shown.text, "jumlahnya keliru")
 		require.Equal(t, []bool{who == "operator", false}, []bool{len(o.trayWords(shown, serials)) == 2, slices.Contains(shown.hrefs(), page+"/penyerahan")})

@@ -208,6 +208,7 @@ func TestATemplateOnItsPages(t *testing.T) {
 	})
 	require.Contains(t, o.page(200, "kasubdit", one).text, "LibreOffice sedang tidak dapat dipakai. Ditunggu sejak 23 November 2026")
 	require.Contains(t, o.page(200, "kasubdit", at).text, "belum jadi: LibreOffice sedang tidak dapat dipakai.")
+	require.NotContains(t, o.page(200, "kasubdit", one).text, "kurang dari satu menit", "what waits longer is not said to take a minute")
 	require.NotContains(t, o.page(200, "kasubdit", one).text, "Setujui")
 	o.sample(id)
 	require.Contains(t, o.page(200, "kasubdit", at).text, "Menunggu persetujuan")

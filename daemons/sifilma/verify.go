@@ -15,7 +15,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/sealed"
 )
 
-const verifyHelp = `Pemakaian: sifilma verify BERKAS... -key KUNCI [-revocations DAFTAR] [-at WAKTU]
+const verifyHelp = `Pemakaian: sifilma verify BERKAS... -key KUNCI [-revocations DAFTAR] [-at WAKTU] [-detail]
 
 Memeriksa berkas bertanda tangan dari Ditjen Dukcapil tanpa jaringan dan tanpa basis data, hanya dengan kunci publik:
 bundel serah terima manifest dan bundel bukti (.zip), manifest (isi dan .jws di sebelahnya), daftar pencabutan (.jws).
@@ -51,6 +51,7 @@ func verifying(args []string, out io.Writer) error {
 	options.Func("key", "`berkas` kunci publik; boleh diulang", list(&keyFiles))
 	options.StringVar(&listFile, "revocations", "", "`berkas` daftar pencabutan yang terbaru")
 	options.StringVar(&at, "at", "", "`waktu` yang ditanyakan: 2026-12-31, atau 2026-12-31T08:00:00+07:00; bawaan: sekarang")
+	detail := options.Bool("detail", false, "sertakan rincian teknis dalam bahasa Inggris, untuk laporan gangguan")
 	rest := args
 	for { // options may stand behind the files
 		if err := parse(options, verifyHelp, rest); err != nil {
@@ -68,7 +69,7 @@ func verifying(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	desk := &verify.Desk{At: moment, Out: out}
+	desk := &verify.Desk{At: moment, Out: out, Detail: *detail}
 	if desk.Verifier.Keys, err = publicKeyFiles(keyFiles); err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func publicKeyFiles(paths []string) (sealed.Keys, error) {
 		}
 		some, err := sealed.ParseKeys(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s bukan berkas kunci publik P-256 (JWK, JWK Set, PEM, atau sertifikat): %w", path, err)
+			return nil, fmt.Errorf("%s bukan berkas kunci publik P-256 (JWK, JWK Set, PEM, atau sertifikat)", path)
 		}
 		for id, key := range some {
 			keys[id] = key

@@ -140,9 +140,9 @@ func TestVerifyCommand(t *testing.T) {
 		args []string
 	}{
 		"wrong key":       {"kunci lain", []string{at("bundel.zip"), "-key", at("lain.json")}},
-		"too early":       {"belum mulai berlaku", []string{at("m.json"), "-key", at("kunci.json"), "-at", "2026-11-30"}},
+		"too early":       {"belum mulai berlaku; berlaku 1 Desember 2026 pukul 00.00 WIB sampai sebelum 1 Desember 2031 pukul 00.00 WIB", []string{at("m.json"), "-key", at("kunci.json"), "-at", "2026-11-30"}},
 		"too late":        {"tidak berlaku lagi", []string{at("m.json"), "-key", at("kunci.json"), "-at", "2031-12-01"}},
-		"revoked":         {"DICABUT sejak 2026-11-23 10:00:00 WIB: pembaca dicuri", append([]string{at("bundel.zip"), "-revocations", at("cabut.jws")}, good...)},
+		"revoked":         {"DICABUT sejak 23 November 2026 pukul 10.00 WIB: pembaca dicuri", append([]string{at("bundel.zip"), "-revocations", at("cabut.jws")}, good...)},
 		"stale list":      {"lewat masa pakainya", []string{at("daftar.jws"), "-key", at("kunci.json"), "-at", "2028-01-01"}},
 		"changed payload": {"isinya diubah", append([]string{put(t, at("n.json"), bytes.Replace(m.Payload, []byte("RDR-1"), []byte("RDR-2"), 1)), put(t, at("n.jws"), m.JWS)}, good...)},
 		"broken zip":      {"bentuknya bukan berkas", append([]string{put(t, at("rusak.zip"), append(zip.Bytes()[:zip.Len():zip.Len()], '\n'))}, good...)},
@@ -152,6 +152,10 @@ func TestVerifyCommand(t *testing.T) {
 		require.Equal(t, exitInvalid, code, "%s: %s", name, says)
 		require.Contains(t, says, c.says, name)
 		require.Contains(t, says, "TIDAK SAH", name)
+		require.NotRegexp(t, `sealed:|manifest:|\n +\(`, says, "%s: the program's own words are for those who ask", name)
+		code, says = verifies(t, append(c.args, "-detail")...)
+		require.Equal(t, exitInvalid, code, "%s: %s", name, says)
+		require.Regexp(t, `\n +\(`, says, name)
 	}
 	for name, args := range map[string][]string{
 		"no key":               {at("m.json")},

@@ -135,7 +135,7 @@ type kept struct {
 // sentName is a file of the applicant in the bundle; its ending is the applicant's where a
 // bundle takes it.
 func sentName(place int, f request.File) string {
-	name := fmt.Sprintf("berkas/%02d-%s", place, manifest.FileName(f.Kind))
+	name := fmt.Sprintf("berkas/%02d-%s", place, evidenceName(f.Kind))
 	if whole := name + strings.ToLower(path.Ext(f.Name)); sealed.ValidName(whole) {
 		return whole
 	}
@@ -167,7 +167,7 @@ func (k *Desk) stored(ctx context.Context, e evidence.Evidence) (files []sealed.
 			if format == "scan" {
 				end = "-bertanda-tangan.pdf"
 			}
-			all = append(all, kept{fmt.Sprintf("naskah/%02d-%s%s", i+1, manifest.FileName(d.Kind), end), id})
+			all = append(all, kept{fmt.Sprintf("naskah/%02d-%s%s", i+1, evidenceName(d.Kind), end), id})
 		}
 	}
 	total := int64(0)

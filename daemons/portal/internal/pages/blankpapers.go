@@ -25,6 +25,9 @@ func papersTable(caption string, papers []blanks.Paper) rowsTable {
 				file = cell{Text: formatNames[format], Path: "/api/v1/documents/" + p.ID + "/files/" + format}
 			}
 		}
+		if len(p.Formats) == 0 && (p.State == letter.Drafted || p.State == letter.Numbered) {
+			file = cell{Text: "sedang disusun"}
+		}
 		t.Rows = append(t.Rows, []cell{{Text: name}, {Tag: tagOf(letter.Machine)(p.State)}, file})
 	}
 	return t
@@ -57,7 +60,7 @@ func (p *Pages) attesting() editor {
 			if err != nil {
 				return "", err
 			}
-			return blanksKept(v), p.vault().Attest(r.Context(), signin.Account(r), v.Ticket, blanks.Brought{
+			return blanksKept(v) + "&" + attestMark + "=1", p.vault().Attest(r.Context(), signin.Account(r), v.Ticket, blanks.Brought{
 				MovementID: r.PostForm.Get("movement"), By: letter.Signature{Name: r.PostForm.Get("brought_by"), Post: r.PostForm.Get("post")},
 			})
 		}}
@@ -95,6 +98,13 @@ func (p *Pages) daySheets(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	t := rowsTable{Caption: "Lembar harian menurut waktu diminta, terbaru lebih dahulu", Empty: "belum ada.", Heads: []string{"Hari", "Diminta oleh", "Pada", "Keadaan", "Keterangan", "Berkas"}}
+	var people []*string
+	for i := range list {
+		people = append(people, &list[i].AskedBy)
+	}
+	if err := p.named(r.Context(), people...); err != nil {
+		return err
+	}
 	for _, s := range list {
 		file := cell{}
 		if slices.Contains(s.Formats, "pdf") {

@@ -18,11 +18,12 @@ import (
 )
 
 const (
-	vaultPath = "/blangko"      // the day sheet
-	blanksEnd = "/buku-blangko" // of a request's address
-	drawnEnd  = "/kartu-rusak"  // of that
-	attestEnd = "/tanda-terima" // of that
-	imbalance = "Jumlah blangko tidak sama dengan yang diterima. Hentikan pengerjaan permohonan itu, hitung kartunya, dan beri tahu Kasubdit KI."
+	vaultPath  = "/blangko"      // the day sheet
+	blanksEnd  = "/buku-blangko" // of a request's address
+	drawnEnd   = "/kartu-rusak"  // of that
+	attestEnd  = "/tanda-terima" // of that
+	attestMark = "disusun"       // in the address of the book, after a tanda terima was asked for
+	imbalance  = "Jumlah blangko tidak sama dengan yang diterima. Hentikan pengerjaan permohonan itu, hitung kartunya, dan beri tahu Kasubdit KI."
 )
 
 // mountBlanks adds the pages of the book of blanks.
@@ -81,7 +82,7 @@ func (p *Pages) daySheet(w http.ResponseWriter, r *http.Request) error {
 	if len(s.Requests) > 0 {
 		t.Rows = append(t.Rows, append([]cell{{Text: "Jumlah"}, {}}, flowCells(s.Sum)...))
 	}
-	body := rowsBody{Crumbs: []crumb{{"Papan kapasitas", boardPath}}, Tables: []rowsTable{t, papersTable("Lembar harian yang sudah disusun", s.Papers)},
+	body := rowsBody{Crumbs: []crumb{{"Papan kapasitas", boardPath}}, Tables: []rowsTable{t, papersTable("Lembar harian untuk dicetak", s.Papers)},
 		Lead: terbilang.FormatDayDate(day) + ". Awal ditambah diterima sama dengan semua kolom sesudahnya. Yang diputuskan dari keadaan meragukan atau selesai di stasiun mengurangi kolom asalnya.",
 		Links: []crumb{{"Unduh Excel", "/api/v1/blanks.xlsx?day=" + day.String()}, {"← Hari sebelumnya", vaultPath + "?hari=" + day.AddDays(-1).String()},
 			{"Hari berikutnya →", vaultPath + "?hari=" + day.AddDays(1).String()}, {"Papan hari itu", boardPath + "/" + day.String()}, {"Semua lembar harian yang disusun", vaultPath + "/lembar"}}}
@@ -142,6 +143,9 @@ func (p *Pages) blanksOf(w http.ResponseWriter, r *http.Request) error {
 	}
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
+		if r.URL.Query().Get(attestMark) != "" {
+			body.Notice = "Tanda terima sedang disusun; muat ulang halaman ini beberapa detik lagi, cetak, lalu mintakan tanda tangan."
+		}
 	}
 	p.show(w, r, http.StatusOK, "rows", "Blangko "+v.Ticket, body)
 	return nil

@@ -42,9 +42,15 @@ func (p *Pages) certified(r *http.Request, body *rowsBody, whole letter.Document
 		return err
 	}
 	open := s.State == letter.SigningSent || s.State == letter.SigningDoubt
+	if open {
+		body.Lead = "Naskah ini menunggu hasil tanda tangan elektroniknya."
+		if err := p.named(r.Context(), &s.AskedBy); err != nil {
+			return err
+		}
+	}
 	switch {
 	case open && desk.MayAsk(r.Context(), whole, who) == nil:
-		body.Alarm = "Tanda tangan elektronik diminta " + s.AskedBy + " " + terbilang.FormatDateTime(s.AskedAt) + " dan hasilnya belum diketahui. Jangan kirim lagi."
+		body.Alarm = "Tanda tangan elektronik diminta " + s.AskedBy + " pada " + terbilang.FormatDateTime(s.AskedAt) + " dan hasilnya belum diketahui. Jangan kirim lagi."
 		body.Links = slices.Insert(body.Links, 0, crumb{"Tanyakan hasilnya ke layanan", at + "/tte/tanya"})
 		if letter.Machine.MayEver(letter.VerbIssue, who.Role) == nil {
 			body.Links = append(body.Links, crumb{"Nyatakan belum ditandatangani", at + "/tte/belum"})
@@ -57,6 +63,7 @@ func (p *Pages) certified(r *http.Request, body *rowsBody, whole letter.Document
 		body.Summary = append(body.Summary, pair{"Cara", "tanda tangan elektronik tersertifikasi"})
 	}
 	if !open && desk.MayCertify(whole, who) == nil {
+		body.Lead = "Naskah ini menunggu tanda tangan Anda. Baca PDF-nya, lalu tanda tangani secara elektronik."
 		body.Links = slices.Insert(body.Links, 0, crumb{"Tanda tangani secara elektronik", at + "/tte"})
 	}
 	return nil
@@ -72,8 +79,11 @@ func (p *Pages) certify() editor {
 			}
 			body.Action, body.Submit = at+"/tte", "Tanda tangani"
 			body.Lead = "Baca dahulu PDF-nya. Sesudah ditandatangani, naskah ini terbit dan berlaku."
+			if slices.Contains(report.DocumentFormats(whole, false), "pdf") {
+				body.Also = []crumb{{"Buka PDF naskah ini", "/api/v1/documents/" + whole.ID + "/files/pdf"}}
+			}
 			body.Fields = []field{
-				{Name: "nik", Label: "NIK Anda", Kind: "text", Mode: "numeric", Longest: 16, Complete: "off", Hint: "16 angka, seperti terdaftar pada layanan. Tidak disimpan."},
+				{Name: "nik", Label: "NIK Anda", Kind: "text", Mode: "numeric", Longest: 16, Complete: "off", Hint: "16 angka, seperti terdaftar pada layanan tanda tangan elektronik. Tidak disimpan."},
 				{Name: "passphrase", Label: "Passphrase", Kind: "password", Complete: "off", Hint: "Diteruskan satu kali ke layanan; tidak disimpan dan tidak dicatat."},
 			}
 			return body, err

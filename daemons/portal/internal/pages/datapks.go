@@ -89,6 +89,13 @@ func (p *Pages) onePKS(w http.ResponseWriter, r *http.Request) error {
 		body.Tables = append(body.Tables, t)
 	}
 	history := rowsTable{Caption: "Riwayat, terbaru lebih dahulu", Empty: "belum ada perubahan.", Heads: []string{"Perubahan", "Waktu", "Oleh", "Alasan"}}
+	var people []*string
+	for i := range k.History {
+		people = append(people, &k.History[i].Actor)
+	}
+	if err := p.named(r.Context(), people...); err != nil {
+		return err
+	}
 	for _, e := range k.History {
 		var d struct{ Reason string }
 		_ = json.Unmarshal(e.Detail, &d) // our own JSON; without a reason there is none

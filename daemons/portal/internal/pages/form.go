@@ -99,6 +99,15 @@ func (b formBody) Back() string {
 	return b.Crumbs[len(b.Crumbs)-1].Path
 }
 
+// Leave is what the way back is called: beside a button that cancels something, "Batal"
+// could be taken for it.
+func (b formBody) Leave() string {
+	if strings.HasPrefix(b.Submit, "Batal") {
+		return "Kembali"
+	}
+	return "Batal"
+}
+
 // fill puts what was typed into the fields.
 func fill(fields []field, r *http.Request) []field {
 	for i := range fields {

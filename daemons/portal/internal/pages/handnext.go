@@ -16,7 +16,7 @@ import (
 func nextWords(v *report.Handover, state machine.State) string {
 	switch v.State {
 	case handover.BASTDrafted:
-		if handover.MayLeave(state) != nil {
+		if handover.MayLeave(state) != nil || v.BAST != nil && v.BAST.AwaitsNumber {
 			return ""
 		}
 		return "Berikutnya " + request.RoleLabels[request.Operator] + " mencetak BAST, memintakan tanda tangan kedua pihak, lalu mencatat penyerahan kartu beserta pindaian BAST."

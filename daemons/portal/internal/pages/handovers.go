@@ -136,10 +136,7 @@ func (p *Pages) handover(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if body.Lead == "" {
-		body.Lead = nextWords(v, state)
-	}
-	body.Lead = said(body.Lead, partWords(v, state))
+	body.Lead = said(nextWords(v, state), body.Lead, partWords(v, state))
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
 		if r.URL.Query().Has(cardKey) {

@@ -80,7 +80,7 @@ func (p *Pages) labels(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := labelBody{
 		Crumbs: handoverCrumbs(v, at),
-		Lead:   "Satu label untuk tiap baki: kartu satu lembaga pengguna dalam serah terima ini. Kode di label adalah Kode Tiket.",
+		Lead:   "Satu label untuk tiap baki: kartu satu lembaga pengguna dalam serah terima ini. Kode di label adalah Kode Tiket. Cetak halaman ini dari peramban (Ctrl+P): hanya labelnya yang tercetak.",
 	}
 	for i, l := range v.Lines {
 		label := trayLabel{

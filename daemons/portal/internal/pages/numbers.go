@@ -232,7 +232,7 @@ func (p *Pages) typeNumber() editor {
 			}
 			usual := "Seperti tertulis dalam buku nomor."
 			if n, err := letter.GetNumbering(r.Context(), p.db, whole.Kind); err == nil && n.Template != "" {
-				usual += " Biasanya berbentuk " + n.Template + "."
+				usual += " Biasanya berbentuk " + n.Template + ", dengan {urut} diganti nomor urutnya."
 			}
 			body.Action, body.Submit = at+"/nomor", "Beri nomor"
 			body.Lead = "Sesudah bernomor, PDF-nya dibuat dan naskah menunggu tanda tangan. Nomor yang sudah diberikan tidak dapat diubah; naskah yang salah nomor dibatalkan."

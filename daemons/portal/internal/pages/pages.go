@@ -182,7 +182,10 @@ func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 		err = web.NotFound("Data ini tidak ada, atau bukan milik lembaga Anda. Periksa Kode Tiket, lalu coba kembali.")
 	}
 	problem := web.ProblemOf(r.Context(), err)
-	body := struct{ Detail, Trace string }{Detail: problem.Detail}
+	body := errorBody{Detail: problem.Detail}
+	if problem.Status != http.StatusNotFound && signin.Account(r).ID != "" {
+		body.Back = wayBack(r.URL.Path)
+	}
 	if problem.Status >= http.StatusInternalServerError {
 		body.Trace = trace.ID(trace.From(r.Context()))
 	}

@@ -79,6 +79,7 @@ func (p *Pages) takenBack(w http.ResponseWriter, r *http.Request, v *report.Hand
 		tray.Caption = "Isi baki sebelum dibatalkan"
 		body.Tables = append(body.Tables, tray)
 	}
+	body.Links = append(body.Links, crumb{"Kembali ke permohonan", home + "/" + v.Ticket})
 	if keptNow(r) {
 		body.Notice = "Tersimpan."
 	}

@@ -325,7 +325,9 @@ func (p *Pages) oneTemplate(w http.ResponseWriter, r *http.Request) error {
 	switch v.State {
 	case template.Offered:
 		body.Lead = "Contoh cetaknya sedang disiapkan, biasanya kurang dari satu menit. Muat ulang halaman ini untuk melihatnya."
-		body.Alarm = sampleWaits(v.Edition, p.office.Now())
+		if body.Alarm = sampleWaits(v.Edition, p.office.Now()); body.Alarm != "" {
+			body.Lead = "Contoh cetaknya belum jadi, dan tanpa contoh usulan ini belum dapat disetujui. Sistem mencetaknya begitu dapat; beri tahu pengelola sistem."
+		}
 	case template.Proposed:
 		body.Lead = "Lihat contoh cetaknya sampai halaman terakhir: nama 80 huruf, pejabat a.n. tanpa NIP, dua lembaga, dan 250 baris; lalu satu kartu dengan pejabat Plt."
 	case template.Unprintable:
@@ -340,12 +342,17 @@ func (p *Pages) oneTemplate(w http.ResponseWriter, r *http.Request) error {
 	if v.SampleBlob != nil {
 		body.Links = append(body.Links, crumb{"Lihat contoh cetak (PDF)", templatesAPI + v.ID + "/sample"})
 	}
+	if v.SampleBlob == nil { // not the refusal, which would stand first
+		body.Links = append(body.Links, crumb{"Unduh berkas Word", templatesAPI + v.ID + "/file"})
+	}
 	for _, act := range templateActs {
 		if slices.Contains(v.Offers, act.verb) {
 			body.Links = append(body.Links, crumb{act.title, at + "/" + act.path})
 		}
 	}
-	body.Links = append(body.Links, crumb{"Unduh berkas Word", templatesAPI + v.ID + "/file"})
+	if v.SampleBlob != nil {
+		body.Links = append(body.Links, crumb{"Unduh berkas Word", templatesAPI + v.ID + "/file"})
+	}
 	steps := rowsTable{Caption: "Riwayat, terbaru lebih dahulu", Empty: "belum ada.", Heads: []string{"Langkah", "Waktu", "Oleh", "Peran", "Alasan"}}
 	for _, s := range v.Timeline {
 		role := request.RoleLabels[s.Role]

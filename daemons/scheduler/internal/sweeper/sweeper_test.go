@@ -91,8 +91,8 @@ const (
 
 // readers is a letter of one reader that came into a state just now.
 func readers(state string) string {
-	return `WITH l AS (INSERT INTO activation_letter (id, ticket, lembaga_id, produsen_id, number, dated, subject, leader, leader_post, state, created_by, created_at, submitted_by, submitted_at, scan_blob)
-		SELECT gen_random_uuid(), 'AKTV-1', gen_random_uuid(), institution_id, '1', '2026-03-02', 'x', 'x', 'x', 'submitted', 'uji', now(), 'uji', now(), gen_random_uuid() FROM request RETURNING id),
+	return `WITH l AS (INSERT INTO activation_letter (id, ticket, lembaga_id, produsen_id, number, dated, subject, leader, leader_post, state, created_by, created_at, submitted_by, submitted_at, scan_blob, prepared_by)
+		SELECT gen_random_uuid(), 'AKTV-1', gen_random_uuid(), institution_id, '1', '2026-03-02', 'x', 'x', 'x', 'submitted', 'uji', now(), 'uji', now(), gen_random_uuid(), institution_id FROM request RETURNING id),
 		a AS (INSERT INTO activation (id, letter_id, line, reader_serial, sam_serial, origin_no, perso_no, pcid, machine_type, mode, address, region, card_id, accepted_on, reply_id, manifest_serial, state)
 		SELECT gen_random_uuid(), id, 1, 'R', 'S', 'S', 'M', 'P', 'uji', 'online', 'x', 'x', gen_random_uuid(), '2026-03-02', gen_random_uuid(), 'MFR-1', '` + state + `' FROM l RETURNING id)
 		INSERT INTO history (id, machine, subject, version, from_state, verb, to_state, actor, role, office_at)

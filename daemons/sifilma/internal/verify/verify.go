@@ -18,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/manifest"
 	"dukcapil.go.id/sifilma/pkg/request/evidence"
 	"dukcapil.go.id/sifilma/pkg/sealed"
+	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
 
 // Desk verifies files one after the other.
@@ -25,6 +26,7 @@ type Desk struct {
 	Verifier manifest.Verifier
 	At       time.Time
 	Out      io.Writer
+	Detail   bool // adds what the program says of a failure, in its own words, for a report
 	// Good and Bad count what was verified.
 	Good, Bad int
 
@@ -35,10 +37,8 @@ type Desk struct {
 // most bounds a file of a manifest or a list in bytes; bundles are read as they lie.
 const most = 16 << 20
 
-var wib = time.FixedZone("WIB", 7*60*60)
-
 // when is a moment as people read it.
-func when(t time.Time) string { return t.In(wib).Format("2006-01-02 15:04:05") + " WIB" }
+func when(t time.Time) string { return terbilang.FormatDateTime(t) }
 
 // Why says in Indonesian what is wrong.
 func Why(err error) string {
@@ -84,10 +84,25 @@ func (d *Desk) good(name, says string) {
 	_, _ = fmt.Fprintf(d.Out, "SAH        %s: %s\n", name, says)
 }
 
-func (d *Desk) bad(name string, err error) {
+// bad says what does not hold, and of what was read before it failed: when that holds.
+func (d *Desk) bad(name string, err error, h sealed.Header) {
 	d.Bad++
-	_, _ = fmt.Fprintf(d.Out, "TIDAK SAH  %s: %s\n", name, Why(err))
-	_, _ = fmt.Fprintf(d.Out, "           (%v)\n", err)
+	said := Why(err)
+	if errors.Is(err, sealed.ErrNotYet) || errors.Is(err, sealed.ErrExpired) {
+		said += "; " + validity(h)
+	}
+	_, _ = fmt.Fprintf(d.Out, "TIDAK SAH  %s: %s\n", name, said)
+	if d.Detail {
+		_, _ = fmt.Fprintf(d.Out, "           (%v)\n", err)
+	}
+}
+
+// validity is when something holds.
+func validity(h sealed.Header) string {
+	if h.Expires == 0 {
+		return "berlaku mulai " + when(h.From())
+	}
+	return "berlaku " + when(h.From()) + " sampai sebelum " + when(h.Until())
 }
 
 // Finish says what holds for all of it.
@@ -126,7 +141,7 @@ func (d *Desk) File(path string) error {
 		return nil
 	}
 	if info.Size() > most {
-		d.bad(path, fmt.Errorf("%w: %d bytes", sealed.ErrForm, info.Size()))
+		d.bad(path, fmt.Errorf("%w: %d bytes", sealed.ErrForm, info.Size()), sealed.Header{})
 		return nil
 	}
 	content, err := io.ReadAll(io.LimitReader(f, most))
@@ -146,7 +161,7 @@ func (d *Desk) single(path string, content []byte) error {
 		return nil
 	case strings.EqualFold(filepath.Ext(path), ".jws"):
 		if err != nil {
-			d.bad(path, err)
+			d.bad(path, err, h)
 			return nil
 		}
 		payload, err := beside(path)
@@ -197,7 +212,7 @@ func (d *Desk) pair(payload, token string) error {
 	d.seen[filepath.Clean(payload)], d.seen[filepath.Clean(token)] = true, true
 	v, err := d.Verifier.Verify(content, jws, d.At)
 	if err != nil {
-		d.bad(payload, err)
+		d.bad(payload, err, v.Header)
 		return nil
 	}
 	d.unlisted = d.unlisted || !v.Listed
@@ -208,7 +223,7 @@ func (d *Desk) pair(payload, token string) error {
 // about is a manifest in one line.
 func about(v manifest.Verified) string {
 	h := v.Header
-	said := fmt.Sprintf("manifest %s, berlaku %s sampai sebelum %s", h.Number, when(h.From()), when(h.Until()))
+	said := "manifest " + h.Number + ", " + validity(h)
 	if f := v.Facts; f != nil {
 		said += fmt.Sprintf("; reader %s, SAM %s, PCID %s, %s, di %s", f.Reader, f.SAM, f.PCID, f.Institution, f.Place)
 	} else {
@@ -221,9 +236,9 @@ func (d *Desk) list(path string, content []byte) {
 	l, err := manifest.OpenList(d.Verifier.Keys, content, 0)
 	switch {
 	case err != nil:
-		d.bad(path, err)
+		d.bad(path, err, sealed.Header{})
 	case !d.At.Before(l.NextUpdate):
-		d.bad(path, fmt.Errorf("%w: %s", manifest.ErrListStale, when(l.NextUpdate)))
+		d.bad(path, fmt.Errorf("%w: %s", manifest.ErrListStale, when(l.NextUpdate)), sealed.Header{})
 	default:
 		d.good(path, aboutList(l))
 	}
@@ -258,17 +273,18 @@ func evidenceHolds(b *sealed.Bundle, keys sealed.Keys) error {
 // bundle verifies a zip, and in a delivery each manifest.
 func (d *Desk) bundle(path string, f io.ReaderAt, size int64) {
 	b, err := d.Verifier.Keys.OpenBundle(f, size)
-	if err == nil {
-		err = b.Header.ValidAt(d.At)
-	}
 	if err != nil {
-		d.bad(path, err)
+		d.bad(path, err, sealed.Header{})
+		return
+	}
+	if err := b.Header.ValidAt(d.At); err != nil {
+		d.bad(path, err, b.Header)
 		return
 	}
 	said := fmt.Sprintf("bundel %s, %s, ditandatangani %s, %d berkas, semuanya utuh", b.Header.Number, b.Index.About, when(b.Header.Issued()), len(b.Index.Members))
 	if b.Header.Format != manifest.DeliveryFormat {
 		if err := evidenceHolds(b, d.Verifier.Keys); err != nil {
-			d.bad(path, err)
+			d.bad(path, err, b.Header)
 			return
 		}
 		d.good(path, said)
@@ -279,7 +295,7 @@ func (d *Desk) bundle(path string, f io.ReaderAt, size int64) {
 	}
 	delivered, err := d.Verifier.Deliver(b, d.At)
 	if err != nil {
-		d.bad(path, err)
+		d.bad(path, err, b.Header)
 		return
 	}
 	d.good(path, said)
@@ -287,7 +303,7 @@ func (d *Desk) bundle(path string, f io.ReaderAt, size int64) {
 	for _, m := range delivered.Manifests {
 		name := path + "/" + m.Name
 		if m.Err != nil {
-			d.bad(name, m.Err)
+			d.bad(name, m.Err, m.Verified.Header)
 			continue
 		}
 		d.good(name, about(m.Verified))
