@@ -26,7 +26,7 @@ func nextWords(v *report.Handover, state machine.State) string {
 		closes := request.RoleLabels[request.Kasubdit] + " menutup serah terima ini."
 		for _, s := range v.Shortages {
 			if s.Outcome == nil {
-				return "Berikutnya tindak lanjut kekurangan dicatat; sesudah itu " + closes
+				return "Berikutnya " + request.RoleLabels[request.Operator] + " atau " + request.RoleLabels[request.Kasubdit] + " mencatat tindak lanjut kekurangan; sesudah itu " + closes
 			}
 		}
 		return "Berikutnya " + closes
