@@ -70,9 +70,12 @@ func TestPersuratanNumbersPapers(t *testing.T) {
 	p := o.problem(422, "persuratan", http.MethodPost, at, map[string]any{"number": *other.Number, "dated": "2026-11-23"})
 	require.Equal(t, "number_taken", p.Errors[0].Code)
 	require.Contains(t, p.Errors[0].Detail, "Surat keterangan selesai personalisasi tertanggal 23 November 2026 pada permohonan "+v.Ticket)
+	p = o.problem(422, "persuratan", http.MethodPost, at, map[string]any{"number": strings.Replace(*other.Number, "/1/", "/001/", 1), "dated": "2026-11-23"})
+	require.Contains(t, p.Errors[0].Detail, "Nomor ini sama dengan 400/1/UJI, yang sudah dipakai Surat keterangan selesai personalisasi")
 
 	form, _ := o.post(422, "persuratan", paper+"/nomor", "versi", "1", "number", "470/12/SJ", "dated", "2026-11-23")
 	require.Contains(t, form.text, "biasanya berbentuk 400/{urut}/UJI")
+	require.Contains(t, form.text, "dengan {urut} diganti nomor urutnya")
 	require.Equal(t, "470/12/SJ", form.value("number"))
 	o.post(303, "persuratan", paper+"/nomor", "versi", "1", "number", " 470/12/SJ ", "dated", "2026-11-23", "unusual", "1")
 	numbered, err := letter.Get(t.Context(), o.db, d.ID)

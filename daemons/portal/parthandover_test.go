@@ -123,6 +123,20 @@ func linesOf(l report.ActivationLetter) (list []machine.State) {
 	return list
 }
 
+// A tray of many cards is looked through in a frame, so that the page ends somewhere.
+func TestALongTrayHasAFrame(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for n, framed := range map[int]bool{3: false, 21: true} {
+		v := o.accept(o.drop(n))
+		o.produce(v, 0)
+		var h report.Handover
+		o.want(201, &h, "operator", http.MethodPost, "/api/v1/requests/"+v.Ticket+"/handovers", nil)
+		page := o.want(200, nil, "operator", http.MethodGet, "/permohonan/"+v.Ticket+"/serah-terima/"+h.ID, nil).Body.String()
+		require.Equal(t, framed, strings.Contains(page, `class="scroll tall" role="region" aria-label="Isi baki"`), n)
+	}
+}
+
 // A handover that was prepared by mistake is taken back on its page or by the API, before
 // its cards change hands; everybody sees that it was, and why.
 func TestAHandoverIsTakenBack(t *testing.T) {

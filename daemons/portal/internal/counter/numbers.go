@@ -154,12 +154,21 @@ func (d Desk) Number(ctx context.Context, who identity.Account, id string, seen 
 		if lost != nil {
 			return lost
 		}
-		return form.One("/number", "number_taken", fmt.Sprintf("Nomor ini sudah dipakai %s tertanggal %s pada permohonan %s, keadaan %q. Periksa buku nomor.",
+		return form.One("/number", "number_taken", sameAs(n.Number, *taken.By.Number)+fmt.Sprintf(" sudah dipakai %s tertanggal %s pada permohonan %s, keadaan %q. Periksa buku nomor.",
 			letter.KindLabels[taken.By.Kind], terbilang.FormatDate(*taken.By.Dated), of[taken.By.ID], letter.Machine.Label(taken.By.State)))
 	case errors.Is(err, letter.ErrNoSignatory):
 		return form.One("/dated", "no_signatory", "Pada tanggal itu tidak ada pejabat yang menandatangani naskah ini. Periksa tanggalnya, atau daftarkan pejabatnya pada Data induk.")
 	}
 	return err
+}
+
+// sameAs names a number that is taken, also where it was typed in another way: zeros at the
+// front of the running number, capitals and blanks make no other number.
+func sameAs(typed, taken string) string {
+	if typed == taken {
+		return "Nomor ini"
+	}
+	return "Nomor ini sama dengan " + taken + ", yang"
 }
 
 // Replace has a paper in force that is wrong made anew. It stays in force until the new

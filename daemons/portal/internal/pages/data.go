@@ -41,6 +41,7 @@ type rowsTable struct {
 	Rows           [][]cell
 	Numbers        []int // which columns hold numbers
 	Serials        bool  // the first column holds serials, which are not broken where there is room
+	Long           bool  // it is looked through within the page, which goes on below it
 }
 
 // Numeric says that a column holds numbers.

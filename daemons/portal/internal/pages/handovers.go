@@ -235,7 +235,7 @@ func shortageTable(v *report.Handover, at string, may bool) rowsTable {
 }
 
 func trayTable(v *report.Handover) rowsTable {
-	t := rowsTable{Caption: "Isi baki", Heads: []string{"No. seri kartu SAM", "Lembaga pengguna"}}
+	t := rowsTable{Caption: "Isi baki", Long: len(v.Cards) > trayShown, Heads: []string{"No. seri kartu SAM", "Lembaga pengguna"}}
 	shown := inOffice(v) || v.Scanned > 0 // else it was counted by hand
 	if shown {
 		t.Heads = append(t.Heads, "Dipindai")

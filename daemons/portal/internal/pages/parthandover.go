@@ -13,6 +13,9 @@ import (
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 )
 
+// trayShown is how many cards of a tray stand on a page without a frame of their own.
+const trayShown = 20
+
 // lettersLater says of a request that is not done that the papers of its end are not there
 // yet; empty when it is.
 func lettersLater(state machine.State) string {
