@@ -7,6 +7,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -194,7 +195,7 @@ func TestReadersTypedRowByRow(t *testing.T) {
 	page := o.want(200, nil, "lembaga", http.MethodGet, "/aktivasi/baru", nil).Body.String()
 	require.Contains(t, page, `name="lines/2/pcid"`)
 	require.NotContains(t, page, `name="lines/3/pcid"`)
-	require.NotContains(t, page, "<script")
+	require.Equal(t, 1, strings.Count(page, "<script"), "it spares a second press, and no row needs it")
 	fields := map[string]string{"produsen": "PT Produsen Contoh", "number": "018/BCN", "date": "2026-11-20", "subject": "Permohonan aktivasi", "leader": "Pimpinan", "leader_post": "Direktur", "notes": ""}
 	wrong := map[int]map[string]any{0: lines[0], 2: {}}
 	for name, value := range lines[1] {
