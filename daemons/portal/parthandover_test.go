@@ -156,7 +156,7 @@ func TestAHandoverIsTakenBack(t *testing.T) {
 	require.Equal(t, "/reason", o.problem(422, "operator", http.MethodPost, at+"/cancellation", map[string]any{"reason": " "}).Errors[0].Pointer)
 	o.problem(412, "operator", http.MethodPost, at+"/cancellation", map[string]any{"reason": "keliru"}, ifMatch(1)...)
 	require.Contains(t, o.page(200, "operator", page).hrefs(), page+"/batal")
-	require.Contains(t, o.page(200, "operator", page).text, "lalu Operator KI mencatat penyerahannya.")
+	require.Contains(t, o.page(200, "operator", page).text, "lalu mencatat penyerahan kartu beserta pindaian BAST.")
 	require.Contains(t, o.page(200, "operator", page+"/batal").text, "Batalkan serah terima ini Kembali", "not two that both read Batal")
 	require.NotContains(t, o.page(200, "kasubdit", page).hrefs(), page+"/batal")
 	o.page(403, "kasubdit", page+"/batal")

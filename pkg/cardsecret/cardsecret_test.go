@@ -358,7 +358,7 @@ func TestWhatIsKeptStaysKept(t *testing.T) {
 	for _, q := range []string{
 		`DELETE FROM card_secret`, `UPDATE card_secret SET at = now()`, `DELETE FROM secret_recipient`, `DELETE FROM escrow_key`,
 		`UPDATE secret_recipient SET confirmed_by = 'lain'`, `UPDATE secret_recipient SET state = 'offered', confirmed_by = NULL, confirmed_at = NULL`,
-		`UPDATE escrow_key SET recipient = replace(recipient, 'q', 'p')`, `UPDATE card_secret SET body = 'x'`,
+		`UPDATE escrow_key SET recipient = left(recipient, -1) || CASE right(recipient, 1) WHEN 'q' THEN 'p' ELSE 'q' END`, `UPDATE card_secret SET body = 'x'`,
 	} {
 		err := h.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 			_, err := tx.Exec(ctx, q)
