@@ -99,7 +99,7 @@ func checkAudit(ctx context.Context, db *postgres.DB, keys sealed.Keys, kept []a
 	if err != nil {
 		return auditFault(err)
 	}
-	head, err := audit.Verify(ctx, db, append(signed, kept...)...)
+	head, err := audit.Verify(ctx, db, append(signed.All, kept...)...)
 	if err != nil {
 		return auditFault(err)
 	}
@@ -108,8 +108,9 @@ func checkAudit(ctx context.Context, db *postgres.DB, keys sealed.Keys, kept []a
 		return err
 	}
 	_, err = fmt.Fprintf(out, "rantai catatan audit  utuh, %s catatan\nujung sekarang        %d:%s\nbelum dirantai        %s\nujung bertanda tangan %s, semuanya sah dan cocok\n",
-		terbilang.FormatInt(head.Seq), head.Seq, hex.EncodeToString(head.Hash[:]), terbilang.FormatInt(unsealed), terbilang.FormatInt(int64(len(signed))))
-	if own && len(signed) > 0 {
+		terbilang.FormatInt(head.Seq), head.Seq, hex.EncodeToString(head.Hash[:]), terbilang.FormatInt(unsealed), terbilang.FormatInt(int64(len(signed.All)-signed.Weak)))
+	err = errors.Join(err, tellWeak(out, signed.Weak))
+	if own && len(signed.All) > 0 {
 		_, e := fmt.Fprintln(out, "PERHATIAN             tanpa -key: tanda tangan diperiksa dengan kunci menurut basis data itu sendiri")
 		err = errors.Join(err, e)
 	}

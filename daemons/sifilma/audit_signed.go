@@ -85,7 +85,8 @@ func verifyAudit(args []string, out io.Writer) error {
 		return auditFault(err)
 	}
 	_, err = fmt.Fprintf(out, "rantai catatan audit  utuh, %s catatan\nujung bertanda tangan %s, semuanya sah dan cocok; sampai catatan nomor %s\n",
-		terbilang.FormatInt(c.Head.Seq), terbilang.FormatInt(int64(c.Signed)), terbilang.FormatInt(c.Covered))
+		terbilang.FormatInt(c.Head.Seq), terbilang.FormatInt(int64(c.Signed-c.Weak)), terbilang.FormatInt(c.Covered))
+	err = errors.Join(err, tellWeak(out, c.Weak))
 	if c.Head.Seq > c.Covered {
 		_, e := fmt.Fprintf(out, "PERHATIAN             %s catatan terakhir belum dijamin tanda tangan mana pun\n", terbilang.FormatInt(c.Head.Seq-c.Covered))
 		err = errors.Join(err, e)
@@ -171,11 +172,20 @@ func auditFault(err error) error {
 	return err
 }
 
+// tellWeak says of signed heads that their key was revoked.
+func tellWeak(out io.Writer, n int) error {
+	if n == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "PERHATIAN             %s ujung lain ditandatangani dengan kunci yang sudah dicabut: cocok, tetapi tidak menjamin apa pun\n", terbilang.FormatInt(int64(n)))
+	return err
+}
+
 // signedHeads are the signed heads of a database, once all are genuine.
-func signedHeads(ctx context.Context, db *postgres.DB, keys sealed.Keys) ([]audit.Head, error) {
+func signedHeads(ctx context.Context, db *postgres.DB, keys sealed.Keys) (audit.Heads, error) {
 	all, err := audit.SignedHeads(ctx, db)
 	if err != nil {
-		return nil, err
+		return audit.Heads{}, err
 	}
 	return audit.CheckHeads(keys, all)
 }

@@ -30,6 +30,8 @@ yang dicatat dan dicetak hanya label, versi, algoritma, dan KCV (nilai uji kunci
   record    mencatat kunci yang sudah ada di token ke buku kunci, dan mencetak lagi berita acaranya
   list      menampilkan buku kunci, dibandingkan dengan token bila disebut
   retire    menghentikan satu versi kunci; ditolak selama masih diperlukan
+  revoke    mencabut kunci penanda tangan yang mungkin dipegang orang lain (-by, -witness, -reason): semua yang pernah
+            ditandatanganinya tidak berlaku lagi
   public    menulis kunci publik penanda tangan manifest (-out; -format jwk atau pem)
   proof     menulis bukti kunci apa saja yang dipegang token, tanpa membukanya
   check     membuktikan bahwa token cadangan memegang kunci yang sama
@@ -71,7 +73,7 @@ type keys struct {
 
 var keyActions = map[string]func(*keys, context.Context) error{
 	"generate": (*keys).generate, "ceremony": (*keys).ceremony, "rotate": (*keys).rotate, "record": (*keys).record,
-	"list": (*keys).list, "public": (*keys).public, "retire": (*keys).retire, "proof": (*keys).prove, "check": (*keys).check,
+	"list": (*keys).list, "public": (*keys).public, "retire": (*keys).retire, "revoke": (*keys).revoke, "proof": (*keys).prove, "check": (*keys).check,
 }
 
 func runKeys(ctx context.Context, args []string) error {

@@ -158,6 +158,8 @@ func (k *keys) list(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
+		case e.Revoked():
+			state = "DICABUT"
 		case e.Retired():
 			state = "dihentikan"
 		case len(needs) == 0:
@@ -349,6 +351,14 @@ func (k *keys) plain(err error) error {
 		return fmt.Errorf("kunci %s tidak ada dalam buku kunci; sifilma keys list menampilkan isinya", k.label)
 	case errors.Is(err, keybook.ErrOtherKey):
 		return fmt.Errorf("buku kunci mencatat kunci lain dengan label itu; tidak ada yang dicatat. Periksa token mana yang terpasang (%w)", err)
+	case errors.Is(err, keybook.ErrRevoked):
+		return fmt.Errorf("kunci itu sudah dicabut (%w)", err)
+	case errors.Is(err, keybook.ErrNotSigning):
+		return fmt.Errorf("hanya kunci penanda tangan yang dicabut; kunci kartu dihentikan dengan sifilma keys retire (%w)", err)
+	case errors.Is(err, keybook.ErrOnePerson):
+		return errors.New("kunci dicabut oleh dua orang: pelaksana dengan -by, dan seorang lain dengan -witness")
+	case errors.Is(err, keybook.ErrReasonLong):
+		return errors.New("alasan paling panjang 128 huruf: ia tertulis pada daftar pencabutan")
 	case errors.Is(err, keybook.ErrRetired):
 		return fmt.Errorf("kunci itu sudah dihentikan dan tidak dipakai lagi (%w)", err)
 	case errors.Is(err, pkcs11.ErrKeyNotFound):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/ceremony"
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
@@ -17,7 +19,7 @@ import (
 )
 
 // public writes the public keys that verify manifests: of one label, or of all versions of
-// the manifest key in the token.
+// the manifest key in the token, and with the book what became of each.
 func (k *keys) public(ctx context.Context) error {
 	if k.format != "jwk" && k.format != "pem" {
 		return fmt.Errorf("-format %q tidak dikenal: jwk atau pem", k.format)
@@ -52,15 +54,50 @@ func (k *keys) public(ctx context.Context) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	for _, p := range found {
-		fmt.Printf("Sidik kunci %s\n", sealed.KeyID(p))
+	for _, id := range found.IDs() {
+		state := ""
+		switch key := found[id]; {
+		case key.Revoked != nil:
+			state = "  DICABUT"
+		case !key.Ends.IsZero():
+			state = "  dihentikan"
+		}
+		fmt.Printf("Sidik kunci %s%s\n", id, state)
 	}
 	fmt.Println("Kunci publik: " + k.out + ". Serahkan kepada produsen, dan bacakan sidiknya lewat jalan lain.")
 	return nil
 }
 
-// publicKeys are those of one label, or of all versions of the manifest key.
-func (k *keys) publicKeys(ctx context.Context, token *pkcs11.Token) (found []*ecdsa.PublicKey, err error) {
+// publicKeys are those of one label, or of all versions of the manifest key; those too
+// that only the book knows.
+func (k *keys) publicKeys(ctx context.Context, token *pkcs11.Token) (sealed.Keys, error) {
+	inToken, err := k.tokenKeys(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	found, err := sealed.NewKeys(inToken...)
+	if err != nil {
+		return nil, err
+	}
+	db, err := k.book()
+	if err != nil || db == nil {
+		return found, err
+	}
+	defer func() { _ = db.Close() }()
+	name, _ := keybook.Split(cmp.Or(k.label, ceremony.ManifestSigning))
+	entries, err := keybook.Signing(ctx, db, name)
+	if err != nil {
+		return nil, err
+	}
+	known, err := keybook.PublicKeys(slices.DeleteFunc(entries, func(e keybook.Entry) bool { return k.label != "" && e.Label != k.label }))
+	if err == nil {
+		found.Add(known)
+	}
+	return found, err
+}
+
+// tokenKeys are those of the token.
+func (k *keys) tokenKeys(ctx context.Context, token *pkcs11.Token) (found []*ecdsa.PublicKey, err error) {
 	labels := []string{k.label}
 	if k.label == "" {
 		if labels, err = token.SigningLabels(ctx); err != nil {
@@ -83,25 +120,27 @@ func (k *keys) publicKeys(ctx context.Context, token *pkcs11.Token) (found []*ec
 	return found, nil
 }
 
-func encoded(format string, keys []*ecdsa.PublicKey) (body []byte, err error) {
-	set := struct {
-		Keys []sealed.JWK `json:"keys"`
-	}{}
-	for _, p := range keys {
-		der, err := x509.MarshalPKIXPublicKey(p)
-		if err != nil {
-			return nil, err
-		}
-		body = append(body, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})...)
-		j, err := sealed.NewJWK(p)
-		if err != nil {
-			return nil, err
-		}
-		set.Keys = append(set.Keys, j)
-	}
+// errPEM says that PEM has no room for what became of a key.
+var errPEM = errors.New("ada kunci yang sudah dicabut, dan PEM tidak dapat mengatakannya; pakai -format jwk, atau -label dengan kunci yang masih sah")
+
+func encoded(format string, keys sealed.Keys) (body []byte, err error) {
 	if format == "pem" {
+		for _, id := range keys.IDs() {
+			if keys[id].Revoked != nil {
+				return nil, errPEM
+			}
+			der, err := x509.MarshalPKIXPublicKey(keys[id].Public)
+			if err != nil {
+				return nil, err
+			}
+			body = append(body, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})...)
+		}
 		return body, nil
 	}
-	body, err = json.MarshalIndent(set, "", "  ")
+	set, err := keys.JWKs()
+	if err != nil {
+		return nil, err
+	}
+	body, err = json.MarshalIndent(map[string]any{"keys": set}, "", "  ")
 	return append(body, '\n'), err
 }

@@ -25,15 +25,28 @@ import (
 	"dukcapil.go.id/sifilma/test/paperoffice"
 )
 
-// recordPair puts a key pair into the book.
+// recordPair puts a key pair into the book as the first version.
 func recordPair(t *testing.T, o *paperoffice.Office, s *sealed.Signer) {
+	t.Helper()
+	record(t, o, s, "manifest-signing")
+}
+
+// recordVersion puts it there as the next version.
+func recordVersion(t *testing.T, o *paperoffice.Office, s *sealed.Signer) {
+	t.Helper()
+	all, err := keybook.Signing(t.Context(), o.DB, "manifest-signing")
+	require.NoError(t, err)
+	record(t, o, s, keybook.Label("manifest-signing", len(all)+1))
+}
+
+func record(t *testing.T, o *paperoffice.Office, s *sealed.Signer, label string) {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(s.Public())
 	require.NoError(t, err)
 	sum := sha256.Sum256(der)
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := keybook.Record(ctx, tx, keybook.Entry{
-			Label: "manifest-signing", Algorithm: "EC", Bits: 256, KCV: fmt.Sprintf("%X", sum[:3]), PublicKey: der, Origin: keybook.Generated,
+			Label: label, Algorithm: "EC", Bits: 256, KCV: fmt.Sprintf("%X", sum[:3]), PublicKey: der, Origin: keybook.Generated,
 			TokenLabel: "uji", TokenSerial: "1", Place: "Jakarta", RecordedBy: "uji", OfficeAt: paperoffice.At,
 		})
 		return err

@@ -81,6 +81,7 @@ func verifying(args []string, out io.Writer) error {
 		if desk.Verifier.List, err = manifest.OpenList(desk.Verifier.Keys, token, 0); err != nil {
 			return plainVerify(listFile, err) // with a list that does not hold nothing can be said of any manifest
 		}
+		desk.Verifier.Keys = desk.Verifier.Keys.Revoke(desk.Verifier.List.RevokedKeys()) // also for what is no manifest
 	}
 	unread := 0
 	for _, path := range files {
@@ -133,9 +134,7 @@ func publicKeyFiles(paths []string) (sealed.Keys, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s bukan berkas kunci publik P-256 (JWK, JWK Set, PEM, atau sertifikat)", path)
 		}
-		for id, key := range some {
-			keys[id] = key
-		}
+		keys.Add(some)
 	}
 	return keys, nil
 }

@@ -54,12 +54,16 @@ func signing(t *testing.T, h harness.Token, label string) *sealed.Signer {
 	return s
 }
 
-func aManifest(t *testing.T, s *sealed.Signer, number string) manifest.Manifest {
-	t.Helper()
-	m, err := manifest.Issue(t.Context(), s, manifest.JSON{}, manifest.Facts{
+func factsOf(number string) manifest.Facts {
+	return manifest.Facts{
 		Number: number, Reader: "RDR-1", SAM: "SAM-1", PCID: "PC-1", Producer: "PT Pembaca", Institution: "Bank Contoh", Place: "Jakarta",
 		Mode: manifest.Offline, ValidFrom: "2026-12-01", ValidUntil: "2031-11-30",
-	}, signedAt)
+	}
+}
+
+func aManifest(t *testing.T, s *sealed.Signer, number string) manifest.Manifest {
+	t.Helper()
+	m, err := manifest.Issue(t.Context(), s, manifest.JSON{}, factsOf(number), signedAt)
 	require.NoError(t, err)
 	return m
 }

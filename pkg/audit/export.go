@@ -107,7 +107,8 @@ func Export(ctx context.Context, db *postgres.DB, w io.Writer) (head Head, signe
 type Checked struct {
 	Head   Head
 	Signed int // heads that the office signed, each on the chain
-	// Covered is the newest signed row: what is behind it nobody vouches for yet.
+	Weak   int // of them, those whose key was revoked since, see Heads
+	// Covered is the newest row that a key still vouches for: what is behind it nobody does.
 	Covered int64
 }
 
@@ -165,7 +166,7 @@ func VerifyExport(r io.Reader, keys sealed.Keys, known ...Head) (c Checked, err 
 	if err != nil {
 		return c, err
 	}
-	for _, h := range append(heads, known...) {
+	for _, h := range append(heads.All, known...) {
 		switch hash, is := links[h.Seq]; {
 		case !is:
 			return c, &BrokenError{chain.Head().Seq + 1, fmt.Sprintf("the chain ends before the kept head %d", h.Seq)}
@@ -173,11 +174,7 @@ func VerifyExport(r io.Reader, keys sealed.Keys, known ...Head) (c Checked, err 
 			return c, &BrokenError{h.Seq, "it is not the row of the kept head"}
 		}
 	}
-	c = Checked{Head: chain.Head(), Signed: len(signed)}
-	for _, h := range heads {
-		c.Covered = max(c.Covered, h.Seq)
-	}
-	return c, nil
+	return Checked{Head: chain.Head(), Signed: len(signed), Weak: heads.Weak, Covered: heads.Covered}, nil
 }
 
 // sealed reads a row back.

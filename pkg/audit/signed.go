@@ -67,7 +67,8 @@ func (s SignedHead) Sign(ctx context.Context, by *sealed.Signer) (SignedHead, er
 
 // Verify says whether the office signed this head. Without a KeyID, which nobody should have
 // to type from a paper, any of the keys may have; the one that did is returned. Errors:
-// sealed.ErrForm, sealed.ErrKey, sealed.ErrSignature.
+// sealed.ErrForm, sealed.ErrKey, sealed.ErrSignature, sealed.ErrKeyRevoked,
+// sealed.ErrKeyEnded.
 func (s SignedHead) Verify(keys sealed.Keys) (keyID string, err error) {
 	ids := []string{s.KeyID}
 	if s.KeyID == "" {
@@ -84,24 +85,39 @@ func (s SignedHead) Verify(keys sealed.Keys) (keyID string, err error) {
 		if errForm != nil {
 			return "", errForm
 		}
-		if _, err = keys.OpenDetached(HeadPurpose, token, payload); err == nil {
-			return id, nil
+		_, err = keys.OpenDetached(HeadPurpose, token, payload)
+		if err == nil || errors.Is(err, sealed.ErrKeyRevoked) || errors.Is(err, sealed.ErrKeyEnded) { // it was this key
+			return id, err
 		}
 	}
 	return "", err
 }
 
-// CheckHeads says whether signed heads are genuine, and returns them for Verify to compare
-// with the chain. The error names the first that is not.
-func CheckHeads(keys sealed.Keys, signed []SignedHead) ([]Head, error) {
-	heads := make([]Head, len(signed))
+// Heads are signed heads that were checked.
+type Heads struct {
+	All []Head // for Verify to compare with the chain
+	// Weak of them were signed with a key that was revoked since: they vouch for nothing,
+	// and what they say must still fit. A later head covers what they covered.
+	Weak int
+	// Covered is the newest row that a head which is not weak vouches for.
+	Covered int64
+}
+
+// CheckHeads says whether signed heads are genuine. The error names the first that is not.
+func CheckHeads(keys sealed.Keys, signed []SignedHead) (h Heads, err error) {
+	h.All = make([]Head, len(signed))
 	for i, s := range signed {
-		if _, err := s.Verify(keys); err != nil {
-			return nil, &HeadError{s, err}
+		h.All[i] = s.Head
+		switch _, err := s.Verify(keys); {
+		case errors.Is(err, sealed.ErrKeyRevoked):
+			h.Weak++
+		case err != nil:
+			return h, &HeadError{s, err}
+		default:
+			h.Covered = max(h.Covered, s.Seq)
 		}
-		heads[i] = s.Head
 	}
-	return heads, nil
+	return h, nil
 }
 
 // HeadError says of a signed head that it is not genuine, and why.

@@ -218,6 +218,16 @@ func TestAnExportHoldsOfflineAndARewrittenChainDoesNot(t *testing.T) {
 	require.ErrorAs(t, check(good, others), &wrong)
 	require.ErrorIs(t, wrong, sealed.ErrKey)
 
+	// A key that was revoked vouches for nothing, and what it signed must still fit.
+	lost := keys.Revoke(map[string]sealed.Revocation{by.KeyID(): {At: evening, Reason: "bocor"}})
+	c, err = audit.VerifyExport(strings.NewReader(good), lost, signed.Head)
+	require.NoError(t, err)
+	require.Equal(t, []any{1, 1, int64(0)}, []any{c.Signed, c.Weak, c.Covered})
+	_, err = signed.Verify(lost)
+	require.ErrorIs(t, err, sealed.ErrKeyRevoked)
+	_, err = audit.SignedHead{Head: signed.Head, Day: signed.Day, Unsealed: signed.Unsealed, At: signed.At, Signature: signed.Signature}.Verify(lost)
+	require.ErrorIs(t, err, sealed.ErrKeyRevoked, "also where the paper does not name the key")
+
 	lines := strings.SplitAfter(good, "\n")
 	var broken *audit.BrokenError
 	require.ErrorAs(t, check(strings.Join(append(lines[:3:3], lines[4:]...), ""), keys), &broken, "a row left out")
@@ -251,11 +261,12 @@ func TestAnExportHoldsOfflineAndARewrittenChainDoesNot(t *testing.T) {
 	sealAll(t, s)
 	rebuilt := export()
 	require.ErrorAs(t, check(rebuilt, keys), &broken)
+	require.ErrorAs(t, check(rebuilt, lost), &broken)
 	require.EqualValues(t, 5, broken.Seq)
 	heads, err := audit.SignedHeads(t.Context(), db)
 	require.NoError(t, err)
 	known, err := audit.CheckHeads(keys, heads)
 	require.NoError(t, err)
-	_, err = audit.Verify(t.Context(), db, known...)
+	_, err = audit.Verify(t.Context(), db, known.All...)
 	require.True(t, errors.As(err, &broken))
 }

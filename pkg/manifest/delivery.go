@@ -58,17 +58,11 @@ func (d Delivery) Write(ctx context.Context, w io.Writer, s *sealed.Signer) erro
 	for _, driver := range drivers(d.Drivers) {
 		extensions[driver.Format()] = driver.Extension()
 	}
-	set := struct {
-		Keys []sealed.JWK `json:"keys"`
-	}{}
-	for _, id := range d.Keys.IDs() {
-		j, err := sealed.NewJWK(d.Keys[id])
-		if err != nil {
-			return err
-		}
-		set.Keys = append(set.Keys, j)
+	set, err := d.Keys.JWKs()
+	if err != nil {
+		return err
 	}
-	keys, err := json.MarshalIndent(set, "", "  ")
+	keys, err := json.MarshalIndent(map[string]any{"keys": set}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("%w: %w", sealed.ErrForm, err)
 	}
@@ -132,7 +126,7 @@ type DeliveredManifest struct {
 // list inside is used; else the newer one of both counts. The error is of the bundle; what
 // is wrong with a manifest is in its Err.
 func (v Verifier) OpenDelivery(file io.ReaderAt, size int64, at time.Time) (*Delivered, error) {
-	b, err := v.Keys.OpenBundle(file, size)
+	b, err := v.keys().OpenBundle(file, size)
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +142,15 @@ func (v Verifier) Deliver(b *sealed.Bundle, at time.Time) (*Delivered, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := OpenList(v.Keys, raw, 0)
+	list, err := OpenList(v.keys(), raw, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ListFile, err)
 	}
 	if v.List == nil || v.List.Number < list.Number {
 		v.List = list
+	}
+	if r, is := list.RevokedKeys()[b.Header.KeyID]; is {
+		return nil, &sealed.KeyRevokedError{KeyID: b.Header.KeyID, Revocation: r}
 	}
 	out := &Delivered{Bundle: b, List: list}
 	members := b.Index.Members
@@ -198,11 +195,11 @@ func (v Verifier) one(b *sealed.Bundle, payload, token string, at time.Time) (m 
 	return m, nil
 }
 
-// broken says whether an error is of the manifest itself and not of time or revocation.
+// broken says whether an error is of the manifest itself and not of time or revocation: a
+// bundle may be signed with a newer key than a manifest in it.
 func broken(err error) bool {
-	return err != nil && !slices.ContainsFunc([]error{sealed.ErrNotYet, sealed.ErrExpired, ErrRevoked, ErrListStale}, func(fine error) bool {
-		return errors.Is(err, fine)
-	})
+	fine := []error{sealed.ErrNotYet, sealed.ErrExpired, sealed.ErrKeyRevoked, sealed.ErrKeyEnded, ErrRevoked, ErrListStale}
+	return err != nil && !slices.ContainsFunc(fine, func(e error) bool { return errors.Is(err, e) })
 }
 
 // ListName is the usual name of a list's file.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"dukcapil.go.id/sifilma/pkg/sealed"
 )
@@ -26,6 +27,13 @@ const (
 type Entry struct {
 	Number string `json:"no"`
 	State  string `json:"state"`  // Revoked or Suspended
+	At     int64  `json:"at"`     // since when, seconds since 1970
+	Reason string `json:"reason"` // for people; may be empty
+}
+
+// KeyEntry is a signing key of the registry that nobody may rely on any more, for ever.
+type KeyEntry struct {
+	KeyID  string `json:"kid"`
 	At     int64  `json:"at"`     // since when, seconds since 1970
 	Reason string `json:"reason"` // for people; may be empty
 }
@@ -48,16 +56,20 @@ type List struct {
 	IssuedAt   time.Time
 	NextUpdate time.Time // by then there is a newer list; seconds
 	Entries    []Entry   // by No. Manifest, each once
+	// Keys are revoked: no manifest that one of them has signed counts, whether it is
+	// named or not. By KeyID, each once; a list never names the key that signed it.
+	Keys []KeyEntry
 
 	KeyID string // of the key that signed it, once verified
 }
 
 type listPayload struct {
-	Revoked []Entry `json:"revoked"`
+	Revoked []Entry    `json:"revoked"`
+	Keys    []KeyEntry `json:"keys,omitempty"`
 }
 
 // canonical is the payload in its one form.
-func canonical(entries []Entry) ([]byte, error) {
+func canonical(entries []Entry, keys []KeyEntry) ([]byte, error) {
 	if entries == nil {
 		entries = []Entry{}
 	}
@@ -69,7 +81,15 @@ func canonical(entries []Entry) ([]byte, error) {
 			return nil, fmt.Errorf("%w: the entries of a revocation list are sorted, each number once", sealed.ErrForm)
 		}
 	}
-	return json.Marshal(listPayload{entries})
+	for i, k := range keys {
+		if k.KeyID == "" || len(k.KeyID) > textMost || k.At < 0 || len(k.Reason) > textMost || !utf8.ValidString(k.KeyID+k.Reason) {
+			return nil, fmt.Errorf("%w: key %q of a revocation list", sealed.ErrForm, k.KeyID)
+		}
+		if i > 0 && keys[i-1].KeyID >= k.KeyID {
+			return nil, fmt.Errorf("%w: the keys of a revocation list are sorted, each once", sealed.ErrForm)
+		}
+	}
+	return json.Marshal(listPayload{entries, keys})
 }
 
 // Says is what a list says, whatever its number and times: two lists that say the same
@@ -77,7 +97,9 @@ func canonical(entries []Entry) ([]byte, error) {
 func (l List) Says() ([]byte, error) {
 	entries := slices.Clone(l.Entries)
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Number, b.Number) })
-	return canonical(entries)
+	keys := slices.Clone(l.Keys)
+	slices.SortFunc(keys, func(a, b KeyEntry) int { return strings.Compare(a.KeyID, b.KeyID) })
+	return canonical(entries, keys)
 }
 
 // Sign signs a list: a token with its payload inside. The entries are sorted for it.
@@ -85,6 +107,9 @@ func (l List) Says() ([]byte, error) {
 func (l List) Sign(ctx context.Context, s *sealed.Signer) ([]byte, error) {
 	if l.Number < 1 {
 		return nil, fmt.Errorf("%w: list number %d", sealed.ErrForm, l.Number)
+	}
+	if _, is := l.RevokedKeys()[s.KeyID()]; is {
+		return nil, fmt.Errorf("%w: a revocation list that revokes the key it is signed with", sealed.ErrForm)
 	}
 	payload, err := l.Says()
 	if err != nil {
@@ -108,7 +133,7 @@ func OpenList(keys sealed.Keys, token []byte, known int64) (*List, error) {
 	if err := json.Unmarshal(payload, &p); err != nil {
 		return nil, fmt.Errorf("%w: revocation list: %v", sealed.ErrForm, err) //nolint:errorlint // the form is what is told
 	}
-	again, err := canonical(p.Revoked)
+	again, err := canonical(p.Revoked, p.Keys)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +145,11 @@ func OpenList(keys sealed.Keys, token []byte, known int64) (*List, error) {
 	if number < known {
 		return nil, fmt.Errorf("%w: number %d, known is %d", ErrListOld, number, known)
 	}
-	return &List{number, h.Issued(), h.Until(), p.Revoked, h.KeyID}, nil
+	l := &List{number, h.Issued(), h.Until(), p.Revoked, p.Keys, h.KeyID}
+	if r, is := l.RevokedKeys()[h.KeyID]; is {
+		return nil, &sealed.KeyRevokedError{KeyID: h.KeyID, Revocation: r}
+	}
+	return l, nil
 }
 
 // Find looks a No. Manifest up.
@@ -130,4 +159,14 @@ func (l *List) Find(number string) (Entry, bool) {
 		return Entry{}, false
 	}
 	return l.Entries[i], true
+}
+
+// RevokedKeys are the keys that the list revokes, by their ids, as sealed.Keys.Revoke takes
+// them.
+func (l List) RevokedKeys() map[string]sealed.Revocation {
+	all := make(map[string]sealed.Revocation, len(l.Keys))
+	for _, k := range l.Keys {
+		all[k.KeyID] = sealed.Revocation{At: time.Unix(k.At, 0).UTC(), Reason: k.Reason}
+	}
+	return all
 }

@@ -18,7 +18,7 @@ const (
 )
 
 // Errors of verification, besides those of package sealed: ErrForm, ErrKey, ErrSignature,
-// ErrContent, ErrPurpose, ErrNotYet, ErrExpired.
+// ErrContent, ErrPurpose, ErrKeyRevoked, ErrKeyEnded, ErrNotYet, ErrExpired.
 var (
 	// ErrRevoked says that the list names the manifest, see RevokedError.
 	ErrRevoked = errors.New("manifest is revoked")
@@ -66,7 +66,8 @@ func Issue(ctx context.Context, s *sealed.Signer, d Driver, f Facts, issued time
 type Verifier struct {
 	// Keys are the registry's public keys, from a source other than what is verified.
 	Keys sealed.Keys
-	// List is the revocation list, verified with OpenList; nil looks for no revocation.
+	// List is the revocation list, verified with OpenList; nil looks for no revocation, of
+	// manifests and of keys.
 	List *List
 	// Drivers read payloads; none means JSON. A format that none of them has stays opaque.
 	Drivers []Driver
@@ -86,7 +87,7 @@ type Verified struct {
 // that a wrong clock brings none back. With an error, what could be read is returned for
 // telling people, and must not be used otherwise.
 func (v Verifier) Verify(payload, jws []byte, at time.Time) (Verified, error) {
-	h, err := v.Keys.OpenDetached(Purpose, jws, payload)
+	h, err := v.keys().OpenDetached(Purpose, jws, payload)
 	if err != nil {
 		return Verified{}, err
 	}
@@ -110,6 +111,14 @@ func (v Verifier) Verify(payload, jws []byte, at time.Time) (Verified, error) {
 		return out, fmt.Errorf("%w: number %d was to be replaced by %s", ErrListStale, v.List.Number, v.List.NextUpdate.Format(time.RFC3339))
 	}
 	return out, nil
+}
+
+// keys are the reader's own, less those that the list revokes.
+func (v Verifier) keys() sealed.Keys {
+	if v.List == nil || len(v.List.Keys) == 0 {
+		return v.Keys
+	}
+	return v.Keys.Revoke(v.List.RevokedKeys())
 }
 
 // read reads the payload and holds it against the header.

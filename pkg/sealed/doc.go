@@ -15,5 +15,7 @@
 // is plain RFC 7515.
 //
 // Keys are never taken from a token or bundle: "kid" is the thumbprint of the key
-// (RFC 7638) and only says which of the reader's own keys to use.
+// (RFC 7638) and only says which of the reader's own keys to use. A key file may say that a
+// key has ended, from when on it signs nothing, or was revoked: nothing it signed is
+// accepted, since whoever has it chooses the time.
 package sealed

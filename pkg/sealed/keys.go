@@ -61,6 +61,10 @@ type JWK struct {
 	Use       string `json:"use,omitempty"`
 	Algorithm string `json:"alg,omitempty"`
 	KeyID     string `json:"kid,omitempty"`
+	// Expires and Revoked tell of the key's life, see Key, in the words of OpenID
+	// Federation 1.0 (historical keys), which other readers of a JWK pass over.
+	Expires int64          `json:"exp,omitempty"` // seconds since 1970
+	Revoked *JWKRevocation `json:"revoked,omitempty"`
 }
 
 // NewJWK describes a P-256 public key. Error: ErrForm for any other key.
@@ -69,7 +73,7 @@ func NewJWK(public *ecdsa.PublicKey) (JWK, error) {
 	if err != nil {
 		return JWK{}, err
 	}
-	return JWK{"EC", "P-256", x, y, "sig", alg, KeyID(public)}, nil
+	return JWK{Type: "EC", Curve: "P-256", X: x, Y: y, Use: "sig", Algorithm: alg, KeyID: KeyID(public)}, nil
 }
 
 // Public is the key itself. Error: ErrForm.
@@ -98,33 +102,18 @@ func (j JWK) Public() (*ecdsa.PublicKey, error) {
 	return public, nil
 }
 
-// Keys are the public keys that a reader trusts, by KeyID.
-type Keys map[string]*ecdsa.PublicKey
-
-// NewKeys collects P-256 keys. Error: ErrForm.
-func NewKeys(public ...*ecdsa.PublicKey) (Keys, error) {
-	keys := Keys{}
-	for _, p := range public {
-		if _, _, err := coordinates(p); err != nil {
-			return nil, err
-		}
-		keys[KeyID(p)] = p
-	}
-	return keys, nil
-}
-
 // keyFileMost bounds a key file in bytes.
 const keyFileMost = 1 << 20
 
 // ParseKeys reads a file of public keys: one JWK, a JWK Set (RFC 7517 section 5), or PEM
 // with PUBLIC KEY (RFC 7468 section 13) or CERTIFICATE blocks. Of a certificate only the
-// key counts. Error: ErrForm, also when the file holds a private key, which must not be
-// here, or no key.
+// key counts. A JWK may say that the key has ended or was revoked, see Key. Error: ErrForm,
+// also when the file holds a private key, which must not be here, or no key.
 func ParseKeys(file []byte) (Keys, error) {
 	if len(file) > keyFileMost {
 		return nil, fmt.Errorf("%w: a key file of %d bytes", ErrForm, len(file))
 	}
-	var found []*ecdsa.PublicKey
+	var found []Key
 	var err error
 	if bytes.Contains(file, []byte("-----BEGIN ")) {
 		found, err = fromPEM(file)
@@ -137,10 +126,10 @@ func ParseKeys(file []byte) (Keys, error) {
 	if len(found) == 0 {
 		return nil, fmt.Errorf("%w: no public key in the file", ErrForm)
 	}
-	return NewKeys(found...)
+	return Collect(found...)
 }
 
-func fromPEM(file []byte) (found []*ecdsa.PublicKey, err error) {
+func fromPEM(file []byte) (found []Key, err error) {
 	for {
 		block, rest := pem.Decode(file)
 		if block == nil {
@@ -166,13 +155,13 @@ func fromPEM(file []byte) (found []*ecdsa.PublicKey, err error) {
 			if !ok {
 				return nil, fmt.Errorf("%w: not a P-256 key", ErrForm)
 			}
-			found = append(found, key)
+			found = append(found, Key{Public: key})
 		}
 		file = rest
 	}
 }
 
-func fromJSON(file []byte) (found []*ecdsa.PublicKey, err error) {
+func fromJSON(file []byte) (found []Key, err error) {
 	var set struct {
 		JWK
 		D    json.RawMessage `json:"d"`
@@ -197,31 +186,11 @@ func fromJSON(file []byte) (found []*ecdsa.PublicKey, err error) {
 		return nil, fmt.Errorf("%w: the file holds a private key", ErrForm)
 	}
 	for _, j := range all {
-		public, err := j.Public()
+		key, err := j.key()
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, public)
+		found = append(found, key)
 	}
 	return found, nil
-}
-
-// IDs are the ids of the keys, sorted.
-func (k Keys) IDs() []string {
-	ids := make([]string, 0, len(k))
-	for id := range k {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// JWKOf describes a public key as package crypto/x509 reads it. Error: ErrForm for any but
-// a P-256 key.
-func JWKOf(public any) (JWK, error) {
-	key, ok := public.(*ecdsa.PublicKey)
-	if !ok {
-		return JWK{}, fmt.Errorf("%w: not a P-256 key", ErrForm)
-	}
-	return NewJWK(key)
 }

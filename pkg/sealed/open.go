@@ -27,7 +27,8 @@ type place struct {
 
 // OpenBundle verifies a bundle of size bytes: the seal, the one form of the file, and each
 // member against the index. It does not look at the validity: see Header.ValidAt. Errors:
-// ErrForm, ErrKey, ErrSignature, ErrContent, ErrPurpose, those of reading.
+// ErrForm, ErrKey, ErrSignature, ErrContent, ErrPurpose, ErrKeyRevoked, ErrKeyEnded, those
+// of reading.
 func (k Keys) OpenBundle(file io.ReaderAt, size int64) (*Bundle, error) {
 	token, err := comment(file, size)
 	if err != nil {

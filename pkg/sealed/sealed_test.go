@@ -263,7 +263,7 @@ func TestKeyFiles(t *testing.T) {
 	require.NoError(t, err)
 	one, err := json.Marshal(j)
 	require.NoError(t, err)
-	k, err := sealed.NewJWK(other[other.IDs()[0]])
+	k, err := other[other.IDs()[0]].JWK()
 	require.NoError(t, err)
 	set, err := json.MarshalIndent(map[string]any{"keys": []sealed.JWK{j, k}}, "", "  ")
 	require.NoError(t, err)

@@ -182,7 +182,7 @@ func verify(public *ecdsa.PublicKey, digest [sha256.Size]byte, rs []byte) error 
 
 // Open verifies a token that has its payload inside and was signed for this purpose. It
 // does not look at the validity: see Header.ValidAt. Errors: ErrForm, ErrKey,
-// ErrSignature, ErrContent, ErrPurpose.
+// ErrSignature, ErrContent, ErrPurpose, ErrKeyRevoked, ErrKeyEnded.
 func (k Keys) Open(purpose string, token []byte) (Header, []byte, error) {
 	head, middle, signature, err := split(token)
 	if err != nil {
@@ -228,8 +228,8 @@ func (k Keys) judge(purpose, head, middle, signature string, payload []byte) (He
 	if err != nil {
 		return Header{}, err
 	}
-	public := k[h.KeyID]
-	if public == nil {
+	key, known := k[h.KeyID]
+	if !known {
 		return Header{}, fmt.Errorf("%w: it is %s, given are %s", ErrKey, h.KeyID, strings.Join(k.IDs(), ", "))
 	}
 	// The hash is looked at first, because it tells a changed payload from a changed
@@ -238,11 +238,14 @@ func (k Keys) judge(purpose, head, middle, signature string, payload []byte) (He
 	if hex.EncodeToString(sum[:]) != h.SHA256 {
 		return Header{}, fmt.Errorf("%w: SHA-256 of %s", ErrContent, h.Number)
 	}
-	if err := verify(public, sha256.Sum256([]byte(head+"."+middle)), rs); err != nil {
+	if err := verify(key.Public, sha256.Sum256([]byte(head+"."+middle)), rs); err != nil {
 		return Header{}, err
 	}
 	if h.Type != purpose {
 		return Header{}, fmt.Errorf("%w: %s, not %s", ErrPurpose, h.Type, purpose)
+	}
+	if err := key.signed(h.Issued()); err != nil {
+		return Header{}, fmt.Errorf("%s: %w", h.Number, err)
 	}
 	return h, nil
 }

@@ -24,6 +24,9 @@ var (
 	ErrUnrecovered = errors.New("release: the database was restored, and the last published revocation list is not given; sifilma restored -revocations gives it")
 	// ErrNotRestored says that there is nothing to recover from.
 	ErrNotRestored = errors.New("release: the database was never restored")
+	// ErrKeyBack says that the list revokes a key which the restored key book still trusts:
+	// people revoke it there first.
+	ErrKeyBack = errors.New("release: the key book has a key in use that the list revokes; sifilma keys revoke revokes it")
 	// ErrNoReason says that a statement wants who says it, and why.
 	ErrNoReason = errors.New("release: who says so, and why?")
 )
@@ -146,7 +149,7 @@ type Recovery struct {
 // Recover takes the list that was published last before a restore, as a reader or a web
 // server has kept it. What it names and the database does not is carried from now on. keys
 // are those of the key book. Nothing needs to be trusted but the signature. A list that
-// turns up later is taken, too. Errors: ErrNotRestored, ErrNoReason without a name,
+// turns up later is taken, too. Errors: ErrNotRestored, ErrNoReason without a name, ErrKeyBack,
 // manifest.ErrListOld for one that is older than the database's, those of
 // manifest.OpenList.
 func Recover(ctx context.Context, tx *postgres.Tx, token []byte, keys sealed.Keys, s Statement) (r Recovery, err error) {
@@ -166,6 +169,9 @@ func Recover(ctx context.Context, tx *postgres.Tx, token []byte, keys sealed.Key
 	}
 	id, err := state(ctx, tx, r.List.Number, string(token), s)
 	if err != nil {
+		return r, err
+	}
+	if err := carryKeys(ctx, tx, id, r.List.Keys); err != nil {
 		return r, err
 	}
 	rows, err := activation.RevocationList(ctx, tx)
@@ -196,6 +202,49 @@ func Recover(ctx context.Context, tx *postgres.Tx, token []byte, keys sealed.Key
 	return r, audit.Record(ctx, tx, audit.Entry{Actor: s.By, Action: "revocations.recovered", Subject: fmt.Sprint(r.List.Number), Detail: map[string]any{
 		"reason": s.Reason, "entries": len(r.List.Entries), "carried": len(r.Carried), "key": r.List.KeyID,
 	}})
+}
+
+// carryKeys keeps revoked keys of a given list that the book does not know.
+func carryKeys(ctx context.Context, tx *postgres.Tx, recovery string, keys []manifest.KeyEntry) error {
+	for _, k := range keys {
+		var revoked []bool
+		if err := tx.Select(ctx, &revoked, `SELECT revoked_at IS NOT NULL FROM master_key WHERE key_id = $1`, k.KeyID); err != nil {
+			return fmt.Errorf("release: key of a list: %w", err)
+		}
+		if len(revoked) == 1 && !revoked[0] {
+			return fmt.Errorf("%w: %s, %s", ErrKeyBack, k.KeyID, k.Reason)
+		}
+		if len(revoked) == 1 {
+			continue
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO carried_key (key_id, recovery_id, since, reason) VALUES ($1, $2, $3, $4) ON CONFLICT (key_id) DO NOTHING`,
+			k.KeyID, recovery, time.Unix(k.At, 0).UTC(), k.Reason); err != nil {
+			return fmt.Errorf("release: carrying a revoked key: %w", err)
+		}
+	}
+	return nil
+}
+
+// RevokedKeys are the keys that every list names, by their ids: those that the book has
+// revoked, and those that a restore took out of it.
+func RevokedKeys(ctx context.Context, rd postgres.Reader) ([]manifest.KeyEntry, error) {
+	var rows []struct {
+		KeyID  string    `db:"key_id"`
+		Since  time.Time `db:"since"`
+		Reason string    `db:"reason"`
+	}
+	if err := rd.Select(ctx, &rows, `
+		SELECT key_id, revoked_at AS since, revoked_reason AS reason FROM master_key WHERE revoked_at IS NOT NULL
+		UNION ALL
+		SELECT key_id, since, reason FROM carried_key c WHERE NOT EXISTS (SELECT FROM master_key k WHERE k.key_id = c.key_id AND k.revoked_at IS NOT NULL)
+		ORDER BY key_id`); err != nil {
+		return nil, fmt.Errorf("release: revoked keys: %w", err)
+	}
+	var keys []manifest.KeyEntry
+	for _, r := range rows {
+		keys = append(keys, manifest.KeyEntry{KeyID: r.KeyID, At: r.Since.Unix(), Reason: r.Reason})
+	}
+	return keys, nil
 }
 
 // RecoverNone takes somebody's word that no list was published after the moment. Errors:

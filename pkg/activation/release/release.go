@@ -2,7 +2,7 @@
 // ready for a produsen (users.md A.3), a bundle is made of it, and a named person of the
 // produsen takes it (features.md J09, J11, N9). It keeps the revocation lists that were
 // published, too. It writes the tables manifest_release, manifest_release_line,
-// revocation_list, revocation_recovery and carried_revocation.
+// revocation_list, revocation_recovery, carried_revocation and carried_key.
 //
 // What always holds:
 //   - a produsen has at most one release that was not taken; a new one takes its place;
@@ -155,7 +155,9 @@ func WaitingFor(ctx context.Context, rd postgres.Reader) ([]Waiting, error) {
 		                                            AND NOT EXISTS (SELECT FROM manifest_release_line x JOIN activation y ON y.id = x.activation_id
 		                                                            WHERE x.release_id = r.id AND y.state <> 'manifest_ready'))) AS fresh
 		FROM activation a JOIN activation_letter t ON t.id = a.letter_id JOIN institution p ON p.id = t.produsen_id
-		WHERE a.state = 'manifest_ready' GROUP BY 1, 2 ORDER BY 2`); err != nil {
+		WHERE a.state = 'manifest_ready' AND NOT EXISTS (SELECT FROM activation_manifest m JOIN master_key k ON k.key_id = m.key_id
+		                                                 WHERE m.activation_id = a.id AND k.revoked_at IS NOT NULL) -- as activation.Ready
+		GROUP BY 1, 2 ORDER BY 2`); err != nil {
 		return nil, fmt.Errorf("release: waiting: %w", err)
 	}
 	return list, nil

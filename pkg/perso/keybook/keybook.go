@@ -33,6 +33,14 @@ var (
 	ErrRetired = errors.New("keybook: given up")
 	// ErrReasonMissing says that giving a key up wants a reason.
 	ErrReasonMissing = errors.New("keybook: reason missing")
+	// ErrRevoked says that a key was revoked already.
+	ErrRevoked = errors.New("keybook: revoked")
+	// ErrNotSigning says that a key is no key pair: only what signs is revoked.
+	ErrNotSigning = errors.New("keybook: not a signing key")
+	// ErrReasonLong says that a reason has no room on a revocation list.
+	ErrReasonLong = errors.New("keybook: reason too long")
+	// ErrOnePerson says that revoking a key wants two people.
+	ErrOnePerson = errors.New("keybook: two people revoke a key")
 )
 
 // Origin says how a key came into the token.
@@ -67,6 +75,13 @@ type Entry struct {
 	RetiredBy     *string    `db:"retired_by"`
 	RetiredReason *string    `db:"retired_reason"`
 	RetiredAt     *time.Time `db:"retired_at"`
+
+	// KeyID is of an EC key pair: sealed.KeyID.
+	KeyID         *string    `db:"key_id"`
+	RevokedBy     *string    `db:"revoked_by"`
+	RevokedWith   *string    `db:"revoked_with"`
+	RevokedReason *string    `db:"revoked_reason"`
+	RevokedAt     *time.Time `db:"revoked_at"`
 }
 
 // Retired tells whether the key was given up.
@@ -105,7 +120,7 @@ func Split(label string) (name string, version int) {
 }
 
 const columns = `label, name, version, algorithm, bits, kcv, origin, custodians, token_label, token_serial, place, recorded_by, office_at, public_key,
-	retired_by, retired_reason, retired_at`
+	retired_by, retired_reason, retired_at, key_id, revoked_by, revoked_with, revoked_reason, revoked_at`
 
 // Get returns a key of the book. Error: ErrNotFound.
 func Get(ctx context.Context, rd postgres.Reader, label string) (e Entry, err error) {

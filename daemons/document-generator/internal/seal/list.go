@@ -59,11 +59,15 @@ func (k *Desk) list(ctx context.Context, s *sealed.Signer) (release.PublishedLis
 	if err != nil {
 		return last, err
 	}
+	revoked, err := release.RevokedKeys(ctx, k.db)
+	if err != nil {
+		return last, err
+	}
 	var own []manifest.Entry
 	for _, r := range rows {
 		own = append(own, release.EntryOf(r))
 	}
-	l := manifest.List{IssuedAt: k.office.Now().Truncate(time.Second)}
+	l := manifest.List{IssuedAt: k.office.Now().Truncate(time.Second), Keys: revoked}
 	l.NextUpdate = l.IssuedAt.Add(k.cfg.ListValidity)
 	var repeated []string
 	l.Entries, repeated = release.With(own, carried)
@@ -91,7 +95,7 @@ func (k *Desk) list(ctx context.Context, s *sealed.Signer) (release.PublishedLis
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{Actor: desk.Self.Name, Action: "revocations.published", Subject: fmt.Sprint(l.Number), Detail: map[string]any{
-			"entries": len(l.Entries), "key": s.KeyID(), "carried": len(carried) - len(repeated),
+			"entries": len(l.Entries), "key": s.KeyID(), "carried": len(carried) - len(repeated), "revoked_keys": len(revoked),
 		}})
 	})
 	if err == nil {

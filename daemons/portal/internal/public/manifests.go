@@ -2,7 +2,6 @@ package public
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/manifest"
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
-	"dukcapil.go.id/sifilma/pkg/sealed"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
 
@@ -45,7 +43,8 @@ func (p *Window) revocations(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// manifestKeys gives out the public keys of all versions, those too that sign no more.
+// manifestKeys gives out the public keys of all versions, those too that sign no more, each
+// with what became of it.
 func (p *Window) manifestKeys(w http.ResponseWriter, r *http.Request) error {
 	entries, err := keybook.Signing(r.Context(), p.db, manifestKey)
 	if err != nil {
@@ -54,30 +53,20 @@ func (p *Window) manifestKeys(w http.ResponseWriter, r *http.Request) error {
 	if len(entries) == 0 {
 		return web.NotFound("Belum ada kunci penanda tangan manifest.")
 	}
-	set := struct {
-		Keys []sealed.JWK `json:"keys"`
-	}{}
-	for _, e := range entries {
-		j, err := jwkOf(e.PublicKey)
-		if err != nil {
-			return err
-		}
-		set.Keys = append(set.Keys, j)
+	keys, err := keybook.PublicKeys(entries)
+	if err != nil {
+		return err
 	}
-	text, err := json.MarshalIndent(set, "", "  ")
+	set, err := keys.JWKs()
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(map[string]any{"keys": set}, "", "  ")
 	if err != nil {
 		return err
 	}
 	give(w, r, "application/jwk-set+json", append(text, '\n'))
 	return nil
-}
-
-func jwkOf(der []byte) (sealed.JWK, error) {
-	key, err := x509.ParsePKIXPublicKey(der)
-	if err != nil {
-		return sealed.JWK{}, err
-	}
-	return sealed.JWKOf(key)
 }
 
 // give sends a small file that may be kept for a while.

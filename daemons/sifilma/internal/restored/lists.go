@@ -31,7 +31,8 @@ func Lists(ctx context.Context, db *postgres.DB, token []byte, by, reason string
 	now := time.Now()
 	var r release.Recovery
 	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		r, err = release.Recover(ctx, tx, token, keys, release.Statement{By: by, Reason: reason, At: now})
+		// The office itself has kept the list: it counts also when its key was revoked since.
+		r, err = release.Recover(ctx, tx, token, keys.Known(), release.Statement{By: by, Reason: reason, At: now})
 		return err
 	})
 	if err != nil {
@@ -68,6 +69,8 @@ func plainly(err error) error {
 	}{
 		{release.ErrNotRestored, "basis data ini belum dinyatakan dipulihkan; jalankan dulu sifilma restored -by ... -reason ..."},
 		{release.ErrNoReason, "-by wajib diisi; dengan -no-later-list juga -reason"},
+		{release.ErrKeyBack, "daftar itu mencabut kunci penanda tangan yang menurut buku kunci yang dipulihkan masih sah; cabut dulu dengan sifilma keys revoke, lalu ulangi"},
+		{sealed.ErrKeyRevoked, "daftar itu mencabut kunci yang menandatanganinya sendiri"},
 		{manifest.ErrListOld, "daftar itu lebih tua daripada yang sudah ada di basis data; berikan yang terakhir terbit"},
 		{sealed.ErrKey, "daftar itu ditandatangani dengan kunci yang tidak ada pada buku kunci; bila kuncinya dibuat sesudah saat pemulihan, catat dulu dengan sifilma keys record"},
 		{sealed.ErrSignature, "tanda tangan daftar itu tidak cocok: berkasnya diubah, atau bukan dari kantor ini"},

@@ -54,10 +54,19 @@ func Why(err error) string {
 		}
 		return said
 	}
+	var lost *sealed.KeyRevokedError
+	if errors.As(err, &lost) {
+		said := "ditandatangani dengan kunci yang DICABUT Ditjen Dukcapil sejak " + when(lost.At)
+		if lost.Reason != "" {
+			said += " (" + lost.Reason + ")"
+		}
+		return said + "; jangan dipakai, minta berkas yang baru"
+	}
 	for _, e := range []struct {
 		is   error
 		says string
 	}{
+		{sealed.ErrKeyEnded, "ditandatangani sesudah kuncinya dihentikan Ditjen Dukcapil"},
 		{sealed.ErrKey, "ditandatangani dengan kunci lain, bukan kunci publik yang diberikan"},
 		{sealed.ErrSignature, "tanda tangan tidak cocok: berkas ini diubah, atau bukan dari Ditjen Dukcapil"},
 		{sealed.ErrContent, "isinya diubah setelah ditandatangani"},
@@ -245,7 +254,11 @@ func (d *Desk) list(path string, content []byte) {
 }
 
 func aboutList(l *manifest.List) string {
-	return fmt.Sprintf("daftar pencabutan nomor %d dari %s, %d manifest; diganti selambatnya %s", l.Number, when(l.IssuedAt), len(l.Entries), when(l.NextUpdate))
+	of := fmt.Sprintf("%d manifest", len(l.Entries))
+	if len(l.Keys) > 0 {
+		of += fmt.Sprintf(" dan %d kunci penanda tangan", len(l.Keys))
+	}
+	return fmt.Sprintf("daftar pencabutan nomor %d dari %s, %s; diganti selambatnya %s", l.Number, when(l.IssuedAt), of, when(l.NextUpdate))
 }
 
 // errAudit says that the audit rows of a bundle of evidence do not hold together.

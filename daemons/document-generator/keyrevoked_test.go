@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/pkg/activation"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
+	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/manifest"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/pkg/request"
+	"dukcapil.go.id/sifilma/test/paperoffice"
+)
+
+// A key is revoked while a bundle of its manifests waits to be taken: they do not leave any
+// more, the next key's list names the lost one, and nothing that the lost key signs is kept.
+func TestARevokedKeySignsNothing(t *testing.T) {
+	t.Parallel()
+	o := newSigningOffice(t)
+	l, _ := o.Readers(t)
+	run(t, o.Office, o.config(), "")
+	o.becomes(t, l, activation.ManifestReady)
+	r, err := o.release(t, request.Kasubdit, l.ProdusenID, 3)
+	require.NoError(t, err)
+	o.bundled(t, r.Number)
+	before := o.list(t)
+
+	o.key(t, 2)
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		return keybook.Revoke(ctx, tx, "manifest-signing", keybook.Revoking{By: "Kepala Seksi", With: "Petugas Keamanan", Reason: "token hilang"}, paperoffice.At)
+	})
+	keys := o.keys(t)
+	var lost string
+	for _, id := range keys.IDs() {
+		if keys[id].Revoked != nil {
+			lost = id
+		}
+	}
+	require.Equal(t, lost, before.KeyID)
+	require.ErrorIs(t, o.receive(t, request.Produsen, r.Number, l.ProdusenID), release.ErrChanged)
+	waiting, err := release.WaitingFor(t.Context(), o.DB)
+	require.NoError(t, err)
+	require.Empty(t, waiting, "nobody is asked to release what does not count")
+	_, err = o.release(t, request.Kasubdit, l.ProdusenID, 3)
+	require.ErrorIs(t, err, activation.ErrNoLines)
+
+	require.Eventually(t, func() bool {
+		p, err := release.Latest(t.Context(), o.DB)
+		return err == nil && p.KeyID != lost
+	}, patience, 50*time.Millisecond)
+	now := o.list(t)
+	require.Greater(t, now.Number, before.Number)
+	require.Equal(t, []manifest.KeyEntry{{KeyID: lost, At: paperoffice.At.Unix(), Reason: "token hilang"}}, now.Keys)
+
+	// Whoever signed with the lost key a moment ago finds that it is too late.
+	insert := func(do func(ctx context.Context, tx *postgres.Tx) error) {
+		t.Helper()
+		err := o.DB.InTx(t.Context(), do)
+		require.True(t, postgres.IsCheck(err, "signing_key_in_use"), "%v", err)
+	}
+	insert(func(ctx context.Context, tx *postgres.Tx) error {
+		return release.Publish(ctx, tx, release.PublishedList{
+			Number: now.Number + 1, KeyID: lost, Token: "t", Sum: release.Sum(nil), IssuedAt: paperoffice.At, NextUpdate: paperoffice.At.Add(time.Hour),
+		}, now.Number)
+	})
+	insert(func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := audit.KeepHead(ctx, tx, "besok", audit.SignedHead{At: paperoffice.At.Truncate(time.Minute), KeyID: lost, Signature: make([]byte, 64)})
+		return err
+	})
+	insert(func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `ALTER TABLE activation_manifest DISABLE TRIGGER USER`)
+		if err == nil {
+			_, err = tx.Exec(ctx, `ALTER TABLE activation_manifest ENABLE TRIGGER activation_manifest_key`)
+		}
+		if err == nil {
+			_, err = tx.Exec(ctx, `
+				INSERT INTO activation_manifest (activation_id, key_id, payload_blob, jws, sha256, valid_from, valid_to, made_at)
+				SELECT gen_random_uuid(), key_id, payload_blob, jws, sha256, valid_from, valid_to, made_at FROM activation_manifest LIMIT 1`)
+		}
+		return err
+	})
+}

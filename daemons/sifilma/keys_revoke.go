@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+)
+
+// revoke revokes a signing key that somebody else may have.
+func (k *keys) revoke(ctx context.Context) error {
+	if err := k.need(map[string]string{"url": k.dbc.URL, "label": k.label, "by": k.by, "reason": k.reason}); err != nil {
+		return err
+	}
+	if len(k.witnesses) != 1 {
+		return keybook.ErrOnePerson
+	}
+	db, err := k.book()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		return keybook.Revoke(ctx, tx, k.label, keybook.Revoking{By: k.by, With: k.witnesses[0], Reason: k.reason}, time.Now())
+	}); err != nil {
+		return err
+	}
+	name, _ := keybook.Split(k.label)
+	all, err := keybook.Signing(ctx, db, name)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("Kunci %s DICABUT. Semua yang pernah ditandatanganinya tidak berlaku lagi.\n", k.label)
+	if newest := newestInUse(all); newest != "" {
+		fmt.Printf("Sekarang %s yang menandatangani; daftar pencabutan yang menyebut kunci yang dicabut terbit dengan sendirinya.\n", newest)
+	} else {
+		fmt.Printf("Belum ada kunci penggantinya, maka tidak ada yang ditandatangani, juga tidak daftar pencabutan. Buat sekarang, pada token penanda tangan:\n"+
+			"  sifilma keys generate -label %s -kind p256 …\n", keybook.Label(name, all[len(all)-1].Version+1))
+	}
+	fmt.Print("Kemudian serahkan kunci publik yang baru (sifilma keys public, dengan -url) kepada semua produsen lewat jalan lain,\n" +
+		"dan terbitkan ulang manifest reader di portal, halaman Pelepasan manifest.\n")
+	return nil
+}
+
+// newestInUse is the label of the key pair that signs, empty for none.
+func newestInUse(all []keybook.Entry) (label string) {
+	for _, e := range all {
+		if !e.Retired() {
+			label = e.Label
+		}
+	}
+	return label
+}

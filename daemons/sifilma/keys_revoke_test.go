@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/daemons/sifilma/internal/ceremony"
+	"dukcapil.go.id/sifilma/pkg/manifest"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
+	"dukcapil.go.id/sifilma/pkg/perso/persotest"
+	"dukcapil.go.id/sifilma/pkg/request/evidence"
+	"dukcapil.go.id/sifilma/pkg/sealed"
+	"dukcapil.go.id/sifilma/test/harness"
+)
+
+// A signing key is lost: what a produsen holds stops counting as soon as it has the new key
+// file or the new list, whichever comes first; the old file alone cannot know.
+func TestALostSigningKey(t *testing.T) {
+	t.Parallel()
+	h := harness.HSM(t)
+	o := persotest.New(t, 1, 1)
+	config := o.Database.Config(t, "")
+	d := keyDesk{t, o.DB, []string{"-url", config.URL, "-password-file", config.PasswordFile}}
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	d.good([]string{"generate", "-label", ceremony.ManifestSigning, "-kind", "p256"}, of(h), d.dbArgs)
+	d.good([]string{"public", "-out", at("lama.json")}, of(h), d.dbArgs)
+	first := signing(t, h, ceremony.ManifestSigning)
+	m := aManifest(t, first, "MFR-2026-000001-4")
+	put(t, at("m.json"), m.Payload)
+	put(t, at("m.jws"), m.JWS)
+	var zip bytes.Buffer
+	require.NoError(t, sealed.WriteBundle(t.Context(), &zip, first, sealed.Header{
+		Number: "PSAM-2026-000001-5", Format: evidence.Format, IssuedAt: signedAt.Unix(), NotBefore: signedAt.Unix(),
+	}, "Bukti permohonan", []sealed.File{{Name: evidence.AuditFile, Data: []byte(
+		`{"request":"019aa1f0-3c5b-7c41-9d0e-6a1f1f0c7a01","head":{"seq":0,"hash":"0000000000000000000000000000000000000000000000000000000000000000"},"pending":0,"rows":[]}`)}}))
+	put(t, at("bukti.zip"), zip.Bytes())
+	held := []string{at("m.json"), at("bukti.zip"), "-at", "2027-01-05"}
+	says := func(code int, args ...string) string {
+		got, said := verifies(t, append(held[:len(held):len(held)], args...)...)
+		require.Equal(t, code, got, said)
+		return said
+	}
+	says(0, "-key", at("lama.json"))
+
+	lost := []string{"revoke", "-label", ceremony.ManifestSigning, "-by", "Kepala Seksi", "-reason", "token hilang"}
+	d.bad("dua orang", lost, d.dbArgs)
+	d.bad("dua orang", lost, []string{"-witness", "KEPALA seksi"}, d.dbArgs)
+	d.bad("-reason wajib diisi", lost[:5], []string{"-witness", "Petugas Keamanan"}, d.dbArgs)
+	both := append(lost, "-witness", "Petugas Keamanan")
+	said := d.good(both, d.dbArgs)
+	require.Contains(t, said, "Kunci manifest-signing DICABUT")
+	require.Contains(t, said, "sifilma keys generate -label manifest-signing.v2 -kind p256", "what signs now?")
+	d.bad("sudah dicabut", both, d.dbArgs)
+	d.bad("tidak ada dalam buku kunci", append(both, "-label", "manifest-signing.v7"), d.dbArgs)
+	d.good([]string{"generate", "-label", keybook.Label(ceremony.ManifestSigning, 2), "-kind", "p256"}, of(h), d.dbArgs)
+	require.Contains(t, d.good([]string{"list"}, d.dbArgs), "DICABUT")
+
+	d.bad("PEM tidak dapat mengatakannya", []string{"public", "-format", "pem"}, of(h), d.dbArgs)
+	require.Contains(t, d.good([]string{"public", "-format", "pem", "-label", "manifest-signing.v2"}, of(h), d.dbArgs), "PUBLIC KEY")
+	require.Contains(t, d.good([]string{"public", "-out", at("baru.json")}, of(h), d.dbArgs), first.KeyID()+"  DICABUT")
+	next := signing(t, h, keybook.Label(ceremony.ManifestSigning, 2))
+	naming := func(name string, keys ...manifest.KeyEntry) {
+		list, err := manifest.List{Number: 4, IssuedAt: signedAt, NextUpdate: signedAt.AddDate(1, 0, 0), Keys: keys}.Sign(t.Context(), next)
+		require.NoError(t, err)
+		put(t, at(name), list)
+	}
+	naming("daftar.jws", manifest.KeyEntry{KeyID: first.KeyID(), At: signedAt.Unix(), Reason: "token hilang"})
+	const why = "ditandatangani dengan kunci yang DICABUT Ditjen Dukcapil sejak"
+	for name, args := range map[string][]string{
+		"new key file":             {"-key", at("baru.json")},
+		"both key files":           {"-key", at("lama.json"), "-key", at("baru.json")},
+		"both, the other way":      {"-key", at("baru.json"), "-key", at("lama.json")},
+		"new key and the new list": {"-key", at("baru.json"), "-revocations", at("daftar.jws")},
+	} {
+		said := says(exitInvalid, args...)
+		require.Contains(t, said, why, name)
+		require.Contains(t, said, "(token hilang)", name)
+		require.Contains(t, said, "0 sah, 2 tidak sah", name)
+	}
+	// The new key was handed over without a word of the old one: the list tells.
+	put(t, at("kedua.json"), []byte(d.good([]string{"public", "-label", "manifest-signing.v2"}, of(h))))
+	require.Contains(t, says(exitInvalid, "-key", at("lama.json"), "-key", at("kedua.json"), "-revocations", at("daftar.jws")), "0 sah, 2 tidak sah")
+	code, said := verifies(t, at("daftar.jws"), "-key", at("baru.json"), "-at", "2027-01-05")
+	require.Equal(t, 0, code, said)
+	require.Contains(t, said, "0 manifest dan 1 kunci penanda tangan")
+
+	// A key that was only given up still stands for what it signed before, and signs no more.
+	m = aManifest(t, next, "MFR-2026-000002-2")
+	put(t, at("m.json"), m.Payload)
+	put(t, at("m.jws"), m.JWS)
+	d.good([]string{"retire", "-label", "manifest-signing.v2", "-by", "Kepala Seksi", "-reason", "diganti"}, d.dbArgs)
+	d.good([]string{"public", "-out", at("akhir.json")}, of(h), d.dbArgs)
+	code, said = verifies(t, at("m.json"), "-key", at("akhir.json"), "-at", "2027-01-05")
+	require.Equal(t, 0, code, said)
+	late, err := manifest.Issue(t.Context(), next, manifest.JSON{}, factsOf("MFR-2026-000003-0"), time.Now().Add(2*keybook.Settling))
+	require.NoError(t, err)
+	put(t, at("m.json"), late.Payload)
+	put(t, at("m.jws"), late.JWS)
+	code, said = verifies(t, at("m.json"), "-key", at("akhir.json"), "-at", "2027-01-05")
+	require.Equal(t, exitInvalid, code, said)
+	require.Contains(t, said, "sesudah kuncinya dihentikan")
+}

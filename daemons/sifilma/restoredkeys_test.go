@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"dukcapil.go.id/sifilma/daemons/sifilma/internal/restored"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
+	"dukcapil.go.id/sifilma/pkg/manifest"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
+	"dukcapil.go.id/sifilma/pkg/postgres"
+	"dukcapil.go.id/sifilma/test/paperoffice"
+)
+
+// A restore that takes the revocation of a key out of the book does not make the key good
+// again: the given list is not taken before people have revoked it once more, and keys that
+// the book does not know stay on every list.
+func TestARestoreDoesNotTrustARevokedKey(t *testing.T) {
+	t.Parallel()
+	o := paperoffice.New(t, paperoffice.Plan{Cards: 1})
+	dir := t.TempDir()
+	first, _ := pairAt(t, filepath.Join(dir, "kunci.json"))
+	recordPair(t, o, first)
+	require.NoError(t, restored.Raise(t.Context(), o.DB, restored.Order{By: "operator uji", Reason: "gladi", Tickets: 100, Papers: 10}))
+	now := time.Now()
+	var out bytes.Buffer
+	give := func(keys ...manifest.KeyEntry) error {
+		next, _ := pairAt(t, filepath.Join(t.TempDir(), "kunci.json"))
+		recordVersion(t, o, next)
+		list, err := manifest.List{Number: 100, IssuedAt: now, NextUpdate: now.AddDate(0, 1, 0), Keys: keys}.Sign(t.Context(), next)
+		require.NoError(t, err)
+		return restored.Lists(t.Context(), o.DB, list, "operator uji", "", &out)
+	}
+	lost := manifest.KeyEntry{KeyID: first.KeyID(), At: now.Unix(), Reason: "token hilang"}
+	gone := manifest.KeyEntry{KeyID: "kunci-yang-tidak-dikenal", At: now.Unix(), Reason: "bocor"}
+	require.ErrorContains(t, give(lost, gone), "cabut dulu dengan sifilma keys revoke")
+	require.ErrorIs(t, release.Recovered(t.Context(), o.DB), release.ErrUnrecovered, "nothing of it was taken")
+	revoked := func() []manifest.KeyEntry {
+		keys, err := release.RevokedKeys(t.Context(), o.DB)
+		require.NoError(t, err)
+		return keys
+	}
+	require.Empty(t, revoked())
+
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		return keybook.Revoke(ctx, tx, "manifest-signing", keybook.Revoking{By: "Kepala Seksi", With: "Petugas Keamanan", Reason: "token hilang"}, now)
+	})
+	require.NoError(t, give(lost, gone))
+	require.NoError(t, release.Recovered(t.Context(), o.DB))
+	require.ElementsMatch(t, []manifest.KeyEntry{lost, gone}, revoked())
+}

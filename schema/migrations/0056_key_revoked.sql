@@ -1,0 +1,70 @@
+-- A signing key that somebody else may have is revoked by two people: what it has signed
+-- counts no more, and it signs nothing again.
+
+-- The thumbprint of a P-256 key (RFC 7638), by which tokens name it: its
+-- SubjectPublicKeyInfo ends with x and y, 32 bytes each.
+CREATE FUNCTION key_thumbprint(der bytea) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = public, pg_temp AS $$
+    SELECT translate(encode(sha256(('{"crv":"P-256","kty":"EC","x":"' || translate(encode(substring(der from octet_length(der) - 63 for 32), 'base64'), '+/=', '-_')
+        || '","y":"' || translate(encode(substring(der from octet_length(der) - 31 for 32), 'base64'), '+/=', '-_') || '"}')::bytea), 'base64'), '+/=', '-_')
+$$;
+ALTER TABLE master_key ADD COLUMN key_id text GENERATED ALWAYS AS (key_thumbprint(public_key)) STORED;
+CREATE UNIQUE INDEX master_key_id ON master_key (key_id);
+
+ALTER TABLE master_key
+    ADD COLUMN revoked_by     text CHECK (revoked_by <> ''),
+    ADD COLUMN revoked_with   text CHECK (revoked_with <> ''), -- the second person
+    ADD COLUMN revoked_reason text CHECK (revoked_reason <> ''),
+    ADD COLUMN revoked_at     timestamptz,
+    ADD CONSTRAINT master_key_revoked CHECK (
+        num_nulls(revoked_by, revoked_with, revoked_reason, revoked_at) IN (0, 4)
+        AND (revoked_at IS NULL OR algorithm = 'EC' AND retired_at IS NOT NULL AND lower(revoked_with) <> lower(revoked_by)));
+
+-- As before, and a key is revoked once, whatever was signed with it.
+CREATE OR REPLACE FUNCTION master_key_kept() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    revoking constant text[] := '{revoked_by,revoked_with,revoked_reason,revoked_at,key_id}'; -- key_id is computed after this
+    fresh text[] := revoking;
+BEGIN
+    IF OLD.retired_at IS NULL THEN
+        fresh := fresh || '{retired_by,retired_reason,retired_at}'::text[];
+    END IF;
+    IF TG_OP = 'DELETE' OR OLD.revoked_at IS NOT NULL OR OLD.retired_at IS NOT NULL AND NEW.revoked_at IS NULL
+        OR to_jsonb(NEW) - fresh IS DISTINCT FROM to_jsonb(OLD) - fresh THEN
+        RAISE EXCEPTION 'master key %: the book is only added to', OLD.label USING ERRCODE = 'check_violation', CONSTRAINT = 'master_key_kept';
+    END IF;
+    IF EXISTS (SELECT FROM master_key_needs(OLD.label)) THEN
+        RAISE EXCEPTION 'master key %: it is needed', OLD.label USING ERRCODE = 'check_violation', CONSTRAINT = 'master_key_needed';
+    END IF;
+    RETURN NEW;
+END $$;
+
+-- Nothing is kept that was signed with a key that was given up meanwhile. The lock keeps
+-- whoever gives one up at this moment apart; it needs the owner's rights.
+CREATE FUNCTION signing_key_in_use() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    gone text;
+BEGIN
+    PERFORM FROM master_key k WHERE k.key_id IN (SELECT a.key_id FROM added a) ORDER BY k.label FOR SHARE;
+    SELECT k.label INTO gone FROM master_key k WHERE k.key_id IN (SELECT a.key_id FROM added a) AND k.retired_at IS NOT NULL ORDER BY k.label LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '%: key % was given up', TG_TABLE_NAME, gone USING ERRCODE = 'check_violation', CONSTRAINT = 'signing_key_in_use';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER activation_manifest_key AFTER INSERT ON activation_manifest
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION signing_key_in_use();
+CREATE TRIGGER revocation_list_key AFTER INSERT ON revocation_list
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION signing_key_in_use();
+CREATE TRIGGER audit_head_key AFTER INSERT ON audit_head
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION signing_key_in_use();
+
+-- Revoked keys of a list that was given after a restore, which the restored book does not
+-- know at all: all later lists name them, too.
+CREATE TABLE carried_key (
+    key_id      text        PRIMARY KEY CHECK (key_id <> ''),
+    recovery_id uuid        NOT NULL REFERENCES revocation_recovery,
+    since       timestamptz NOT NULL,
+    reason      text        NOT NULL
+);
+CREATE TRIGGER carried_key_immutable BEFORE UPDATE OR DELETE ON carried_key FOR EACH ROW EXECUTE FUNCTION refuse_change();
+GRANT SELECT ON carried_key TO sifilma_read;
