@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/audit"
+	"dukcapil.go.id/sifilma/pkg/blob"
+	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/manifest"
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -69,19 +72,29 @@ func TestARevokedKeySignsNothing(t *testing.T) {
 		}, now.Number)
 	})
 	insert(func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := audit.KeepHead(ctx, tx, "besok", audit.SignedHead{At: paperoffice.At.Truncate(time.Minute), KeyID: lost, Signature: make([]byte, 64)})
+		_, err := audit.KeepHead(ctx, tx, "besok", audit.SignedHead{Day: clock.DateOf(paperoffice.At), At: paperoffice.At.Truncate(time.Minute), KeyID: lost, Signature: make([]byte, 64)})
 		return err
 	})
-	insert(func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := tx.Exec(ctx, `ALTER TABLE activation_manifest DISABLE TRIGGER USER`)
-		if err == nil {
-			_, err = tx.Exec(ctx, `ALTER TABLE activation_manifest ENABLE TRIGGER activation_manifest_key`)
-		}
-		if err == nil {
-			_, err = tx.Exec(ctx, `
-				INSERT INTO activation_manifest (activation_id, key_id, payload_blob, jws, sha256, valid_from, valid_to, made_at)
-				SELECT gen_random_uuid(), key_id, payload_blob, jws, sha256, valid_from, valid_to, made_at FROM activation_manifest LIMIT 1`)
-		}
-		return err
+}
+
+// Nor is a manifest kept that was being signed when its key was given up.
+func TestAManifestThatComesTooLate(t *testing.T) {
+	t.Parallel()
+	o := newSigningOffice(t)
+	_, lines := o.Readers(t)
+	keys := o.keys(t)
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		return keybook.Retire(ctx, tx, "manifest-signing", "uji", "diganti", paperoffice.At)
 	})
+	err := o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		ref, err := blob.Put(ctx, tx, "m.json", "application/octet-stream", strings.NewReader("{}"))
+		if err != nil {
+			return err
+		}
+		on := clock.DateOf(paperoffice.At)
+		return activation.AttachManifest(ctx, tx, lines[0], activation.ManifestFile{
+			KeyID: keys.IDs()[0], PayloadBlob: ref.ID.String(), JWS: "j", SHA256: ref.SHA256[:], ValidFrom: on, ValidTo: on,
+		}, paperoffice.As(request.Generator, ""))
+	})
+	require.True(t, postgres.IsCheck(err, "signing_key_in_use"), "%v", err)
 }

@@ -204,6 +204,16 @@ func TestManifestsThroughTheAPI(t *testing.T) {
 	require.Contains(t, early.Errors[0].Detail, "sebelum manifestnya diserahkan")
 	o.step(200, "produsen", "installation", &v, map[string]any{"on": "2026-11-23", "lines": []int{1}})
 
+	// The key is lost: its public half says so from then on.
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		return keybook.Revoke(ctx, tx, "manifest-signing", keybook.Revoking{By: "Kepala Seksi", With: "Petugas Keamanan", Reason: "token hilang"}, morning)
+	})
+	lost, err := sealed.ParseKeys(o.want(200, nil, "", http.MethodGet, "/manifest/kunci.json", nil).Body.Bytes())
+	require.NoError(t, err)
+	_, err = manifest.Verifier{Keys: lost}.OpenDelivery(bytes.NewReader(zip), int64(len(zip)), morning)
+	require.ErrorIs(t, err, sealed.ErrKeyRevoked)
+	require.ErrorContains(t, err, "token hilang")
+
 	var acts []string
 	require.NoError(t, o.db.Select(t.Context(), &acts, `SELECT action || ' ' || actor FROM audit WHERE action LIKE 'manifests.%' ORDER BY id`))
 	require.Equal(t, []string{"manifests.released kasubdit", "manifests.taken produsen", "manifests.fetched produsen"}, acts)

@@ -38,12 +38,8 @@ func AwaitingManifest(ctx context.Context, rd postgres.Reader, limit int) ([]Due
 // Ready returns the lines of a produsen whose manifests wait to be handed to it; not those
 // that were signed with a key which was revoked since.
 func Ready(ctx context.Context, rd postgres.Reader, produsenID string) ([]Due, error) {
-	return due(ctx, rd, `a.state = 'manifest_ready' AND t.produsen_id = $1 AND NOT `+underRevokedKey+` ORDER BY a.id`, produsenID)
+	return due(ctx, rd, `a.state = 'manifest_ready' AND t.produsen_id = $1 AND a.id NOT IN (SELECT activation_id FROM under_revoked_key) ORDER BY a.id`, produsenID)
 }
-
-// underRevokedKey says of an activation a that its manifest does not count because of the key.
-const underRevokedKey = `EXISTS (
-	SELECT FROM activation_manifest m JOIN master_key k ON k.key_id = m.key_id WHERE m.activation_id = a.id AND k.revoked_at IS NOT NULL)`
 
 func due(ctx context.Context, rd postgres.Reader, where string, args ...any) ([]Due, error) {
 	var list []Due

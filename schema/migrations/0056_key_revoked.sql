@@ -38,6 +38,11 @@ BEGIN
     RETURN NEW;
 END $$;
 
+-- Activations whose manifest does not count because of its key.
+CREATE VIEW under_revoked_key AS
+    SELECT m.activation_id FROM activation_manifest m JOIN master_key k ON k.key_id = m.key_id WHERE k.revoked_at IS NOT NULL;
+GRANT SELECT ON under_revoked_key TO sifilma_read;
+
 -- Nothing is kept that was signed with a key that was given up meanwhile. The lock keeps
 -- whoever gives one up at this moment apart; it needs the owner's rights.
 CREATE FUNCTION signing_key_in_use() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -153,10 +153,10 @@ func WaitingFor(ctx context.Context, rd postgres.Reader) ([]Waiting, error) {
 		       count(*) FILTER (WHERE NOT EXISTS (SELECT FROM manifest_release_line l JOIN manifest_release r ON r.id = l.release_id
 		                                          WHERE l.activation_id = a.id AND r.state IN ('released', 'bundled')
 		                                            AND NOT EXISTS (SELECT FROM manifest_release_line x JOIN activation y ON y.id = x.activation_id
-		                                                            WHERE x.release_id = r.id AND y.state <> 'manifest_ready'))) AS fresh
+		                                                            WHERE x.release_id = r.id
+		                                                              AND (y.state <> 'manifest_ready' OR y.id IN (SELECT activation_id FROM under_revoked_key))))) AS fresh
 		FROM activation a JOIN activation_letter t ON t.id = a.letter_id JOIN institution p ON p.id = t.produsen_id
-		WHERE a.state = 'manifest_ready' AND NOT EXISTS (SELECT FROM activation_manifest m JOIN master_key k ON k.key_id = m.key_id
-		                                                 WHERE m.activation_id = a.id AND k.revoked_at IS NOT NULL) -- as activation.Ready
+		WHERE a.state = 'manifest_ready' AND a.id NOT IN (SELECT activation_id FROM under_revoked_key) -- as activation.Ready
 		GROUP BY 1, 2 ORDER BY 2`); err != nil {
 		return nil, fmt.Errorf("release: waiting: %w", err)
 	}

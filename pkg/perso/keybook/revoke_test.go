@@ -45,7 +45,7 @@ func TestASigningKeyIsRevokedByTwo(t *testing.T) {
 	t.Parallel()
 	o := persotest.New(t, 1, 1)
 	first, second, third := pair(t, o.DB, 1), pair(t, o.DB, 2), pair(t, o.DB, 3)
-	_, err := record(t, o.DB, entry("sam-final-master", "A1B2C3"))
+	_, err := record(t, o.DB, entry("k", "A1B2C3"))
 	require.NoError(t, err)
 	two := keybook.Revoking{By: "Kepala Seksi", With: "Petugas Keamanan", Reason: "token hilang"}
 	change := func(do func(r *keybook.Revoking)) keybook.Revoking { r := two; do(&r); return r }
@@ -55,7 +55,7 @@ func TestASigningKeyIsRevokedByTwo(t *testing.T) {
 		want  error
 	}{
 		"unknown":     {"manifest-signing.v9", two, keybook.ErrNotFound},
-		"a card key":  {"sam-final-master", two, keybook.ErrNotSigning},
+		"a card key":  {"k", two, keybook.ErrNotSigning},
 		"alone":       {"manifest-signing", change(func(r *keybook.Revoking) { r.With = " kepala seksi " }), keybook.ErrOnePerson},
 		"nobody":      {"manifest-signing", change(func(r *keybook.Revoking) { r.By = "" }), keybook.ErrOnePerson},
 		"no reason":   {"manifest-signing", change(func(r *keybook.Revoking) { r.Reason = " " }), keybook.ErrReasonMissing},
@@ -95,7 +95,7 @@ func TestASigningKeyIsRevokedByTwo(t *testing.T) {
 		`UPDATE master_key SET revoked_by = 'a', revoked_with = 'A', revoked_reason = 'c', revoked_at = now(), retired_by = 'a', retired_reason = 'c', retired_at = now()
 			WHERE label = 'manifest-signing.v3'`: "master_key_revoked",
 		`UPDATE master_key SET revoked_by = 'a', revoked_with = 'b', revoked_reason = 'c', revoked_at = now(), retired_by = 'a', retired_reason = 'c', retired_at = now()
-			WHERE label = 'sam-final-master'`: "master_key_revoked",
+			WHERE label = 'k'`: "master_key_revoked",
 	} {
 		err := o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error { _, err := tx.Exec(ctx, q); return err })
 		require.True(t, postgres.IsCheck(err, constraint), "%s: %v", q, err)
