@@ -142,15 +142,17 @@ func (v Verifier) Deliver(b *sealed.Bundle, at time.Time) (*Delivered, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := OpenList(v.keys(), raw, 0)
+	v.Keys = v.keys() // what one list has revoked stays so, whichever is newer
+	list, err := OpenList(v.Keys, raw, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ListFile, err)
 	}
 	if v.List == nil || v.List.Number < list.Number {
 		v.List = list
 	}
-	if r, is := list.RevokedKeys()[b.Header.KeyID]; is {
-		return nil, &sealed.KeyRevokedError{KeyID: b.Header.KeyID, Revocation: r}
+	v.Keys = v.Keys.Revoke(list.RevokedKeys())
+	if r := v.Keys[b.Header.KeyID].Revoked; r != nil {
+		return nil, &sealed.KeyRevokedError{KeyID: b.Header.KeyID, Revocation: *r}
 	}
 	out := &Delivered{Bundle: b, List: list}
 	members := b.Index.Members

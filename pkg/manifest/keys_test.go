@@ -98,3 +98,34 @@ func TestAListOfRevokedKeysHasOneForm(t *testing.T) {
 	_, err = manifest.OpenList(keys, own, 0)
 	require.ErrorIs(t, err, sealed.ErrKeyRevoked)
 }
+
+// A key that one list has revoked stays so, whichever list is newer, and for a bundle that
+// was opened before the list came.
+func TestANewerListBringsNoKeyBack(t *testing.T) {
+	t.Parallel()
+	lost, keys := signer(t)
+	next, others := signer(t)
+	keys.Add(others)
+	l, err := manifest.OpenList(keys, naming(t, next, 5, manifest.KeyEntry{KeyID: lost.KeyID(), At: inUse.Unix(), Reason: "token hilang"}), 0)
+	require.NoError(t, err)
+	v := manifest.Verifier{Keys: keys, List: l}
+
+	// After a restore, say, the registry forgot.
+	d := manifest.Delivery{Number: "SM-1", Issued: issued, List: list(t, next, 9), Keys: keys, Manifests: []manifest.Manifest{issue(t, lost, 1), issue(t, next, 2)}}
+	var out bytes.Buffer
+	require.NoError(t, d.Write(t.Context(), &out, next))
+	got, err := v.OpenDelivery(bytes.NewReader(out.Bytes()), int64(out.Len()), inUse)
+	require.NoError(t, err)
+	require.ErrorIs(t, got.Manifests[0].Err, sealed.ErrKeyRevoked)
+	require.NoError(t, got.Manifests[1].Err)
+
+	out.Reset()
+	require.NoError(t, d.Write(t.Context(), &out, lost))
+	b, err := keys.OpenBundle(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	require.NoError(t, err)
+	_, err = v.Deliver(b, inUse)
+	require.ErrorIs(t, err, sealed.ErrKeyRevoked)
+	_, is := keys[lost.KeyID()]
+	require.True(t, is)
+	require.Nil(t, keys[lost.KeyID()].Revoked, "the reader's own keys are left alone")
+}

@@ -63,7 +63,7 @@ type JWK struct {
 	KeyID     string `json:"kid,omitempty"`
 	// Expires and Revoked tell of the key's life, see Key, in the words of OpenID
 	// Federation 1.0 (historical keys), which other readers of a JWK pass over.
-	Expires int64          `json:"exp,omitempty"` // seconds since 1970
+	Expires *int64         `json:"exp,omitempty"` // seconds since 1970; nil while it is in use
 	Revoked *JWKRevocation `json:"revoked,omitempty"`
 }
 
@@ -172,6 +172,9 @@ func fromJSON(file []byte) (found []Key, err error) {
 	}
 	if err := json.Unmarshal(file, &set); err != nil {
 		return nil, fmt.Errorf("%w: neither PEM nor a JSON Web Key", ErrForm)
+	}
+	if err := once(file); err != nil {
+		return nil, err
 	}
 	private := set.D != nil
 	all := []JWK{set.JWK}

@@ -73,7 +73,8 @@ func (k Key) JWK() (JWK, error) {
 		return j, err
 	}
 	if !k.Ends.IsZero() {
-		j.Expires = k.Ends.Unix()
+		ends := k.Ends.Unix()
+		j.Expires = &ends
 	}
 	if k.Revoked != nil {
 		j.Revoked = &JWKRevocation{k.Revoked.At.Unix(), k.Revoked.Reason}
@@ -89,11 +90,11 @@ func (j JWK) key() (Key, error) {
 		return Key{}, err
 	}
 	k := Key{Public: public}
-	if j.Expires < 0 || j.Expires > latest {
-		return k, fmt.Errorf("%w: exp of a key outside of the years 1970 to 9999", ErrForm)
-	}
-	if j.Expires > 0 {
-		k.Ends = time.Unix(j.Expires, 0).UTC()
+	if j.Expires != nil {
+		if *j.Expires < 0 || *j.Expires > latest {
+			return k, fmt.Errorf("%w: exp of a key outside of the years 1970 to 9999", ErrForm)
+		}
+		k.Ends = time.Unix(*j.Expires, 0).UTC()
 	}
 	if r := j.Revoked; r != nil {
 		if r.At < 0 || r.At > latest || !utf8.ValidString(r.Reason) {

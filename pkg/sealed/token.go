@@ -229,7 +229,7 @@ func (k Keys) judge(purpose, head, middle, signature string, payload []byte) (He
 		return Header{}, err
 	}
 	key, known := k[h.KeyID]
-	if !known {
+	if !known || key.Public == nil {
 		return Header{}, fmt.Errorf("%w: it is %s, given are %s", ErrKey, h.KeyID, strings.Join(k.IDs(), ", "))
 	}
 	// The hash is looked at first, because it tells a changed payload from a changed
