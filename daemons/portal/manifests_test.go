@@ -127,7 +127,7 @@ func (s *sealer) bundles() {
 			if err != nil {
 				return err
 			}
-			return release.Attach(ctx, tx, r, ref.ID, s.change())
+			return release.Attach(ctx, tx, r, ref.ID, s.s.KeyID(), s.change())
 		})
 	}
 }
@@ -212,6 +212,12 @@ func TestManifestsThroughTheAPI(t *testing.T) {
 	require.NoError(t, err)
 	_, err = manifest.Verifier{Keys: lost}.OpenDelivery(bytes.NewReader(zip), int64(len(zip)), morning)
 	require.ErrorIs(t, err, sealed.ErrKeyRevoked)
+	for _, who := range []string{"produsen", "operator"} {
+		require.Contains(t, o.problem(409, who, http.MethodGet, at+"/bundle", nil).Detail, "kunci yang sudah dicabut", "it leaves no more")
+		page := o.page(200, who, "/manifest/pelepasan/"+r.Number)
+		require.Contains(t, page.text, "kunci yang sudah dicabut")
+		require.NotContains(t, page.text, "Unduh bundel")
+	}
 	require.ErrorContains(t, err, "token hilang")
 
 	var acts []string
@@ -315,9 +321,16 @@ func TestEvidenceThroughTheAPI(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return evidence.Attach(ctx, tx, owed[0], ref.ID)
+		return evidence.Attach(ctx, tx, owed[0], ref.ID, o.sealer().s.KeyID())
 	})
 	require.Contains(t, o.page(200, "operator", page).text, "Unduh bukti")
 	w := o.want(200, nil, "operator", http.MethodGet, at, nil)
 	require.Contains(t, w.Header().Get("Content-Disposition"), "bukti-"+v.Ticket+".zip")
+	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
+		return keybook.Revoke(ctx, tx, "manifest-signing", keybook.Revoking{By: "Kepala Seksi", With: "Petugas Keamanan", Reason: "token hilang"}, morning)
+	})
+	require.Contains(t, o.problem(409, "operator", http.MethodGet, at, nil).Detail, "Susun yang baru")
+	weak := o.page(200, "operator", page).text
+	require.Contains(t, weak, "kunci yang sudah dicabut")
+	require.NotContains(t, weak, "Unduh bukti")
 }

@@ -351,6 +351,8 @@ func (k *keys) plain(err error) error {
 		return fmt.Errorf("kunci %s tidak ada dalam buku kunci; sifilma keys list menampilkan isinya", k.label)
 	case errors.Is(err, keybook.ErrOtherKey):
 		return fmt.Errorf("buku kunci mencatat kunci lain dengan label itu; tidak ada yang dicatat. Periksa token mana yang terpasang (%w)", err)
+	case errors.Is(err, keybook.ErrTwice):
+		return fmt.Errorf("kunci yang sama sudah tercatat dengan label lain; sifilma keys list menampilkannya (%w)", err)
 	case errors.Is(err, keybook.ErrRevoked):
 		return fmt.Errorf("kunci itu sudah dicabut (%w)", err)
 	case errors.Is(err, keybook.ErrNotSigning):

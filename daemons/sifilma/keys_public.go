@@ -13,6 +13,8 @@ import (
 	"slices"
 
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/ceremony"
+	"dukcapil.go.id/sifilma/pkg/activation/release"
+	"dukcapil.go.id/sifilma/pkg/manifest"
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/sealed"
@@ -80,8 +82,12 @@ func (k *keys) publicKeys(ctx context.Context, token *pkcs11.Token) (sealed.Keys
 		return nil, err
 	}
 	db, err := k.book()
-	if err != nil || db == nil {
-		return found, err
+	if err != nil {
+		return nil, err
+	}
+	if db == nil {
+		fmt.Fprintln(os.Stderr, "PERHATIAN: tanpa -url tidak diketahui kunci mana yang sudah dihentikan atau dicabut. Jangan serahkan berkas ini sebagai pengganti berkas kunci sebelumnya.")
+		return found, nil
 	}
 	defer func() { _ = db.Close() }()
 	name, _ := keybook.Split(cmp.Or(k.label, ceremony.ManifestSigning))
@@ -90,10 +96,12 @@ func (k *keys) publicKeys(ctx context.Context, token *pkcs11.Token) (sealed.Keys
 		return nil, err
 	}
 	known, err := keybook.PublicKeys(slices.DeleteFunc(entries, func(e keybook.Entry) bool { return k.label != "" && e.Label != k.label }))
-	if err == nil {
-		found.Add(known)
+	if err != nil {
+		return nil, err
 	}
-	return found, err
+	found.Add(known)
+	revoked, err := release.RevokedKeys(ctx, db) // also those that a restore took out of the book, and that the token has
+	return found.Revoke(manifest.List{Keys: revoked}.RevokedKeys()), err
 }
 
 // tokenKeys are those of the token.

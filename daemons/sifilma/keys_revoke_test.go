@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/ceremony"
+	"dukcapil.go.id/sifilma/daemons/sifilma/internal/restored"
 	"dukcapil.go.id/sifilma/pkg/manifest"
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/perso/persotest"
@@ -83,7 +86,7 @@ func TestALostSigningKey(t *testing.T) {
 		require.Contains(t, said, "0 sah, 2 tidak sah", name)
 	}
 	// The new key was handed over without a word of the old one: the list tells.
-	put(t, at("kedua.json"), []byte(d.good([]string{"public", "-label", "manifest-signing.v2"}, of(h))))
+	require.Contains(t, d.good([]string{"public", "-label", "manifest-signing.v2", "-out", at("kedua.json")}, of(h)), "tanpa -url tidak diketahui kunci mana")
 	require.Contains(t, says(exitInvalid, "-key", at("lama.json"), "-key", at("kedua.json"), "-revocations", at("daftar.jws")), "0 sah, 2 tidak sah")
 	code, said := verifies(t, at("daftar.jws"), "-key", at("baru.json"), "-at", "2027-01-05")
 	require.Equal(t, 0, code, said)
@@ -104,4 +107,17 @@ func TestALostSigningKey(t *testing.T) {
 	code, said = verifies(t, at("m.json"), "-key", at("akhir.json"), "-at", "2027-01-05")
 	require.Equal(t, exitInvalid, code, said)
 	require.Contains(t, said, "sesudah kuncinya dihentikan")
+
+	// A restore took a key out of the book, the last list revokes it and the token has it: no
+	// key file gives it out as a good one, and the book does not take it up.
+	third := keybook.Label(ceremony.ManifestSigning, 3)
+	d.good([]string{"generate", "-label", third, "-kind", "p256"}, of(h))
+	carried := manifest.KeyEntry{KeyID: signing(t, h, third).KeyID(), At: signedAt.Unix(), Reason: "bocor"}
+	naming("terakhir.jws", manifest.KeyEntry{KeyID: first.KeyID(), At: signedAt.Unix(), Reason: "token hilang"}, carried)
+	require.NoError(t, restored.Raise(t.Context(), o.DB, restored.Order{By: "operator uji", Reason: "gladi", Tickets: 100, Papers: 10}))
+	list, err := os.ReadFile(at("terakhir.jws"))
+	require.NoError(t, err)
+	require.NoError(t, restored.Lists(t.Context(), o.DB, list, "operator uji", "", io.Discard))
+	require.Contains(t, d.good([]string{"public", "-out", at("sesudah.json")}, of(h), d.dbArgs), carried.KeyID+"  DICABUT")
+	d.bad("sudah dicabut", []string{"record", "-label", third, "-origin", "generated"}, of(h), d.dbArgs)
 }

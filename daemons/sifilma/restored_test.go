@@ -41,10 +41,15 @@ func recordVersion(t *testing.T, o *paperoffice.Office, s *sealed.Signer) {
 
 func record(t *testing.T, o *paperoffice.Office, s *sealed.Signer, label string) {
 	t.Helper()
+	require.NoError(t, recordAs(t, o, s, label))
+}
+
+func recordAs(t *testing.T, o *paperoffice.Office, s *sealed.Signer, label string) error {
+	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(s.Public())
 	require.NoError(t, err)
 	sum := sha256.Sum256(der)
-	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+	return o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := keybook.Record(ctx, tx, keybook.Entry{
 			Label: label, Algorithm: "EC", Bits: 256, KCV: fmt.Sprintf("%X", sum[:3]), PublicKey: der, Origin: keybook.Generated,
 			TokenLabel: "uji", TokenSerial: "1", Place: "Jakarta", RecordedBy: "uji", OfficeAt: paperoffice.At,

@@ -53,4 +53,10 @@ func TestARestoreDoesNotTrustARevokedKey(t *testing.T) {
 	require.NoError(t, give(lost, gone))
 	require.NoError(t, release.Recovered(t.Context(), o.DB))
 	require.ElementsMatch(t, []manifest.KeyEntry{lost, gone}, revoked())
+
+	// The token still has such a key: it does not come back into the book as one in use.
+	back, _ := pairAt(t, filepath.Join(t.TempDir(), "kunci.json"))
+	require.NoError(t, give(lost, gone, manifest.KeyEntry{KeyID: back.KeyID(), At: now.Unix(), Reason: "bocor"}))
+	require.ErrorIs(t, recordAs(t, o, back, "manifest-signing.v7"), keybook.ErrRevoked)
+	require.ErrorIs(t, recordAs(t, o, first, "manifest-signing.v7"), keybook.ErrTwice, "nor does one under another label")
 }

@@ -42,10 +42,23 @@ func Files(ctx context.Context, rd postgres.Reader, id string) ([]File, error) {
 	return files, nil
 }
 
-// Attach keeps the bundle of a release, which is then ready to be taken. Errors:
-// postgres.ErrStale when it was replaced or bundled meanwhile, *machine.RoleError.
-func Attach(ctx context.Context, tx *postgres.Tx, r Release, bundle uuid.UUID, c request.Change) error {
-	return step(ctx, tx, r, VerbBundle, c, "bundle_blob = $5::uuid", bundle.String())
+// Attach keeps the bundle of a release, sealed with a key, which is then ready to be taken.
+// Errors: postgres.ErrStale when it was replaced or bundled meanwhile, *machine.RoleError.
+func Attach(ctx context.Context, tx *postgres.Tx, r Release, bundle uuid.UUID, keyID string, c request.Change) error {
+	return step(ctx, tx, r, VerbBundle, c, "bundle_blob = $5::uuid, key_id = nullif($6, '')", bundle.String(), keyID)
+}
+
+// Believed says whether a bundle may leave the office: neither its own key nor that of a
+// manifest in it was revoked.
+func Believed(ctx context.Context, rd postgres.Reader, r Release) (yes bool, err error) {
+	if r.KeyRevoked {
+		return false, nil
+	}
+	if err := rd.Get(ctx, &yes, `
+		SELECT NOT EXISTS (SELECT FROM manifest_release_line l JOIN under_revoked_key u ON u.activation_id = l.activation_id WHERE l.release_id = $1)`, r.ID); err != nil {
+		return false, fmt.Errorf("release: keys of a bundle: %w", err)
+	}
+	return yes, nil
 }
 
 // PublishedList is a revocation list as it was published.

@@ -6,8 +6,8 @@
 //
 // What always holds:
 //   - a produsen has at most one release that was not taken; a new one takes its place;
-//   - what is handed over is what the bundle holds: when a line of a release stops counting
-//     before the bundle is taken, the release must be made anew;
+//   - what is handed over is what the bundle holds: when a line of a release, or the key that
+//     sealed the bundle, stops counting before it is taken, the release must be made anew;
 //   - the numbers of the lists only rise, also after the database was restored;
 //   - what a published list names, the next one names too unless people have let it go: after
 //     a restore nothing is published until the last list was given, see Recover.
@@ -77,7 +77,8 @@ var (
 	ErrNotFound = errors.New("release: not found")
 	// ErrSame says that exactly these manifests are released already and wait to be taken.
 	ErrSame = errors.New("release: released already")
-	// ErrChanged says that a manifest of the release does not count any more, or not now.
+	// ErrChanged says that a manifest of the release, or the key of its bundle, does not count
+	// any more, or not now.
 	ErrChanged = errors.New("release: a manifest of it does not count now")
 )
 
@@ -99,6 +100,7 @@ type Release struct {
 	ReleasedBy   string        `db:"released_by"`
 	ReleasedAt   time.Time     `db:"released_at"` // by the office's clock
 	Bundle       *string       `db:"bundle_blob"`
+	KeyRevoked   bool          `db:"key_revoked"` // the key of the bundle: it must be made anew
 	DeliveryID   *string       `db:"delivery_id"`
 	Receiver     *string       `db:"receiver"`
 	ReceiverPost *string       `db:"receiver_post"`
@@ -107,6 +109,7 @@ type Release struct {
 
 const selectRelease = `
 	SELECT r.id, r.number, r.produsen_id, p.name AS produsen, r.lines, r.state, r.version, r.released_by, r.released_at, r.bundle_blob, r.delivery_id,
+	       bundle_key_revoked(r.bundle_blob, r.key_id) AS key_revoked,
 	       d.receiver, d.receiver_post, d.delivered_on
 	FROM manifest_release r JOIN institution p ON p.id = r.produsen_id LEFT JOIN activation_delivery d ON d.id = r.delivery_id `
 
@@ -151,7 +154,7 @@ func WaitingFor(ctx context.Context, rd postgres.Reader) ([]Waiting, error) {
 	if err := rd.Select(ctx, &list, `
 		SELECT t.produsen_id, p.name AS produsen, count(*) AS ready,
 		       count(*) FILTER (WHERE NOT EXISTS (SELECT FROM manifest_release_line l JOIN manifest_release r ON r.id = l.release_id
-		                                          WHERE l.activation_id = a.id AND r.state IN ('released', 'bundled')
+		                                          WHERE l.activation_id = a.id AND r.state IN ('released', 'bundled') AND NOT bundle_key_revoked(r.bundle_blob, r.key_id)
 		                                            AND NOT EXISTS (SELECT FROM manifest_release_line x JOIN activation y ON y.id = x.activation_id
 		                                                            WHERE x.release_id = r.id
 		                                                              AND (y.state <> 'manifest_ready' OR y.id IN (SELECT activation_id FROM under_revoked_key))))) AS fresh
@@ -229,7 +232,7 @@ func replace(ctx context.Context, tx *postgres.Tx, open Release, ids []string, c
 	if err != nil {
 		return err
 	}
-	if slices.Equal(slices.Sorted(slices.Values(had)), slices.Sorted(slices.Values(ids))) {
+	if !open.KeyRevoked && slices.Equal(slices.Sorted(slices.Values(had)), slices.Sorted(slices.Values(ids))) {
 		return ErrSame
 	}
 	return step(ctx, tx, open, VerbVoid, c, "")
@@ -304,7 +307,7 @@ func Receive(ctx context.Context, tx *postgres.Tx, number, produsenID string, re
 			of = append(of, d.Activation)
 		}
 	}
-	if len(of) != len(ids) {
+	if len(of) != len(ids) || r.KeyRevoked {
 		return r, ErrChanged
 	}
 	d, err := activation.Deliver(ctx, tx, r.ProdusenID, of, activation.Receipt{
@@ -314,6 +317,9 @@ func Receive(ctx context.Context, tx *postgres.Tx, number, produsenID string, re
 		return r, err
 	}
 	if err := step(ctx, tx, r, VerbDeliver, c, "delivery_id = $5::uuid", d.ID); err != nil {
+		if postgres.IsCheck(err, "manifest_release_believed") { // a key was revoked since Ready looked
+			err = ErrChanged
+		}
 		return r, err
 	}
 	return Get(ctx, tx, number, produsenID)

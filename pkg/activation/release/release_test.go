@@ -86,7 +86,7 @@ func TestWhatIsBeingTakenIsNotReleasedAgain(t *testing.T) {
 		if r, err = release.Make(ctx, tx, l.ProdusenID, 1, paperoffice.As(request.Kasubdit, "")); err != nil {
 			return err
 		}
-		return release.Attach(ctx, tx, r, ref.ID, generator)
+		return release.Attach(ctx, tx, r, ref.ID, "k", generator)
 	})
 	second := make(chan error, 1)
 	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {

@@ -29,6 +29,8 @@ var (
 	ErrNotFound = errors.New("keybook: not in the book")
 	// ErrOtherKey says that another key stands in the book under this label.
 	ErrOtherKey = errors.New("keybook: another key is recorded under this label")
+	// ErrTwice says that this key stands in the book under another label.
+	ErrTwice = errors.New("keybook: recorded under another label")
 	// ErrRetired says that a key was given up.
 	ErrRetired = errors.New("keybook: given up")
 	// ErrReasonMissing says that giving a key up wants a reason.
@@ -145,7 +147,8 @@ func List(ctx context.Context, rd postgres.Reader) ([]Entry, error) {
 
 // Record puts a key into the book; name and version follow from the label. The same
 // key once more changes nothing, so that a ceremony that was cut off can be finished.
-// Errors: ErrOtherKey, ErrRetired.
+// Errors: ErrOtherKey, ErrTwice, ErrRetired, ErrRevoked for a key pair that a revocation list
+// of before a restore names.
 func Record(ctx context.Context, tx *postgres.Tx, e Entry) (added bool, err error) {
 	e.Name, e.Version = Split(e.Label)
 	if e.Custodians == nil {
@@ -155,7 +158,12 @@ func Record(ctx context.Context, tx *postgres.Tx, e Entry) (added bool, err erro
 		INSERT INTO master_key (label, name, version, algorithm, bits, kcv, origin, custodians, token_label, token_serial, place, recorded_by, office_at, public_key)
 		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14) ON CONFLICT (label) DO NOTHING`,
 		e.Label, e.Name, e.Version, e.Algorithm, e.Bits, e.KCV, string(e.Origin), e.Custodians, e.TokenLabel, e.TokenSerial, e.Place, e.RecordedBy, e.OfficeAt.UTC(), e.PublicKey)
-	if err != nil {
+	switch {
+	case postgres.IsUnique(err, "master_key_id"):
+		return false, fmt.Errorf("%w: %s", ErrTwice, e.Label)
+	case postgres.IsCheck(err, "master_key_carried"):
+		return false, fmt.Errorf("%w: %s", ErrRevoked, e.Label)
+	case err != nil:
 		return false, fmt.Errorf("keybook: recording %s: %w", e.Label, err)
 	}
 	if n == 0 {

@@ -32,9 +32,11 @@ type Evidence struct {
 	OrderedBy string    `db:"ordered_by"`
 	OrderedAt time.Time `db:"ordered_at"` // by the office's clock
 	Bundle    *string   `db:"bundle_blob"`
+	// KeyRevoked says that the key of the bundle was revoked: nobody believes it any more.
+	KeyRevoked bool `db:"key_revoked"`
 }
 
-const selectEvidence = `SELECT e.id, e.request_id, r.ticket, e.ordered_by, e.ordered_at, e.bundle_blob FROM evidence e JOIN request r ON r.id = e.request_id `
+const selectEvidence = `SELECT e.id, e.request_id, r.ticket, e.ordered_by, e.ordered_at, e.bundle_blob, bundle_key_revoked(e.bundle_blob, e.key_id) AS key_revoked FROM evidence e JOIN request r ON r.id = e.request_id `
 
 // Order has a bundle made of a request as it stands; one that was ordered and is not made
 // is enough for both. added says whether it is a new order.
@@ -61,9 +63,10 @@ func Owed(ctx context.Context, rd postgres.Reader, limit int) ([]Evidence, error
 	return list, nil
 }
 
-// Attach keeps the bundle of an order. Error: postgres.ErrStale when another one made it.
-func Attach(ctx context.Context, tx *postgres.Tx, e Evidence, bundle uuid.UUID) error {
-	n, err := tx.Exec(ctx, `UPDATE evidence SET bundle_blob = $2 WHERE id = $1 AND bundle_blob IS NULL`, e.ID, bundle)
+// Attach keeps the bundle of an order, sealed with a key. Error: postgres.ErrStale when
+// another one made it.
+func Attach(ctx context.Context, tx *postgres.Tx, e Evidence, bundle uuid.UUID, keyID string) error {
+	n, err := tx.Exec(ctx, `UPDATE evidence SET bundle_blob = $2, key_id = nullif($3, '') WHERE id = $1 AND bundle_blob IS NULL`, e.ID, bundle, keyID)
 	if err != nil {
 		return fmt.Errorf("evidence: attaching: %w", err)
 	}

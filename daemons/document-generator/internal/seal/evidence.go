@@ -78,7 +78,7 @@ func (k *Desk) prove(ctx context.Context, s *sealed.Signer, e evidence.Evidence)
 		if err != nil {
 			return err
 		}
-		if err := evidence.Attach(ctx, tx, e, ref.ID); err != nil {
+		if err := evidence.Attach(ctx, tx, e, ref.ID, s.KeyID()); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{Actor: desk.Self.Name, Action: "evidence.made", Subject: e.ID, Request: e.RequestID, Detail: map[string]any{

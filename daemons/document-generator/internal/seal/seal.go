@@ -333,7 +333,7 @@ func (k *Desk) bundle(ctx context.Context, s *sealed.Signer, r release.Release, 
 		if err != nil {
 			return err
 		}
-		if err := release.Attach(ctx, tx, r, ref.ID, c); err != nil {
+		if err := release.Attach(ctx, tx, r, ref.ID, s.KeyID(), c); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{Actor: c.Actor.Name, Action: "manifests.bundled", Subject: r.ID, Detail: map[string]any{

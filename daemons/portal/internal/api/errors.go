@@ -288,6 +288,12 @@ var answers = []struct {
 	{release.ErrChanged, func() error {
 		return web.Conflict("Ada manifest dalam pelepasan ini yang sedang tidak berlaku, sehingga bundelnya tidak diserahkan. Kasubdit KI melepas yang masih berlaku sebagai gantinya.").WithCode("illegal-step")
 	}},
+	{manifests.ErrEvidenceRevoked, func() error {
+		return web.Conflict("Bukti ini ditandatangani dengan kunci yang sudah dicabut, sehingga tidak berlaku lagi. Susun yang baru, lalu unduh.").WithCode("paper-not-made")
+	}},
+	{manifests.ErrKeyRevoked, func() error {
+		return web.Conflict("Bundel ini, atau manifest di dalamnya, ditandatangani dengan kunci yang sudah dicabut dan tidak keluar lagi. Pakai bundel dari pelepasan yang baru.").WithCode("illegal-step")
+	}},
 	{manifests.ErrNotTaken, func() error {
 		return web.Conflict("Catat dahulu siapa dari produsen yang menerima bundel ini, lalu unduh.").WithCode("illegal-step")
 	}},

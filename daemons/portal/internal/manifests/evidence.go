@@ -54,7 +54,7 @@ func (d Desk) Evidence(ctx context.Context, who identity.Account, ticket string)
 }
 
 // FetchEvidence is the file of the newest bundle, which is noted. Errors: those of
-// Evidence, ErrNotMade.
+// Evidence, ErrNotMade, ErrEvidenceRevoked.
 func (d Desk) FetchEvidence(ctx context.Context, who identity.Account, ticket string) (blobID, name string, err error) {
 	e, err := d.Evidence(ctx, who, ticket)
 	if err != nil {
@@ -62,6 +62,9 @@ func (d Desk) FetchEvidence(ctx context.Context, who identity.Account, ticket st
 	}
 	if e.Bundle == nil {
 		return "", "", ErrNotMade
+	}
+	if e.KeyRevoked {
+		return "", "", ErrEvidenceRevoked
 	}
 	return *e.Bundle, "bukti-" + manifest.FileName(e.Ticket) + ".zip", d.DB.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		return audit.Record(ctx, tx, audit.Entry{Actor: who.Username, Action: "evidence.fetched", Subject: e.ID, Request: e.RequestID})

@@ -22,8 +22,14 @@ import (
 	"dukcapil.go.id/sifilma/pkg/request"
 )
 
-// ErrNotTaken says that a produsen must name who takes a bundle before it is given out.
-var ErrNotTaken = errors.New("manifests: nobody has taken the bundle")
+var (
+	// ErrNotTaken says that a produsen must name who takes a bundle before it is given out.
+	ErrNotTaken = errors.New("manifests: nobody has taken the bundle")
+	// ErrKeyRevoked says that a bundle was signed with a key that was revoked since.
+	ErrKeyRevoked = errors.New("manifests: the key of the bundle was revoked")
+	// ErrEvidenceRevoked says so of a bundle of evidence.
+	ErrEvidenceRevoked = errors.New("manifests: the key of the evidence was revoked")
+)
 
 // Desk works with releases.
 type Desk struct {
@@ -43,12 +49,14 @@ type View struct {
 	Receiver     string        `json:"receiver,omitempty"`
 	ReceiverPost string        `json:"receiver_post,omitempty"`
 	DeliveredOn  *clock.Date   `json:"delivered_on,omitempty"`
+	// KeyRevoked says that the key of the bundle was revoked: it does not leave any more.
+	KeyRevoked bool `json:"-"`
 }
 
 func view(r release.Release, who identity.Account) View {
 	v := View{
 		Number: r.Number, Produsen: r.Produsen, Manifests: r.Lines, State: r.State, StateLabel: release.Machine.Label(r.State), ReleasedAt: r.ReleasedAt,
-		Bundle: mayFetch(r, who) == nil, DeliveredOn: r.DeliveredOn,
+		Bundle: mayFetch(r, who) == nil, DeliveredOn: r.DeliveredOn, KeyRevoked: r.KeyRevoked,
 	}
 	if r.Receiver != nil {
 		v.Receiver, v.ReceiverPost = *r.Receiver, *r.ReceiverPost
@@ -64,6 +72,8 @@ func mayFetch(r release.Release, who identity.Account) error {
 		return release.ErrNotFound
 	case report.Outside(who) && r.State != release.Delivered:
 		return ErrNotTaken
+	case r.KeyRevoked:
+		return ErrKeyRevoked
 	}
 	return nil
 }
@@ -122,7 +132,7 @@ func MayRelease(role machine.Role) bool {
 
 // MayTake says whether a release waits for somebody of this role to name who takes it.
 func MayTake(v View, role machine.Role) bool {
-	return release.Machine.May(v.State, release.VerbDeliver, role) == nil
+	return release.Machine.May(v.State, release.VerbDeliver, role) == nil && !v.KeyRevoked
 }
 
 // Release releases all manifests that are ready for a produsen, of which there are seen.
@@ -183,11 +193,17 @@ func (d Desk) Take(ctx context.Context, who identity.Account, number, receiver, 
 }
 
 // Fetch is the file of a bundle that somebody fetches, which is noted. Errors:
-// release.ErrNotFound, ErrNotTaken.
+// release.ErrNotFound, ErrNotTaken, ErrKeyRevoked.
 func (d Desk) Fetch(ctx context.Context, who identity.Account, number string) (blobID, name string, err error) {
 	r, err := d.find(ctx, who, number)
 	if err == nil {
 		err = mayFetch(r, who)
+	}
+	if err == nil {
+		var believed bool
+		if believed, err = release.Believed(ctx, d.DB, r); err == nil && !believed {
+			err = ErrKeyRevoked
+		}
 	}
 	if err != nil {
 		return "", "", err

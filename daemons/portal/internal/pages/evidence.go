@@ -40,7 +40,10 @@ func (p *Pages) orderEvidence() editor {
 				return body, err
 			}
 			state := "Sedang disusun; muat ulang halaman ini sebentar lagi"
-			if e.Bundle != nil {
+			switch {
+			case e.KeyRevoked:
+				state = "Ditandatangani dengan kunci yang sudah dicabut, sehingga tidak berlaku lagi; susun yang baru"
+			case e.Bundle != nil:
 				state = "Siap diunduh"
 				body.Also = []crumb{{"Unduh bukti (zip)", "/api/v1/requests/" + ticket + "/evidence"}}
 			}

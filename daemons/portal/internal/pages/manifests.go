@@ -118,6 +118,8 @@ func (p *Pages) release(w http.ResponseWriter, r *http.Request) error {
 		body.Summary = append(body.Summary, pair{"Cara memeriksa", "sifilma verify " + v.Number + ".zip -key kunci.json -revocations pencabutan.jws"})
 	}
 	switch {
+	case v.KeyRevoked && v.State != release.Voided:
+		body.Lead = "Bundel ini ditandatangani dengan kunci yang sudah dicabut dan tidak keluar lagi. Yang belum diserahkan dilepas sekali lagi oleh Kasubdit KI dari halaman Manifest."
 	case manifests.MayTake(v, signin.Account(r).Role):
 		body.Lead = "Sebutkan siapa dari produsen yang menerima bundel ini. Setelah itu bundel dapat diunduh."
 		body.Links = append(body.Links, crumb{"Terima bundel", releasesPath + "/" + v.Number + "/terima"})
