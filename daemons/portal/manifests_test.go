@@ -53,17 +53,23 @@ func (o *office) sealer() *sealer {
 	require.NoError(o.t, err)
 	keys, err := sealed.NewKeys(&private.PublicKey)
 	require.NoError(o.t, err)
-	der, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
+	o.signingKey("manifest-signing", &private.PublicKey)
+	return &sealer{o, s, keys, nil}
+}
+
+// signingKey records a key that signs manifests.
+func (o *office) signingKey(label string, public *ecdsa.PublicKey) {
+	o.t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(public)
 	require.NoError(o.t, err)
 	sum := sha256.Sum256(der)
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := keybook.Record(ctx, tx, keybook.Entry{
-			Label: "manifest-signing", Algorithm: "EC", Bits: 256, KCV: fmt.Sprintf("%X", sum[:3]), PublicKey: der, Origin: keybook.Generated,
+			Label: label, Algorithm: "EC", Bits: 256, KCV: fmt.Sprintf("%X", sum[:3]), PublicKey: der, Origin: keybook.Generated,
 			TokenLabel: "uji", TokenSerial: "1", Place: "Jakarta", RecordedBy: "uji", OfficeAt: morning,
 		})
 		return err
 	})
-	return &sealer{o, s, keys, nil}
 }
 
 func (s *sealer) change() request.Change {

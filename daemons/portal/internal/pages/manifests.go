@@ -35,6 +35,7 @@ func (p *Pages) mountManifests(inside chi.Router) {
 	inside.Get(releasesPath+"/{number}", p.handle(explained(p.release)))
 	inside.Get(releasesPath+"/{number}/terima", p.handle(explained(p.present(p.takeRelease()))))
 	inside.Post(releasesPath+"/{number}/terima", p.handle(explained(p.save(p.takeRelease()))))
+	p.mountSigningKeys(inside)
 	inside.Get(manifestsPath+"/lepas/{id}", p.handle(explained(p.present(p.makeRelease()))))
 	inside.Post(manifestsPath+"/lepas/{id}", p.handle(explained(p.saveDay(p.makeRelease()))))
 }
@@ -58,6 +59,12 @@ func (p *Pages) manifests(w http.ResponseWriter, r *http.Request) error {
 	}
 	if o.ListWaits {
 		body.Alarm = listsWait
+	}
+	if n := r.URL.Query().Get("diterbitkan-ulang"); keptNow(r) && n != "" {
+		body.Notice = "Manifest lama dicabut dan diterbitkan ulang. Manifest baru sedang ditandatangani; surat balasannya disusun."
+	}
+	if t := signingKeysTable(o.Keys, who.Role); len(t.Rows) > 0 {
+		body.Tables = append(body.Tables, t)
 	}
 	if len(o.Carried) > 0 {
 		body.Tables = append(body.Tables, carriedTable(o))
