@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
@@ -16,7 +15,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
-	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 const (
@@ -168,7 +166,8 @@ func (p *Pages) takeRelease() editor {
 		}}
 }
 
-// makeRelease has Kasubdit KI release what is ready for a produsen.
+// makeRelease has Kasubdit KI release what is ready for a produsen. The version of its form is
+// how many manifests those are.
 func (p *Pages) makeRelease() editor {
 	return editor{"Lepas manifest",
 		func(r *http.Request) (formBody, error) {
@@ -184,15 +183,11 @@ func (p *Pages) makeRelease() editor {
 				Crumbs: []crumb{activationCrumb, {"Manifest", manifestsPath}}, Facts: []fact{{"Produsen", x.Produsen}, {"Manifest siap", number(x.Ready)}},
 				Lead:   "Semua manifest yang siap untuk produsen ini dilepas dalam satu bundel. Bila ada pelepasan sebelumnya yang belum diambil, pelepasan itu diganti.",
 				Action: manifestsPath + "/lepas/" + id.String(), Submit: "Lepas manifest",
-				Fields: []field{{Name: "manifests", Kind: "hidden", Value: strconv.Itoa(x.Ready)}},
+				Version: int64(x.Ready),
 			}, err
 		},
 		func(r *http.Request) (string, error) {
-			seen, err := strconv.Atoi(r.PostForm.Get("manifests"))
-			if err != nil {
-				return "", web.BadRequest("Jumlah manifest tidak terbaca. Muat ulang halaman ini.")
-			}
-			v, err := p.manifestDesk().Release(r.Context(), signin.Account(r), chi.URLParam(r, "id"), seen)
+			v, err := p.manifestDesk().Release(r.Context(), signin.Account(r), chi.URLParam(r, "id"), int(seenVersion(r)))
 			if errors.Is(err, release.ErrSame) { // a button that was pressed twice
 				v, err = p.openRelease(r, chi.URLParam(r, "id"))
 			}
