@@ -146,7 +146,8 @@ type Reissued struct {
 // gets a manifest under the key in force: it is signed, released and installed as every
 // other, and each letter gets one reply that tells of it. seen is how many whoever decides
 // has seen. Readers of a lembaga without a PKS in force stay as they are, and so do suspended
-// ones: both are due once that is over. The pairs of readers and cards stay as they are.
+// ones: both are due once that is over. The pairs of readers and cards stay as they are, and
+// nobody else can claim them meanwhile: to others a living activation has them all the time.
 //
 // It takes as many statements for many lines as for one. Errors: ErrNotFound for a key that
 // is not in the book, ErrKeyInUse, ErrNoSigningKey, ErrNothingDue, ErrReasonMissing,
