@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"testing"
@@ -75,6 +76,26 @@ func TestARevokedKeySignsNothing(t *testing.T) {
 		_, err := audit.KeepHead(ctx, tx, "besok", audit.SignedHead{Day: clock.DateOf(paperoffice.At), At: paperoffice.At.Truncate(time.Minute), KeyID: lost, Signature: make([]byte, 64)})
 		return err
 	})
+
+	// The readers get manifests of the next key, which whoever has the new key file believes.
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		done, err := activation.Reissue(ctx, tx, lost, 3, paperoffice.As(request.Kasubdit, "Token hilang."))
+		require.Equal(t, 3, done.Readers)
+		return err
+	})
+	require.Eventually(t, func() bool {
+		waiting, err := release.WaitingFor(t.Context(), o.DB)
+		return err == nil && len(waiting) == 1 && waiting[0].Fresh == 3
+	}, patience, 50*time.Millisecond)
+	again, err := o.release(t, request.Kasubdit, l.ProdusenID, 3)
+	require.NoError(t, err)
+	zip := o.bundled(t, again.Number)
+	got, err := manifest.Verifier{Keys: keys}.OpenDelivery(bytes.NewReader(zip), int64(len(zip)), paperoffice.At)
+	require.NoError(t, err)
+	for _, m := range got.Manifests {
+		require.NoError(t, m.Err)
+	}
+	require.NoError(t, o.receive(t, request.Produsen, again.Number, l.ProdusenID))
 }
 
 // Nor is a manifest kept that was being signed when its key was given up.

@@ -28,7 +28,7 @@ func TestWhoTakesABundleHasANameThatCanBeRead(t *testing.T) {
 	o.want(200, &all, "kasubdit", http.MethodGet, releases, nil)
 	o.want(201, &r, "kasubdit", http.MethodPost, releases, map[string]any{"produsen_id": all.Waiting[0].ProdusenID, "manifests": 1})
 	// The same produsen in capitals is the same one.
-	o.post(409, "kasubdit", "/manifest/lepas/"+strings.ToUpper(all.Waiting[0].ProdusenID), "manifests", "1")
+	o.post(409, "kasubdit", "/manifest/lepas/"+strings.ToUpper(all.Waiting[0].ProdusenID), "versi", "1")
 	s.bundles()
 	p := o.problem(422, "produsen", http.MethodPost, releases+"/"+r.Number+"/receipt", map[string]any{"receiver": "Wakil\u202eContoh", "receiver_post": "PIC\u200b"})
 	require.Equal(t, map[string]string{"/receiver": "bad_character", "/receiver_post": "bad_character"}, codes(p))

@@ -53,17 +53,23 @@ func (o *office) sealer() *sealer {
 	require.NoError(o.t, err)
 	keys, err := sealed.NewKeys(&private.PublicKey)
 	require.NoError(o.t, err)
-	der, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
+	o.signingKey("manifest-signing", &private.PublicKey)
+	return &sealer{o, s, keys, nil}
+}
+
+// signingKey records a key that signs manifests.
+func (o *office) signingKey(label string, public *ecdsa.PublicKey) {
+	o.t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(public)
 	require.NoError(o.t, err)
 	sum := sha256.Sum256(der)
 	o.tx(func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := keybook.Record(ctx, tx, keybook.Entry{
-			Label: "manifest-signing", Algorithm: "EC", Bits: 256, KCV: fmt.Sprintf("%X", sum[:3]), PublicKey: der, Origin: keybook.Generated,
+			Label: label, Algorithm: "EC", Bits: 256, KCV: fmt.Sprintf("%X", sum[:3]), PublicKey: der, Origin: keybook.Generated,
 			TokenLabel: "uji", TokenSerial: "1", Place: "Jakarta", RecordedBy: "uji", OfficeAt: morning,
 		})
 		return err
 	})
-	return &sealer{o, s, keys, nil}
 }
 
 func (s *sealer) change() request.Change {
@@ -271,11 +277,13 @@ func TestManifestPages(t *testing.T) {
 	require.Contains(t, d.text, "Menunggu Kasubdit KI")
 	o.page(403, "operator", form)
 	require.Contains(t, o.page(200, "kasubdit", "/manifest").text, "Lepas manifest")
-	require.Equal(t, "2", o.page(200, "kasubdit", form).value("manifests"))
-	_, to := o.post(303, "kasubdit", form, "manifests", "2")
+	require.Equal(t, "2", o.page(200, "kasubdit", form).value("versi"))
+	d, _ = o.post(412, "kasubdit", form, "versi", "1")
+	require.Equal(t, "2", d.value("versi"), "as many as there are now, so that it can be sent again")
+	_, to := o.post(303, "kasubdit", form, "versi", "2")
 	at, _, _ := strings.Cut(to, "?")
 	require.Contains(t, o.page(200, "kasubdit", to).text, "Tersimpan.")
-	_, twice := o.post(303, "kasubdit", form, "manifests", "2")
+	_, twice := o.post(303, "kasubdit", form, "versi", "2")
 	require.Equal(t, at, strings.Split(twice, "?")[0], "a button that was pressed twice leads where it led")
 	require.Contains(t, o.page(200, "lembaga", "/manifest").text, "Manifest diserahkan kepada produsen")
 	s.bundles()

@@ -45,7 +45,7 @@ func TestAnotherProdusenSeesNothing(t *testing.T) {
 		keepers := strings.Contains(route, "/days/{day}/") || strings.HasPrefix(route, "/kalender/") || method != http.MethodGet && strings.Contains(route, "/holidays/") ||
 			strings.Contains(route, "/doubts/") || strings.Contains(route, "/contradictions/") || strings.HasPrefix(route, "/meragukan/") ||
 			strings.Contains(route, "/downtimes/") || strings.Contains(route, "/signatories/") || strings.Contains(route, "/secret-recipients/") && !strings.HasSuffix(route, "/ending") || strings.Contains(route, "/numberings/") || strings.HasPrefix(route, "/penomoran/") || strings.Contains(route, "/placements/") || strings.HasSuffix(route, "/{year}/import") ||
-			strings.Contains(route, "/accounts/") || strings.Contains(route, "/account-changes/") || strings.Contains(route, "/recipes/") || strings.Contains(route, "/templates/") || strings.HasPrefix(route, "/templat-surat/") || strings.HasPrefix(route, "/data-induk/") || strings.HasPrefix(route, "/manifest/lepas/") ||
+			strings.Contains(route, "/accounts/") || strings.Contains(route, "/account-changes/") || strings.Contains(route, "/recipes/") || strings.Contains(route, "/templates/") || strings.HasPrefix(route, "/templat-surat/") || strings.HasPrefix(route, "/data-induk/") || strings.HasPrefix(route, "/manifest/lepas/") || strings.Contains(route, "/manifest-keys/") || strings.HasPrefix(route, "/manifest/kunci/") ||
 			method != http.MethodGet && (strings.Contains(route, "/pks/") || strings.Contains(route, "/machine-types/") || strings.HasSuffix(route, "activation"))
 		ticket := v.Ticket
 		if strings.Contains(route, "/activations/") || strings.HasPrefix(route, "/aktivasi/") {

@@ -33,8 +33,8 @@ func (k *keys) revoke(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("Kunci %s DICABUT. Semua yang pernah ditandatanganinya tidak berlaku lagi.\n", k.label)
-	if newest := newestInUse(all); newest != "" {
-		fmt.Printf("Sekarang %s yang menandatangani; daftar pencabutan yang menyebut kunci yang dicabut terbit dengan sendirinya.\n", newest)
+	if now, ok := keybook.InForce(all); ok {
+		fmt.Printf("Sekarang %s yang menandatangani; daftar pencabutan yang menyebut kunci yang dicabut terbit dengan sendirinya.\n", now.Label)
 	} else {
 		fmt.Printf("Belum ada kunci penggantinya, maka tidak ada yang ditandatangani, juga tidak daftar pencabutan. Buat sekarang, pada token penanda tangan:\n"+
 			"  sifilma keys generate -label %s -kind p256 …\n", keybook.Label(name, all[len(all)-1].Version+1))
@@ -42,14 +42,4 @@ func (k *keys) revoke(ctx context.Context) error {
 	fmt.Print("Kemudian serahkan kunci publik yang baru (sifilma keys public, dengan -url) kepada semua produsen lewat jalan lain,\n" +
 		"dan terbitkan ulang manifest reader di portal, halaman Pelepasan manifest.\n")
 	return nil
-}
-
-// newestInUse is the label of the key pair that signs, empty for none.
-func newestInUse(all []keybook.Entry) (label string) {
-	for _, e := range all {
-		if !e.Retired() {
-			label = e.Label
-		}
-	}
-	return label
 }

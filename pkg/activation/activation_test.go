@@ -35,15 +35,20 @@ func bells(t *testing.T, o *paperoffice.Office, kind string) (n int) {
 
 func signed(t *testing.T, o *paperoffice.Office, of ...activation.Activation) error {
 	t.Helper()
+	return signedBy(t, o, "uji", of...)
+}
+
+func signedBy(t *testing.T, o *paperoffice.Office, keyID string, of ...activation.Activation) error {
+	t.Helper()
 	return o.DB.InTx(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		ref, err := blob.Put(ctx, tx, "manifest.json", "application/json", strings.NewReader("{}"))
+		if err != nil {
+			return err
+		}
 		var files []activation.ManifestFile
 		for range of {
-			ref, err := blob.Put(ctx, tx, "manifest.json", "application/json", strings.NewReader("{}"))
-			if err != nil {
-				return err
-			}
 			hash := sha256.Sum256([]byte("{}"))
-			files = append(files, activation.ManifestFile{KeyID: "uji", PayloadBlob: ref.ID.String(), JWS: "a..b", SHA256: hash[:], ValidFrom: paperoffice.Today, ValidTo: clock.MustParseDate("2031-11-22")})
+			files = append(files, activation.ManifestFile{KeyID: keyID, PayloadBlob: ref.ID.String(), JWS: "a..b", SHA256: hash[:], ValidFrom: paperoffice.Today, ValidTo: clock.MustParseDate("2031-11-22")})
 		}
 		return activation.AttachManifests(ctx, tx, of, files, paperoffice.As(request.Generator, ""))
 	})

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/google/uuid"
-
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/institution"
 	"dukcapil.go.id/sifilma/pkg/machine"
@@ -21,12 +19,15 @@ const (
 	CauseReplaced     = "reader_replaced"
 	CauseLost         = "lost"
 	CauseStolen       = "stolen"
+	// CauseSigningKey says that the key that signed the manifest was given up: another
+	// manifest of the same reader counts, see Reissue.
+	CauseSigningKey = "signing_key"
 )
 
 // CauseLabels are the causes in the users' words.
 var CauseLabels = map[string]string{
 	CauseSuspended: "Ditangguhkan", CausePKSWithdrawn: "PKS dicabut", CauseRevoked: "Dicabut", CauseReplaced: "Reader diganti",
-	CauseLost: "Hilang", CauseStolen: "Dicuri",
+	CauseLost: "Hilang", CauseStolen: "Dicuri", CauseSigningKey: "Kunci penanda tangan dihentikan",
 }
 
 // ending are the verbs that end an activation, with the cause of each.
@@ -123,41 +124,12 @@ func Replace(ctx context.Context, tx *postgres.Tx, l Letter, number int, to Repl
 	if err := take(ctx, tx, chosen, VerbReplace, told, "cause = $5", CauseReplaced); err != nil {
 		return Activation{}, err
 	}
-	step, err := Machine.Find("", VerbReplace)
-	if err != nil {
-		return Activation{}, err
-	}
-	reply, err := openReply(ctx, tx, l.ID, on, c)
-	if err != nil {
-		return Activation{}, err
-	}
-	serials, err := manifestSerials(ctx, tx, on.Year, 1)
-	if err != nil {
-		return Activation{}, err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Activation{}, fmt.Errorf("activation: id: %w", err)
-	}
-	if _, err := tx.Exec(ctx, `
-		INSERT INTO activation (id, letter_id, line, state, reader_serial, sam_serial, origin_no, perso_no, pcid, machine_type, mode, address, region,
-		                        card_id, disposed_on, accepted_on, reply_id, manifest_serial, replaces)
-		SELECT $2, letter_id, (SELECT max(line) + 1 FROM activation WHERE letter_id = o.letter_id), 'accepted', $3, sam_serial, origin_no, perso_no, pcid, machine_type,
-		       mode, $4, $5, card_id, disposed_on, $6, $7, $8, id FROM activation o WHERE id = $1`,
-		old.ID, id.String(), to.Reader, to.Address, to.Region, on, reply, serials[0]); err != nil {
-		return Activation{}, known(err, "replacing a reader")
-	}
-	if err := pair(ctx, tx, []string{*old.CardID}, []string{to.Reader}, SourceReplacement, c); err != nil {
-		return Activation{}, err
-	}
-	made, err := GetLine(ctx, tx, id.String())
-	if err != nil {
-		return made, err
-	}
 	told.Detail = map[string]any{"replaces": old.Reader}
-	born := made
-	born.Version = 0 // announce tells of the version after the step
-	return made, announce(ctx, tx, []Activation{born}, []machine.Step{step}, told, nil)
+	made, err := succeed(ctx, tx, []heir{{old, to.Reader, to.Address, to.Region}}, VerbReplace, told)
+	if err != nil {
+		return Activation{}, err
+	}
+	return made[0], pair(ctx, tx, []string{*old.CardID}, []string{to.Reader}, SourceReplacement, c)
 }
 
 // SuspendLembaga suspends all activations of a lembaga whose PKS was withdrawn, in one

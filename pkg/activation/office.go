@@ -129,18 +129,30 @@ func idsOf(of []Activation) []string {
 	return ids
 }
 
-// openReply begins the reply letter of lines that are accepted now.
+// openReply begins the reply letter of lines of one letter that are accepted now.
 func openReply(ctx context.Context, tx *postgres.Tx, letterID string, on clock.Date, c request.Change) (string, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return "", fmt.Errorf("activation: id: %w", err)
+	replies, err := openReplies(ctx, tx, []string{letterID}, on, c)
+	return replies[letterID], err
+}
+
+// openReplies begins one reply letter for each of the letters, and returns their ids by the
+// letters'; one statement, however many.
+func openReplies(ctx context.Context, tx *postgres.Tx, letters []string, on clock.Date, c request.Change) (map[string]string, error) {
+	replies, ids := make(map[string]string, len(letters)), make([]string, len(letters))
+	for i, l := range letters {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, fmt.Errorf("activation: id: %w", err)
+		}
+		ids[i], replies[l] = id.String(), id.String()
 	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO activation_reply (id, letter_id, ordinal, accepted_on, accepted_by)
-		SELECT $1, $2, count(*) + 1, $3, $4 FROM activation_reply WHERE letter_id = $2`, id.String(), letterID, on, c.Actor.Name); err != nil {
-		return "", fmt.Errorf("activation: reply: %w", err)
+		SELECT n.id, n.letter, (SELECT count(*) + 1 FROM activation_reply y WHERE y.letter_id = n.letter), $3, $4
+		FROM unnest($1::uuid[], $2::uuid[]) AS n (id, letter)`, pq.Array(ids), pq.Array(letters), on, c.Actor.Name); err != nil {
+		return nil, fmt.Errorf("activation: reply: %w", err)
 	}
-	return id.String(), nil
+	return replies, nil
 }
 
 // Reply is what one surat balasan tells: the lines that were accepted at once.
@@ -149,11 +161,17 @@ type Reply struct {
 	LetterID   string     `db:"letter_id"`
 	Ordinal    int        `db:"ordinal"` // of the letter's replies, from 1
 	AcceptedOn clock.Date `db:"accepted_on"`
+	// Reissued says that its readers were active before, under manifests whose signing key
+	// was given up.
+	Reissued bool `db:"reissued"`
 }
 
 // GetReply returns a reply with its lines in their order. Error: ErrNotFound.
 func GetReply(ctx context.Context, rd postgres.Reader, id string) (r Reply, of []Activation, err error) {
-	if r, err = one[Reply](ctx, rd, `SELECT id, letter_id, ordinal, accepted_on FROM activation_reply WHERE id = $1`, id); err != nil {
+	if r, err = one[Reply](ctx, rd, `
+		SELECT y.id, y.letter_id, y.ordinal, y.accepted_on,
+		       EXISTS (SELECT FROM activation a JOIN activation o ON o.id = a.replaces WHERE a.reply_id = y.id AND o.cause = 'signing_key') AS reissued
+		FROM activation_reply y WHERE y.id = $1`, id); err != nil {
 		return r, nil, err
 	}
 	of, err = lines(ctx, rd, `WHERE a.reply_id = $1 ORDER BY a.line`, id)

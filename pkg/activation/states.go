@@ -59,6 +59,7 @@ const (
 	VerbLost     machine.Verb = "lost"
 	VerbStolen   machine.Verb = "stolen"
 	VerbFound    machine.Verb = "found"
+	VerbReissue  machine.Verb = "reissue" // of many lines at once, see Reissue
 )
 
 // Types of the messages that the steps ring; the subject of each is the letter.
@@ -111,7 +112,8 @@ var Machine = &machine.Table{
 		VerbSubmit: "Ajukan", VerbResubmit: "Ajukan kembali", VerbValidate: "Nyatakan lulus pemeriksaan", VerbReturn: "Kembalikan", VerbRegister: "Daftarkan",
 		VerbApprove: "Setujui", VerbDispose: "Catat disposisi Direktur FPDDK", VerbAccept: "Terima", VerbReject: "Tolak", VerbCancel: "Batalkan",
 		VerbSign: "Buat manifest", VerbDeliver: "Serahkan manifest", VerbInstall: "Catat pemasangan", VerbMove: "Pindahkan", VerbSuspend: "Tangguhkan",
-		VerbResume: "Lanjutkan", VerbRevoke: "Cabut", VerbReplace: "Ganti reader", VerbLost: "Catat hilang", VerbStolen: "Catat dicuri", VerbFound: "Catat ditemukan kembali", VerbPair: "Catat pasangan reader",
+		VerbResume: "Lanjutkan", VerbRevoke: "Cabut", VerbReplace: "Ganti reader", VerbLost: "Catat hilang", VerbStolen: "Catat dicuri", VerbFound: "Catat ditemukan kembali",
+		VerbReissue: "Terbitkan ulang manifest", VerbPair: "Catat pasangan reader",
 	},
 }
 
@@ -127,6 +129,7 @@ func steps() []machine.Step {
 	all := []machine.Step{
 		{From: "", Verb: VerbSubmit, Roles: lembaga, To: Submitted},
 		{From: "", Verb: VerbReplace, Roles: keepers, Guard: "menggantikan reader yang dicabut; PKS berlaku", To: Accepted, Message: messageAccepted, System: true},
+		{From: "", Verb: VerbReissue, Roles: kasubdit, Guard: "menggantikan manifest yang kunci penanda tangannya dihentikan; PKS berlaku", To: Accepted, Message: messageAccepted, System: true},
 		{From: Submitted, Verb: VerbValidate, Roles: validator, To: Validated, System: true},
 		{From: Submitted, Verb: VerbReturn, Roles: validator, Guard: "ada temuan", To: Returned, System: true},
 		{From: Submitted, Verb: VerbCancel, Roles: lembaga, To: Cancelled},
@@ -165,6 +168,11 @@ func steps() []machine.Step {
 			machine.Step{From: s.state, Verb: VerbStolen, Roles: keepers, Guard: reason, To: Revoked, Message: list},
 			machine.Step{From: Suspended, Verb: VerbResume, Roles: keepers, Guard: reason + "; kembali ke keadaan semula; PKS berlaku", To: s.state, Message: back},
 		)
+		if s.manifest { // all of a key at once: nobody is offered it for one line
+			all = append(all, machine.Step{
+				From: s.state, Verb: VerbReissue, Roles: kasubdit, Guard: "kunci penanda tangannya dihentikan; " + reason + "; PKS berlaku", To: Revoked, Message: list, System: true,
+			})
+		}
 	}
 	return append(all,
 		machine.Step{From: Suspended, Verb: VerbRevoke, Roles: kasubdit, Guard: reason, To: Revoked, Message: messageRevoked},
@@ -178,7 +186,7 @@ func steps() []machine.Step {
 // WantsReason says whether a verb is taken with a reason only: somebody will ask why.
 func WantsReason(verb machine.Verb) bool {
 	switch verb {
-	case VerbReturn, VerbReject, VerbMove, VerbSuspend, VerbResume, VerbRevoke, VerbReplace, VerbLost, VerbStolen, VerbFound:
+	case VerbReturn, VerbReject, VerbMove, VerbSuspend, VerbResume, VerbRevoke, VerbReplace, VerbLost, VerbStolen, VerbFound, VerbReissue:
 		return true
 	}
 	return false

@@ -129,14 +129,16 @@ func announce(ctx context.Context, tx *postgres.Tx, of []Activation, steps []mac
 		pq.Array(letters)); err != nil {
 		return fmt.Errorf("activation: letters: %w", err)
 	}
+	rings := map[string][]string{}
+	for i, a := range of {
+		if kind := steps[i].Message; kind != "" && !slices.Contains(rings[a.LetterID], kind) {
+			rings[a.LetterID] = append(rings[a.LetterID], kind)
+		}
+	}
 	var messages []outbox.Message
 	for _, l := range raised {
-		rung := map[string]bool{}
-		for i, a := range of {
-			if kind := steps[i].Message; a.LetterID == l.ID && kind != "" && !rung[kind] {
-				rung[kind] = true
-				messages = append(messages, outbox.Message{Type: kind, Subject: l.ID, Version: l.Version, TraceParent: l.TraceParent})
-			}
+		for _, kind := range rings[l.ID] {
+			messages = append(messages, outbox.Message{Type: kind, Subject: l.ID, Version: l.Version, TraceParent: l.TraceParent})
 		}
 	}
 	return outbox.Put(ctx, tx, messages...)

@@ -54,7 +54,9 @@ type ActivationLine struct {
 	AcceptedOn     *clock.Date          `json:"accepted_on"`
 	ManifestSerial string               `json:"manifest_serial"`
 	InstalledOn    *clock.Date          `json:"installed_on"`
-	FoundOn        *clock.Date          `json:"found_on"` // of a reader that was lost or stolen
+	FoundOn        *clock.Date          `json:"found_on"`         // of a reader that was lost or stolen
+	Replaces       *int                 `json:"replaces_line"`    // the line of this letter whose place it took
+	ReplacedBy     *int                 `json:"replaced_by_line"` // the line of this letter that took its place
 	Offers         []machine.Verb       `json:"offers"`
 }
 
@@ -241,12 +243,13 @@ func (v *ActivationLetter) fill(ctx context.Context, rd postgres.Reader, l activ
 	for _, row := range said {
 		reasons[row.ID] = row.Reason
 	}
-	seen := map[string]bool{}
+	seen, after := map[string]bool{}, inPlace(lines)
 	for _, one := range lines {
 		line := ActivationLine{
 			Number: one.Number, ID: one.ID, Line: one.Line, State: one.State, StateLabel: activation.Machine.Label(one.State), Cause: one.Cause,
 			CauseLabel: activation.CauseLabels[one.Cause], Reason: reasons[one.ID], Findings: []activation.Finding{}, Duty: duty(one.Mode),
 			DisposedOn: one.DisposedOn, AcceptedOn: one.AcceptedOn, InstalledOn: one.InstalledOn, FoundOn: one.FoundOn, Offers: lineOffers(one, a.Role),
+			Replaces: after.before(one), ReplacedBy: after.behind(one),
 		}
 		if one.ManifestSerial != nil {
 			line.ManifestSerial = *one.ManifestSerial
@@ -327,7 +330,16 @@ var activationSentences = map[machine.Verb]string{
 	activation.VerbReject: "Ditolak", activation.VerbCancel: "Dibatalkan lembaga", activation.VerbSign: "Manifest dibuat", activation.VerbDeliver: "Manifest diserahkan kepada produsen",
 	activation.VerbInstall: "Manifest terpasang; reader aktif", activation.VerbMove: "Reader dipindahkan", activation.VerbSuspend: "Ditangguhkan", activation.VerbResume: "Dilanjutkan",
 	activation.VerbRevoke: "Dicabut", activation.VerbReplace: "Reader diganti", activation.VerbLost: "Reader hilang", activation.VerbStolen: "Reader dicuri",
-	activation.VerbFound: "Reader ditemukan kembali",
+	activation.VerbFound: "Reader ditemukan kembali", activation.VerbReissue: "Manifest diterbitkan ulang",
+}
+
+// activationSentence is what is said of a step from a state: of a manifest that was re-issued,
+// the one that ended or the one that took its place.
+func activationSentence(verb machine.Verb, from machine.State) string {
+	if verb == activation.VerbReissue && from != "" {
+		return "Manifest dicabut karena kunci penanda tangannya dihentikan"
+	}
+	return activationSentences[verb]
 }
 
 // activationTimeline returns what happened to a letter and its lines, newest first: what
@@ -335,6 +347,7 @@ var activationSentences = map[machine.Verb]string{
 func activationTimeline(ctx context.Context, rd postgres.Reader, l activation.Letter, outside bool) ([]Event, error) {
 	var rows []struct {
 		Machine  string        `db:"machine"`
+		From     machine.State `db:"from_state"` // where it tells two steps of a verb apart
 		Verb     machine.Verb  `db:"verb"`
 		Actor    string        `db:"actor"`
 		Role     machine.Role  `db:"role"`
@@ -344,11 +357,11 @@ func activationTimeline(ctx context.Context, rd postgres.Reader, l activation.Le
 		Lines    pq.Int64Array `db:"lines"`
 	}
 	if err := rd.Select(ctx, &rows, `
-		SELECT h.machine, h.verb, h.actor, h.role, h.reason, h.office_at, h.at, array_agg(a.line ORDER BY a.line) FILTER (WHERE a.line IS NOT NULL) AS lines
+		SELECT h.machine, CASE WHEN h.verb = $4 AND h.from_state <> '' THEN 'signed' ELSE '' END AS from_state, h.verb, h.actor, h.role, h.reason, h.office_at, h.at, array_agg(a.line ORDER BY a.line) FILTER (WHERE a.line IS NOT NULL) AS lines
 		FROM (SELECT $1::text AS machine, $2::uuid AS subject UNION ALL SELECT $3, id FROM activation WHERE letter_id = $2) AS s
 		JOIN history h ON h.machine = s.machine AND h.subject = s.subject LEFT JOIN activation a ON a.id = h.subject
-		GROUP BY h.machine, h.verb, h.actor, h.role, h.reason, h.office_at, h.at ORDER BY max(h.id::text) DESC`,
-		activation.LetterMachine.Name, l.ID, activation.Machine.Name); err != nil {
+		GROUP BY h.machine, 2, h.verb, h.actor, h.role, h.reason, h.office_at, h.at ORDER BY max(h.id::text) DESC`,
+		activation.LetterMachine.Name, l.ID, activation.Machine.Name, string(activation.VerbReissue)); err != nil {
 		return nil, fmt.Errorf("report: timeline of an activation: %w", err)
 	}
 	events := []Event{}
@@ -356,7 +369,7 @@ func activationTimeline(ctx context.Context, rd postgres.Reader, l activation.Le
 		if t.Machine == activation.Machine.Name && t.Verb == activation.VerbSubmit {
 			continue // the letter's own step says it
 		}
-		label := activationSentences[t.Verb]
+		label := activationSentence(t.Verb, t.From)
 		if len(t.Lines) > 0 {
 			label += " (baris " + spans(t.Lines) + ")"
 		}

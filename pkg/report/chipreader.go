@@ -27,6 +27,44 @@ type ChipActivation struct {
 	ManifestSerial string        `json:"manifest_serial"`
 	AcceptedOn     *clock.Date   `json:"accepted_on"`
 	InstalledOn    *clock.Date   `json:"installed_on"`
+	// Replaces and ReplacedBy are lines of the same letter: whose place it took, and which
+	// took its.
+	Replaces   *int `json:"replaces_line"`
+	ReplacedBy *int `json:"replaced_by_line"`
+}
+
+// succession is which lines took the places of others, by their ids; always within a letter.
+type succession struct {
+	numbers map[string]int // of all lines
+	heirs   map[string]int // numbers of heirs by whose place they took
+}
+
+func inPlace(lines []activation.Activation) succession {
+	s := succession{map[string]int{}, map[string]int{}}
+	for _, a := range lines {
+		s.numbers[a.ID] = a.Number
+		if a.Replaces != nil {
+			s.heirs[*a.Replaces] = a.Number
+		}
+	}
+	return s
+}
+
+// before is the line whose place a line took, nil for none.
+func (s succession) before(a activation.Activation) *int {
+	if a.Replaces == nil {
+		return nil
+	}
+	n := s.numbers[*a.Replaces]
+	return &n
+}
+
+// behind is the line that took the place of a line, nil for none.
+func (s succession) behind(a activation.Activation) *int {
+	if n, ok := s.heirs[a.ID]; ok {
+		return &n
+	}
+	return nil
 }
 
 // readActivations reads them, oldest first.
@@ -40,10 +78,16 @@ func (l *life) readActivations(ctx context.Context, rd postgres.Reader, _ bool) 
 		return err
 	}
 	l.readers = all
+	lines := make([]activation.Activation, len(all))
+	for i, a := range all {
+		lines[i] = a.Activation
+	}
+	after := inPlace(lines)
 	for _, a := range all {
 		one := ChipActivation{
 			Ticket: a.Ticket, Number: a.Number, Lembaga: a.Lembaga, ReaderSerial: a.Reader, Address: a.Address, Region: a.Region, Mode: a.Mode, State: a.State,
 			StateLabel: activation.Machine.Label(a.State), CauseLabel: activation.CauseLabels[a.Cause], AcceptedOn: a.AcceptedOn, InstalledOn: a.InstalledOn,
+			Replaces: after.before(a.Activation), ReplacedBy: after.behind(a.Activation),
 		}
 		if a.ManifestSerial != nil {
 			one.ManifestSerial = *a.ManifestSerial
@@ -69,7 +113,7 @@ func (l *life) replies(ctx context.Context, rd postgres.Reader, outside bool) ([
 func (l *life) activated(t taken, outside bool) (Event, bool) {
 	for _, a := range l.readers {
 		if a.ID == t.Subject {
-			return t.worded(sentence{text: "Reader " + a.Reader + " (" + a.Ticket + "): " + lowerFirst(activationSentences[t.Verb])}, true, outside)
+			return t.worded(sentence{text: "Reader " + a.Reader + " (" + a.Ticket + "): " + lowerFirst(activationSentence(t.Verb, t.From))}, true, outside)
 		}
 	}
 	return Event{}, false

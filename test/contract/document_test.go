@@ -211,6 +211,9 @@ func TestStatesAreThoseOfTheMachines(t *testing.T) {
 		}
 		require.ElementsMatch(t, states, words(s.Enum), name)
 	}
+	causes := d.Components.Schemas["ActivationLine"].Value.Properties["cause"].Value
+	require.Equal(t, activation.CauseLabels, labels(t, causes))
+	require.Len(t, causes.Enum, len(activation.CauseLabels)+1, "and none")
 	require.Equal(t, request.KindLabels, labels(t, d.Components.Schemas["Kind"].Value))
 	for kind, label := range recipe.KindLabels {
 		require.Equal(t, label, labels(t, d.Components.Schemas["RecipeKind"].Value)[string(kind)])

@@ -87,6 +87,7 @@ var catalogue = []row{
 	{"reason", "----w--", "keterangan pemusnahan"},
 	{"received_name", "-----w-", "nama yang menerima blangko"},
 	{"received_post", "-----w-", "jabatannya"},
+	{"reissue_note", "---o---", "bila manifest diterbitkan ulang: kalimat bahwa manifest lama dicabut dan yang baru harus dipasang; kosong bila tidak"},
 	{"sam_function", "www-to-", `"R (Read)", "Rekam", "Cetak"`},
 	{"sam_use", "w------", `"alat baca KTP-el pada Card Reader Terintegrasi"`},
 	{"second_party_id_line", "o------", "nomor pengenal wakil produsen, atau kosong"},

@@ -78,8 +78,6 @@ type Entry struct {
 	RetiredReason *string    `db:"retired_reason"`
 	RetiredAt     *time.Time `db:"retired_at"`
 
-	// KeyID is of an EC key pair: sealed.KeyID.
-	KeyID         *string    `db:"key_id"`
 	RevokedBy     *string    `db:"revoked_by"`
 	RevokedWith   *string    `db:"revoked_with"`
 	RevokedReason *string    `db:"revoked_reason"`
@@ -122,7 +120,7 @@ func Split(label string) (name string, version int) {
 }
 
 const columns = `label, name, version, algorithm, bits, kcv, origin, custodians, token_label, token_serial, place, recorded_by, office_at, public_key,
-	retired_by, retired_reason, retired_at, key_id, revoked_by, revoked_with, revoked_reason, revoked_at`
+	retired_by, retired_reason, retired_at, revoked_by, revoked_with, revoked_reason, revoked_at`
 
 // Get returns a key of the book. Error: ErrNotFound.
 func Get(ctx context.Context, rd postgres.Reader, label string) (e Entry, err error) {

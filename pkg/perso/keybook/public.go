@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,13 +25,9 @@ const Settling = time.Hour
 func PublicKeys(entries []Entry) (sealed.Keys, error) {
 	all := make([]sealed.Key, len(entries))
 	for i, e := range entries {
-		key, err := x509.ParsePKIXPublicKey(e.PublicKey)
+		public, err := e.public()
 		if err != nil {
-			return nil, fmt.Errorf("keybook: public key of %s: %w", e.Label, err)
-		}
-		public, ok := key.(*ecdsa.PublicKey)
-		if !ok {
-			return nil, fmt.Errorf("keybook: public key of %s: %w", e.Label, sealed.ErrForm)
+			return nil, err
 		}
 		all[i].Public = public
 		if e.Retired() {
@@ -77,6 +74,10 @@ func Revoke(ctx context.Context, tx *postgres.Tx, label string, r Revoking, offi
 	case e.Revoked():
 		return fmt.Errorf("%w: %s", ErrRevoked, label)
 	}
+	id, err := e.KeyID()
+	if err != nil {
+		return err
+	}
 	if err := tx.ExecOne(ctx, `
 		UPDATE master_key SET revoked_by = $2, revoked_with = $3, revoked_reason = $4, revoked_at = $5,
 		       retired_by = coalesce(retired_by, $2), retired_reason = coalesce(retired_reason, $4), retired_at = coalesce(retired_at, $5) WHERE label = $1`,
@@ -84,9 +85,42 @@ func Revoke(ctx context.Context, tx *postgres.Tx, label string, r Revoking, offi
 		return fmt.Errorf("keybook: revoking %s: %w", label, err)
 	}
 	return audit.Record(ctx, tx, audit.Entry{Actor: r.By, Action: "key.revoked", Subject: label, Detail: map[string]any{
-		"key": e.KeyID, "with": r.With, "reason": r.Reason,
+		"key": id, "with": r.With, "reason": r.Reason,
 	}})
 }
 
 // reasonMost bounds a reason in bytes, as the revocation list does.
 const reasonMost = 128
+
+// KeyID is the thumbprint of a key pair's public key, see sealed.KeyID: the name by which
+// what it signed knows it.
+func (e Entry) KeyID() (string, error) {
+	public, err := e.public()
+	if err != nil {
+		return "", err
+	}
+	return sealed.KeyID(public), nil
+}
+
+func (e Entry) public() (*ecdsa.PublicKey, error) {
+	key, err := x509.ParsePKIXPublicKey(e.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("keybook: public key of %s: %w", e.Label, err)
+	}
+	public, ok := key.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("keybook: public key of %s: %w", e.Label, sealed.ErrForm)
+	}
+	return public, nil
+}
+
+// InForce is the key pair that signs: of versions of one name, as Signing returns them, the
+// newest that was not given up.
+func InForce(entries []Entry) (e Entry, ok bool) {
+	for _, one := range slices.Backward(entries) {
+		if !one.Retired() {
+			return one, true
+		}
+	}
+	return e, false
+}

@@ -106,10 +106,10 @@ func all(part string) map[string][]string {
 
 // papersOfAllSizes are the offices whose papers are looked at.
 func papersOfAllSizes() map[string]office {
-	an, ub, plt, plain := director, director, director, director
+	an, ub, plt, plh, plain := director, director, director, director, director
 	an.Form, an.Principal = letter.AtasNama, "Direktur Jenderal Kependudukan dan Pencatatan Sipil"
 	ub.Form, ub.Principal, ub.Through, ub.Post = letter.UntukBel, an.Principal, director.Post, "Kepala Subdirektorat Keamanan Informasi"
-	plt.Form = letter.Plt
+	plt.Form, plh.Form = letter.Plt, letter.Plh
 	plain.NIP, plain.Rank = "", ""
 	longest := director
 	longest.Name = long("Prof. Dr. Ir.", 80)
@@ -135,7 +135,8 @@ func papersOfAllSizes() map[string]office {
 		"everything long": {cards: 12, lembaga: six, produsen: long("PT", 80), sender: long("CV", 80), signer: longUB, representative: long("Dra.", 80), address: long("Jalan", 80) + ", " + long("Kota", 60), failed: 2,
 			copies: []string{director.Post, "Kepala Subdirektorat Keamanan Informasi", long("Direktur Utama", 80)}},
 		"no NIP": {cards: 2, signer: plain},
-		"Plt.":   {cards: 3, signer: plt, says: all("Plt. Direktur Fasilitasi")}, "a.n.": {cards: 4, signer: an, says: all("a.n. Direktur Jenderal Kependudukan dan")},
+		"Plt.":   {cards: 3, signer: plt, says: all("Plt. Direktur Fasilitasi")}, "Plh.": {cards: 3, signer: plh, says: all("Plh. Direktur Fasilitasi")},
+		"a.n.": {cards: 4, signer: an, says: all("a.n. Direktur Jenderal Kependudukan dan")},
 		"u.b.": {cards: 5, signer: ub, says: all("u.b. Kepala Subdirektorat Keamanan Informasi")},
 		"first of two": {cards: 60, asked: 100, lembaga: two, says: map[string][]string{letter.BAST: {
 			"sebanyak 60 (enam puluh) keping, sebagai penyerahan ke-1 dari jumlah seluruhnya 100 (seratus) keping dengan sisa 40 (empat puluh) keping, dengan nomor asal"}}},

@@ -35,6 +35,9 @@ func (w *Writer) commonReaders(f facts) map[string]string {
 	}
 }
 
+// reissueNote tells why a letter comes once more, and what has to be done.
+const reissueNote = " Manifest perangkat tersebut yang diterbitkan sebelumnya dicabut karena kunci penanda tangannya dihentikan; perangkat dapat digunakan kembali setelah manifest penggantinya dipasang."
+
 // readers gives the values of a surat balasan aktivasi.
 func (w *Writer) readers(f facts, values map[string]string, tables map[string][]map[string]string) {
 	a := f.activated
@@ -43,7 +46,10 @@ func (w *Writer) readers(f facts, values map[string]string, tables map[string][]
 	values["addressee"], values["addressee_post"], values["addressee_place"] = a.letter.Lembaga, a.letter.LeaderPost, w.cfg.AddresseePlace
 	values["attachments"] = "1 (satu) berkas"
 	values["letter_nature"] = w.cfg.LetterNature
-	values["subject"] = "Balasan Permohonan Aktivasi Perangkat Pembaca KTP-el"
+	values["subject"], values["reissue_note"] = "Balasan Permohonan Aktivasi Perangkat Pembaca KTP-el", ""
+	if a.reply.Reissued {
+		values["subject"], values["reissue_note"] = "Penerbitan Ulang Manifest Perangkat Pembaca KTP-el", reissueNote
+	}
 	rows := make([]map[string]string, len(a.readers))
 	for i, r := range a.readers {
 		rows[i] = map[string]string{

@@ -80,7 +80,7 @@ func made80(kind string, rows int, signer letter.Signatory) facts {
 	if kind == letter.DaySheet {
 		f.doc.Number = nil
 	}
-	f.activated = activated{reply: activation.Reply{Ordinal: 1}, letter: activation.Letter{
+	f.activated = activated{reply: activation.Reply{Ordinal: 1, Reissued: rows > 1}, letter: activation.Letter{
 		Ticket: "AKTV-2026-000000-0", Lembaga: eighty("PT Bank Contoh Nusantara"),
 		Form: activation.Form{Produsen: eighty("PT Produsen Contoh"), Number: "118/DIR/BCN/XI/2026", Date: day, LeaderPost: "Direktur Utama",
 			Subject: "Permohonan Aktivasi Perangkat Pembaca KTP-el pada Seluruh Kantor Cabang"},

@@ -153,28 +153,25 @@ func (k *Desk) signer(ctx context.Context) (*sealed.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := len(entries) - 1; i >= 0; i-- {
-		e := entries[i]
-		if e.Retired() {
-			continue
-		}
-		pair := k.pairs[e.Label]
-		if pair == nil {
-			if pair, err = k.token.FindSigning(ctx, e.Label); err != nil {
-				return nil, fmt.Errorf("seal: key %s: %w", e.Label, err)
-			}
-		}
-		der, err := x509.MarshalPKIXPublicKey(pair.Public())
-		if err != nil {
+	e, ok := keybook.InForce(entries)
+	if !ok {
+		return nil, fmt.Errorf("seal: the key book has no key %s in use; sifilma keys generate makes it", k.cfg.Key)
+	}
+	pair := k.pairs[e.Label]
+	if pair == nil {
+		if pair, err = k.token.FindSigning(ctx, e.Label); err != nil {
 			return nil, fmt.Errorf("seal: key %s: %w", e.Label, err)
 		}
-		if !bytes.Equal(der, e.PublicKey) {
-			return nil, fmt.Errorf("seal: key %s: %w", e.Label, keybook.ErrOtherKey)
-		}
-		k.pairs[e.Label] = pair
-		return sealed.NewSigner(pair.Public(), func(ctx context.Context, digest []byte) ([]byte, error) { return k.sign(pair, ctx, digest) })
 	}
-	return nil, fmt.Errorf("seal: the key book has no key %s in use; sifilma keys generate makes it", k.cfg.Key)
+	der, err := x509.MarshalPKIXPublicKey(pair.Public())
+	if err != nil {
+		return nil, fmt.Errorf("seal: key %s: %w", e.Label, err)
+	}
+	if !bytes.Equal(der, e.PublicKey) {
+		return nil, fmt.Errorf("seal: key %s: %w", e.Label, keybook.ErrOtherKey)
+	}
+	k.pairs[e.Label] = pair
+	return sealed.NewSigner(pair.Public(), func(ctx context.Context, digest []byte) ([]byte, error) { return k.sign(pair, ctx, digest) })
 }
 
 func (k *Desk) change() request.Change {

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"dukcapil.go.id/sifilma/daemons/portal/internal/blanks"
@@ -51,11 +52,15 @@ func notFound() error {
 	return web.NotFound("Data ini tidak ada, atau bukan milik lembaga Anda.")
 }
 
-// answers are the problems that the office's errors mean.
-var answers = []struct {
+// answer is the problem that an error of the office means.
+type answer struct {
 	err    error
 	answer func() error
-}{
+}
+
+// answers are the problems that the office's errors mean; those about signing keys stand
+// beside their routes.
+var answers = []answer{
 	{report.ErrNotFound, notFound}, {need.ErrNotFound, notFound}, {request.ErrNotFound, notFound}, {perso.ErrNotFound, notFound},
 	{letter.ErrNotFound, notFound}, {handover.ErrNotFound, notFound}, {activation.ErrNotFound, notFound}, {release.ErrNotFound, notFound}, {blob.ErrNotFound, notFound}, {cardsecret.ErrNotFound, notFound},
 	{cardlist.ErrNotFound, notFound}, {shelf.ErrNotFound, notFound}, {stock.ErrNotFound, notFound},
@@ -407,7 +412,7 @@ func explain(err error) error {
 	if errors.As(err, &role) {
 		return wrongRole(role)
 	}
-	for _, a := range answers {
+	for _, a := range slices.Concat(answers, signingKeyAnswers) {
 		if errors.Is(err, a.err) {
 			return a.answer()
 		}

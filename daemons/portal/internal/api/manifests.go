@@ -21,6 +21,7 @@ func (a *API) mountManifests(r chi.Router) {
 	r.Get("/manifest-releases/{number}", handle(a.getRelease))
 	r.Post("/manifest-releases/{number}/receipt", handle(a.takeManifests))
 	r.With(web.Slow(transfer)).Get("/manifest-releases/{number}/bundle", handle(a.manifestBundle))
+	a.mountSigningKeys(r)
 	r.Post("/requests/{ticket}/evidence", handle(a.orderEvidence))
 	r.With(web.Slow(transfer)).Get("/requests/{ticket}/evidence", handle(a.requestEvidence))
 }

@@ -89,6 +89,8 @@ type Overview struct {
 	// revocations that the restored database lacks. Both are the office's to know.
 	ListWaits bool              `json:"list_waits"`
 	Carried   []release.Carried `json:"carried"`
+	// Keys are those that sign manifests; the office's, and asked for by itself: see Keys.
+	Keys activation.SigningKeys `json:"-"`
 }
 
 // Overview shows releases, of a produsen its own.
@@ -105,6 +107,9 @@ func (d Desk) Overview(ctx context.Context, who identity.Account) (o Overview, e
 		return o, nil
 	}
 	if o.Waiting, err = release.WaitingFor(ctx, d.DB); err != nil {
+		return o, err
+	}
+	if o.Keys, err = activation.Keys(ctx, d.DB, clock.Today(d.Office)); err != nil {
 		return o, err
 	}
 	o.ListWaits, o.Carried, err = d.afterRestore(ctx)

@@ -378,16 +378,34 @@ func readerNow(c *report.Chip) chipFact {
 
 // readersPart is into which readers the card went.
 func readersPart(c *report.Chip) chipPart {
-	t := rowsTable{Caption: "Aktivasi reader", Heads: []string{"Kode Tiket", "Reader", "Lembaga", "Penempatan", "Keadaan", "Manifest", "Terpasang"}}
+	t := rowsTable{Caption: "Aktivasi reader", Heads: []string{"Surat aktivasi", "Reader", "Lembaga", "Penempatan", "Keadaan", "Keterangan", "Manifest", "Terpasang"}}
 	for _, a := range c.Activations {
 		installed := ""
 		if a.InstalledOn != nil {
 			installed = terbilang.FormatDate(*a.InstalledOn)
 		}
-		t.Rows = append(t.Rows, []cell{{Text: a.Ticket, Path: readersPath + "/" + a.Ticket}, {Text: a.ReaderSerial}, {Text: a.Lembaga}, {Text: a.Address + ", " + a.Region},
-			{Tag: tagOf(activation.Machine)(a.State)}, {Text: a.ManifestSerial}, {Text: installed}})
+		t.Rows = append(t.Rows, []cell{{Text: a.Ticket + ", baris " + number(a.Number), Path: readersPath + "/" + a.Ticket}, {Text: a.ReaderSerial}, {Text: a.Lembaga}, {Text: a.Address + ", " + a.Region},
+			{Tag: tagOf(activation.Machine)(a.State)}, {Text: readerNote(a)}, {Text: a.ManifestSerial}, {Text: installed}})
 	}
 	return part("aktivasi", "Aktivasi", t)
+}
+
+// readerNote says why an activation ended, and which line took its place or gave it up.
+func readerNote(a report.ChipActivation) string {
+	note := a.CauseLabel
+	add := func(text string) {
+		if note != "" {
+			text = "; " + lowerFirst(text)
+		}
+		note += text
+	}
+	if a.ReplacedBy != nil {
+		add("Penggantinya baris " + number(*a.ReplacedBy))
+	}
+	if a.Replaces != nil {
+		add("Menggantikan baris " + number(*a.Replaces))
+	}
+	return note
 }
 
 func destroyedPart(c *report.Chip) chipPart {

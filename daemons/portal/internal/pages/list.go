@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"dukcapil.go.id/sifilma/daemons/portal/internal/manifests"
 	"dukcapil.go.id/sifilma/daemons/portal/internal/signin"
 	"dukcapil.go.id/sifilma/pkg/machine"
 	"dukcapil.go.id/sifilma/pkg/report"
@@ -32,6 +33,7 @@ type listBody struct {
 	Search         string
 	Mine           bool // only what waits for the asker
 	Readers        int  // letters of readers that wait for the asker, where Mine
+	Keys           int  // manifests of revoked keys that the asker is to re-issue, where Mine
 	States         []stateOption
 	Sizes          []int
 	Limit          int
@@ -78,6 +80,13 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		body.Readers = len(letters)
+		if manifests.MayReissue(who.Role) == nil {
+			keys, err := p.manifestDesk().Keys(r.Context(), who)
+			if err != nil {
+				return err
+			}
+			body.Keys = keys.Lost()
+		}
 	}
 	for _, s := range request.Machine.States() {
 		if n := page.Counts[s]; n > 0 || s == state {

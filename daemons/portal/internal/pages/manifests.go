@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"strconv"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
@@ -16,7 +16,6 @@ import (
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/request"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
-	"dukcapil.go.id/sifilma/pkg/web"
 )
 
 const (
@@ -35,6 +34,7 @@ func (p *Pages) mountManifests(inside chi.Router) {
 	inside.Get(releasesPath+"/{number}", p.handle(explained(p.release)))
 	inside.Get(releasesPath+"/{number}/terima", p.handle(explained(p.present(p.takeRelease()))))
 	inside.Post(releasesPath+"/{number}/terima", p.handle(explained(p.save(p.takeRelease()))))
+	p.mountSigningKeys(inside)
 	inside.Get(manifestsPath+"/lepas/{id}", p.handle(explained(p.present(p.makeRelease()))))
 	inside.Post(manifestsPath+"/lepas/{id}", p.handle(explained(p.saveDay(p.makeRelease()))))
 }
@@ -56,8 +56,14 @@ func (p *Pages) manifests(w http.ResponseWriter, r *http.Request) error {
 		Lead:   "Manifest dipasang pada pembaca KTP-el yang diaktifkan. Satu pelepasan berisi semua manifest yang siap untuk satu produsen; bundelnya bertanda tangan dan dapat diperiksa tanpa jaringan.",
 		Links:  verifying(),
 	}
-	if o.ListWaits {
-		body.Alarm = listsWait
+	if body.Alarm = keysLost(o.Keys); o.ListWaits {
+		body.Alarm = strings.TrimSpace(listsWait + " " + body.Alarm)
+	}
+	if n := r.URL.Query().Get("diterbitkan-ulang"); keptNow(r) && n != "" {
+		body.Notice = "Manifest lama dicabut dan diterbitkan ulang. Manifest baru sedang ditandatangani; surat balasannya disusun."
+	}
+	if t := signingKeysTable(o.Keys, who.Role); len(t.Rows) > 0 {
+		body.Tables = append(body.Tables, t)
 	}
 	if len(o.Carried) > 0 {
 		body.Tables = append(body.Tables, carriedTable(o))
@@ -163,7 +169,8 @@ func (p *Pages) takeRelease() editor {
 		}}
 }
 
-// makeRelease has Kasubdit KI release what is ready for a produsen.
+// makeRelease has Kasubdit KI release what is ready for a produsen. The version of its form is
+// how many manifests those are.
 func (p *Pages) makeRelease() editor {
 	return editor{"Lepas manifest",
 		func(r *http.Request) (formBody, error) {
@@ -179,15 +186,11 @@ func (p *Pages) makeRelease() editor {
 				Crumbs: []crumb{activationCrumb, {"Manifest", manifestsPath}}, Facts: []fact{{"Produsen", x.Produsen}, {"Manifest siap", number(x.Ready)}},
 				Lead:   "Semua manifest yang siap untuk produsen ini dilepas dalam satu bundel. Bila ada pelepasan sebelumnya yang belum diambil, pelepasan itu diganti.",
 				Action: manifestsPath + "/lepas/" + id.String(), Submit: "Lepas manifest",
-				Fields: []field{{Name: "manifests", Kind: "hidden", Value: strconv.Itoa(x.Ready)}},
+				Version: int64(x.Ready),
 			}, err
 		},
 		func(r *http.Request) (string, error) {
-			seen, err := strconv.Atoi(r.PostForm.Get("manifests"))
-			if err != nil {
-				return "", web.BadRequest("Jumlah manifest tidak terbaca. Muat ulang halaman ini.")
-			}
-			v, err := p.manifestDesk().Release(r.Context(), signin.Account(r), chi.URLParam(r, "id"), seen)
+			v, err := p.manifestDesk().Release(r.Context(), signin.Account(r), chi.URLParam(r, "id"), int(seenVersion(r)))
 			if errors.Is(err, release.ErrSame) { // a button that was pressed twice
 				v, err = p.openRelease(r, chi.URLParam(r, "id"))
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/activation/release"
 	"dukcapil.go.id/sifilma/pkg/manifest"
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
@@ -21,9 +22,6 @@ const (
 	RevocationsPath = "/manifest/" + manifest.ListFile
 	KeysPath        = "/manifest/" + manifest.KeysFile
 )
-
-// manifestKey is the name of the keys that sign manifests.
-const manifestKey = "manifest-signing"
 
 func (p *Window) mountManifests(root chi.Router) {
 	root.With(p.limited).Get(RevocationsPath, web.Handle(p.revocations))
@@ -46,7 +44,7 @@ func (p *Window) revocations(w http.ResponseWriter, r *http.Request) error {
 // manifestKeys gives out the public keys of all versions, those too that sign no more, each
 // with what became of it.
 func (p *Window) manifestKeys(w http.ResponseWriter, r *http.Request) error {
-	entries, err := keybook.Signing(r.Context(), p.db, manifestKey)
+	entries, err := keybook.Signing(r.Context(), p.db, activation.SigningKey)
 	if err != nil {
 		return err
 	}
