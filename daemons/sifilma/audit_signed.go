@@ -133,6 +133,14 @@ func checkPrinted(args []string, out io.Writer) error {
 		return errors.New("-signature: salin 128 huruf 0-9 dan a-f dari lembarnya")
 	}
 	id, err := s.Verify(keys)
+	if errors.Is(err, sealed.ErrKeyRevoked) || errors.Is(err, sealed.ErrKeyEnded) { // nothing was copied wrongly
+		became := "DICABUT"
+		if errors.Is(err, sealed.ErrKeyEnded) {
+			became = "dihentikan sebelum saat yang tercetak"
+		}
+		return fmt.Errorf("ujung ini TIDAK MENJAMIN apa pun: salinannya benar dan tanda tangannya cocok, tetapi kuncinya (%s) %s; "+
+			"bandingkan nomor dan SHA-256-nya dengan rantai (sifilma audit), yang dijamin ujung bertanda tangan yang lebih baru", id, became)
+	}
 	if err != nil {
 		return fmt.Errorf("ujung ini TIDAK SAH: tanda tangannya tidak cocok dengan kunci itu, atau ada yang salah salin (hari, saat, nomor, SHA-256, banyaknya yang belum dirantai); %s", verify.Why(err))
 	}
@@ -163,6 +171,9 @@ func auditFault(err error) error {
 	switch {
 	case errors.As(err, &broken):
 		return fmt.Errorf("rantai catatan audit TIDAK utuh pada nomor %s (%s); jangan ubah apa pun, dan laporkan", terbilang.FormatInt(broken.Seq), broken.Reason)
+	case errors.As(err, &wrong) && errors.Is(wrong.Err, sealed.ErrKey):
+		return fmt.Errorf("ujung bertanda tangan %s (nomor %s) TIDAK SAH: %s; ulangi dengan berkas kunci yang terbaru, yang memuat semua versi, dan bila tetap begitu jangan ubah apa pun, dan laporkan",
+			terbilang.FormatDate(wrong.Signed.Day), terbilang.FormatInt(wrong.Signed.Seq), verify.Why(wrong.Err))
 	case errors.As(err, &wrong):
 		return fmt.Errorf("ujung bertanda tangan %s (nomor %s) TIDAK SAH: %s; jangan ubah apa pun, dan laporkan",
 			terbilang.FormatDate(wrong.Signed.Day), terbilang.FormatInt(wrong.Signed.Seq), verify.Why(wrong.Err))

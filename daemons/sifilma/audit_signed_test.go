@@ -96,6 +96,24 @@ func TestAPrintedHeadIsCheckedFromThePaper(t *testing.T) {
 		_, err = check(option, value)
 		require.ErrorContains(t, err, "TIDAK SAH", option)
 	}
+
+	// Its key is revoked, or was given up before: nothing was copied wrongly.
+	j, err := sealed.NewJWK(by.Public())
+	require.NoError(t, err)
+	for became, life := range map[string]func(){
+		"DICABUT": func() { j.Revoked = &sealed.JWKRevocation{At: 5, Reason: "bocor"} },
+		"dihentikan sebelum saat yang tercetak": func() { ends := int64(5); j.Revoked, j.Expires = nil, &ends },
+	} {
+		life()
+		text, err := json.Marshal(j)
+		require.NoError(t, err)
+		lost := filepath.Join(t.TempDir(), "kunci.json")
+		require.NoError(t, os.WriteFile(lost, text, 0o600))
+		_, err = check("-key", lost)
+		require.ErrorContains(t, err, "salinannya benar")
+		require.ErrorContains(t, err, by.KeyID()+") "+became)
+		require.NotContains(t, err.Error(), "salah salin")
+	}
 	for option, value := range map[string]string{"-day": "kemarin", "-at": "sore", "-unsealed": "-1", "-signature": "abc", "": "12"} {
 		_, err = check(option, value)
 		require.Error(t, err, option)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"dukcapil.go.id/sifilma/pkg/perso/keybook"
@@ -39,7 +40,27 @@ func (k *keys) revoke(ctx context.Context) error {
 		fmt.Printf("Belum ada kunci penggantinya, maka tidak ada yang ditandatangani, juga tidak daftar pencabutan. Buat sekarang, pada token penanda tangan:\n"+
 			"  sifilma keys generate -label %s -kind p256 …\n", keybook.Label(name, all[len(all)-1].Version+1))
 	}
+	if same := sameToken(all, k.label); len(same) > 0 {
+		fmt.Printf("PERHATIAN: token yang sama memegang juga %s. Bila tokennya yang hilang atau dicuri, cabut juga masing-masing dengan perintah yang sama.\n", strings.Join(same, ", "))
+	}
 	fmt.Print("Kemudian serahkan kunci publik yang baru (sifilma keys public, dengan -url) kepada semua produsen lewat jalan lain,\n" +
-		"dan terbitkan ulang manifest reader di portal, halaman Pelepasan manifest.\n")
+		"dan Kasubdit KI menerbitkan ulang manifest reader di portal, halaman Manifest.\n")
 	return nil
+}
+
+// sameToken are the other versions that stand in the token of one, and were not revoked:
+// also those that were given up, which whoever has the token can sign with.
+func sameToken(all []keybook.Entry, label string) (others []string) {
+	serial := ""
+	for _, e := range all {
+		if e.Label == label {
+			serial = e.TokenSerial
+		}
+	}
+	for _, e := range all {
+		if e.TokenSerial == serial && !e.Revoked() {
+			others = append(others, e.Label)
+		}
+	}
+	return others
 }

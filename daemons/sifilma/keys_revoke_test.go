@@ -120,4 +120,10 @@ func TestALostSigningKey(t *testing.T) {
 	require.NoError(t, restored.Lists(t.Context(), o.DB, list, "operator uji", "", io.Discard))
 	require.Contains(t, d.good([]string{"public", "-out", at("sesudah.json")}, of(h), d.dbArgs), carried.KeyID+"  DICABUT")
 	d.bad("sudah dicabut", []string{"record", "-label", third, "-origin", "generated"}, of(h), d.dbArgs)
+
+	// Whoever has the token has all of its keys, also those that were given up.
+	fourth := keybook.Label(ceremony.ManifestSigning, 4)
+	d.good([]string{"generate", "-label", fourth, "-kind", "p256"}, of(h), d.dbArgs)
+	require.Contains(t, d.good(append(both, "-label", fourth), d.dbArgs), "token yang sama memegang juga manifest-signing.v2. Bila tokennya")
+	require.NotContains(t, d.good(append(both, "-label", "manifest-signing.v2"), d.dbArgs), "token yang sama")
 }

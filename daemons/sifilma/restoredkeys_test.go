@@ -29,10 +29,11 @@ func TestARestoreDoesNotTrustARevokedKey(t *testing.T) {
 	require.NoError(t, restored.Raise(t.Context(), o.DB, restored.Order{By: "operator uji", Reason: "gladi", Tickets: 100, Papers: 10}))
 	now := time.Now()
 	var out bytes.Buffer
+	number := int64(100)
 	give := func(keys ...manifest.KeyEntry) error {
 		next, _ := pairAt(t, filepath.Join(t.TempDir(), "kunci.json"))
 		recordVersion(t, o, next)
-		list, err := manifest.List{Number: 100, IssuedAt: now, NextUpdate: now.AddDate(0, 1, 0), Keys: keys}.Sign(t.Context(), next)
+		list, err := manifest.List{Number: number, IssuedAt: now, NextUpdate: now.AddDate(0, 1, 0), Keys: keys}.Sign(t.Context(), next)
 		require.NoError(t, err)
 		return restored.Lists(t.Context(), o.DB, list, "operator uji", "", &out)
 	}
@@ -54,8 +55,20 @@ func TestARestoreDoesNotTrustARevokedKey(t *testing.T) {
 	require.NoError(t, release.Recovered(t.Context(), o.DB))
 	require.ElementsMatch(t, []manifest.KeyEntry{lost, gone}, revoked())
 
+	// A list of the lost key may be anybody's: somebody has to say where it is from.
+	list, err := manifest.List{Number: 200, IssuedAt: now, NextUpdate: now.AddDate(0, 1, 0)}.Sign(t.Context(), first)
+	require.NoError(t, err)
+	for _, reason := range []string{"", " "} {
+		require.ErrorContains(t, restored.Lists(t.Context(), o.DB, list, "operator uji", reason, &out), "kunci yang sudah DICABUT")
+	}
+	floor, err := release.Floor(t.Context(), o.DB)
+	require.NoError(t, err)
+	require.EqualValues(t, 100, floor, "nothing of it was taken")
+	require.NoError(t, restored.Lists(t.Context(), o.DB, list, "operator uji", "arsip server web kantor", &out))
+
 	// The token still has such a key: it does not come back into the book as one in use.
 	back, _ := pairAt(t, filepath.Join(t.TempDir(), "kunci.json"))
+	number = 300
 	require.NoError(t, give(lost, gone, manifest.KeyEntry{KeyID: back.KeyID(), At: now.Unix(), Reason: "bocor"}))
 	require.ErrorIs(t, recordAs(t, o, back, "manifest-signing.v7"), keybook.ErrRevoked)
 	require.ErrorIs(t, recordAs(t, o, first, "manifest-signing.v7"), keybook.ErrTwice, "nor does one under another label")

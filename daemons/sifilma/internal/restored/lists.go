@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"dukcapil.go.id/sifilma/pkg/activation/release"
@@ -16,6 +17,10 @@ import (
 
 // signingKey is the name of the keys that sign lists of revoked manifests.
 const signingKey = "manifest-signing"
+
+// errLostKey says that a list is of a key that was revoked since, and nobody stands for it.
+var errLostKey = errors.New("daftar itu ditandatangani dengan kunci yang sudah DICABUT: siapa pun yang memegang kunci itu dapat membuatnya. " +
+	"Bila berkasnya pasti dari arsip kantor sendiri, ulangi dengan -reason yang menyebut dari mana; bila tidak pasti, jangan dipakai")
 
 // Lists takes the list of revoked manifests that was published last before the restore.
 // Without it no new one is published.
@@ -31,9 +36,15 @@ func Lists(ctx context.Context, db *postgres.DB, token []byte, by, reason string
 	now := time.Now()
 	var r release.Recovery
 	err = db.InTx(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		// The office itself has kept the list: it counts also when its key was revoked since.
-		r, err = release.Recover(ctx, tx, token, keys.Known(), release.Statement{By: by, Reason: reason, At: now})
-		return err
+		// A list that the office itself has kept counts also when its key was revoked since;
+		// but whoever has the key could have made it, so that somebody says where it is from.
+		if r, err = release.Recover(ctx, tx, token, keys.Known(), release.Statement{By: by, Reason: reason, At: now}); err != nil {
+			return err
+		}
+		if keys[r.List.KeyID].Revoked != nil && strings.TrimSpace(reason) == "" {
+			return errLostKey
+		}
+		return nil
 	})
 	if err != nil {
 		return plainly(err)
