@@ -101,7 +101,7 @@ func TestAPrintedHeadIsCheckedFromThePaper(t *testing.T) {
 	j, err := sealed.NewJWK(by.Public())
 	require.NoError(t, err)
 	for became, life := range map[string]func(){
-		"DICABUT": func() { j.Revoked = &sealed.JWKRevocation{At: 5, Reason: "bocor"} },
+		"DICABUT":                               func() { j.Revoked = &sealed.JWKRevocation{At: 5, Reason: "bocor"} },
 		"dihentikan sebelum saat yang tercetak": func() { ends := int64(5); j.Revoked, j.Expires = nil, &ends },
 	} {
 		life()
