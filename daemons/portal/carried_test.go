@@ -33,6 +33,8 @@ func TestTheOfficeSeesWhatToRevokeAgain(t *testing.T) {
 		return all
 	}
 	require.True(t, overview("operator").ListWaits)
+	require.Contains(t, o.problem(503, "", http.MethodGet, "/manifest/kunci.json", nil).Detail, "baru dipulihkan", "the book may have forgotten that a key was revoked")
+	o.want(200, nil, "", http.MethodGet, "/manifest/pencabutan.jws", nil)
 	require.False(t, overview("produsen").ListWaits)
 	require.Contains(t, o.page(200, "kasubdit", "/manifest").text, "daftar pencabutan yang terakhir terbit belum diberikan")
 	require.NotContains(t, o.page(200, "produsen", "/manifest").text, "belum diberikan")
@@ -47,6 +49,7 @@ func TestTheOfficeSeesWhatToRevokeAgain(t *testing.T) {
 		_, err := release.Recover(ctx, tx, list, s.keys, release.Statement{By: "uji", At: morning})
 		return err
 	})
+	o.want(200, nil, "", http.MethodGet, "/manifest/kunci.json", nil)
 	all := overview("kasubdit")
 	require.False(t, all.ListWaits)
 	require.Len(t, all.Carried, 2)

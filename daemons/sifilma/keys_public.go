@@ -90,6 +90,11 @@ func (k *keys) publicKeys(ctx context.Context, token *pkcs11.Token) (sealed.Keys
 		return found, nil
 	}
 	defer func() { _ = db.Close() }()
+	if err := release.Recovered(ctx, db); errors.Is(err, release.ErrUnrecovered) {
+		return nil, errForgotten
+	} else if err != nil {
+		return nil, err
+	}
 	name, _ := keybook.Split(cmp.Or(k.label, ceremony.ManifestSigning))
 	entries, err := keybook.Signing(ctx, db, name)
 	if err != nil {
@@ -127,6 +132,9 @@ func (k *keys) tokenKeys(ctx context.Context, token *pkcs11.Token) (found []*ecd
 	}
 	return found, nil
 }
+
+// errForgotten says that a restored book may not know which keys were revoked.
+var errForgotten = errors.New("basis data baru dipulihkan, dan kunci mana yang sudah dicabut belum dipastikan; berikan dulu daftar pencabutan yang terakhir terbit (sifilma restored -revocations)")
 
 // errPEM says that PEM has no room for what became of a key.
 var errPEM = errors.New("ada kunci yang sudah dicabut, dan PEM tidak dapat mengatakannya; pakai -format jwk, atau -label dengan kunci yang masih sah")

@@ -115,6 +115,7 @@ func TestALostSigningKey(t *testing.T) {
 	carried := manifest.KeyEntry{KeyID: signing(t, h, third).KeyID(), At: signedAt.Unix(), Reason: "bocor"}
 	naming("terakhir.jws", manifest.KeyEntry{KeyID: first.KeyID(), At: signedAt.Unix(), Reason: "token hilang"}, carried)
 	require.NoError(t, restored.Raise(t.Context(), o.DB, restored.Order{By: "operator uji", Reason: "gladi", Tickets: 100, Papers: 10}))
+	d.bad("daftar pencabutan yang terakhir terbit", []string{"public"}, of(h), d.dbArgs)
 	list, err := os.ReadFile(at("terakhir.jws"))
 	require.NoError(t, err)
 	require.NoError(t, restored.Lists(t.Context(), o.DB, list, "operator uji", "", io.Discard))

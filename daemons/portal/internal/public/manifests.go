@@ -42,8 +42,15 @@ func (p *Window) revocations(w http.ResponseWriter, r *http.Request) error {
 }
 
 // manifestKeys gives out the public keys of all versions, those too that sign no more, each
-// with what became of it.
+// with what became of it. After a restore the book may have forgotten that: nothing is given
+// out until the last list was given, which tells of it.
 func (p *Window) manifestKeys(w http.ResponseWriter, r *http.Request) error {
+	if err := release.Recovered(r.Context(), p.db); err != nil {
+		if errors.Is(err, release.ErrUnrecovered) {
+			return web.NewProblem(http.StatusServiceUnavailable, "Basis data baru dipulihkan, dan kunci mana yang sudah dicabut belum dipastikan. Sementara ini pakai berkas kunci yang sudah Anda punyai.")
+		}
+		return err
+	}
 	entries, err := keybook.Signing(r.Context(), p.db, activation.SigningKey)
 	if err != nil {
 		return err
