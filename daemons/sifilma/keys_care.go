@@ -162,7 +162,7 @@ func (k *keys) list(ctx context.Context) error {
 			state = "DICABUT"
 		case e.Retired():
 			state = "dihentikan"
-		case len(needs) == 0:
+		case len(needs) == 0 && e.PublicKey == nil: // what signs is needed, although nothing rests on it yet
 			state = "tidak diperlukan"
 		}
 		found := ""

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/postgres"
@@ -53,7 +54,7 @@ type Revoking struct {
 // bundles that it signed count no more, whenever. It is given up with it. Errors: ErrNotFound,
 // ErrNotSigning, ErrRevoked, ErrOnePerson, ErrReasonMissing, ErrReasonLong.
 func Revoke(ctx context.Context, tx *postgres.Tx, label string, r Revoking, officeAt time.Time) error {
-	r.By, r.With, r.Reason = strings.TrimSpace(r.By), strings.TrimSpace(r.With), strings.TrimSpace(r.Reason)
+	r.By, r.With, r.Reason = oneLine(r.By), oneLine(r.With), oneLine(r.Reason)
 	switch {
 	case r.By == "" || r.With == "" || strings.EqualFold(r.By, r.With):
 		return ErrOnePerson
@@ -87,6 +88,11 @@ func Revoke(ctx context.Context, tx *postgres.Tx, label string, r Revoking, offi
 	return audit.Record(ctx, tx, audit.Entry{Actor: r.By, Action: "key.revoked", Subject: label, Detail: map[string]any{
 		"key": id, "with": r.With, "reason": r.Reason,
 	}})
+}
+
+// oneLine is a text as it is told: whoever verifies prints it among lines of his own.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 }
 
 // reasonMost bounds a reason in bytes, as the revocation list does.

@@ -54,16 +54,17 @@ func TestASigningKeyIsRevokedByTwo(t *testing.T) {
 		r     keybook.Revoking
 		want  error
 	}{
-		"unknown":     {"manifest-signing.v9", two, keybook.ErrNotFound},
-		"a card key":  {"k", two, keybook.ErrNotSigning},
-		"alone":       {"manifest-signing", change(func(r *keybook.Revoking) { r.With = " kepala seksi " }), keybook.ErrOnePerson},
-		"nobody":      {"manifest-signing", change(func(r *keybook.Revoking) { r.By = "" }), keybook.ErrOnePerson},
-		"no reason":   {"manifest-signing", change(func(r *keybook.Revoking) { r.Reason = " " }), keybook.ErrReasonMissing},
-		"long reason": {"manifest-signing", change(func(r *keybook.Revoking) { r.Reason = strings.Repeat("a", 129) }), keybook.ErrReasonLong},
+		"unknown":              {"manifest-signing.v9", two, keybook.ErrNotFound},
+		"a card key":           {"k", two, keybook.ErrNotSigning},
+		"alone":                {"manifest-signing", change(func(r *keybook.Revoking) { r.With = " kepala seksi " }), keybook.ErrOnePerson},
+		"one in two spellings": {"manifest-signing", change(func(r *keybook.Revoking) { r.With = "Kepala \t Seksi" }), keybook.ErrOnePerson},
+		"nobody":               {"manifest-signing", change(func(r *keybook.Revoking) { r.By = "" }), keybook.ErrOnePerson},
+		"no reason":            {"manifest-signing", change(func(r *keybook.Revoking) { r.Reason = " " }), keybook.ErrReasonMissing},
+		"long reason":          {"manifest-signing", change(func(r *keybook.Revoking) { r.Reason = strings.Repeat("a", 129) }), keybook.ErrReasonLong},
 	} {
 		require.ErrorIs(t, revoke(t, o.DB, c.label, c.r), c.want, name)
 	}
-	require.NoError(t, revoke(t, o.DB, "manifest-signing", two))
+	require.NoError(t, revoke(t, o.DB, "manifest-signing", change(func(r *keybook.Revoking) { r.Reason = "token\r\n\x1b hilang " })), "it is printed in one line")
 	require.ErrorIs(t, revoke(t, o.DB, "manifest-signing", two), keybook.ErrRevoked)
 	require.NoError(t, retire(t, o.DB, "manifest-signing.v2"))
 
