@@ -40,6 +40,6 @@ func (k *keys) revoke(ctx context.Context) error {
 			"  sifilma keys generate -label %s -kind p256 …\n", keybook.Label(name, all[len(all)-1].Version+1))
 	}
 	fmt.Print("Kemudian serahkan kunci publik yang baru (sifilma keys public, dengan -url) kepada semua produsen lewat jalan lain,\n" +
-		"dan terbitkan ulang manifest reader di portal, halaman Pelepasan manifest.\n")
+		"dan terbitkan ulang manifest reader di portal, halaman Manifest.\n")
 	return nil
 }

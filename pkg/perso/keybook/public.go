@@ -53,7 +53,7 @@ type Revoking struct {
 // bundles that it signed count no more, whenever. It is given up with it. Errors: ErrNotFound,
 // ErrNotSigning, ErrRevoked, ErrOnePerson, ErrReasonMissing, ErrReasonLong.
 func Revoke(ctx context.Context, tx *postgres.Tx, label string, r Revoking, officeAt time.Time) error {
-	r.By, r.With, r.Reason = strings.TrimSpace(r.By), strings.TrimSpace(r.With), strings.TrimSpace(r.Reason)
+	r.By, r.With, r.Reason = strings.Join(strings.Fields(r.By), " "), strings.Join(strings.Fields(r.With), " "), strings.TrimSpace(r.Reason)
 	switch {
 	case r.By == "" || r.With == "" || strings.EqualFold(r.By, r.With):
 		return ErrOnePerson

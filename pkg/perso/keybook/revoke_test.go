@@ -56,7 +56,7 @@ func TestASigningKeyIsRevokedByTwo(t *testing.T) {
 	}{
 		"unknown":     {"manifest-signing.v9", two, keybook.ErrNotFound},
 		"a card key":  {"k", two, keybook.ErrNotSigning},
-		"alone":       {"manifest-signing", change(func(r *keybook.Revoking) { r.With = " kepala seksi " }), keybook.ErrOnePerson},
+		"alone":       {"manifest-signing", change(func(r *keybook.Revoking) { r.With = " kepala  seksi " }), keybook.ErrOnePerson},
 		"nobody":      {"manifest-signing", change(func(r *keybook.Revoking) { r.By = "" }), keybook.ErrOnePerson},
 		"no reason":   {"manifest-signing", change(func(r *keybook.Revoking) { r.Reason = " " }), keybook.ErrReasonMissing},
 		"long reason": {"manifest-signing", change(func(r *keybook.Revoking) { r.Reason = strings.Repeat("a", 129) }), keybook.ErrReasonLong},
