@@ -103,11 +103,13 @@ type Release struct {
 	Receiver     *string       `db:"receiver"`
 	ReceiverPost *string       `db:"receiver_post"`
 	DeliveredOn  *clock.Date   `db:"delivered_on"`
+	KeyRevoked   bool          `db:"key_revoked"` // a key that signed one of its manifests: nobody may install that
 }
 
 const selectRelease = `
 	SELECT r.id, r.number, r.produsen_id, p.name AS produsen, r.lines, r.state, r.version, r.released_by, r.released_at, r.bundle_blob, r.delivery_id,
-	       d.receiver, d.receiver_post, d.delivered_on
+	       d.receiver, d.receiver_post, d.delivered_on,
+	       EXISTS (SELECT FROM manifest_release_line l JOIN under_revoked_key u ON u.activation_id = l.activation_id WHERE l.release_id = r.id) AS key_revoked
 	FROM manifest_release r JOIN institution p ON p.id = r.produsen_id LEFT JOIN activation_delivery d ON d.id = r.delivery_id `
 
 // Get returns a release as a produsen may know of it; an empty produsenID is the office.

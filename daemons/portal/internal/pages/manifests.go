@@ -56,14 +56,17 @@ func (p *Pages) manifests(w http.ResponseWriter, r *http.Request) error {
 		Lead:   "Manifest dipasang pada pembaca KTP-el yang diaktifkan. Satu pelepasan berisi semua manifest yang siap untuk satu produsen; bundelnya bertanda tangan dan dapat diperiksa tanpa jaringan.",
 		Links:  verifying(),
 	}
-	if body.Alarm = keysLost(o.Keys); o.ListWaits {
+	if body.Alarm = keysLost(o.Keys, who.Role); o.ListWaits {
 		body.Alarm = strings.TrimSpace(listsWait + " " + body.Alarm)
 	}
 	if n := r.URL.Query().Get("diterbitkan-ulang"); keptNow(r) && n != "" {
-		body.Notice = "Manifest lama dicabut dan diterbitkan ulang. Manifest baru sedang ditandatangani; surat balasannya disusun."
+		body.Notice = "Manifest lama dicabut dan diterbitkan ulang. Manifest baru sedang ditandatangani; surat balasannya disusun. Buka lagi halaman ini sebentar lagi, lalu lepas manifest baru itu kepada produsen."
 	}
 	if t := signingKeysTable(o.Keys, who.Role); len(t.Rows) > 0 {
 		body.Tables = append(body.Tables, t)
+	}
+	if len(o.Revoked) > 0 {
+		body.Tables = append(body.Tables, revokedKeysTable(o.Revoked))
 	}
 	if len(o.Carried) > 0 {
 		body.Tables = append(body.Tables, carriedTable(o))
@@ -99,6 +102,9 @@ func (p *Pages) manifests(w http.ResponseWriter, r *http.Request) error {
 }
 
 func releaseTag(v manifests.View) tag {
+	if v.KeyRevoked && v.State != release.Voided {
+		return tag{bad, v.StateLabel + "; kuncinya dicabut"}
+	}
 	tone := map[string]string{string(release.Released): busy, string(release.Bundled): wait, string(release.Delivered): good}[string(v.State)]
 	return tag{tone, v.StateLabel}
 }
@@ -123,7 +129,11 @@ func (p *Pages) release(w http.ResponseWriter, r *http.Request) error {
 	if v.Bundle {
 		body.Summary = append(body.Summary, pair{"Cara memeriksa", "sifilma verify " + v.Number + ".zip -key kunci.json -revocations pencabutan.jws"})
 	}
+	if v.KeyRevoked {
+		body.Alarm = "Manifest dalam pelepasan ini ditandatangani kunci yang sudah dicabut Ditjen Dukcapil. Jangan dipasang, dan jangan andalkan yang sudah terpasang: penggantinya datang dalam pelepasan lain. Periksa dengan kunci publik yang terbaru."
+	}
 	switch {
+	case v.KeyRevoked:
 	case manifests.MayTake(v, signin.Account(r).Role):
 		body.Lead = "Sebutkan siapa dari produsen yang menerima bundel ini. Setelah itu bundel dapat diunduh."
 		body.Links = append(body.Links, crumb{"Terima bundel", releasesPath + "/" + v.Number + "/terima"})
