@@ -127,7 +127,7 @@ func (p *Pages) release(w http.ResponseWriter, r *http.Request) error {
 		body.Summary = append(body.Summary, pair{"Diterima", terbilang.FormatDate(*v.DeliveredOn) + "\noleh " + v.Receiver + ", " + v.ReceiverPost})
 	}
 	if v.Bundle {
-		body.Summary = append(body.Summary, pair{"Cara memeriksa", "sifilma verify " + v.Number + ".zip -key kunci.json -revocations pencabutan.jws"})
+		body.Summary = append(body.Summary, pair{"Cara memeriksa", "sifilma verify " + v.Number + ".zip -key kunci-publik-dukcapil.json -revocations pencabutan.jws, dengan kunci publik yang Anda terima lewat jalan lain"})
 	}
 	if v.KeyRevoked {
 		body.Alarm = "Manifest dalam pelepasan ini ditandatangani kunci yang sudah dicabut Ditjen Dukcapil. Jangan dipasang, dan jangan andalkan yang sudah terpasang: penggantinya datang dalam pelepasan lain. Periksa dengan kunci publik yang terbaru."
