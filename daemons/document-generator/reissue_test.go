@@ -58,7 +58,7 @@ func TestManifestsAreReissuedUnderTheNextKey(t *testing.T) {
 	list := o.list(t)
 	require.NotEqual(t, old, list.KeyID)
 	for i, e := range list.Entries {
-		require.Equal(t, []string{*lines[i].ManifestSerial, manifest.Revoked, "Kunci penanda tangan dihentikan"}, []string{e.Number, e.State, e.Reason})
+		require.Equal(t, []string{*lines[i].ManifestSerial, manifest.Revoked, "Kunci penanda tangan diganti"}, []string{e.Number, e.State, e.Reason})
 	}
 	require.ErrorIs(t, o.receive(t, request.Produsen, bundle.Number, l.ProdusenID), release.ErrChanged)
 	next, err := o.release(t, request.Kasubdit, l.ProdusenID, 3)
@@ -87,7 +87,7 @@ func TestManifestsAreReissuedUnderTheNextKey(t *testing.T) {
 	require.Equal(t, "surat-balasan-aktivasi-"+l.Ticket+"-2.pdf", name)
 	text := pdfText(t, pdf)
 	for _, part := range []string{
-		"Penerbitan Ulang Manifest Perangkat Pembaca KTP-el", "sebanyak 3 (tiga) unit disetujui", "dicabut karena kunci penanda tangannya dihentikan",
+		"Penerbitan Ulang Manifest Perangkat Pembaca KTP-el", "sebanyak 3 (tiga) unit disetujui", "dicabut karena kunci penanda tangannya diganti",
 		"setelah manifest penggantinya dipasang", lines[0].Reader, lines[2].Reader,
 	} {
 		require.Contains(t, text, part)

@@ -225,6 +225,11 @@ func TestManifestsThroughTheAPI(t *testing.T) {
 		require.NotContains(t, page.text, "Unduh bundel")
 	}
 	require.ErrorContains(t, err, "token hilang")
+	for _, who := range []string{"produsen", "kasubdit"} {
+		require.Contains(t, o.page(200, who, "/manifest").text, "Sudah diambil; kuncinya dicabut")
+		require.Contains(t, o.page(200, who, "/manifest/pelepasan/"+r.Number).text, "Jangan dipasang")
+	}
+	require.Contains(t, o.page(200, "kasubdit", "/manifest").text, "Belum ada kunci penggantinya")
 
 	var acts []string
 	require.NoError(t, o.db.Select(t.Context(), &acts, `SELECT action || ' ' || actor FROM audit WHERE action LIKE 'manifests.%' ORDER BY id`))

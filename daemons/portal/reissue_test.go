@@ -78,21 +78,21 @@ func TestReissueThroughTheAPI(t *testing.T) {
 	for _, who := range []string{"operator", "produsen", "lembaga"} {
 		o.want(200, &v, who, http.MethodGet, activations+"/"+v.Ticket, nil)
 		require.Equal(t, "revoked revoked revoked accepted accepted accepted", lineStates(v))
-		require.Equal(t, []any{activation.CauseSigningKey, "Kunci penanda tangan dihentikan", 4, (*int)(nil), "Token hilang."},
+		require.Equal(t, []any{activation.CauseSigningKey, "Kunci penanda tangan diganti", 4, (*int)(nil), "Token hilang."},
 			[]any{v.Lines[0].Cause, v.Lines[0].CauseLabel, *v.Lines[0].ReplacedBy, v.Lines[0].Replaces, v.Lines[0].Reason})
 		require.Equal(t, []any{1, (*int)(nil), v.Lines[0].Reader, "Token hilang."}, []any{*v.Lines[3].Replaces, v.Lines[3].ReplacedBy, v.Lines[3].Reader, v.Lines[3].Reason})
 		var told []string
 		for _, e := range v.Timeline[:2] {
 			told = append(told, e.Label)
 		}
-		require.ElementsMatch(t, []string{"Manifest dicabut karena kunci penanda tangannya dihentikan (baris 1–3)", "Manifest diterbitkan ulang (baris 4–6)"}, told)
+		require.ElementsMatch(t, []string{"Manifest dicabut karena kunci penanda tangannya diganti (baris 1–3)", "Manifest diterbitkan ulang (baris 4–6)"}, told)
 	}
 	require.NotContains(t, v.Lines[3].Offers, activation.VerbReissue)
 	c := o.chip("operator", v.Lines[0].SAM).Chip
 	require.Len(t, c.Activations, 2)
 	require.Equal(t, []int{4, 1}, []int{*c.Activations[0].ReplacedBy, *c.Activations[1].Replaces})
 	require.Subset(t, said(c.History), []string{
-		"Reader " + v.Lines[0].Reader + " (" + v.Ticket + "): manifest dicabut karena kunci penanda tangannya dihentikan",
+		"Reader " + v.Lines[0].Reader + " (" + v.Ticket + "): manifest dicabut karena kunci penanda tangannya diganti",
 		"Reader " + v.Lines[0].Reader + " (" + v.Ticket + "): manifest diterbitkan ulang",
 	})
 	var acts []string
@@ -147,13 +147,13 @@ func TestReissuePages(t *testing.T) {
 	require.Contains(t, d.text, "mungkin baru saja diterbitkan ulang")
 	for _, who := range []string{"operator", "produsen", "lembaga"} {
 		text := o.want(200, nil, who, http.MethodGet, "/aktivasi/"+v.Ticket, nil).Body.String()
-		require.Contains(t, text, "Kunci penanda tangan dihentikan<br>Penggantinya baris 3")
+		require.Contains(t, text, "Kunci penanda tangan diganti<br>Penggantinya baris 3")
 		require.Contains(t, text, "Menggantikan baris 1")
 	}
 	var chip report.ChipAnswer
 	o.want(200, &chip, "operator", http.MethodGet, chipsAt+v.Lines[0].SAM, nil)
 	text := o.page(200, "operator", "/chip/"+chip.Chip.ID).text
-	require.Contains(t, text, "Kunci penanda tangan dihentikan; penggantinya baris 3")
+	require.Contains(t, text, "Kunci penanda tangan diganti; penggantinya baris 3")
 	require.Contains(t, text, "Menggantikan baris 1")
 }
 
@@ -180,13 +180,23 @@ func TestARevokedKeyWaitsForKasubdit(t *testing.T) {
 	require.NotContains(t, d.text, "Siap dilepas", "what nobody would believe is not released")
 	require.Contains(t, o.page(200, "kasubdit", mine).text, waits)
 	require.NotContains(t, o.page(200, "operator", mine).text, waits)
-	require.NotContains(t, o.page(200, "produsen", "/manifest").text, alarm)
+	require.Contains(t, d.text, ": terbitkan ulang sekarang.")
+	require.Contains(t, o.page(200, "operator", "/manifest").text, ": Kasubdit KI harus menerbitkannya ulang sekarang.")
+	for _, who := range []string{"produsen", "lembaga"} {
+		d := o.page(200, who, "/manifest")
+		require.NotContains(t, d.text, alarm)
+		require.Contains(t, d.text, "Yang ditandatanganinya jangan dipakai")
+		require.Contains(t, d.text, s.s.KeyID())
+	}
 	var keys activation.SigningKeys
 	o.want(200, &keys, "operator", http.MethodGet, signingKeys, nil)
-	require.Equal(t, []any{true, "Kepala Seksi", "Token dicuri."}, []any{keys.GivenUp[0].Revoked, keys.GivenUp[0].GivenUpBy, keys.GivenUp[0].Reason})
+	require.Equal(t, []any{true, "Kepala Seksi", "Petugas Keamanan", "Token dicuri."},
+		[]any{keys.GivenUp[0].Revoked, keys.GivenUp[0].GivenUpBy, keys.GivenUp[0].With, keys.GivenUp[0].Reason})
 
 	at := "/manifest/kunci/" + s.s.KeyID() + "/terbitkan-ulang"
-	require.Contains(t, o.page(200, "kasubdit", at).text, "sudah ditolak oleh siapa pun")
+	d = o.page(200, "kasubdit", at)
+	require.Contains(t, d.text, "sudah ditolak oleh siapa pun")
+	require.Contains(t, d.text, "oleh Kepala Seksi dan Petugas Keamanan")
 	o.post(303, "kasubdit", at, "versi", "2", "reason", "Token dicuri.")
 	require.NotContains(t, o.page(200, "kasubdit", "/manifest").text, alarm)
 	require.NotContains(t, o.page(200, "kasubdit", mine).text, waits)

@@ -108,7 +108,7 @@ func (k *keys) flags() {
 	fs.StringVar(&k.kind, "kind", "", "`jenis` kunci: aes128, aes192, aes256, 2tdea, 3tdea, p256; bawaan: aes256, dan pada rotasi jenis kunci yang diganti")
 	fs.StringVar(&k.origin, "origin", "", "asal kunci yang dicatat: generated atau components")
 	fs.Func("custodian", "`peran` seorang kustodian; diulang untuk masing-masing", list(&k.custodians))
-	fs.Func("witness", "`peran` seorang saksi yang menandatangani berita acara; boleh diulang", list(&k.witnesses))
+	fs.Func("witness", "`peran` seorang saksi yang menandatangani berita acara; boleh diulang. Pada revoke: nama orang kedua, satu saja", list(&k.witnesses))
 	fs.BoolVar(&k.draw, "draw", false, "komponen dibuat oleh token; tiap kustodian menyalin miliknya ke kertas")
 	fs.StringVar(&k.terminal, "terminal", "/dev/tty", "`terminal` tempat kustodian duduk")
 	fs.StringVar(&k.name, "name", "", "`nama` kunci yang diganti versinya, seperti sam-final-master")

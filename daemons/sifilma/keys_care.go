@@ -151,6 +151,11 @@ func (k *keys) list(ctx context.Context) error {
 		}
 		defer func() { _ = token.Close() }()
 	}
+	pairs, err := keybook.Signing(ctx, db, ceremony.ManifestSigning)
+	if err != nil {
+		return err
+	}
+	signs, _ := keybook.InForce(pairs)
 	wrong := false
 	for _, e := range all {
 		state := "dipakai"
@@ -162,7 +167,9 @@ func (k *keys) list(ctx context.Context) error {
 			state = "DICABUT"
 		case e.Retired():
 			state = "dihentikan"
-		case len(needs) == 0 && e.PublicKey == nil: // what signs is needed, although nothing rests on it yet
+		case e.Label == signs.Label:
+			state = "menandatangani"
+		case len(needs) == 0:
 			state = "tidak diperlukan"
 		}
 		found := ""
@@ -354,9 +361,9 @@ func (k *keys) plain(err error) error {
 	case errors.Is(err, keybook.ErrTwice):
 		return fmt.Errorf("kunci yang sama sudah tercatat dengan label lain; sifilma keys list menampilkannya (%w)", err)
 	case errors.Is(err, keybook.ErrRevoked):
-		return fmt.Errorf("kunci itu sudah dicabut (%w)", err)
+		return fmt.Errorf("kunci %s sudah dicabut; sifilma keys list menampilkan keadaan semua kunci", k.label)
 	case errors.Is(err, keybook.ErrNotSigning):
-		return fmt.Errorf("hanya kunci penanda tangan yang dicabut; kunci kartu dihentikan dengan sifilma keys retire (%w)", err)
+		return fmt.Errorf("hanya kunci penanda tangan yang dicabut; kunci kartu dihentikan dengan sifilma keys retire")
 	case errors.Is(err, keybook.ErrOnePerson):
 		return errors.New("kunci dicabut oleh dua orang: pelaksana dengan -by, dan seorang lain dengan -witness")
 	case errors.Is(err, keybook.ErrReasonLong):

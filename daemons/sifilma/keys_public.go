@@ -66,6 +66,9 @@ func (k *keys) public(ctx context.Context) error {
 		}
 		fmt.Printf("Sidik kunci %s%s\n", id, state)
 	}
+	if k.dbc.URL == "" {
+		fmt.Println("Tanpa -url: berkas ini tidak mengatakan kunci mana yang sudah dihentikan atau dicabut.")
+	}
 	fmt.Println("Kunci publik: " + k.out + ". Serahkan kepada produsen, dan bacakan sidiknya lewat jalan lain.")
 	return nil
 }

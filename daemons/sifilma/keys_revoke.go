@@ -37,7 +37,7 @@ func (k *keys) revoke(ctx context.Context) error {
 	if now, ok := keybook.InForce(all); ok {
 		fmt.Printf("Sekarang %s yang menandatangani; daftar pencabutan yang menyebut kunci yang dicabut terbit dengan sendirinya.\n", now.Label)
 	} else {
-		fmt.Printf("Belum ada kunci penggantinya, maka tidak ada yang ditandatangani, juga tidak daftar pencabutan. Buat sekarang, pada token penanda tangan:\n"+
+		fmt.Printf("Belum ada kunci penggantinya, maka tidak ada yang ditandatangani, juga tidak daftar pencabutan. Buat sekarang, pada token penanda tangan (token lain, bila yang lama dicuri):\n"+
 			"  sifilma keys generate -label %s -kind p256 …\n", keybook.Label(name, all[len(all)-1].Version+1))
 	}
 	if same := sameToken(all, k.label); len(same) > 0 {

@@ -27,7 +27,7 @@ const (
 // CauseLabels are the causes in the users' words.
 var CauseLabels = map[string]string{
 	CauseSuspended: "Ditangguhkan", CausePKSWithdrawn: "PKS dicabut", CauseRevoked: "Dicabut", CauseReplaced: "Reader diganti",
-	CauseLost: "Hilang", CauseStolen: "Dicuri", CauseSigningKey: "Kunci penanda tangan dihentikan",
+	CauseLost: "Hilang", CauseStolen: "Dicuri", CauseSigningKey: "Kunci penanda tangan diganti",
 }
 
 // ending are the verbs that end an activation, with the cause of each.

@@ -40,9 +40,10 @@ type KeyInForce struct {
 type GivenUpKey struct {
 	Label     string    `json:"label"`
 	KeyID     string    `json:"key_id"`  // as the manifests name it, see sealed.KeyID
-	Revoked   bool      `json:"revoked"` // nobody may rely on what it signed; then the next three tell of that
+	Revoked   bool      `json:"revoked"` // nobody may rely on what it signed; then the next four tell of that
 	GivenUpAt time.Time `json:"given_up_at"`
 	GivenUpBy string    `json:"given_up_by"`
+	With      string    `json:"given_up_with,omitempty"` // the second person who revoked it
 	Reason    string    `json:"reason"`
 	Due       int       `json:"due"`       // readers whose manifests Reissue replaces
 	Letters   int       `json:"letters"`   // whose readers those are: each gets a reply
@@ -65,14 +66,16 @@ func (k SigningKeys) Find(keyID string) (GivenUpKey, error) {
 	return k.GivenUp[i], nil
 }
 
-// Lost is how many readers rest on keys that were revoked: nobody may rely on their manifests.
-func (k SigningKeys) Lost() (readers int) {
+// Lost is how many readers rest on keys that were revoked, so that nobody may rely on their
+// manifests: those whose manifests Reissue replaces, and those of lembaga without a PKS in
+// force.
+func (k SigningKeys) Lost() (due, held int) {
 	for _, g := range k.GivenUp {
 		if g.Revoked {
-			readers += g.Due + g.Held
+			due, held = due+g.Due, held+g.Held
 		}
 	}
-	return readers
+	return due, held
 }
 
 // Keys tells of the signing keys, and what rests on those that were given up, on a day.
@@ -101,7 +104,7 @@ func Keys(ctx context.Context, rd postgres.Reader, day clock.Date) (k SigningKey
 		ids = append(ids, id)
 		g := GivenUpKey{Label: e.Label, KeyID: id, GivenUpAt: *e.RetiredAt, GivenUpBy: *e.RetiredBy, Reason: *e.RetiredReason}
 		if e.Revoked() {
-			g.Revoked, g.GivenUpAt, g.GivenUpBy, g.Reason = true, *e.RevokedAt, *e.RevokedBy, *e.RevokedReason
+			g.Revoked, g.GivenUpAt, g.GivenUpBy, g.With, g.Reason = true, *e.RevokedAt, *e.RevokedBy, *e.RevokedWith, *e.RevokedReason
 		}
 		k.GivenUp = append(k.GivenUp, g)
 	}

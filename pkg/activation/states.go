@@ -129,7 +129,7 @@ func steps() []machine.Step {
 	all := []machine.Step{
 		{From: "", Verb: VerbSubmit, Roles: lembaga, To: Submitted},
 		{From: "", Verb: VerbReplace, Roles: keepers, Guard: "menggantikan reader yang dicabut; PKS berlaku", To: Accepted, Message: messageAccepted, System: true},
-		{From: "", Verb: VerbReissue, Roles: kasubdit, Guard: "menggantikan manifest yang kunci penanda tangannya dihentikan; PKS berlaku", To: Accepted, Message: messageAccepted, System: true},
+		{From: "", Verb: VerbReissue, Roles: kasubdit, Guard: "menggantikan manifest yang kunci penanda tangannya diganti; PKS berlaku", To: Accepted, Message: messageAccepted, System: true},
 		{From: Submitted, Verb: VerbValidate, Roles: validator, To: Validated, System: true},
 		{From: Submitted, Verb: VerbReturn, Roles: validator, Guard: "ada temuan", To: Returned, System: true},
 		{From: Submitted, Verb: VerbCancel, Roles: lembaga, To: Cancelled},
@@ -170,7 +170,7 @@ func steps() []machine.Step {
 		)
 		if s.manifest { // all of a key at once: nobody is offered it for one line
 			all = append(all, machine.Step{
-				From: s.state, Verb: VerbReissue, Roles: kasubdit, Guard: "kunci penanda tangannya dihentikan; " + reason + "; PKS berlaku", To: Revoked, Message: list, System: true,
+				From: s.state, Verb: VerbReissue, Roles: kasubdit, Guard: "kunci penanda tangannya diganti; " + reason + "; PKS berlaku", To: Revoked, Message: list, System: true,
 			})
 		}
 	}

@@ -337,7 +337,7 @@ var activationSentences = map[machine.Verb]string{
 // the one that ended or the one that took its place.
 func activationSentence(verb machine.Verb, from machine.State) string {
 	if verb == activation.VerbReissue && from != "" {
-		return "Manifest dicabut karena kunci penanda tangannya dihentikan"
+		return "Manifest dicabut karena kunci penanda tangannya diganti"
 	}
 	return activationSentences[verb]
 }

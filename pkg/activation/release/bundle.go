@@ -48,19 +48,6 @@ func Attach(ctx context.Context, tx *postgres.Tx, r Release, bundle uuid.UUID, k
 	return step(ctx, tx, r, VerbBundle, c, "bundle_blob = $5::uuid, key_id = nullif($6, '')", bundle.String(), keyID)
 }
 
-// Believed says whether a bundle may leave the office: neither its own key nor that of a
-// manifest in it was revoked.
-func Believed(ctx context.Context, rd postgres.Reader, r Release) (yes bool, err error) {
-	if r.KeyRevoked {
-		return false, nil
-	}
-	if err := rd.Get(ctx, &yes, `
-		SELECT NOT EXISTS (SELECT FROM manifest_release_line l JOIN under_revoked_key u ON u.activation_id = l.activation_id WHERE l.release_id = $1)`, r.ID); err != nil {
-		return false, fmt.Errorf("release: keys of a bundle: %w", err)
-	}
-	return yes, nil
-}
-
 // PublishedList is a revocation list as it was published.
 type PublishedList struct {
 	Number     int64     `db:"number"`

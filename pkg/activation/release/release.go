@@ -100,16 +100,17 @@ type Release struct {
 	ReleasedBy   string        `db:"released_by"`
 	ReleasedAt   time.Time     `db:"released_at"` // by the office's clock
 	Bundle       *string       `db:"bundle_blob"`
-	KeyRevoked   bool          `db:"key_revoked"` // the key of the bundle: it must be made anew
 	DeliveryID   *string       `db:"delivery_id"`
 	Receiver     *string       `db:"receiver"`
 	ReceiverPost *string       `db:"receiver_post"`
 	DeliveredOn  *clock.Date   `db:"delivered_on"`
+	KeyRevoked   bool          `db:"key_revoked"` // the key of the bundle or of a manifest in it: it does not leave, and nobody may install it
 }
 
 const selectRelease = `
 	SELECT r.id, r.number, r.produsen_id, p.name AS produsen, r.lines, r.state, r.version, r.released_by, r.released_at, r.bundle_blob, r.delivery_id,
-	       bundle_key_revoked(r.bundle_blob, r.key_id) AS key_revoked,
+	       EXISTS (SELECT FROM master_key k WHERE k.revoked_at IS NOT NULL) AND (bundle_key_revoked(r.bundle_blob, r.key_id)
+	           OR EXISTS (SELECT FROM manifest_release_line l JOIN under_revoked_key u ON u.activation_id = l.activation_id WHERE l.release_id = r.id)) AS key_revoked,
 	       d.receiver, d.receiver_post, d.delivered_on
 	FROM manifest_release r JOIN institution p ON p.id = r.produsen_id LEFT JOIN activation_delivery d ON d.id = r.delivery_id `
 

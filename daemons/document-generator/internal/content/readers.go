@@ -36,7 +36,7 @@ func (w *Writer) commonReaders(f facts) map[string]string {
 }
 
 // reissueNote tells why a letter comes once more, and what has to be done.
-const reissueNote = " Manifest perangkat tersebut yang diterbitkan sebelumnya dicabut karena kunci penanda tangannya dihentikan; perangkat dapat digunakan kembali setelah manifest penggantinya dipasang."
+const reissueNote = " Manifest perangkat tersebut yang diterbitkan sebelumnya dicabut karena kunci penanda tangannya diganti; perangkat dapat digunakan kembali setelah manifest penggantinya dipasang."
 
 // readers gives the values of a surat balasan aktivasi.
 func (w *Writer) readers(f facts, values map[string]string, tables map[string][]map[string]string) {

@@ -17,6 +17,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/form"
 	"dukcapil.go.id/sifilma/pkg/identity"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/manifest"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/report"
 	"dukcapil.go.id/sifilma/pkg/request"
@@ -45,18 +46,17 @@ type View struct {
 	State        machine.State `json:"state"`
 	StateLabel   string        `json:"state_label"`
 	ReleasedAt   time.Time     `json:"released_at"`
-	Bundle       bool          `json:"bundle"` // whether whoever asks may fetch it now
+	Bundle       bool          `json:"bundle"`      // whether whoever asks may fetch it now
+	KeyRevoked   bool          `json:"key_revoked"` // of the bundle or of what is in it: it does not leave, and nobody may install it
 	Receiver     string        `json:"receiver,omitempty"`
 	ReceiverPost string        `json:"receiver_post,omitempty"`
 	DeliveredOn  *clock.Date   `json:"delivered_on,omitempty"`
-	// KeyRevoked says that the key of the bundle was revoked: it does not leave any more.
-	KeyRevoked bool `json:"-"`
 }
 
 func view(r release.Release, who identity.Account) View {
 	v := View{
 		Number: r.Number, Produsen: r.Produsen, Manifests: r.Lines, State: r.State, StateLabel: release.Machine.Label(r.State), ReleasedAt: r.ReleasedAt,
-		Bundle: mayFetch(r, who) == nil, DeliveredOn: r.DeliveredOn, KeyRevoked: r.KeyRevoked,
+		Bundle: mayFetch(r, who) == nil, KeyRevoked: r.KeyRevoked, DeliveredOn: r.DeliveredOn,
 	}
 	if r.Receiver != nil {
 		v.Receiver, v.ReceiverPost = *r.Receiver, *r.ReceiverPost
@@ -91,6 +91,9 @@ type Overview struct {
 	Carried   []release.Carried `json:"carried"`
 	// Keys are those that sign manifests; the office's, and asked for by itself: see Keys.
 	Keys activation.SigningKeys `json:"-"`
+	// Revoked are the keys that produsen and lembaga are told to trust no more; everybody has
+	// them in the key file and the list.
+	Revoked []manifest.KeyEntry `json:"-"`
 }
 
 // Overview shows releases, of a produsen its own.
@@ -104,7 +107,8 @@ func (d Desk) Overview(ctx context.Context, who identity.Account) (o Overview, e
 		o.Releases = append(o.Releases, view(r, who))
 	}
 	if report.Outside(who) {
-		return o, nil
+		o.Revoked, err = release.RevokedKeys(ctx, d.DB)
+		return o, err
 	}
 	if o.Waiting, err = release.WaitingFor(ctx, d.DB); err != nil {
 		return o, err
@@ -203,12 +207,6 @@ func (d Desk) Fetch(ctx context.Context, who identity.Account, number string) (b
 	r, err := d.find(ctx, who, number)
 	if err == nil {
 		err = mayFetch(r, who)
-	}
-	if err == nil {
-		var believed bool
-		if believed, err = release.Believed(ctx, d.DB, r); err == nil && !believed {
-			err = ErrKeyRevoked
-		}
 	}
 	if err != nil {
 		return "", "", err

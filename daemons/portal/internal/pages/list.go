@@ -33,7 +33,7 @@ type listBody struct {
 	Search         string
 	Mine           bool // only what waits for the asker
 	Readers        int  // letters of readers that wait for the asker, where Mine
-	Keys           int  // manifests of revoked keys that the asker is to re-issue, where Mine
+	Keys           int  // manifests of revoked keys that the asker is to see replaced, where Mine
 	States         []stateOption
 	Sizes          []int
 	Limit          int
@@ -85,7 +85,8 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return err
 			}
-			body.Keys = keys.Lost()
+			due, held := keys.Lost()
+			body.Keys = due + held
 		}
 	}
 	for _, s := range request.Machine.States() {

@@ -56,14 +56,17 @@ func (p *Pages) manifests(w http.ResponseWriter, r *http.Request) error {
 		Lead:   "Manifest dipasang pada pembaca KTP-el yang diaktifkan. Satu pelepasan berisi semua manifest yang siap untuk satu produsen; bundelnya bertanda tangan dan dapat diperiksa tanpa jaringan.",
 		Links:  verifying(),
 	}
-	if body.Alarm = keysLost(o.Keys); o.ListWaits {
+	if body.Alarm = keysLost(o.Keys, who.Role); o.ListWaits {
 		body.Alarm = strings.TrimSpace(listsWait + " " + body.Alarm)
 	}
 	if n := r.URL.Query().Get("diterbitkan-ulang"); keptNow(r) && n != "" {
-		body.Notice = "Manifest lama dicabut dan diterbitkan ulang. Manifest baru sedang ditandatangani; surat balasannya disusun."
+		body.Notice = "Manifest lama dicabut dan diterbitkan ulang. Manifest baru sedang ditandatangani; surat balasannya disusun. Buka lagi halaman ini sebentar lagi, lalu lepas manifest baru itu kepada produsen."
 	}
 	if t := signingKeysTable(o.Keys, who.Role); len(t.Rows) > 0 {
 		body.Tables = append(body.Tables, t)
+	}
+	if len(o.Revoked) > 0 {
+		body.Tables = append(body.Tables, revokedKeysTable(o.Revoked))
 	}
 	if len(o.Carried) > 0 {
 		body.Tables = append(body.Tables, carriedTable(o))
@@ -99,6 +102,9 @@ func (p *Pages) manifests(w http.ResponseWriter, r *http.Request) error {
 }
 
 func releaseTag(v manifests.View) tag {
+	if v.KeyRevoked && v.State != release.Voided {
+		return tag{bad, v.StateLabel + "; kuncinya dicabut"}
+	}
 	tone := map[string]string{string(release.Released): busy, string(release.Bundled): wait, string(release.Delivered): good}[string(v.State)]
 	return tag{tone, v.StateLabel}
 }
@@ -121,18 +127,22 @@ func (p *Pages) release(w http.ResponseWriter, r *http.Request) error {
 		body.Summary = append(body.Summary, pair{"Diterima", terbilang.FormatDate(*v.DeliveredOn) + "\noleh " + v.Receiver + ", " + v.ReceiverPost})
 	}
 	if v.Bundle {
-		body.Summary = append(body.Summary, pair{"Cara memeriksa", "sifilma verify " + v.Number + ".zip -key kunci.json -revocations pencabutan.jws"})
+		body.Summary = append(body.Summary, pair{"Cara memeriksa", "sifilma verify " + v.Number + ".zip -key kunci-publik-dukcapil.json -revocations pencabutan.jws, dengan kunci publik yang Anda terima lewat jalan lain"})
+	}
+	if v.KeyRevoked && v.State != release.Voided {
+		body.Alarm = "Pelepasan ini ditandatangani kunci yang sudah dicabut Ditjen Dukcapil, dan tidak keluar lagi. Jangan dipasang, dan jangan andalkan yang sudah terpasang: penggantinya datang dalam pelepasan lain. Periksa dengan kunci publik yang terbaru."
 	}
 	switch {
-	case v.KeyRevoked && v.State != release.Voided:
-		body.Lead = "Bundel ini ditandatangani dengan kunci yang sudah dicabut dan tidak keluar lagi. Yang belum diserahkan dilepas sekali lagi oleh Kasubdit KI dari halaman Manifest."
+	case v.State == release.Voided:
+		body.Lead = "Pelepasan ini diganti dengan yang baru dan tidak diserahkan."
+	case v.KeyRevoked && v.State != release.Delivered:
+		body.Lead = "Kasubdit KI melepas yang masih berlaku sekali lagi dari halaman Manifest; manifest yang kuncinya dicabut diterbitkan ulang lebih dahulu."
+	case v.KeyRevoked:
 	case manifests.MayTake(v, signin.Account(r).Role):
 		body.Lead = "Sebutkan siapa dari produsen yang menerima bundel ini. Setelah itu bundel dapat diunduh."
 		body.Links = append(body.Links, crumb{"Terima bundel", releasesPath + "/" + v.Number + "/terima"})
 	case v.State == release.Released:
 		body.Lead = "Bundel sedang ditandatangani. Buka lagi halaman ini sebentar lagi."
-	case v.State == release.Voided:
-		body.Lead = "Pelepasan ini diganti dengan yang baru dan tidak diserahkan."
 	}
 	if v.Bundle {
 		body.Links = append(body.Links, crumb{"Unduh bundel (zip)", "/api/v1/manifest-releases/" + v.Number + "/bundle"})

@@ -117,15 +117,20 @@ func hasList(v *report.Request) bool {
 }
 
 // groupWaits gathers the tasks of one role; tasks that any of several roles can
-// do stand under all of them together.
+// do stand under all of them together, and one that waits several times says how often.
 func groupWaits(waits []report.Wait) []waitGroup {
 	var tasks []waitTask
-	roles := map[string][]string{}
+	roles, times := map[string][]string{}, map[string]int{}
 	for _, w := range waits {
 		if roles[w.Task] == nil {
 			tasks = append(tasks, waitTask{w.Task, waited(w)})
 		}
-		roles[w.Task] = append(roles[w.Task], w.Label)
+		if !slices.Contains(roles[w.Task], w.Label) {
+			roles[w.Task] = append(roles[w.Task], w.Label)
+		}
+		if w.Label == roles[w.Task][0] {
+			times[w.Task]++
+		}
 	}
 	var groups []waitGroup
 	at := map[string]int{}
@@ -135,6 +140,9 @@ func groupWaits(waits []report.Wait) []waitGroup {
 		if !ok {
 			i, at[label] = len(groups), len(groups)
 			groups = append(groups, waitGroup{Label: label})
+		}
+		if n := times[task.Task]; n > 1 {
+			task.Task += " (" + number(n) + ")"
 		}
 		groups[i].Tasks = append(groups[i].Tasks, task)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -12,6 +13,7 @@ import (
 	"dukcapil.go.id/sifilma/pkg/activation"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/machine"
+	"dukcapil.go.id/sifilma/pkg/manifest"
 	"dukcapil.go.id/sifilma/pkg/terbilang"
 	"dukcapil.go.id/sifilma/pkg/web"
 )
@@ -40,13 +42,40 @@ func givenUp(k activation.GivenUpKey) string {
 	return "Dihentikan"
 }
 
-// keysLost says that manifests of revoked keys still count, empty when none does.
-func keysLost(keys activation.SigningKeys) string {
-	n := keys.Lost()
-	if n == 0 {
+// keysLost says that manifests of revoked keys still count, and who does what about it;
+// empty when none does.
+func keysLost(keys activation.SigningKeys, role machine.Role) string {
+	due, held := keys.Lost()
+	if due+held == 0 {
 		return ""
 	}
-	return "Kunci penanda tangan sudah dicabut, dan " + number(n) + " reader masih bersandar pada manifest yang ditandatanganinya. Manifest itu tidak dapat dipercaya lagi: terbitkan ulang sekarang."
+	said := "Kunci penanda tangan sudah dicabut, dan " + number(due+held) + " reader masih bersandar pada manifest yang ditandatanganinya. Manifest itu tidak dapat dipercaya lagi"
+	switch {
+	case due == 0:
+		said += "."
+	case keys.InForce == nil:
+		said += ". Belum ada kunci penggantinya: operator HSM membuatnya dengan sifilma keys generate, lalu Kasubdit KI menerbitkan ulang."
+	case manifests.MayReissue(role) != nil:
+		said += ": Kasubdit KI harus menerbitkannya ulang sekarang."
+	default:
+		said += ": terbitkan ulang sekarang."
+	}
+	if held > 0 {
+		said += " " + number(held) + " reader milik lembaga tanpa PKS yang berlaku: perbarui PKS-nya, atau cabut aktivasinya."
+	}
+	return said
+}
+
+// revokedKeysTable tells produsen and lembaga which keys to trust no more.
+func revokedKeysTable(keys []manifest.KeyEntry) rowsTable {
+	t := rowsTable{
+		Caption: "Kunci penanda tangan yang dicabut. Yang ditandatanganinya jangan dipakai; periksa dengan kunci publik yang terbaru, yang sidiknya Anda terima lewat jalan lain.",
+		Heads:   []string{"Sidik kunci", "Dicabut", "Sebab"}, Serials: true,
+	}
+	for _, k := range keys {
+		t.Rows = append(t.Rows, []cell{{Text: k.KeyID}, {Text: terbilang.FormatDate(clock.DateOf(time.Unix(k.At, 0)))}, {Text: k.Reason}})
+	}
+	return t
 }
 
 // signingKeysTable are the given-up keys on which readers rest: without any, it has no rows.
@@ -121,8 +150,12 @@ func reissueWarning(k activation.GivenUpKey) string {
 }
 
 func reissueFacts(k activation.GivenUpKey, now activation.KeyInForce) []fact {
+	by := k.GivenUpBy
+	if k.With != "" {
+		by += " dan " + k.With
+	}
 	facts := []fact{
-		{"Kunci yang diganti", k.Label}, {"Sidik kunci", k.KeyID}, {givenUp(k), terbilang.FormatDateTime(k.GivenUpAt) + ", oleh " + k.GivenUpBy}, {"Sebab", k.Reason},
+		{"Kunci yang diganti", k.Label}, {"Sidik kunci", k.KeyID}, {givenUp(k), terbilang.FormatDateTime(k.GivenUpAt) + ", oleh " + by}, {"Sebab", k.Reason},
 		{"Kunci yang berlaku", now.Label}, {"Manifest yang diterbitkan ulang", number(k.Due) + " pada " + number(k.Letters) + " surat"},
 	}
 	if k.Held > 0 {

@@ -161,7 +161,8 @@ func (of *office) startDaemons() error {
 	return nil
 }
 
-// withToken lets a process reach a token of its own, and the readers.
+// withToken lets a process reach a token of its own, and the readers. The copy is made anew
+// at each start: from a process that shared it, it would be taken away.
 func (of *office) withToken(in instance) func(*exec.Cmd) error {
 	return func(cmd *exec.Cmd) error {
 		own, err := of.services.HSM.CopyTo(filepath.Join(of.Dir, of.home(in), "softhsm"))
@@ -173,12 +174,16 @@ func (of *office) withToken(in instance) func(*exec.Cmd) error {
 	}
 }
 
-// home is the folder of what a station keeps, below the run directory.
+// home is the folder of what an instance keeps, below the run directory.
 func (of *office) home(in instance) string {
-	if in.copy == 1 {
-		return "station"
+	folder := in.daemon
+	if folder == "perso-station" {
+		folder = "station"
 	}
-	return "station-" + strconv.Itoa(in.copy)
+	if in.copy == 1 {
+		return folder
+	}
+	return folder + "-" + strconv.Itoa(in.copy)
 }
 
 func (of *office) startVirtualSAM() error {

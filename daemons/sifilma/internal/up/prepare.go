@@ -18,6 +18,7 @@ import (
 	"dukcapil.go.id/sifilma/daemons/sifilma/internal/setup"
 	"dukcapil.go.id/sifilma/pkg/clock"
 	"dukcapil.go.id/sifilma/pkg/config"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/pkcs11"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 )
@@ -148,7 +149,24 @@ func (of *office) recordKeys(ctx context.Context, token *pkcs11.Token, record []
 		return err
 	}
 	defer func() { _ = db.Close() }()
+	if record, err = notGivenUp(ctx, db, record); err != nil {
+		return err
+	}
 	return ceremony.Keep(ctx, db, ceremony.Act{By: "sifilma up", Place: "komputer ini", At: time.Now(), Token: info}, record...)
+}
+
+// notGivenUp leaves out the keys that people have given up: the token still has them.
+func notGivenUp(ctx context.Context, rd postgres.Reader, record []ceremony.Key) (kept []ceremony.Key, err error) {
+	for _, k := range record {
+		e, err := keybook.Get(ctx, rd, k.Label)
+		if err != nil && !errors.Is(err, keybook.ErrNotFound) {
+			return nil, err
+		}
+		if err != nil || !e.Retired() {
+			kept = append(kept, k)
+		}
+	}
+	return kept, nil
 }
 
 // clockPath is the office clock's file; the play steps it.
