@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -118,4 +120,36 @@ func TestAManifestThatComesTooLate(t *testing.T) {
 		}, paperoffice.As(request.Generator, ""))
 	})
 	require.True(t, postgres.IsCheck(err, "signing_key_in_use"), "%v", err)
+}
+
+// Without a key in force nothing is signed, and whoever watches is told until there is one.
+func TestNothingSignsIsSeen(t *testing.T) {
+	t.Parallel()
+	o := newSigningOffice(t)
+	o.Must(t, func(ctx context.Context, tx *postgres.Tx) error {
+		return keybook.Retire(ctx, tx, "manifest-signing", "uji", "diganti", paperoffice.At)
+	})
+	address := freeAddress(t)
+	run(t, o.Office, o.config(), address)
+	shows := func(line, why string) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			res, err := http.Get("http://" + address + "/metrics")
+			if err != nil {
+				return false
+			}
+			defer func() { _ = res.Body.Close() }()
+			body, err := io.ReadAll(res.Body)
+			var page struct {
+				Values struct {
+					Waits string `json:"signing_waits"`
+				}
+			}
+			_, ok := asked(address, "/api/v1/status", &page)
+			return err == nil && ok && strings.Contains(string(body), "\n"+line+"\n") && strings.Contains(page.Values.Waits, why)
+		}, patience, 50*time.Millisecond, line)
+	}
+	shows("sifilma_signing_waits 1", "has no key manifest-signing in use")
+	o.key(t, 2)
+	shows("sifilma_signing_waits 0", "")
 }

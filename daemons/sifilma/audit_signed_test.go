@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 
 	"dukcapil.go.id/sifilma/pkg/audit"
 	"dukcapil.go.id/sifilma/pkg/clock"
+	"dukcapil.go.id/sifilma/pkg/perso/keybook"
 	"dukcapil.go.id/sifilma/pkg/postgres"
 	"dukcapil.go.id/sifilma/pkg/sealed"
 	"dukcapil.go.id/sifilma/test/harness"
@@ -156,6 +158,22 @@ func TestSignedHeadsShowThatTheChainWasRewritten(t *testing.T) {
 	require.NoError(t, checkAudit(t.Context(), db, keys, nil, &out))
 	require.Contains(t, out.String(), "ujung bertanda tangan 1, semuanya sah dan cocok")
 	require.ErrorContains(t, checkAudit(t.Context(), db, others, nil, &out), "23 November 2026 (nomor 2) TIDAK SAH: ditandatangani dengan kunci lain")
+
+	// The book has revoked the key, of which the file kept elsewhere knows nothing.
+	der, err := x509.MarshalPKIXPublicKey(by.Public())
+	require.NoError(t, err)
+	in(func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := keybook.Record(ctx, tx, keybook.Entry{
+			Label: "manifest-signing", Algorithm: "EC", Bits: 256, KCV: "A1B2C3", PublicKey: der, Origin: keybook.Generated,
+			TokenLabel: "uji", TokenSerial: "1", Place: "Jakarta", RecordedBy: "uji", OfficeAt: day.At(9, 0),
+		}); err != nil {
+			return err
+		}
+		return keybook.Revoke(ctx, tx, "manifest-signing", keybook.Revoking{By: "a", With: "b", Reason: "bocor"}, day.At(18, 0))
+	})
+	out.Reset()
+	require.NoError(t, checkAudit(t.Context(), db, keys, nil, &out))
+	require.Contains(t, out.String(), "1 ujung lain ditandatangani dengan kunci yang sudah dicabut")
 
 	file := filepath.Join(dir, "audit.jsonl")
 	url := database.URL(t, "")

@@ -165,6 +165,17 @@ func (k Keys) Revoke(revoked map[string]Revocation) Keys {
 	return out
 }
 
+// Revoked are those of the keys that were revoked, as Revoke takes them.
+func (k Keys) Revoked() map[string]Revocation {
+	revoked := map[string]Revocation{}
+	for id, key := range k {
+		if key.Revoked != nil {
+			revoked[id] = *key.Revoked
+		}
+	}
+	return revoked
+}
+
 // Known returns the keys without their lives: for looking at what was signed once, and not
 // for relying on it.
 func (k Keys) Known() Keys {

@@ -22,6 +22,7 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"dukcapil.go.id/sifilma/daemons/document-generator/internal/desk"
@@ -70,10 +71,19 @@ func New(cfg Config, db *postgres.DB, env *daemon.Env) (*Desk, error) {
 		return nil, err
 	}
 	env.OnStop(token.Close)
-	return &Desk{
+	k := &Desk{
 		cfg: cfg, db: db, token: token, driver: manifest.JSON{}, office: env.Office, clock: env.Machine, log: env.Log, status: env.Status,
 		pairs: map[string]*pkcs11.SigningKey{}, sign: (*pkcs11.SigningKey).Sign,
-	}, nil
+	}
+	env.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sifilma_signing_waits", Help: "1 while something that is owed cannot be signed; the status page says why.",
+	}, func() float64 {
+		if k.Waiting() == "" {
+			return 0
+		}
+		return 1
+	}))
+	return k, nil
 }
 
 // Check says for readyz whether the token is there.
