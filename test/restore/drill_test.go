@@ -172,7 +172,7 @@ func TestWholeOfficeGoesOnAfterARestore(t *testing.T) {
 		}
 		return ""
 	})
-	before := d.papers(db)
+	before, revocations := d.papers(db), d.lastList(db)
 	for _, name := range office.Instances() {
 		d.of.Postgres[name].Cut()
 		d.of.Rabbit[name].Cut()
@@ -218,6 +218,7 @@ func TestWholeOfficeGoesOnAfterARestore(t *testing.T) {
 	require.Contains(t, said, "Nomor kartu berlanjut pada epoch")
 	require.Zero(t, d.count(db, `SELECT count(*) FROM perso_attempt WHERE claimed_at > $1 AND claimed_at < (SELECT max(raised_at) FROM restoration)`, moment),
 		"no card was begun before people said so")
+	d.giveList(revocations)
 	for _, name := range office.Instances() {
 		d.of.Postgres[name].Resume()
 		d.of.Rabbit[name].Resume()
