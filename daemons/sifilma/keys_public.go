@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -66,9 +65,6 @@ func (k *keys) public(ctx context.Context) error {
 		}
 		fmt.Printf("Sidik kunci %s%s\n", id, state)
 	}
-	if k.dbc.URL == "" {
-		fmt.Println("Tanpa -url: berkas ini tidak mengatakan kunci mana yang sudah dihentikan atau dicabut.")
-	}
 	fmt.Println("Kunci publik: " + k.out + ". Serahkan kepada produsen, dan bacakan sidiknya lewat jalan lain.")
 	return nil
 }
@@ -89,7 +85,7 @@ func (k *keys) publicKeys(ctx context.Context, token *pkcs11.Token) (sealed.Keys
 		return nil, err
 	}
 	if db == nil {
-		fmt.Fprintln(os.Stderr, "PERHATIAN: tanpa -url tidak diketahui kunci mana yang sudah dihentikan atau dicabut. Jangan serahkan berkas ini sebagai pengganti berkas kunci sebelumnya.")
+		fmt.Fprintln(os.Stderr, "PERHATIAN: tanpa -url berkas ini tidak mengatakan kunci mana yang sudah dihentikan atau dicabut. Jangan serahkan sebagai pengganti berkas kunci sebelumnya.")
 		return found, nil
 	}
 	defer func() { _ = db.Close() }()
@@ -156,10 +152,5 @@ func encoded(format string, keys sealed.Keys) (body []byte, err error) {
 		}
 		return body, nil
 	}
-	set, err := keys.JWKs()
-	if err != nil {
-		return nil, err
-	}
-	body, err = json.MarshalIndent(map[string]any{"keys": set}, "", "  ")
-	return append(body, '\n'), err
+	return keys.File()
 }

@@ -89,7 +89,7 @@ func TestALostSigningKey(t *testing.T) {
 		require.Contains(t, said, "0 sah, 2 tidak sah", name)
 	}
 	// The new key was handed over without a word of the old one: the list tells.
-	require.Contains(t, d.good([]string{"public", "-label", "manifest-signing.v2", "-out", at("kedua.json")}, of(h)), "tanpa -url tidak diketahui kunci mana")
+	require.Contains(t, d.good([]string{"public", "-label", "manifest-signing.v2", "-out", at("kedua.json")}, of(h)), "tanpa -url berkas ini tidak mengatakan kunci mana")
 	require.Contains(t, says(exitInvalid, "-key", at("lama.json"), "-key", at("kedua.json"), "-revocations", at("daftar.jws")), "0 sah, 2 tidak sah")
 	code, said := verifies(t, at("daftar.jws"), "-key", at("baru.json"), "-at", "2027-01-05")
 	require.Equal(t, 0, code, said)

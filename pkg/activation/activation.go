@@ -258,7 +258,7 @@ func List(ctx context.Context, rd postgres.Reader, f Filter) ([]Letter, error) {
 		  AND (cardinality($2::text[]) = 0 OR a.state = 'drafted' AND 'drafted' = ANY ($2) OR EXISTS (SELECT FROM activation x WHERE x.letter_id = a.id AND x.state = ANY ($2)))
 		  AND ($3 = '' OR strpos(lower(a.ticket || ' ' || a.number || ' ' || a.subject || ' ' || l.name || ' ' || p.name), lower($3)) > 0
 		       OR EXISTS (SELECT FROM activation x WHERE x.letter_id = a.id AND upper($3) IN (x.reader_serial, x.sam_serial, x.pcid, x.perso_no, x.manifest_serial)))
-		  AND ($4 = '' OR a.id < nullif($4, '')::uuid) 
+		  AND ($4 = '' OR a.id < nullif($4, '')::uuid)
 		  AND ($6::uuid[] IS NULL OR a.id = ANY ($6)) ORDER BY a.id DESC LIMIT $5`,
 		f.InstitutionID, pq.Array(states), f.Search, f.After, f.Limit, pq.Array(f.Only)); err != nil {
 		return nil, fmt.Errorf("activation: list: %w", err)

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -58,13 +57,9 @@ func (d Delivery) Write(ctx context.Context, w io.Writer, s *sealed.Signer) erro
 	for _, driver := range drivers(d.Drivers) {
 		extensions[driver.Format()] = driver.Extension()
 	}
-	set, err := d.Keys.JWKs()
+	keys, err := d.Keys.File()
 	if err != nil {
 		return err
-	}
-	keys, err := json.MarshalIndent(map[string]any{"keys": set}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("%w: %w", sealed.ErrForm, err)
 	}
 	guide := fmt.Sprintf(guideLines, ListFile, KeysFile, sealed.IndexName, FileName(d.Number))
 	files := []sealed.File{{Name: GuideFile, Data: []byte(guide)}, {Name: KeysFile, Data: keys}, {Name: ListFile, Data: d.List}}

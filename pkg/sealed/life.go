@@ -2,6 +2,7 @@ package sealed
 
 import (
 	"crypto/ecdsa"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -189,15 +190,22 @@ func (k Keys) Known() Keys {
 // IDs are the ids of the keys, sorted.
 func (k Keys) IDs() []string { return slices.Sorted(maps.Keys(k)) }
 
-// JWKs describes the keys, by their ids. Error: ErrForm.
-func (k Keys) JWKs() (set []JWK, err error) {
-	set = make([]JWK, 0, len(k))
+// File is a JWK Set of the keys with their lives, by their ids, as ParseKeys reads it.
+// Error: ErrForm.
+func (k Keys) File() ([]byte, error) {
+	set := struct {
+		Keys []JWK `json:"keys"`
+	}{make([]JWK, 0, len(k))}
 	for _, id := range k.IDs() {
 		j, err := k[id].JWK()
 		if err != nil {
 			return nil, err
 		}
-		set = append(set, j)
+		set.Keys = append(set.Keys, j)
 	}
-	return set, nil
+	text, err := json.MarshalIndent(set, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForm, err)
+	}
+	return append(text, '\n'), nil
 }

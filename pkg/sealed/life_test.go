@@ -49,9 +49,7 @@ func TestTheLifeOfAKey(t *testing.T) {
 		require.Len(t, c.keys, 1, name)
 
 		// It is the same after the key was written to a file and read again.
-		set, err := c.keys.JWKs()
-		require.NoError(t, err, name)
-		file, err := json.Marshal(map[string]any{"keys": set})
+		file, err := c.keys.File()
 		require.NoError(t, err, name)
 		again, err := sealed.ParseKeys(file)
 		require.NoError(t, err, name)

@@ -3,7 +3,6 @@ package public
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -62,15 +61,11 @@ func (p *Window) manifestKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	set, err := keys.JWKs()
+	file, err := keys.File()
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(map[string]any{"keys": set}, "", "  ")
-	if err != nil {
-		return err
-	}
-	give(w, r, "application/jwk-set+json", append(text, '\n'))
+	give(w, r, "application/jwk-set+json", file)
 	return nil
 }
 
